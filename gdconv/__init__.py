@@ -1,0 +1,1 @@
+"""Convergence studies of gradient descent on least squares: theory beside measurement."""
