@@ -1,0 +1,152 @@
+"""What theory says of gradient descent on L(w) = ‖Xw − y‖²: closed forms, numbers in and out.
+
+All functions broadcast: step sizes may be arrays of shape (m,), iterations of shape (k, m).
+lambda_max is the largest eigenvalue of H = 2 XᵀX, lambda_min the smallest, lambda_min_positive the
+smallest that is not 0; distance stands for ‖w_0 − w*‖², gap for L(w) − L(w*). Equation numbers are
+the coursework's. A value too large for a float is inf, without a warning.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def step_size(
+    unit: str, value: ArrayLike, lambda_max: float, lambda_min_positive: float
+) -> np.ndarray:
+    """Return the step size that `value` stands for in a unit.
+
+    lambda_max: value / lambda_max; optimal: value * 2 / (lambda_min_positive + lambda_max);
+    absolute: value; K: 1 / value.
+
+    Raises
+    ------
+    ValueError
+        For another unit.
+    """
+    value = np.asarray(value, dtype=float)
+    with np.errstate(over="ignore"):
+        if unit == "lambda_max":
+            return value / lambda_max
+        if unit == "optimal":
+            return value * optimal_step_size(lambda_max, lambda_min_positive)
+        if unit == "absolute":
+            return value
+        if unit == "K":
+            return 1 / value
+    raise ValueError(f"unit={unit!r}: must be lambda_max, optimal, absolute or K")
+
+
+def optimal_step_size(lambda_max: float, lambda_min_positive: float) -> float:
+    """Return the step size of least contraction, 2 / (lambda_min_positive + lambda_max)."""
+    return 2 / (lambda_min_positive + lambda_max)
+
+
+def contraction(step_size: ArrayLike, lambda_max: float, lambda_min_positive: float) -> np.ndarray:
+    """Return nu, the largest |1 − step_size * lambda| over the eigenvalues that are not 0.
+
+    The coursework's text below (14) says "largest eigenvalue of I − step_size H"; (14) is true with
+    the largest absolute value.
+    """
+    step_size = np.asarray(step_size)
+    return np.maximum(
+        np.abs(1 - step_size * lambda_min_positive), np.abs(1 - step_size * lambda_max)
+    )
+
+
+def contraction_as_stated(step_size: ArrayLike, lambda_min: float) -> np.ndarray:
+    """Return nu as the coursework states it in (19), 1 − lambda_min / K with K = 1 / step_size.
+
+    It is the contraction only while K >= (lambda_min + lambda_max) / 2.
+    """
+    return 1 - np.asarray(step_size) * lambda_min
+
+
+def exact_gap(
+    eigenvalues: np.ndarray, components: np.ndarray, step_size: ArrayLike, iterations: ArrayLike
+) -> np.ndarray:
+    """Return the gap after some iterations, ½ Σ_i lambda_i (1 − step_size lambda_i)^{2t} c_i².
+
+    Exact, by (9) and (17). components holds ½ lambda_i c_i² with c_i = v_iᵀ(w_0 − w*): what each
+    eigenvector contributes to the gap at the start. Both arrays have shape (r,).
+    """
+    step_size, iterations = np.broadcast_arrays(step_size, iterations)
+    gap = np.zeros(iterations.shape)
+    for eigenvalue, component in zip(eigenvalues, components, strict=True):
+        gap += component * _power(step_size * eigenvalue, iterations)
+    return gap
+
+
+def distance_bound(nu: ArrayLike, iterations: ArrayLike, distance: ArrayLike) -> np.ndarray:
+    """Return (14), ‖w_t − w*‖² <= nu^{2t} ‖w_0 − w*‖². Valid for every step size > 0."""
+    with np.errstate(over="ignore"):
+        return np.asarray(nu) ** (2.0 * np.asarray(iterations)) * distance
+
+
+def gap_bound(
+    nu: ArrayLike, iterations: ArrayLike, distance: ArrayLike, lambda_max: float
+) -> np.ndarray:
+    """Return (18), gap_t <= lambda_max / 2 * nu^{2t} ‖w_0 − w*‖². Valid for every step size > 0."""
+    with np.errstate(over="ignore"):
+        return lambda_max / 2 * distance_bound(nu, iterations, distance)
+
+
+def gap_bound_as_stated(
+    nu_as_stated: ArrayLike, iterations: ArrayLike, distance: ArrayLike, lambda_max: float
+) -> np.ndarray:
+    """Return (19), lambda_max / 2 * (1 − lambda_min / K)^{2t} ‖w_0 − w*‖².
+
+    The coursework states it for every K > lambda_min; it is valid only for
+    K >= (lambda_min + lambda_max) / 2.
+    """
+    return gap_bound(np.abs(nu_as_stated), iterations, distance, lambda_max)
+
+
+def gap_bound_relative(nu: ArrayLike, iterations: ArrayLike, gap: ArrayLike) -> np.ndarray:
+    """Return gap_t <= nu^{2t} gap_0. Valid for every step size > 0."""
+    return distance_bound(nu, iterations, gap)
+
+
+def gap_bound_sharp(
+    step_size: ArrayLike,
+    iterations: ArrayLike,
+    distance: ArrayLike,
+    lambda_max: float,
+    lambda_min_positive: float,
+) -> np.ndarray:
+    """Return gap_t <= ½ max lambda (1 − step_size lambda)^{2t} ‖w_0 − w*‖².
+
+    The maximum is over lambda_min_positive <= lambda <= lambda_max and is reached at lambda_max or
+    at 1 / (step_size (2t + 1)) clipped to that range. Valid for every step size > 0; no better
+    bound exists that knows no more than the two eigenvalues and the distance.
+    """
+    step_size, iterations = np.asarray(step_size), np.asarray(iterations)
+    inner = np.clip(1 / (step_size * (2.0 * iterations + 1)), lambda_min_positive, lambda_max)
+    with np.errstate(over="ignore"):
+        worst = np.maximum(
+            inner * _power(step_size * inner, iterations),
+            lambda_max * _power(step_size * lambda_max, iterations),
+        )
+        return worst / 2 * distance
+
+
+def iterations_to(reduction: float, nu: ArrayLike) -> np.ndarray:
+    """Return the least whole t with nu^{2t} <= reduction, t >= ln reduction / (2 ln nu).
+
+    inf where nu >= 1: theory promises no reduction there. reduction lies in (0, 1).
+    """
+    nu = np.asarray(nu, dtype=float)
+    with np.errstate(divide="ignore"):
+        needed = np.ceil(np.log(reduction) / (2 * np.log(nu)))
+    return np.where(nu < 1, np.maximum(needed, 1), np.inf)
+
+
+def _power(relative_step: np.ndarray, iterations: np.ndarray) -> np.ndarray:
+    """(1 − x)^{2t}, from log1p where 1 − x would round x away."""
+    relative_step, iterations = np.broadcast_arrays(relative_step, iterations)
+    base = np.abs(1 - relative_step)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        logarithm = np.where(relative_step < 0.5, np.log1p(-relative_step), np.log(base))
+        power = np.exp(2.0 * iterations * logarithm)
+    return np.where(iterations == 0, 1.0, power)

@@ -1,0 +1,152 @@
+"""How a configuration key is declared: its default, what it accepts, and the error if not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; the message names key, value and what is allowed."""
+
+    def __init__(self, key: str, value: Any, allowed: str) -> None:
+        super().__init__(f"{key}={_shown(value)}: {allowed}")
+
+
+def _shown(value: Any) -> str:
+    """A value as one would type it on the command line, on one line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_shown(element) for element in value) + "]"
+    text = " ".join(str(value).split())
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one key accepts: `parse` returns the value in its declared type or raises ValueError."""
+
+    parse: Callable[[Any], Any]
+    allowed: str
+
+
+def integer(low: int, high: int) -> Rule:
+    """Whole numbers from low to high; 1e4 counts as one, 2.5 does not."""
+
+    def parse(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise ValueError
+        if not isinstance(value, Integral) and not float(value).is_integer():
+            raise ValueError
+        if not low <= value <= high:
+            raise ValueError
+        return int(value)
+
+    return Rule(parse, f"must be a whole number from {low} to {high}")
+
+
+def real(accept: Callable[[float], bool], allowed: str) -> Rule:
+    """Finite numbers for which accept(value) is true."""
+
+    def parse(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise ValueError
+        number = float(value)
+        if not (math.isfinite(number) and accept(number)):
+            raise ValueError
+        return number
+
+    return Rule(parse, f"must be a finite number{allowed}")
+
+
+def choice(*options: str) -> Rule:
+    """One of a few words."""
+
+    def parse(value: Any) -> str:
+        if value not in options:
+            raise ValueError
+        return value
+
+    return Rule(parse, "must be one of " + ", ".join(options))
+
+
+def one_or_more(rule: Rule) -> Rule:
+    """A value or a non-empty list of values, kept as a tuple without repeats."""
+
+    def parse(value: Any) -> tuple:
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            value = [value]
+        values = tuple(dict.fromkeys(rule.parse(element) for element in value))
+        if not values:
+            raise ValueError
+        return values
+
+    return Rule(parse, f"{rule.allowed}, or a list of at least one of them")
+
+
+def _parse_text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError
+    return value
+
+
+def _parse_boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _parse_study(value: Any) -> str:
+    # Hydra reads study=2024 as a number.
+    name = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(name, str) or name != name.strip() or name.startswith("."):
+        raise ValueError
+    if not name or not name.isprintable() or set(name) & set("/\\") or len(name.encode()) > 200:
+        raise ValueError
+    return name
+
+
+boolean = Rule(_parse_boolean, "must be true or false")
+file_path = Rule(_parse_text, "must be the path of a CSV file with one header line")
+column_name = Rule(_parse_text, "must be the name of the target's column")
+folder_path = Rule(_parse_text, "must be the path of a folder")
+study_name = Rule(
+    _parse_study, "must be a folder's name: printable, no / or \\, no leading dot, up to 200 bytes"
+)
+positive = real(lambda value: value > 0, " greater than 0")
+not_negative = real(lambda value: value >= 0, " of at least 0")
+any_real = real(lambda value: True, "")
+fraction = real(lambda value: 0 < value < 1, " greater than 0 and less than 1")
+
+
+def key(default: Any, rule: Rule) -> Any:
+    """Declare one configuration key: its default and what it accepts."""
+    return field(default=default, metadata={"rule": rule})
+
+
+class Section:
+    """Base of the groups of keys below: every value is parsed by its rule when one is made.
+
+    Raises ConfigError for the first value that its rule does not accept.
+    """
+
+    prefix: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        """Parse every key that has a rule."""
+        for declared in fields(self):
+            rule = declared.metadata.get("rule")
+            if rule is None:
+                continue
+            value = getattr(self, declared.name)
+            try:
+                parsed = rule.parse(value)
+            except (ValueError, TypeError, OverflowError):
+                raise ConfigError(self.prefix + declared.name, value, rule.allowed) from None
+            object.__setattr__(self, declared.name, parsed)

@@ -1,0 +1,50 @@
+"""The loss ‖Xw − y‖² as a graph of nnlib, for many w at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from gdconv.problems import LeastSquares
+from nnlib import Graph, program
+
+
+class Objective:
+    """L(w) = ‖Xw − y‖² = ‖matrix w − target‖² + offset, the two sides with the same gradient.
+
+    With reduce="qr" and more samples than features, X = QR and matrix = R, target = Qᵀy,
+    offset = ‖y − QQᵀy‖²: an iteration costs d rows instead of n, and unlike XᵀX it does not square
+    the condition number. Otherwise matrix = X, target = y, offset = 0.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (min(n, d) or n, d)
+    target : ndarray, shape (rows of matrix,)
+    offset : float
+    """
+
+    def __init__(self, problem: LeastSquares, reduce: str) -> None:
+        n_samples, n_features = problem.X.shape
+        if reduce == "qr" and n_samples > n_features:
+            Q, R = scipy.linalg.qr(problem.X, mode="economic")
+            self.matrix = np.ascontiguousarray(R)
+            self.target = Q.T @ problem.y
+            rest = problem.y - Q @ self.target
+            self.offset = float(rest @ rest)
+        else:
+            self.matrix, self.target, self.offset = problem.X, problem.y, 0.0
+
+    def program(self, columns: int) -> program.Program:
+        """Return a function from W (d x columns) to matrix W − target and the gradient (3).
+
+        Both results are buffers that the next call overwrites. Column k of the gradient is that of
+        the loss at column k of W: the columns share the graph, not the loss.
+        """
+        graph = Graph()
+        matrix = graph.tensor(self.matrix, name="matrix")
+        W = graph.tensor(np.zeros((self.matrix.shape[1], columns)), name="W")
+        target = graph.tensor(self.target[:, None], name="target")
+        residual = graph.sub(graph.matmul(matrix, W), target)
+        loss = graph.sum(graph.square(residual))
+        (gradient,) = graph.grad_graph(loss, [W])
+        return program.compile(graph, inputs=[W], outputs=[residual, gradient])

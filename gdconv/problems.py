@@ -1,0 +1,143 @@
+"""Problem families: from a checked configuration to the least-squares problem X, y."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gdconv.config import ConfigError, Csv, Gaussian, Section, identity
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """Minimise L(w) = ‖Xw − y‖² (1); X has shape (n, d), its last column all ones, y shape (n,)."""
+
+    X: np.ndarray
+    y: np.ndarray
+
+
+def make(problem: Section, seed: int, repetition: int) -> LeastSquares:
+    """Return one problem of a family.
+
+    The problem's random numbers depend on nothing but seed and repetition.
+
+    Raises
+    ------
+    ConfigError
+        If the family reads a file, and the file will not do.
+    """
+    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(repetition, 0)))
+    return FAMILIES[problem.name](problem, generator)
+
+
+def problem_identity(problem: Section) -> dict[str, Any]:
+    """Return a problem's part of a run's identity: its keys, and of a file the content, no path.
+
+    Raises
+    ------
+    ConfigError
+        If the family reads a file, and the file will not do.
+    """
+    if not isinstance(problem, Csv):
+        return identity(problem)
+    csv(problem)
+    return identity(problem) | {"path": _digest(*_version(problem))}
+
+
+def gaussian(problem: Gaussian, generator: np.random.Generator) -> LeastSquares:
+    """Independent normal features of variance 1 and a common mean; y = X w + noise, w normal."""
+    X = np.ones((problem.n_samples, problem.n_features))
+    features = X[:, :-1]
+    features[:] = problem.feature_mean + generator.standard_normal(features.shape)
+    w = generator.standard_normal(problem.n_features)
+    return LeastSquares(X, X @ w + problem.noise * generator.standard_normal(problem.n_samples))
+
+
+def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSquares:
+    """The user's table; standardized, features have mean 0 and variance 1 (constant ones are 0)."""
+    names, table = _read_table(*_version(problem))
+    if problem.target not in names:
+        raise ConfigError("problem.target", problem.target, f"must be one of {', '.join(names)}")
+    if len(table) < 2:
+        raise ConfigError(
+            "problem.path", problem.path, f"must have at least 2 rows of data, has {len(table)}"
+        )
+    target = names.index(problem.target)
+    features = np.delete(table, target, axis=1)
+    if problem.standardize:
+        centred = features - features.mean(axis=0)
+        deviation = features.std(axis=0)
+        # Rounding leaves a constant column a deviation that is tiny instead of 0.
+        constant = np.ptp(features, axis=0) == 0
+        features = np.where(constant, 0.0, centred / np.where(constant, 1.0, deviation))
+    X = np.column_stack([features, np.ones(len(table))])
+    return LeastSquares(X, table[:, target].copy())
+
+
+FAMILIES = {Gaussian.name: gaussian, Csv.name: csv}
+
+
+def _version(problem: Csv) -> tuple[str, int, int]:
+    """Path, time and size of the file: what the caches below are keyed by."""
+    try:
+        status = os.stat(problem.path)
+        with open(problem.path, "rb"):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(
+            "problem.path", problem.path, f"must be a readable CSV file ({reason.lower()})"
+        ) from None
+    return problem.path, status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=8)
+def _digest(path: str, modified: int, size: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _read_table(path: str, modified: int, size: int) -> tuple[list[str], np.ndarray]:
+    """Column names and the table, or a ConfigError that says where it is no table of numbers."""
+    import pandas as pd
+
+    def refuse(reason: str) -> ConfigError:
+        return ConfigError("problem.path", path, reason)
+
+    if size == 0:
+        raise refuse("must have a header line and rows of numbers, is empty")
+    try:
+        with warnings.catch_warnings():
+            # Rows longer than the header: pandas would make their first cells an index or drop the
+            # last.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                path, float_precision="round_trip", index_col=False, low_memory=False
+            )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
+        raise refuse(f"must be a CSV table under one header line ({error})") from None
+    except UnicodeDecodeError as error:
+        raise refuse(f"must be encoded in UTF-8 ({error.reason} at byte {error.start})") from None
+    names = [str(name) for name in frame.columns]
+    table = np.empty(frame.shape)
+    for index, name in enumerate(names):
+        cells = frame.iloc[:, index]
+        if pd.api.types.is_bool_dtype(cells) or not pd.api.types.is_numeric_dtype(cells):
+            numbers = pd.to_numeric(cells.astype(str), errors="coerce")
+        else:
+            numbers = cells
+        table[:, index] = numbers.to_numpy(dtype=float, na_value=np.nan)
+        wrong = ~np.isfinite(table[:, index])
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            cell = cells.iloc[row]
+            found = "an empty cell" if pd.isna(cell) else f"{str(cell)!r}"
+            raise refuse(f"must hold finite numbers only: row {row + 1}, column {name} has {found}")
+    return names, table

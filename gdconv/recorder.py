@@ -1,0 +1,138 @@
+"""What is kept of an iteration, and when a run has said all it can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gdconv.objective import Objective
+
+
+def recorded_iterations(iterations: int, points: int) -> np.ndarray:
+    """Return at most `points` log-spaced iterations, 0, 1 and the last among them."""
+    spaced = np.geomspace(1, iterations, points - 1) if points > 2 else np.array([iterations])
+    return np.unique(np.concatenate([[0], np.rint(spaced).astype(np.int64)]))
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """What was recorded of m runs, one run after the other and each by iteration.
+
+    Attributes
+    ----------
+    column, t, loss, gap, distance_squared : ndarray, shape (N,)
+        Number of the run, iteration, L(w_t), L(w_t) − L(w*) and ‖w_t − w*‖².
+    rows : list of slice
+        The rows of each run.
+    first, last : ndarray, shape (m,)
+        Index of the first and the last row of each run.
+    to_tolerance : ndarray, shape (m,)
+        First iteration with gap <= tolerance * initial gap, −1 if there was none.
+    reached_floor, reached_ceiling : ndarray of bool, shape (m,)
+        Whether the run was over because the gap was rounding noise or about to overflow.
+    """
+
+    column: np.ndarray
+    t: np.ndarray
+    loss: np.ndarray
+    gap: np.ndarray
+    distance_squared: np.ndarray
+    rows: list[slice]
+    first: np.ndarray
+    last: np.ndarray
+    to_tolerance: np.ndarray
+    reached_floor: np.ndarray
+    reached_ceiling: np.ndarray
+
+
+class Recorder:
+    """Watches the iteration: keeps what is to be recorded and lets finished columns leave.
+
+    Reductions run over all columns of the padded matrices: NumPy adds up a matrix of one column in
+    another order than one of eight.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        w_star: np.ndarray,
+        recorded: np.ndarray,
+        floor: np.ndarray,
+        ceiling: np.ndarray,
+        tolerance: float,
+    ) -> None:
+        self.residual_star = (objective.matrix @ w_star - objective.target)[:, None]
+        self.offset = objective.offset
+        self.w_star = w_star[:, None]
+        self.recorded = set(recorded.tolist())
+        self.floor, self.ceiling, self.tolerance = floor, ceiling, tolerance
+        self.to_tolerance = np.full(len(floor), -1, dtype=np.int64)
+        self.reached_floor = np.zeros(len(floor), dtype=bool)
+        self.reached_ceiling = np.zeros(len(floor), dtype=bool)
+        self._rows: list[tuple[np.ndarray, ...]] = []
+
+    def observe(
+        self, iteration: int, columns: np.ndarray, W: np.ndarray, residual: np.ndarray
+    ) -> np.ndarray | None:
+        """Record, and say which columns have reached their floor or are about to overflow."""
+        difference = residual - self.residual_star
+        gap = np.add.reduce(np.square(difference, out=difference), axis=0)[: len(columns)]
+        if iteration == 0:
+            self.wanted = self.tolerance * gap
+            self._attend(columns)
+        leaving = None
+        if ((gap <= self.lower) | (gap >= self.upper)).any():
+            reached = (gap <= self.wanted[columns]) & (self.to_tolerance[columns] < 0)
+            self.to_tolerance[columns[reached]] = iteration
+            self.reached_floor[columns] = gap <= self.floor[columns]
+            self.reached_ceiling[columns] = gap >= self.upper
+            leaving = self.reached_floor[columns] | self.reached_ceiling[columns]
+            self._attend(columns[~leaving])
+        if iteration in self.recorded:
+            self._record(iteration, columns, W, residual, gap, slice(None))
+        elif leaving is not None:
+            self._record(iteration, columns, W, residual, gap, leaving)
+        return leaving
+
+    def _attend(self, columns: np.ndarray) -> None:
+        """Note between which gaps nothing happens to the columns that go on."""
+        wanted = np.where(self.to_tolerance[columns] < 0, self.wanted[columns], 0.0)
+        self.lower = np.maximum(wanted, self.floor[columns])
+        self.upper = self.ceiling[columns]
+
+    def _record(
+        self,
+        iteration: int,
+        columns: np.ndarray,
+        W: np.ndarray,
+        residual: np.ndarray,
+        gap: np.ndarray,
+        chosen: Any,
+    ) -> None:
+        loss = np.add.reduce(np.square(residual), axis=0)[: len(columns)][chosen] + self.offset
+        distance = np.add.reduce(np.square(W - self.w_star), axis=0)[: len(columns)][chosen]
+        columns = columns[chosen]
+        self._rows.append((columns, np.full(len(columns), iteration), loss, gap[chosen], distance))
+
+    def trajectories(self) -> Trajectories:
+        """Return what was recorded, when the iteration is over."""
+        columns = [np.concatenate(parts) for parts in zip(*self._rows, strict=True)]
+        order = np.lexsort((columns[1], columns[0]))
+        column, t, loss, gap, distance_squared = (values[order] for values in columns)
+        ends = np.searchsorted(column, np.arange(len(self.floor)), side="right")
+        first = np.append(0, ends[:-1])
+        return Trajectories(
+            column,
+            t,
+            loss,
+            gap,
+            distance_squared,
+            rows=[slice(start, end) for start, end in zip(first, ends, strict=True)],
+            first=first,
+            last=ends - 1,
+            to_tolerance=self.to_tolerance,
+            reached_floor=self.reached_floor,
+            reached_ceiling=self.reached_ceiling,
+        )

@@ -1,0 +1,333 @@
+"""The folder of a study and its only writer. What stands in the files is done, and nothing else is.
+
+One process writes, group by group: curves and eigenvalues first, runs last, each flushed to the
+disk. A run is done when its row stands in runs.csv, so whatever stops the writer costs no more than
+the groups it was at. `Store.finish` sorts the files for a reader, replacing each by its sorted
+copy.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from gdconv.config import ConfigError, RunConfig, StudyConfig, to_mapping
+from gdconv.provenance import environment
+from gdconv.study import SCHEMA_VERSION
+from gdconv.tables import COLUMNS, EIGENVALUE_ORDER, RUN_ORDER, Rows, header, run_id_of, sort_key
+
+
+class Store:
+    """The folder of one study, held by this process alone; a context manager.
+
+    Attributes
+    ----------
+    folder : Path
+    done : dict
+        run_id → status of every run that stands in runs.csv.
+    unfinished : bool
+        Whether an earlier writer was stopped before it could sort the files.
+
+    Raises
+    ------
+    ConfigError
+        On entering, if another process holds the study, if its files are of another schema version
+        or damaged other than by a torn last line, or if the folder cannot be written.
+    """
+
+    def __init__(self, study: StudyConfig) -> None:
+        self.study = study
+        self.folder = Path(study.results_dir) / study.study
+        self.done: dict[str, str] = {}
+        self.unfinished = False
+        self._lock: IO[str] | None = None
+        self._files: dict[str, IO[bytes]] = {}
+        self._problems: set[bytes] = set()
+        self._provenance: dict[str, Any] = {}
+
+    def __enter__(self) -> Store:
+        """Take the lock and read what is done."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+        except OSError as error:
+            raise ConfigError(
+                "results_dir", self.study.results_dir, f"cannot be written ({error.strerror})"
+            ) from None
+        try:
+            self._read_provenance()
+            self._read_runs()
+        except BaseException:
+            self._release_lock(clean=not self.unfinished)
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close the files; after an exception the lock file stays, as they are unsorted."""
+        for file in self._files.values():
+            file.close()
+        self._release_lock(clean=kind is None)
+
+    def begin(self, configs: Sequence[RunConfig], command: Sequence[str]) -> None:
+        """Write config.yaml and provenance.json, mend what a killed writer left, open the files."""
+        self._write("config.yaml", _config_yaml(configs, self.study))
+        self._provenance |= {"schema_version": SCHEMA_VERSION} | environment()
+        self._provenance.setdefault("eigh_difference", None)
+        self._provenance.setdefault("commands", []).append(
+            {"command": [_without_home(word) for word in command], "started": _now(), "runs": 0}
+        )
+        self._started = time.monotonic()
+        self._write_provenance()
+        for name in COLUMNS:
+            self._mend(name)
+        self._filter("curves", lambda line: run_id_of(line).decode() in self.done)
+        self._problems = self._complete_problems()
+        self._filter("eigenvalues", lambda line: run_id_of(line) in self._problems)
+        self._files = {name: (self.folder / f"{name}.csv").open("ab") for name in COLUMNS}
+
+    def append(self, rows: Rows) -> None:
+        """Store one group: when this returns, its rows are on the disk."""
+        problem = rows.problem_id.encode()
+        parts = {"curves": rows.curves, "runs": rows.runs}
+        if problem not in self._problems:
+            parts = {"eigenvalues": rows.eigenvalues} | parts
+        for name, lines in parts.items():
+            self._files[name].write(lines)
+            self._files[name].flush()
+            os.fsync(self._files[name].fileno())
+        self._problems.add(problem)
+        self.done |= rows.status
+        self._provenance["commands"][-1]["runs"] += len(rows.status)
+        largest = self._provenance["eigh_difference"]
+        if rows.eigh_difference is not None:
+            self._provenance["eigh_difference"] = max(largest or 0.0, rows.eigh_difference)
+
+    def finish(self) -> None:
+        """Sort the tables and note the time; each file is replaced as a whole."""
+        runs = self._read_lines("runs")
+        order = sort_key("runs", RUN_ORDER)
+        ordered = sorted(runs, key=order)
+        self._sort_curves([run_id_of(line) for line in ordered])
+        eigenvalues = self._read_lines("eigenvalues")
+        eigenvalues.sort(key=sort_key("eigenvalues", EIGENVALUE_ORDER))
+        self._replace("eigenvalues", eigenvalues)
+        self._replace("runs", ordered)
+        seconds = round(time.monotonic() - self._started, 3)
+        self._provenance["commands"][-1] |= {"finished": _now(), "seconds": seconds}
+        self._write_provenance()
+
+    def _take_lock(self) -> None:
+        path = self.folder / ".lock"
+        while True:
+            self.unfinished = path.exists()
+            self._lock = path.open("a+")
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._lock.seek(0)
+                holder = self._lock.read().strip() or "another process"
+                self._lock.close()
+                raise ConfigError(
+                    "study",
+                    self.study.study,
+                    f"is being written by {holder}; wait or choose another",
+                ) from None
+            # The holder before may have removed the file between our open and our lock.
+            if path.exists() and os.path.samestat(os.fstat(self._lock.fileno()), path.stat()):
+                break
+            self._lock.close()
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}\n")
+        self._lock.flush()
+
+    def _release_lock(self, clean: bool) -> None:
+        if clean:
+            (self.folder / ".lock").unlink(missing_ok=True)
+        self._lock.close()
+
+    def _damaged(self, where: str, what: str) -> ConfigError:
+        return ConfigError(
+            "study",
+            self.study.study,
+            f"cannot be continued, {where} {what}; mend it or choose another study",
+        )
+
+    def _read_provenance(self) -> None:
+        path = self.folder / "provenance.json"
+        if not path.exists():
+            return
+        try:
+            self._provenance = json.loads(path.read_text())
+            found = self._provenance["schema_version"]
+        except (ValueError, KeyError, TypeError):
+            raise self._damaged("provenance.json", "is not as gdconv wrote it") from None
+        if found != SCHEMA_VERSION:
+            raise self._damaged(
+                "provenance.json",
+                f"has schema version {found}, this gdconv writes {SCHEMA_VERSION}",
+            )
+
+    def _read_runs(self) -> None:
+        path = self.folder / "runs.csv"
+        if not path.exists():
+            return
+        status = list(COLUMNS["runs"]).index("status")
+        lines = [line.decode() for line in self._read_lines("runs")]
+        for number, cells in enumerate(csv.reader(lines, strict=True), start=2):
+            if len(cells) != len(COLUMNS["runs"]):
+                raise self._damaged(
+                    f"runs.csv line {number}",
+                    f"has {len(cells)} cells instead of {len(COLUMNS['runs'])}",
+                )
+            if cells[0] in self.done:
+                raise self._damaged(f"runs.csv line {number}", f"repeats run_id {cells[0]}")
+            self.done[cells[0]] = cells[status]
+
+    def _read_lines(self, name: str) -> list[bytes]:
+        """The complete lines of a table below its header."""
+        lines = (self.folder / f"{name}.csv").read_bytes().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()
+        if lines and lines[0] != header(name):
+            raise self._damaged(f"{name}.csv line 1", f"is not {header(name).decode().strip()}")
+        return lines[1:]
+
+    def _mend(self, name: str) -> None:
+        """Cut off a torn last line; make the file if there is none."""
+        path = self.folder / f"{name}.csv"
+        content_end = 0
+        if path.exists():
+            with path.open("rb") as file:
+                first = file.readline()
+                if first.endswith(b"\n"):
+                    if first != header(name):
+                        raise self._damaged(
+                            f"{name}.csv line 1", f"is not {header(name).decode().strip()}"
+                        )
+                    content_end = _end_of_last_line(file)
+        with path.open("ab") as file:
+            file.truncate(content_end)
+            if content_end == 0:
+                file.write(header(name))
+
+    def _filter(self, name: str, keep: Callable[[bytes], bool]) -> None:
+        """Drop the lines of a table that are not to be kept, rewriting it only if there are any."""
+        path = self.folder / f"{name}.csv"
+        with path.open("rb") as file:
+            next(file)
+            if all(keep(line) for line in file):
+                return
+            file.seek(0)
+            next(file)
+            self._replace(name, (line for line in file if keep(line)))
+
+    def _complete_problems(self) -> set[bytes]:
+        """The problems all of whose eigenvalues stand in eigenvalues.csv."""
+        missing: dict[bytes, int] = {}
+        for line in self._read_lines("eigenvalues"):
+            cells = line.split(b",")
+            missing[cells[0]] = missing.get(cells[0], int(cells[2])) - 1
+        return {problem for problem, count in missing.items() if count == 0}
+
+    def _sort_curves(self, run_ids: Iterable[bytes]) -> None:
+        """Put the curves into the order of the runs, holding no more than one of them in memory."""
+        spans: dict[bytes, list[int]] = {}
+        with (self.folder / "curves.csv").open("rb") as file:
+            position = len(next(file))
+            for line in file:
+                span = spans.setdefault(run_id_of(line), [position, position])
+                position += len(line)
+                span[1] = position
+
+            def curve(run_id: bytes) -> bytes:
+                start, end = spans.get(run_id, (0, 0))
+                file.seek(start)
+                return file.read(end - start)
+
+            self._replace("curves", (curve(run_id) for run_id in run_ids))
+
+    def _replace(self, name: str, parts: Iterable[bytes]) -> None:
+        def content() -> Iterable[bytes]:
+            yield header(name)
+            yield from parts
+
+        self._write(f"{name}.csv", content())
+
+    def _write(self, name: str, parts: Iterable[bytes]) -> None:
+        """Write a file as a whole: it is the old one or the new one, never half of it."""
+        path, temporary = self.folder / name, self.folder / f".{name}.tmp"
+        with temporary.open("wb") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+
+    def _write_provenance(self) -> None:
+        self._write("provenance.json", [json.dumps(self._provenance, indent=2).encode(), b"\n"])
+
+
+def _end_of_last_line(file: IO[bytes]) -> int:
+    """The position behind the last newline of a file that has one."""
+    position = file.seek(0, os.SEEK_END)
+    while position:
+        start = max(0, position - 2**16)
+        file.seek(start)
+        newline = file.read(position - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        position = start
+    return 0
+
+
+def _config_yaml(configs: Sequence[RunConfig], study: StudyConfig) -> list[bytes]:
+    """What the jobs have in common, nested, and under jobs what each adds, as overrides to type."""
+    flat = [_flat(to_mapping(config)) for config in configs]
+    common = {
+        key: value for key, value in flat[0].items() if all(job.get(key) == value for job in flat)
+    }
+    mapping: dict[str, Any] = {"study": study.study}
+    for key, value in common.items():
+        group, _, name = key.rpartition(".")
+        (mapping.setdefault(group, {}) if group else mapping)[name] = value
+    if len(configs) > 1:
+        mapping["jobs"] = [
+            " ".join(_override(key, value) for key, value in job.items() if key not in common)
+            for job in flat
+        ]
+    return [yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=1000).encode()]
+
+
+def _override(key: str, value: Any) -> str:
+    """One key as it is typed: problem.name is chosen by problem=..."""
+    typed = value if isinstance(value, str) else json.dumps(value)
+    return f"{key.removesuffix('.name')}={typed}"
+
+
+def _flat(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping of keys and of groups of keys with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{name}": element for name, element in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _without_home(word: str) -> str:
+    home = str(Path.home())
+    return word.replace(home, "~") if len(home) > 1 else word

@@ -1,0 +1,271 @@
+"""One group of runs (one problem, one start, all its step sizes) → its rows of the tables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gdconv import rates
+from gdconv.config import Run, identity
+from gdconv.descent import descend
+from gdconv.objective import Objective
+from gdconv.problems import LeastSquares, make, problem_identity
+from gdconv.recorder import Recorder, Trajectories, recorded_iterations
+from gdconv.spectra import Spectrum, eigh_difference
+from gdconv.theory import LARGEST, Theory
+
+# Part of every run_id: raise it whenever the same configuration gives other rows or other columns.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class GroupTables:
+    """The rows of one group, column by column; nan and None stand for "does not apply".
+
+    Attributes
+    ----------
+    runs : dict
+        Column name → values, one a run.
+    curves : list of dict
+        One dict for each run: column name → values, one a recorded iteration.
+    eigenvalues : dict
+        Column name → values, one an eigenvalue.
+    eigh_difference : float or None
+        See `spectra.eigh_difference`; None for a group that failed.
+    """
+
+    runs: dict[str, list]
+    curves: list[dict[str, list]]
+    eigenvalues: dict[str, list]
+    eigh_difference: float | None
+
+
+def run_ids(runs: Sequence[Run]) -> list[str]:
+    """Return each run's identifier: 16 hex digits of the SHA-256 of all that decides its rows."""
+    return [
+        _digest(
+            {
+                "problem": problem_identity(run.problem),
+                "start": identity(run.start),
+                "method": identity(run.method),
+                "record": run.record.points,
+                "seed": run.seed,
+                "repetition": run.repetition,
+                "step_unit": run.step_unit,
+                "step_value": run.step_value,
+            }
+        )
+        for run in runs
+    ]
+
+
+def problem_id(run: Run) -> str:
+    """Return the identifier of the problem of a run, the same for all its starts and step sizes."""
+    return _digest(
+        {
+            "problem": problem_identity(run.problem),
+            "seed": run.seed,
+            "repetition": run.repetition,
+        }
+    )
+
+
+def _digest(parts: dict[str, Any]) -> str:
+    text = json.dumps({"schema": SCHEMA_VERSION} | parts, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run_group(runs: Sequence[Run]) -> GroupTables:
+    """Run gradient descent for runs that differ in their step size alone, and judge what it did.
+
+    Raises
+    ------
+    ValueError
+        If the runs differ in something else, or the problem's numbers do not fit into floats.
+    """
+    first = runs[0]
+    shared = {
+        (run.problem, run.start, run.method, run.record, run.seed, run.repetition) for run in runs
+    }
+    if len(shared) > 1:
+        raise ValueError("the runs of a group may differ only in step_unit and step_value")
+    problem = make(first.problem, first.seed, first.repetition)
+    objective = Objective(problem, first.method.reduce)
+    start = np.zeros(problem.X.shape[1])
+    theory = Theory(objective, start, runs)
+    recorder = Recorder(
+        objective,
+        theory.w_star,
+        recorded_iterations(first.method.iterations, first.record.points),
+        floor=theory.floor(np.arange(len(runs)), np.zeros(len(runs))),
+        ceiling=theory.ceiling(),
+        tolerance=first.method.tolerance,
+    )
+    descend(objective, start, theory.step_size, first.method.iterations, recorder.observe)
+    measured = recorder.trajectories()
+    if not measured.gap[measured.first].max() <= LARGEST:
+        raise ValueError("the loss at the start does not fit into a float; scale the target")
+    predicted = theory.curves(measured.column, measured.t)
+    ids = run_ids(runs)
+    return GroupTables(
+        _run_rows(runs, ids, problem, theory, measured, predicted),
+        _curve_rows(ids, problem, first, theory, measured, predicted),
+        _eigenvalue_rows(problem, first, theory.spectrum),
+        eigh_difference(theory.spectrum, objective.matrix),
+    )
+
+
+def _run_rows(
+    runs: Sequence[Run],
+    ids: list[str],
+    problem: LeastSquares,
+    theory: Theory,
+    measured: Trajectories,
+    predicted: dict[str, np.ndarray],
+) -> dict[str, list]:
+    """Put what was measured beside theory, a row a run, and judge it."""
+    first, decomposition = runs[0], theory.spectrum
+    column, t, gap = measured.column, measured.t, measured.gap
+    floor = theory.floor(column, t)
+    tolerance = theory.tolerance(column, t)
+    judged = gap > floor
+
+    def exceeds(bound: np.ndarray) -> np.ndarray:
+        # Rounding errors add to the error vector, so it is the square roots that are off by a sum.
+        with np.errstate(over="ignore"):
+            return judged & (np.sqrt(gap) > np.sqrt(bound * (1 + tolerance)) + np.sqrt(floor))
+
+    def verdicts(violated: np.ndarray) -> list[bool | None]:
+        return [not violated[rows].any() if judged[rows].any() else None for rows in measured.rows]
+
+    violated = exceeds(predicted["gap_bound"])
+    violated_as_stated = exceeds(predicted["gap_bound_as_stated"])
+    grown = exceeds(gap[measured.first][column])
+    status = np.where(measured.reached_floor, "converged", "max_iterations")
+    status[measured.reached_ceiling | grown[measured.last]] = "diverged"
+    convergence = [rates.measure(t[rows], gap[rows], floor[rows]) for rows in measured.rows]
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
+    shared = {
+        "problem": first.problem.name,
+        "n_samples": problem.X.shape[0],
+        "n_features": problem.X.shape[1],
+        "rank": decomposition.rank,
+        "noise": getattr(first.problem, "noise", None),
+        "seed": first.seed,
+        "repetition": first.repetition,
+        "start": first.start.name,
+        "method": first.method.name,
+        "lambda_min": decomposition.lambda_min,
+        "lambda_min_positive": decomposition.lambda_min_positive,
+        "lambda_max": decomposition.lambda_max,
+        "condition_number": decomposition.condition_number,
+        "loss_star": theory.loss_star,
+    }
+    return {name: [value] * len(runs) for name, value in shared.items()} | {
+        "run_id": ids,
+        "status": status.tolist(),
+        "step_unit": [run.step_unit for run in runs],
+        "step_value": [run.step_value for run in runs],
+        "step_size": theory.step_size.tolist(),
+        "K": (1 / theory.step_size).tolist(),
+        "relative_step": theory.relative_step.tolist(),
+        "nu": theory.nu.tolist(),
+        "nu_as_stated": theory.nu_as_stated.tolist(),
+        "rate_predicted": (theory.nu**2).tolist(),
+        "rate_measured": [each.rate for each in convergence],
+        "convergence": [each.kind for each in convergence],
+        "iterations": t[measured.last].tolist(),
+        "iterations_to_tolerance": [n if n >= 0 else None for n in measured.to_tolerance.tolist()],
+        "iterations_predicted": [
+            int(n) if n < np.inf else None for n in theory.iterations_predicted
+        ],
+        "initial_gap": gap[measured.first].tolist(),
+        "final_gap": gap[measured.last].tolist(),
+        "initial_distance": np.sqrt(measured.distance_squared[measured.first]).tolist(),
+        "final_distance": np.sqrt(measured.distance_squared[measured.last]).tolist(),
+        "gap_floor": floor[measured.last].tolist(),
+        "bound_holds": verdicts(violated),
+        "bound_as_stated_holds": verdicts(violated_as_stated),
+        "first_violation_as_stated": [
+            _first(t[rows], violated_as_stated[rows]) for rows in measured.rows
+        ],
+        "bound_over_gap_median": [_median(tightness[rows]) for rows in measured.rows],
+    }
+
+
+def _curve_rows(
+    ids: list[str],
+    problem: LeastSquares,
+    run: Run,
+    theory: Theory,
+    measured: Trajectories,
+    predicted: dict[str, np.ndarray],
+) -> list[dict[str, list]]:
+    shown = {
+        "iteration": measured.t,
+        "loss": measured.loss,
+        "gap": measured.gap,
+        "distance_squared": measured.distance_squared,
+    } | predicted
+    tables = []
+    for run_id, relative_step, rows in zip(ids, theory.relative_step, measured.rows, strict=True):
+        constant = {
+            "run_id": run_id,
+            "problem": run.problem.name,
+            "n_features": problem.X.shape[1],
+            "repetition": run.repetition,
+            "relative_step": float(relative_step),
+        }
+        table = {name: [value] * (rows.stop - rows.start) for name, value in constant.items()}
+        tables.append(table | {name: values[rows].tolist() for name, values in shown.items()})
+    return tables
+
+
+def _eigenvalue_rows(problem: LeastSquares, run: Run, spectrum: Spectrum) -> dict[str, list]:
+    n_samples, n_features = problem.X.shape
+    constant = {
+        "problem_id": problem_id(run),
+        "n_samples": n_samples,
+        "n_features": n_features,
+        "seed": run.seed,
+        "repetition": run.repetition,
+    }
+    return {name: [value] * n_features for name, value in constant.items()} | {
+        "index": list(range(1, n_features + 1)),
+        "eigenvalue": spectrum.eigenvalues.tolist(),
+    }
+
+
+def failed_group(runs: Sequence[Run], reason: str) -> GroupTables:
+    """Return the rows of a group that could not be run: what was asked for, and the reason."""
+    table = {
+        "run_id": run_ids(runs),
+        "status": ["failed"] * len(runs),
+        "problem": [run.problem.name for run in runs],
+        "n_samples": [getattr(run.problem, "n_samples", None) for run in runs],
+        "n_features": [getattr(run.problem, "n_features", None) for run in runs],
+        "noise": [getattr(run.problem, "noise", None) for run in runs],
+        "seed": [run.seed for run in runs],
+        "repetition": [run.repetition for run in runs],
+        "start": [run.start.name for run in runs],
+        "method": [run.method.name for run in runs],
+        "step_unit": [run.step_unit for run in runs],
+        "step_value": [run.step_value for run in runs],
+        "error": [" ".join(reason.split())] * len(runs),
+    }
+    return GroupTables(table, [], {}, None)
+
+
+def _first(iterations: np.ndarray, chosen: np.ndarray) -> int | None:
+    return int(iterations[np.argmax(chosen)]) if chosen.any() else None
+
+
+def _median(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else np.nan

@@ -1,0 +1,246 @@
+"""The format of a study's tables: columns, rows as lines of CSV, and back to DataFrames."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gdconv.study import GroupTables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Column → pandas dtype. A value that does not apply is an empty cell.
+TEXT, WHOLE, NUMBER, TRUTH = "string", "Int64", "float64", "boolean"
+COLUMNS = {
+    "runs": {
+        "run_id": TEXT,
+        "status": TEXT,
+        "problem": TEXT,
+        "n_samples": WHOLE,
+        "n_features": WHOLE,
+        "rank": WHOLE,
+        "noise": NUMBER,
+        "seed": WHOLE,
+        "repetition": WHOLE,
+        "start": TEXT,
+        "method": TEXT,
+        "step_unit": TEXT,
+        "step_value": NUMBER,
+        "step_size": NUMBER,
+        "K": NUMBER,
+        "relative_step": NUMBER,
+        "lambda_min": NUMBER,
+        "lambda_min_positive": NUMBER,
+        "lambda_max": NUMBER,
+        "condition_number": NUMBER,
+        "nu": NUMBER,
+        "nu_as_stated": NUMBER,
+        "rate_predicted": NUMBER,
+        "rate_measured": NUMBER,
+        "convergence": TEXT,
+        "iterations": WHOLE,
+        "iterations_to_tolerance": WHOLE,
+        "iterations_predicted": WHOLE,
+        "loss_star": NUMBER,
+        "initial_gap": NUMBER,
+        "final_gap": NUMBER,
+        "initial_distance": NUMBER,
+        "final_distance": NUMBER,
+        "gap_floor": NUMBER,
+        "bound_holds": TRUTH,
+        "bound_as_stated_holds": TRUTH,
+        "first_violation_as_stated": WHOLE,
+        "bound_over_gap_median": NUMBER,
+        "error": TEXT,
+    },
+    "curves": {
+        "run_id": TEXT,
+        "problem": TEXT,
+        "n_features": WHOLE,
+        "repetition": WHOLE,
+        "relative_step": NUMBER,
+        "iteration": WHOLE,
+        "loss": NUMBER,
+        "gap": NUMBER,
+        "distance_squared": NUMBER,
+        "gap_exact": NUMBER,
+        "gap_bound": NUMBER,
+        "gap_bound_as_stated": NUMBER,
+        "gap_bound_sharp": NUMBER,
+        "distance_bound": NUMBER,
+    },
+    "eigenvalues": {
+        "problem_id": TEXT,
+        "n_samples": WHOLE,
+        "n_features": WHOLE,
+        "seed": WHOLE,
+        "repetition": WHOLE,
+        "index": WHOLE,
+        "eigenvalue": NUMBER,
+    },
+}
+RUN_ORDER = (
+    "problem",
+    "n_samples",
+    "n_features",
+    "seed",
+    "repetition",
+    "start",
+    "method",
+    "step_unit",
+    "step_value",
+    "run_id",
+)
+EIGENVALUE_ORDER = ("n_samples", "n_features", "seed", "repetition", "problem_id", "index")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One group's rows as lines of CSV, and the few facts the writer needs of them."""
+
+    runs: bytes
+    curves: bytes
+    eigenvalues: bytes
+    problem_id: str
+    status: dict[str, str]
+    eigh_difference: float | None
+
+
+class Tables(NamedTuple):
+    """The tables of a study as DataFrames, with the columns and types of COLUMNS."""
+
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    eigenvalues: pd.DataFrame
+
+
+def encode(group: GroupTables) -> Rows:
+    """Turn a group's tables into lines of CSV; floats read back bit for bit."""
+    return Rows(
+        runs=_lines("runs", group.runs),
+        curves=b"".join(_lines("curves", curve) for curve in group.curves),
+        eigenvalues=_lines("eigenvalues", group.eigenvalues),
+        problem_id=next(iter(group.eigenvalues.get("problem_id", ())), ""),
+        status=dict(zip(group.runs["run_id"], group.runs["status"], strict=True)),
+        eigh_difference=group.eigh_difference,
+    )
+
+
+def decode(groups: Iterable[Rows]) -> Tables:
+    """Return the tables of some groups as they would be read from a study's folder."""
+    groups = list(groups)
+    problems = {rows.problem_id: rows.eigenvalues for rows in groups}
+    runs = sorted(_split(rows.runs for rows in groups), key=sort_key("runs", RUN_ORDER))
+    curves: dict[bytes, list[bytes]] = {}
+    for line in _split(rows.curves for rows in groups):
+        curves.setdefault(run_id_of(line), []).append(line)
+    eigenvalues = sorted(_split(problems.values()), key=sort_key("eigenvalues", EIGENVALUE_ORDER))
+    return Tables(
+        _frame("runs", runs),
+        _frame("curves", [line for run in runs for line in curves.get(run_id_of(run), ())]),
+        _frame("eigenvalues", eigenvalues),
+    )
+
+
+def read(folder: Path) -> Tables:
+    """Read the tables of a study, finished or still running: of the latter what is complete.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no runs.csv.
+    ValueError
+        If a file does not have the columns of COLUMNS, or a cell is of another type.
+    """
+    complete = {name: _complete_lines(folder, name) for name in COLUMNS}
+    done = {run_id_of(line) for line in complete["runs"]}
+    complete["curves"] = [line for line in complete["curves"] if run_id_of(line) in done]
+    return Tables(**{name: _frame(name, lines) for name, lines in complete.items()})
+
+
+def header(name: str) -> bytes:
+    """Return the first line of a table's file."""
+    return (",".join(COLUMNS[name]) + "\n").encode()
+
+
+def run_id_of(line: bytes) -> bytes:
+    """Return the run_id of a line of runs.csv or curves.csv, its first cell."""
+    return line[: line.index(b",")]
+
+
+def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple]:
+    """Return the key by which lines of a table are sorted; empty cells come first."""
+    names = list(COLUMNS[name])
+    wanted = [(names.index(column), COLUMNS[name][column]) for column in order]
+    parse = {
+        TEXT: str,
+        WHOLE: lambda cell: int(cell or -1),
+        NUMBER: lambda cell: float(cell or -math.inf),
+    }
+
+    def key(line: bytes) -> tuple:
+        cells = line.decode().rstrip("\n").split(",")
+        return tuple(parse[dtype](cells[index]) for index, dtype in wanted)
+
+    return key
+
+
+def _complete_lines(folder: Path, name: str) -> list[bytes]:
+    path = folder / f"{name}.csv"
+    with path.open("rb") as file:
+        lines = file.readlines()
+    if lines and not lines[-1].endswith(b"\n"):
+        lines.pop()
+    if not lines or lines[0] != header(name):
+        raise ValueError(f"{path.name}: line 1 is not the header of this version of gdconv")
+    return lines[1:]
+
+
+def _frame(name: str, lines: Iterable[bytes]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_csv(
+        io.BytesIO(header(name) + b"".join(lines)),
+        dtype=COLUMNS[name],
+        float_precision="round_trip",
+        keep_default_na=False,
+        na_values={column: [""] for column in COLUMNS[name]},
+    )
+
+
+def _split(parts: Iterable[bytes]) -> list[bytes]:
+    return b"".join(parts).splitlines(keepends=True)
+
+
+def _lines(name: str, table: dict[str, list]) -> bytes:
+    """The lines of a table given column by column; columns it does not have are left empty."""
+    if not table:
+        return b""
+    unknown = table.keys() - COLUMNS[name].keys()
+    if unknown:
+        raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
+    length = len(next(iter(table.values())))
+    columns = [
+        [_cell(value) for value in table[column]] if column in table else [""] * length
+        for column in COLUMNS[name]
+    ]
+    return "".join(",".join(row) + "\n" for row in zip(*columns, strict=True)).encode()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else ""
+    if value is None:
+        return ""
+    text = str(value)
+    if set(text) & set(',"\r\n'):
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="").writerow([text])
+        return buffer.getvalue()
+    return text

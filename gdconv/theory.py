@@ -1,0 +1,81 @@
+"""Theory of one group of runs: its spectrum, its step sizes and what the bounds say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gdconv import bounds
+from gdconv.config import Run
+from gdconv.objective import Objective
+from gdconv.rounding import Scale, gap_floor, relative_tolerance
+from gdconv.spectra import nearest_minimiser, spectrum
+
+# No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
+# finite.
+LARGEST = 1e300
+
+
+class Theory:
+    """What is known of each run before it runs; arrays of shape (m,), one value a run."""
+
+    def __init__(self, objective: Objective, start: np.ndarray, runs: Sequence[Run]) -> None:
+        matrix, target = objective.matrix, objective.target
+        self.spectrum = spectrum(matrix)
+        self.w_star = nearest_minimiser(self.spectrum, matrix, target, start)
+        largest, smallest = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
+        self.step_size = np.array(
+            [
+                bounds.step_size(run.step_unit, run.step_value, largest, smallest).item()
+                for run in runs
+            ]
+        )
+        with np.errstate(over="ignore"):
+            self.relative_step = self.step_size * largest
+            self.nu = bounds.contraction(self.step_size, largest, smallest)
+        self.nu_as_stated = bounds.contraction_as_stated(self.step_size, self.spectrum.lambda_min)
+        method = runs[0].method
+        self.iterations = method.iterations
+        self.iterations_predicted = bounds.iterations_to(method.tolerance, self.nu)
+        # ½ λ_i c_i² without the division by σ_i that c_i = v_iᵀ(w_0 − w*) would need.
+        self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
+        self.distance = float((start - self.w_star) @ (start - self.w_star))
+        residual = matrix @ self.w_star - target
+        self.loss_star = objective.offset + float(residual @ residual)
+        self.scale = Scale(
+            *matrix.shape,
+            matrix=float(np.linalg.norm(matrix)),
+            target=float(np.linalg.norm(target)),
+            solution=float(np.linalg.norm(self.w_star)),
+            residual=float(np.linalg.norm(residual)),
+        )
+
+    def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The level of rounding noise in run column[k] at iteration t[k]."""
+        return gap_floor(self.scale, self.spectrum, self.step_size[column], self.iterations, t)
+
+    def ceiling(self) -> np.ndarray:
+        """A gap from which the next one, or its squared distance, may exceed LARGEST."""
+        with np.errstate(over="ignore"):
+            growth = np.maximum(self.nu**2, 1)
+        return LARGEST / growth / max(1.0, 2 / self.spectrum.lambda_min_positive)
+
+    def curves(self, column: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
+        """The exact gap and the bounds for run column[k] at iteration t[k], by column of curves."""
+        largest, smallest = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
+        positive = self.spectrum.eigenvalues[: self.spectrum.rank]
+        step_size, nu, distance = self.step_size[column], self.nu[column], self.distance
+        stated = self.nu_as_stated[column]
+        return {
+            "gap_exact": bounds.exact_gap(positive, self.components, step_size, t),
+            "gap_bound": bounds.gap_bound(nu, t, distance, largest),
+            "gap_bound_as_stated": bounds.gap_bound_as_stated(stated, t, distance, largest),
+            "gap_bound_sharp": bounds.gap_bound_sharp(step_size, t, distance, largest, smallest),
+            "distance_bound": bounds.distance_bound(nu, t, distance),
+        }
+
+    def tolerance(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """How far measured gap and bound may differ by rounding, relative to the bound."""
+        relative_step, nu = self.relative_step[column], self.nu[column]
+        return relative_tolerance(self.scale.columns, relative_step, nu, t)
