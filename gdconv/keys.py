@@ -13,7 +13,7 @@ class ConfigError(ValueError):
     """A configuration that cannot be run; the message names key, value and what is allowed."""
 
     def __init__(self, key: str, value: Any, allowed: str) -> None:
-        super().__init__(f"{key}={_shown(value)}: {allowed}")
+        super().__init__(f"{key}={_shown(value)}: {' '.join(allowed.split())}")
 
 
 def _shown(value: Any) -> str:

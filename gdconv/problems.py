@@ -118,9 +118,7 @@ def _read_table(path: str, modified: int, size: int) -> tuple[list[str], np.ndar
             # Rows longer than the header: pandas would make their first cells an index or drop the
             # last.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                path, float_precision="round_trip", index_col=False, low_memory=False
-            )
+            frame = pd.read_csv(path, index_col=False, low_memory=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise refuse(f"must be a CSV table under one header line ({error})") from None
     except UnicodeDecodeError as error:

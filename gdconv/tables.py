@@ -208,7 +208,6 @@ def _frame(name: str, lines: Iterable[bytes]) -> pd.DataFrame:
     return pd.read_csv(
         io.BytesIO(header(name) + b"".join(lines)),
         dtype=COLUMNS[name],
-        float_precision="round_trip",
         keep_default_na=False,
         na_values={column: [""] for column in COLUMNS[name]},
     )

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+
+from gdconv.config import (
+    PROBLEMS,
+    Csv,
+    Gaussian,
+    GradientDescent,
+    Record,
+    RunConfig,
+    Step,
+    StudyConfig,
+    expand,
+    from_mapping,
+    to_mapping,
+)
+from gdconv.keys import ConfigError
+
+
+def test_values_are_cast_to_their_declared_types():
+    problem = Gaussian(n_samples=1e2, n_features=np.int64(3), noise=1)
+    assert (problem.n_samples, problem.n_features, problem.noise) == (100, 3, 1.0)
+    assert type(problem.n_samples) is int
+    assert type(problem.noise) is float
+    assert Step(value=1).value == (1.0,)
+    assert Step(value=np.array([0.5, 1.0])).value == (0.5, 1.0)
+
+
+def test_equal_configurations_are_equal_however_they_are_typed():
+    assert RunConfig(Gaussian(noise=1), step=Step(value=2)) == RunConfig(
+        Gaussian(noise=1.0), step=Step(value=[2.0])
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "words"),
+    [
+        (Gaussian, {"n_features": 0}, ["problem.n_features=0", "from 1"]),
+        (Gaussian, {"n_features": -3}, ["problem.n_features=-3", "from 1"]),
+        (Gaussian, {"n_features": 2.5}, ["problem.n_features=2.5", "whole number"]),
+        (Gaussian, {"n_features": True}, ["problem.n_features=true", "whole number"]),
+        (Gaussian, {"n_features": "ten"}, ["problem.n_features=ten", "whole number"]),
+        (Gaussian, {"n_features": None}, ["problem.n_features=null", "whole number"]),
+        (Gaussian, {"n_features": 10**400}, ["problem.n_features=1000", "whole number"]),
+        (Gaussian, {"n_features": float("inf")}, ["problem.n_features=inf", "whole number"]),
+        (Gaussian, {"noise": -1.0}, ["problem.noise=-1.0", "at least 0"]),
+        (Gaussian, {"noise": 10**400}, ["problem.noise=1000", "finite"]),
+        (Gaussian, {"feature_mean": float("nan")}, ["problem.feature_mean=nan", "finite"]),
+        (Step, {"value": 0}, ["step.value=0", "greater than 0"]),
+        (Step, {"value": -1}, ["step.value=-1", "greater than 0"]),
+        (Step, {"value": []}, ["step.value=[]", "at least one"]),
+        (Step, {"value": float("nan")}, ["step.value=nan", "greater than 0"]),
+        (Step, {"value": [1.0, None]}, ["step.value=[1.0,null]", "greater than 0"]),
+        (Step, {"value": "1.0"}, ["step.value=1.0", "finite number"]),
+        (Step, {"unit": "bogus"}, ["step.unit=bogus", "lambda_max, optimal, absolute, K"]),
+        (GradientDescent, {"iterations": -1}, ["method.iterations=-1", "from 1"]),
+        (GradientDescent, {"tolerance": 1.0}, ["method.tolerance=1.0", "less than 1"]),
+        (GradientDescent, {"reduce": "lu"}, ["method.reduce=lu", "qr, none"]),
+        (Record, {"points": 1}, ["record.points=1", "from 2"]),
+        (RunConfig, {"repetitions": 0}, ["repetitions=0", "from 1"]),
+        (RunConfig, {"seed": -1}, ["seed=-1", "from 0"]),
+        (Csv, {}, ["problem.path=null", "path of a CSV file"]),
+        (Csv, {"path": "a.csv"}, ["problem.target=null", "target's column"]),
+        (StudyConfig, {"study": "../up"}, ["study=../up", "no /"]),
+        (StudyConfig, {"study": ".."}, ["study=..", "no leading dot"]),
+        (StudyConfig, {"study": "a\nb"}, ["study=a b", "printable"]),
+        (StudyConfig, {"study": ""}, ["study=", "printable"]),
+        (StudyConfig, {"report": "maybe"}, ["report=maybe", "true or false"]),
+    ],
+)
+def test_refusals_name_key_value_and_what_is_allowed(section, values, words):
+    with pytest.raises(ConfigError) as caught:
+        section(**values)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+def test_expand_makes_a_run_of_each_element():
+    config = RunConfig(seed=[3, 4], repetitions=2, step=Step(value=[0.5, 1.0, 0.5]))
+    runs = [(run.seed, run.repetition, run.step_value) for run in expand(config)]
+    assert runs == [(s, r, v) for s in (3, 4) for r in (0, 1) for v in (0.5, 1.0)]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        RunConfig(),
+        RunConfig(Csv(path="a.csv", target="y"), step=Step("K", [1.0, 2.0]), seed=[1, 2]),
+    ],
+)
+def test_mapping_goes_there_and_back(config):
+    study = StudyConfig(study="there", report=False)
+    assert from_mapping(to_mapping(config) | to_mapping(study)) == (config, study)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"typo": 3}, ["typo=3", "is not a key", "repetitions"]),
+        ({"problem": {"name": "gaussian", "typo": 3}}, ["problem.typo=3", "problem.n_samples"]),
+        ({"problem": {"name": "gaussian", "path": "x"}}, ["problem.path=x", "problem.noise"]),
+        ({"problem": {"name": "nosuch"}}, ["problem.name=nosuch", ", ".join(PROBLEMS)]),
+        ({"problem": "gaussian"}, ["problem=gaussian", "must be one of"]),
+        ({"step": 3}, ["step=3", "step.unit, step.value"]),
+    ],
+)
+def test_unknown_keys_and_groups_are_refused(change, words):
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(to_mapping(RunConfig()) | change)
+    assert all(word in str(caught.value) for word in words), caught.value

@@ -1,0 +1,78 @@
+"""A module imports only from modules that stand before it here."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GDCONV = [
+    *("keys", "config"),
+    *("spectra", "bounds", "rates", "rounding"),
+    *("problems", "objective", "descent", "recorder", "theory"),
+    *("study", "tables"),
+    *("provenance", "store", "sweep"),
+    *("figures", "report"),
+    "cli",
+]
+NNLIB = ["ops", "graph", "program"]
+MATHEMATICS = ["keys", "config", *GDCONV[2:11], "study"]
+ORDER = [f"nnlib.{name}" for name in NNLIB] + ["nnlib"] + [f"gdconv.{name}" for name in GDCONV]
+
+
+def imports(path: Path) -> set[str]:
+    """All modules a file imports, wherever in the file it does."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def files(package: str, names: list[str]) -> dict[str, Path]:
+    return {name: ROOT / package / f"{name}.py" for name in names}
+
+
+def test_every_module_has_its_place():
+    for package, names in (("gdconv", GDCONV), ("nnlib", NNLIB)):
+        there = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
+        assert there == set(names)
+
+
+@pytest.mark.parametrize("module", [name for name in ORDER if name != "nnlib"])
+def test_imports_come_from_below(module):
+    package, name = module.split(".")
+    below = set(ORDER[: ORDER.index(module)])
+    own = {each for each in imports(ROOT / package / f"{name}.py") if each in ORDER}
+    assert own <= below
+
+
+def test_nnlib_knows_numpy_and_nothing_of_gdconv():
+    for path in (ROOT / "nnlib").glob("*.py"):
+        roots = {name.split(".")[0] for name in imports(path)}
+        assert roots <= {"nnlib", "numpy"} | sys.stdlib_module_names, path
+
+
+def test_only_the_command_line_knows_hydra():
+    for name, path in files("gdconv", GDCONV).items():
+        roots = {each.split(".")[0] for each in imports(path)}
+        assert not roots & {"hydra", "omegaconf"} or name == "cli", path
+
+
+@pytest.mark.parametrize("name", MATHEMATICS)
+def test_mathematics_has_no_plumbing(name):
+    roots = {each.split(".")[0] for each in imports(ROOT / "gdconv" / f"{name}.py")}
+    # problems reads the user's table: that is what the family csv is.
+    allowed = {"pandas", "os"} if name == "problems" else set()
+    plumbing = {"logging", "os", "sys", "pathlib", "yaml", "pandas", "joblib", "tqdm", "matplotlib"}
+    assert not roots & (plumbing - allowed)
+
+
+@pytest.mark.parametrize("name", ["figures", "report"])
+def test_figures_recompute_no_mathematics(name):
+    mathematics = {f"gdconv.{each}" for each in GDCONV[2:12]}
+    assert not imports(ROOT / "gdconv" / f"{name}.py") & mathematics

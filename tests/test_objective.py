@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+
+from gdconv.config import Gaussian
+from gdconv.objective import Objective
+from gdconv.problems import make
+
+
+@pytest.mark.parametrize("reduce", ["qr", "none"])
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (30, 1), (30, 6), (6, 6), (4, 9)])
+def test_gradient_and_loss_are_those_of_the_problem(n, d, reduce):
+    problem = make(Gaussian(n_samples=n, n_features=d, feature_mean=1.0), 0, 0)
+    objective = Objective(problem, reduce)
+    W = np.random.default_rng(1).standard_normal((d, 8))
+    residual, gradient = objective.program(8)(W)
+    expected = problem.X @ W - problem.y[:, None]
+    scale = np.linalg.norm(problem.X) ** 2 * np.linalg.norm(W) + np.linalg.norm(problem.y)
+    # A few roundings of sums over n and d numbers.
+    tolerance = 10 * (n + d) * np.finfo(float).eps * scale
+    assert gradient == pytest.approx(2 * problem.X.T @ expected, abs=tolerance)
+    loss = np.sum(residual**2, axis=0) + objective.offset
+    assert loss == pytest.approx(np.sum(expected**2, axis=0), rel=1e-12)
+
+
+def test_qr_reduces_the_rows_only_where_there_are_more_than_columns():
+    tall = make(Gaussian(n_samples=30, n_features=6), 0, 0)
+    wide = make(Gaussian(n_samples=4, n_features=6), 0, 0)
+    assert Objective(tall, "qr").matrix.shape == (6, 6)
+    assert Objective(tall, "none").matrix.shape == (30, 6)
+    assert Objective(wide, "qr").matrix.shape == (4, 6)
+    assert Objective(tall, "none").offset == 0.0

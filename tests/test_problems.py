@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gdconv.config import Csv, Gaussian
+from gdconv.keys import ConfigError
+from gdconv.problems import make, problem_identity
+
+DIABETES = Path(__file__).parent / "data" / "diabetes.csv"
+
+
+def test_gaussian_has_the_moments_it_says():
+    problem = make(Gaussian(n_samples=20_000, n_features=5, feature_mean=2.0, noise=0.5), 0, 0)
+    features = problem.X[:, :-1]
+    # Standard errors of 20,000 draws: 0.007 of a mean, 0.005 of a deviation; five of them.
+    assert features.mean(axis=0) == pytest.approx(np.full(4, 2.0), abs=0.036)
+    assert features.std(axis=0) == pytest.approx(np.ones(4), abs=0.025)
+    assert (problem.X[:, -1] == 1).all()
+    residual = problem.y - problem.X @ np.linalg.lstsq(problem.X, problem.y)[0]
+    assert residual.std() == pytest.approx(0.5, abs=0.013)
+
+
+def test_draws_depend_on_seed_and_repetition_alone():
+    config = Gaussian(n_samples=10, n_features=3)
+    first = make(config, 0, 0)
+    assert (make(config, 0, 0).X == first.X).all()
+    assert (make(config, 0, 0).y == first.y).all()
+    assert (make(config, 0, 1).X[:, 0] != first.X[:, 0]).all()
+    assert (make(config, 1, 0).X[:, 0] != first.X[:, 0]).all()
+
+
+def test_repetitions_are_spawned_from_the_seed():
+    config = Gaussian(n_samples=4, n_features=2)
+    spawned = np.random.SeedSequence(7).spawn(3)[2].spawn(1)[0]
+    expected = np.random.default_rng(spawned).standard_normal((4, 1))
+    assert (make(config, 7, 2).X[:, :1] == expected).all()
+
+
+def test_csv_is_the_table_with_a_column_of_ones():
+    table = np.loadtxt(DIABETES, delimiter=",", skiprows=1)
+    problem = make(Csv(path=str(DIABETES), target="progression"), 0, 0)
+    assert problem.X.shape == (442, 11)
+    assert (problem.X[:, :-1] == table[:, :-1]).all()
+    assert (problem.X[:, -1] == 1).all()
+    assert (problem.y == table[:, -1]).all()
+
+
+def test_standardized_features():
+    problem = make(Csv(path=str(DIABETES), target="progression", standardize=True), 0, 0)
+    features = problem.X[:, :-1]
+    assert features.mean(axis=0) == pytest.approx(np.zeros(10), abs=1e-13)
+    assert features.std(axis=0) == pytest.approx(np.ones(10), rel=1e-13)
+
+
+def test_any_column_can_be_the_target(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,y,b\n1,2,3\n4,5,6\n")
+    problem = make(Csv(path=str(path), target="y"), 0, 0)
+    assert problem.X.tolist() == [[1, 3, 1], [4, 6, 1]]
+    assert problem.y.tolist() == [2, 5]
+
+
+def test_a_constant_feature_standardizes_to_zero(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,y\n0.1,1,1\n0.1,2,2\n0.1,4,3\n")
+    problem = make(Csv(path=str(path), target="y", standardize=True), 0, 0)
+    assert problem.X[:, 0].tolist() == [0, 0, 0]
+
+
+def test_numbers_are_read_to_the_last_bit(tmp_path):
+    values = np.random.default_rng(0).standard_normal(50) * 10.0 ** np.arange(-25, 25)
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n" + "".join(f"{value!r},1\n" for value in values.tolist()))
+    assert (make(Csv(path=str(path), target="y"), 0, 0).X[:, 0] == values).all()
+
+
+def test_identity_is_the_content_not_the_path(tmp_path):
+    here, there = tmp_path / "here.csv", tmp_path / "there.csv"
+    for path in (here, there):
+        path.write_text("a,y\n1,2\n3,4\n")
+    same = [problem_identity(Csv(path=str(path), target="y")) for path in (here, there)]
+    assert same[0] == same[1]
+    there.write_text("a,y\n1,2\n3,5\n3,6\n")
+    assert problem_identity(Csv(path=str(there), target="y")) != same[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, ["problem.path=", "no such file"]),
+        ("", ["is empty"]),
+        ("a,y\n", ["at least 2 rows", "has 0"]),
+        ("a,y\n1,2\n", ["at least 2 rows", "has 1"]),
+        ("a,z\n1,2\n3,4\n", ["problem.target=y", "a, z"]),
+        ("a,y\n1,2\nred,4\n", ["row 2", "column a", "'red'"]),
+        ("a,y\nred,2\nblue,4\n", ["row 1", "column a", "'red'"]),
+        ("a,y\nTrue,2\nFalse,4\n", ["row 1", "column a", "'True'"]),
+        ("a,y\n1,2\n3,\n", ["row 2", "column y", "an empty cell"]),
+        ("a,y\n1,2\n3,4\nnan,6\n", ["row 3", "column a", "an empty cell"]),
+        ("a,y\n1,2\n3,4\n5,-inf\n", ["row 3", "column y", "'-inf'"]),
+        ("a,y\n1,2\n3,1e999\n", ["row 2", "column y", "'inf'"]),
+        ("a,y\n1,2\n3,4,5\n", ["CSV table under one header line"]),
+        ("a,y\n1,2,3\n3,4,5\n", ["CSV table under one header line"]),
+        (b"a,y\n\xff,2\n", ["UTF-8"]),
+    ],
+)
+def test_bad_tables_are_refused(tmp_path, content, words):
+    path = tmp_path / "t.csv"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ConfigError) as caught:
+        make(Csv(path=str(path), target="y"), 0, 0)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(ConfigError, match="is a directory"):
+        make(Csv(path=str(tmp_path), target="y"), 0, 0)

@@ -1,0 +1,84 @@
+"""The floor against the level at which long iterations really stall."""
+
+import numpy as np
+import pytest
+
+from gdconv.config import Gaussian, GradientDescent, Record, Run, Zeros
+from gdconv.descent import descend
+from gdconv.objective import Objective
+from gdconv.problems import LeastSquares, make
+from gdconv.rounding import relative_tolerance
+from gdconv.theory import Theory
+
+RELATIVE_STEPS = [0.3, 1.0, 1.7, 1.95]
+
+
+def runs(iterations, reduce):
+    method = GradientDescent(iterations=iterations, reduce=reduce)
+    return [
+        Run(Gaussian(), Zeros(), method, Record(), 0, 0, "lambda_max", step)
+        for step in RELATIVE_STEPS
+    ]
+
+
+def orthogonal(n, d, seed):
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal((n, d)))[0]
+
+
+def problem(name):
+    if name == "tall":
+        return make(Gaussian(n_samples=60, n_features=20), 0, 0)
+    if name == "wide":
+        return make(Gaussian(n_samples=10, n_features=30), 0, 0)
+    if name == "single feature":
+        return make(Gaussian(n_samples=5, n_features=1), 0, 0)
+    if name == "shifted features":
+        return make(Gaussian(n_samples=5, n_features=2, feature_mean=3.0), 0, 0)
+    X = orthogonal(30, 10, 0) * np.geomspace(1, 0.1, 10) @ orthogonal(10, 10, 1).T
+    rng = np.random.default_rng(2)
+    fit = X @ rng.standard_normal(10)
+    return LeastSquares(X, fit if name == "exact fit" else fit + 10 * rng.standard_normal(30))
+
+
+@pytest.mark.parametrize("reduce", ["qr", "none"])
+@pytest.mark.parametrize(
+    "name", ["tall", "wide", "single feature", "shifted features", "exact fit", "large residual"]
+)
+def test_floor_lies_just_above_where_the_gap_stalls(name, reduce):
+    iterations = 20_000
+    objective = Objective(problem(name), reduce)
+    start = np.zeros(objective.matrix.shape[1])
+    theory = Theory(objective, start, runs(iterations, reduce))
+    residual_star = (objective.matrix @ theory.w_star - objective.target)[:, None]
+    stalled = []
+
+    def observe(iteration, columns, W, residual):
+        if iteration > 0.8 * iterations:
+            stalled.append(np.sum((residual - residual_star) ** 2, axis=0)[: len(columns)])
+
+    descend(objective, start, theory.step_size, iterations, observe)
+    level = np.max(stalled, axis=0)
+    floor = theory.floor(np.arange(len(RELATIVE_STEPS)), np.full(len(RELATIVE_STEPS), iterations))
+    # Only runs that had time to stall: theory puts their gap far below the floor.
+    there = theory.nu ** (2 * iterations) * theory.components.sum() < 1e-4 * floor
+    assert there.sum() >= 2
+    assert (level <= floor)[there].all()
+    # Where all errors happen to cancel, a gap can hit 0; the floor then has the scale of one error.
+    assert (floor <= 1e6 * np.maximum(level, np.finfo(float).eps ** 2 * theory.loss_star))[
+        there
+    ].all()
+
+
+def test_floor_grows_with_a_growing_error():
+    objective = Objective(problem("tall"), "qr")
+    theory = Theory(objective, np.zeros(20), runs(1000, "qr"))
+    theory.step_size = np.array([1.0, 2.1]) / theory.spectrum.lambda_max
+    early, late = (theory.floor(np.arange(2), np.full(2, t)) for t in (50, 100))
+    assert early[0] == late[0]
+    # The noise grows as the error does, by 1.1 an iteration, so its square by 1.21.
+    assert late[1] / early[1] == pytest.approx(1.21**50, rel=0.05)
+
+
+def test_tolerance_grows_with_the_iterations_and_stays_small():
+    few, many = relative_tolerance(100, 1.0, 0.9, np.array([10, 10_000]))
+    assert 0 < few < many < 1e-9
