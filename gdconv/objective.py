@@ -30,7 +30,8 @@ class Objective:
             self.matrix = np.ascontiguousarray(R)
             self.target = Q.T @ problem.y
             rest = problem.y - Q @ self.target
-            self.offset = float(rest @ rest)
+            with np.errstate(over="ignore"):
+                self.offset = float(np.sum(rest**2))
         else:
             self.matrix, self.target, self.offset = problem.X, problem.y, 0.0
 

@@ -85,19 +85,15 @@ def gap_floor(
     return floor
 
 
-def relative_tolerance(
-    columns: int, relative_step: ArrayLike, nu: ArrayLike, iterations: ArrayLike
-) -> np.ndarray:
-    """Return how far measured gap and bound may differ by rounding alone, relative to the bound.
+def contraction_error(columns: int, relative_step: ArrayLike) -> np.ndarray:
+    """Return by how much rounding may change the factor by which one step shrinks the error.
 
-    A step multiplies the error w − w* by a factor that is right to about √d u times the relative
-    step, and nu, which the bound takes to the power 2t, carries an absolute error of the same size.
-    Both count 2t times, and the constant 8 covers the handful of roundings outside the iteration.
+    A step multiplies w − w* by I − step_size H with a relative error of about √d u times
+    1 + step_size lambda_max, and the computed nu is off by no more. The constant 8 stands for the
+    handful of roundings a step consists of. So a computed trajectory that obeys a bound obeys it
+    with nu + contraction_error in place of nu.
     """
-    relative_step, nu = np.asarray(relative_step, dtype=float), np.asarray(nu, dtype=float)
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        per_step = np.sqrt(columns) * UNIT_ROUNDOFF * (1 + relative_step / nu)
-        return 8 * (1 + np.asarray(iterations)) * per_step
+    return 8 * np.sqrt(columns) * UNIT_ROUNDOFF * (1 + np.asarray(relative_step, dtype=float))
 
 
 def _summed(relative_step: np.ndarray, iterations: int, t: np.ndarray) -> np.ndarray:

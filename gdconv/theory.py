@@ -9,7 +9,7 @@ import numpy as np
 from gdconv import bounds
 from gdconv.config import Run
 from gdconv.objective import Objective
-from gdconv.rounding import Scale, gap_floor, relative_tolerance
+from gdconv.rounding import Scale, contraction_error, gap_floor
 from gdconv.spectra import nearest_minimiser, spectrum
 
 # No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
@@ -18,7 +18,10 @@ LARGEST = 1e300
 
 
 class Theory:
-    """What is known of each run before it runs; arrays of shape (m,), one value a run."""
+    """What is known of each run before it runs; arrays of shape (m,), one value a run.
+
+    Raises ValueError if the eigenvalues, or the loss at the start, do not fit into a float.
+    """
 
     def __init__(self, objective: Objective, start: np.ndarray, runs: Sequence[Run]) -> None:
         matrix, target = objective.matrix, objective.target
@@ -38,9 +41,13 @@ class Theory:
         method = runs[0].method
         self.iterations = method.iterations
         self.iterations_predicted = bounds.iterations_to(method.tolerance, self.nu)
-        # ½ λ_i c_i² without the division by σ_i that c_i = v_iᵀ(w_0 − w*) would need.
-        self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
-        self.distance = float((start - self.w_star) @ (start - self.w_star))
+        self.contraction_error = contraction_error(matrix.shape[1], self.relative_step)
+        with np.errstate(over="ignore", invalid="ignore"):
+            # ½ λ_i c_i² without the division by σ_i that c_i = v_iᵀ(w_0 − w*) would need.
+            self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
+            self.distance = float(np.sum((start - self.w_star) ** 2))
+        if not max(self.components.sum() + objective.offset, self.distance) <= LARGEST:
+            raise ValueError("the loss at the start does not fit into a float; scale the target")
         residual = matrix @ self.w_star - target
         self.loss_star = objective.offset + float(residual @ residual)
         self.scale = Scale(
@@ -75,7 +82,10 @@ class Theory:
             "distance_bound": bounds.distance_bound(nu, t, distance),
         }
 
-    def tolerance(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """How far measured gap and bound may differ by rounding, relative to the bound."""
-        relative_step, nu = self.relative_step[column], self.nu[column]
-        return relative_tolerance(self.scale.columns, relative_step, nu, t)
+    def loosest_gap(self, nu: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The largest gap a computed run may have if `gap_bound` with this nu is true of it."""
+        error = self.contraction_error[column]
+        bound = bounds.gap_bound(
+            np.abs(nu[column]) + error, t, self.distance, self.spectrum.lambda_max
+        )
+        return bound * (1 + error) ** 2

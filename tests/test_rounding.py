@@ -7,7 +7,7 @@ from gdconv.config import Gaussian, GradientDescent, Record, Run, Zeros
 from gdconv.descent import descend
 from gdconv.objective import Objective
 from gdconv.problems import LeastSquares, make
-from gdconv.rounding import relative_tolerance
+from gdconv.rounding import contraction_error
 from gdconv.theory import Theory
 
 RELATIVE_STEPS = [0.3, 1.0, 1.7, 1.95]
@@ -79,6 +79,6 @@ def test_floor_grows_with_a_growing_error():
     assert late[1] / early[1] == pytest.approx(1.21**50, rel=0.05)
 
 
-def test_tolerance_grows_with_the_iterations_and_stays_small():
-    few, many = relative_tolerance(100, 1.0, 0.9, np.array([10, 10_000]))
-    assert 0 < few < many < 1e-9
+def test_contraction_error_is_a_few_roundings():
+    few, many = contraction_error(100, np.array([0.1, 10.0]))
+    assert np.finfo(float).eps < few < many < 1e-12

@@ -1,0 +1,237 @@
+import numpy as np
+import pytest
+
+from gdconv.config import (
+    Csv,
+    Gaussian,
+    GradientDescent,
+    Record,
+    RunConfig,
+    Step,
+    expand,
+)
+from gdconv.recorder import recorded_iterations
+from gdconv.study import failed_group, problem_id, run_group, run_ids
+from gdconv.sweep import grouped, run_study
+from gdconv.tables import COLUMNS, encode
+
+STEPS = [0.05, 0.5, 1.0, 1.5, 1.9, 1.99, 2.0, 2.05, 2.1, 5.0]
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return run_study(
+        RunConfig(
+            Gaussian(n_samples=60, n_features=20),
+            method=GradientDescent(iterations=3000),
+            step=Step(value=STEPS),
+        )
+    )
+
+
+def test_every_column_is_filled(tables):
+    for name, table in tables._asdict().items():
+        assert list(table.columns) == list(COLUMNS[name])
+        empty = set(table.columns[table.isna().all()])
+        assert empty <= {"error"}, name
+
+
+def test_status_and_verdicts_by_step(tables):
+    runs = tables.runs.set_index("step_value")
+    assert runs.status.to_dict() == {
+        **dict.fromkeys([0.5, 1.0, 1.5, 1.9, 1.99], "converged"),
+        **dict.fromkeys([0.05, 2.0], "max_iterations"),
+        **dict.fromkeys([2.05, 2.1, 5.0], "diverged"),
+    }
+    assert runs.bound_holds.all()
+    # (19) as stated is true up to the optimal step, here at 1.88, and no further.
+    optimum = 2 / (1 + 1 / runs.condition_number.iloc[0])
+    assert 1.5 < optimum < 1.9
+    assert (runs.bound_as_stated_holds == (runs.index <= optimum)).all()
+    assert (runs.first_violation_as_stated.isna() == runs.bound_as_stated_holds).all()
+
+
+def test_measured_rate_is_the_predicted_one(tables):
+    runs = tables.runs.set_index("step_value").drop(index=[2.0])
+    assert runs.rate_measured.to_numpy() == pytest.approx(runs.rate_predicted, rel=5e-3)
+    assert (runs.convergence[runs.index < 2] == "linear").all()
+    assert (runs.convergence[runs.index > 2] == "diverging").all()
+
+
+def test_gap_follows_the_exact_formula(tables):
+    curves = tables.curves.merge(tables.runs[["run_id", "gap_floor"]], on="run_id")
+    settled = curves[curves.gap > 1e6 * curves.gap_floor]
+    assert len(settled) > 250
+    # 1e6 floors above the noise the gap is right to 1e-3; a thousand roundings add 1e-12 each.
+    assert settled.gap.to_numpy() == pytest.approx(settled.gap_exact.to_numpy(), rel=2e-3)
+    far = curves[curves.gap > 1e18 * curves.gap_floor]
+    assert far.gap.to_numpy() == pytest.approx(far.gap_exact.to_numpy(), rel=1e-8)
+
+
+def test_divergence_is_data(tables):
+    runs = tables.runs.set_index("step_value")
+    curves = tables.curves.set_index("run_id")
+    numbers = tables.curves.select_dtypes("number").to_numpy(dtype=float, na_value=np.nan)
+    assert np.isfinite(numbers[:, 3:8]).all()
+    assert not np.isinf(numbers).any()
+    for step in (2.1, 5.0):
+        run, curve = runs.loc[step], curves.loc[runs.run_id[step]]
+        assert run.status == "diverged"
+        assert curve.iteration.max() == run.iterations
+        assert run.rate_measured == pytest.approx((step - 1) ** 2, rel=1e-6)
+    # 16 = (1 − 5)² an iteration passes the largest float after 250; the last finite gap is kept.
+    assert runs.iterations[5.0] < 260
+    assert 1e280 < runs.final_gap[5.0] < np.inf
+    assert runs.iterations[2.1] == 3000
+
+
+def test_iterations_to_tolerance_is_exact(tables):
+    """Against the same run recorded at every iteration."""
+    every = run_study(
+        RunConfig(
+            Gaussian(n_samples=60, n_features=20),
+            method=GradientDescent(iterations=3000),
+            record=Record(points=3001),
+            step=Step(value=[0.5, 1.5]),
+        )
+    )
+    for step in (0.5, 1.5):
+        run = every.runs.set_index("step_value").loc[step]
+        gaps = every.curves.set_index("run_id").loc[run.run_id]
+        first = gaps.iteration[gaps.gap <= 1e-6 * run.initial_gap].min()
+        assert run.iterations_to_tolerance == first
+        sparse = tables.runs.set_index("step_value").loc[step]
+        assert sparse.iterations_to_tolerance == first
+        assert run.iterations_predicted >= first
+
+
+def test_a_run_ends_where_it_reaches_the_floor(tables):
+    done = tables.runs[tables.runs.status == "converged"]
+    last = tables.curves.groupby("run_id").last().loc[done.run_id]
+    assert (done.final_gap <= done.gap_floor).all()
+    assert (last.iteration.to_numpy() == done.iterations.to_numpy()).all()
+    before = tables.curves.groupby("run_id").nth(-2).set_index("run_id").loc[done.run_id]
+    assert (before.gap.to_numpy() > done.gap_floor.to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("problem", "rank"),
+    [
+        (Gaussian(n_samples=1, n_features=1), 1),
+        (Gaussian(n_samples=9, n_features=1), 1),
+        (Gaussian(n_samples=1, n_features=4), 1),
+        (Gaussian(n_samples=10, n_features=25), 10),
+        (Gaussian(n_samples=12, n_features=12), 12),
+        (Gaussian(n_samples=40, n_features=6, noise=0.0), 6),
+    ],
+    ids=["1x1", "9x1", "1x4", "wide", "square", "exact fit"],
+)
+@pytest.mark.parametrize("reduce", ["qr", "none"])
+def test_degenerate_problems_give_finite_rows(problem, rank, reduce):
+    config = RunConfig(problem, method=GradientDescent(reduce=reduce), step=Step(value=[1.0, 2.1]))
+    runs = run_study(config).runs
+    assert runs["rank"].tolist() == [rank, rank]
+    assert (runs.lambda_min == 0).all() == (rank < problem.n_features)
+    assert (runs.lambda_min_positive > 0).all()
+    assert runs.bound_holds.all()
+    assert runs.status[1] == "diverged"
+    assert runs.rate_measured[1] == pytest.approx(1.21, rel=1e-3)
+    numbers = runs.select_dtypes("number").to_numpy(dtype=float, na_value=np.nan)
+    assert not np.isinf(numbers).any()
+
+
+def test_starting_at_the_optimum(tmp_path):
+    path = tmp_path / "zero.csv"
+    path.write_text("a,y\n1,0\n2,0\n4,0\n")
+    runs = run_study(RunConfig(Csv(path=str(path), target="y"))).runs
+    assert runs.status[0] == "converged"
+    assert (runs.iterations[0], runs.initial_gap[0], runs.loss_star[0]) == (0, 0, 0)
+    assert runs[["rate_measured", "bound_holds", "bound_over_gap_median"]].isna().all(axis=None)
+
+
+def test_numbers_too_large_are_an_error_of_the_group(tmp_path):
+    path = tmp_path / "huge.csv"
+    path.write_text("a,y\n1,1e200\n2,-1e200\n4,1e200\n")
+    (group,) = grouped(list(expand(RunConfig(Csv(path=str(path), target="y")))))
+    with pytest.raises(ValueError, match="scale the target"):
+        run_group(group)
+
+
+def test_a_group_differs_in_steps_alone():
+    runs = [*expand(RunConfig(seed=[0, 1]))]
+    with pytest.raises(ValueError, match="step_unit and step_value"):
+        run_group(runs)
+
+
+def test_run_id_depends_on_what_decides_the_rows_and_nothing_else():
+    changes = [
+        RunConfig(),
+        RunConfig(Gaussian(n_samples=201)),
+        RunConfig(Gaussian(noise=1.5)),
+        RunConfig(seed=1),
+        RunConfig(step=Step(value=2.0)),
+        RunConfig(step=Step("K", 1.0)),
+        RunConfig(method=GradientDescent(iterations=1999)),
+        RunConfig(method=GradientDescent(reduce="none")),
+        RunConfig(record=Record(points=61)),
+    ]
+    ids = [run_ids(list(expand(config)))[0] for config in changes]
+    assert len(set(ids)) == len(ids)
+    assert all(len(run_id) == 16 and int(run_id, 16) >= 0 for run_id in ids)
+    # A published identifier must not change by accident: results/ would be computed again.
+    assert ids[0] == "8ff634acc3c07756"
+    assert run_ids(list(expand(RunConfig(Gaussian(noise=1), step=Step(value=1)))))[0] == ids[0]
+
+
+def test_problem_id_is_shared_by_all_steps_and_methods():
+    first, second, other = (
+        next(expand(config))
+        for config in (
+            RunConfig(),
+            RunConfig(step=Step(value=2.0), method=GradientDescent(iterations=7)),
+            RunConfig(seed=1),
+        )
+    )
+    assert problem_id(first) == problem_id(second) != problem_id(other)
+
+
+@pytest.mark.parametrize("reduce", ["qr", "none"])
+def test_rows_do_not_depend_on_the_group(reduce):
+    config = RunConfig(
+        Gaussian(n_samples=30, n_features=11),
+        method=GradientDescent(iterations=400, reduce=reduce),
+        step=Step(value=np.geomspace(0.02, 2.3, 1000)),
+    )
+    runs = list(expand(config))
+
+    def rows(some):
+        encoded = encode(run_group(some))
+        return dict(zip(encoded.status, encoded.runs.splitlines(), strict=True)), encoded.curves
+
+    together, curves = rows(runs)
+    for some in (runs[500:501], runs[:3], runs[100:140], runs[::7]):
+        alone, own_curves = rows(some)
+        assert all(together[run_id] == row for run_id, row in alone.items())
+        assert set(own_curves.splitlines()) <= set(curves.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("iterations", "points"), [(1, 2), (1, 60), (2000, 60), (2000, 2), (5, 60), (10**9, 60)]
+)
+def test_recorded_iterations(iterations, points):
+    found = recorded_iterations(iterations, points).tolist()
+    assert found[0] == 0
+    assert found[-1] == iterations
+    assert len(found) <= points
+    assert found == sorted(set(found))
+    assert points == 2 or found[1] == 1
+
+
+def test_failed_group_says_what_was_asked_for():
+    runs = list(expand(RunConfig(step=Step(value=[0.5, 1.0]))))
+    rows = encode(failed_group(runs, 'a "reason",\nof two lines'))
+    lines = rows.runs.decode().splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith(',"a ""reason"", of two lines"')
+    assert list(rows.status.values()) == ["failed", "failed"]
+    assert rows.curves == b""
