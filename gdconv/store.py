@@ -36,7 +36,7 @@ class Store:
     done : dict
         run_id → status of every run that stands in runs.csv.
     unfinished : bool
-        Whether an earlier writer was stopped before it could sort the files.
+        Whether the files still have to be sorted, by this writer or for one that was stopped.
 
     Raises
     ------
@@ -68,18 +68,19 @@ class Store:
             self._read_provenance()
             self._read_runs()
         except BaseException:
-            self._release_lock(clean=not self.unfinished)
+            self._release_lock()
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Close the files; after an exception the lock file stays, as they are unsorted."""
+    def __exit__(self, *_: object) -> None:
+        """Close the files; the lock file stays if they are not sorted yet."""
         for file in self._files.values():
             file.close()
-        self._release_lock(clean=kind is None)
+        self._release_lock()
 
     def begin(self, configs: Sequence[RunConfig], command: Sequence[str]) -> None:
         """Write config.yaml and provenance.json, mend what a killed writer left, open the files."""
+        self.unfinished = True
         self._write("config.yaml", _config_yaml(configs, self.study))
         self._provenance |= {"schema_version": SCHEMA_VERSION} | environment()
         self._provenance.setdefault("eigh_difference", None)
@@ -125,6 +126,7 @@ class Store:
         seconds = round(time.monotonic() - self._started, 3)
         self._provenance["commands"][-1] |= {"finished": _now(), "seconds": seconds}
         self._write_provenance()
+        self.unfinished = False
 
     def _take_lock(self) -> None:
         path = self.folder / ".lock"
@@ -150,8 +152,8 @@ class Store:
         self._lock.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}\n")
         self._lock.flush()
 
-    def _release_lock(self, clean: bool) -> None:
-        if clean:
+    def _release_lock(self) -> None:
+        if not self.unfinished:
             (self.folder / ".lock").unlink(missing_ok=True)
         self._lock.close()
 

@@ -1,0 +1,236 @@
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from gdconv.config import Gaussian, GradientDescent, RunConfig, Step, StudyConfig, expand
+from gdconv.keys import ConfigError
+from gdconv.store import Store
+from gdconv.study import run_group
+from gdconv.sweep import grouped, run_sweep
+from gdconv.tables import COLUMNS, encode
+
+CONFIGS = [
+    RunConfig(
+        Gaussian(n_samples=12, n_features=d),
+        method=GradientDescent(iterations=50),
+        step=Step(value=[1.0, 0.5]),
+        repetitions=2,
+    )
+    for d in (3, 2)
+]
+FILES = [f"{name}.csv" for name in COLUMNS]
+
+
+@pytest.fixture
+def study(tmp_path):
+    return StudyConfig(study="s", results_dir=str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The files of an undisturbed sweep."""
+    folder = run_sweep(
+        CONFIGS, StudyConfig(study="s", results_dir=str(tmp_path_factory.mktemp("undisturbed")))
+    ).folder
+    return content(folder)
+
+
+def content(folder):
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def groups():
+    return [encode(run_group(group)) for config in CONFIGS for group in grouped([*expand(config)])]
+
+
+def test_a_folder_holds_what_a_study_is_made_of(study, tmp_path):
+    run_sweep(CONFIGS, study)
+    found = {path.name for path in (tmp_path / "s").iterdir()}
+    assert found == {*FILES, "config.yaml", "provenance.json"}
+
+
+def killed_writer(study, done):
+    """Append some groups and stop there, as a killed process leaves them."""
+    with Store(study) as store:
+        store.begin(CONFIGS, [])
+        for rows in done:
+            store.append(rows)
+    assert store.unfinished
+    return store.folder
+
+
+@pytest.mark.parametrize("done", range(5))
+def test_what_was_appended_survives_and_the_rest_completes_it(study, expected, done):
+    killed_writer(study, groups()[:done])
+    with Store(study) as store:
+        assert store.unfinished
+        assert len(store.done) == 2 * done
+    assert run_sweep(CONFIGS, study).added == 8 - 2 * done
+    assert content(store.folder) == expected
+
+
+@pytest.mark.parametrize("table", ["curves", "eigenvalues", "runs"])
+@pytest.mark.parametrize("kept", [0, 1, 40, -20, -1])
+def test_a_group_cut_off_at_any_place_is_run_again(study, expected, table, kept):
+    """A killed writer leaves the files before `table` complete and a piece of that one."""
+    first, second = groups()[:2]
+    folder = killed_writer(study, [first])
+    for name in ("curves", "eigenvalues", "runs"):
+        lines = getattr(second, name)
+        with (folder / f"{name}.csv").open("ab") as file:
+            file.write(lines[:kept] if name == table else lines)
+        if name == table:
+            break
+    run_sweep(CONFIGS, study)
+    assert content(folder) == expected
+
+
+def test_killed_between_the_files_of_the_sort(study, expected):
+    """All appended, curves sorted, runs not: the next command ends it, with nothing to run."""
+    folder = killed_writer(study, groups())
+    assert content(folder) != expected
+    (folder / "curves.csv").write_bytes(expected["curves.csv"])
+    assert run_sweep(CONFIGS, study).added == 0
+    assert content(folder) == expected
+
+
+def test_the_same_command_again_changes_nothing(study, expected):
+    folder = run_sweep(CONFIGS, study).folder
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    assert run_sweep(CONFIGS, study).added == 0
+    after = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    assert after == before
+
+
+def test_growing_a_study_gives_the_files_of_the_whole(study, expected):
+    assert run_sweep(CONFIGS[1:], study).added == 4
+    outcome = run_sweep(CONFIGS, study)
+    assert outcome.added == 4
+    assert content(outcome.folder) == expected
+    commands = json.loads((outcome.folder / "provenance.json").read_text())["commands"]
+    assert [command["runs"] for command in commands] == [4, 4]
+
+
+def test_a_run_deleted_by_hand_is_run_again(study, expected):
+    folder = run_sweep(CONFIGS, study).folder
+    lines = (folder / "runs.csv").read_bytes().splitlines(keepends=True)
+    (folder / "runs.csv").write_bytes(b"".join(lines[:3] + lines[4:]))
+    assert run_sweep(CONFIGS, study).added == 1
+    assert content(folder) == expected
+
+
+HOLDER = """
+    import sys
+    from gdconv.config import StudyConfig
+    from gdconv.store import Store
+    with Store(StudyConfig(study="s", results_dir=sys.argv[1])):
+        print("held", flush=True)
+        sys.stdin.read()
+"""
+
+
+def holder(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(HOLDER), str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+def test_a_second_sweep_is_told_who_holds_the_study(study, tmp_path):
+    with holder(tmp_path) as process:
+        with pytest.raises(ConfigError, match=f"is being written by process {process.pid} "):
+            run_sweep(CONFIGS, study)
+        process.stdin.close()
+        process.wait()
+    assert run_sweep(CONFIGS, study).added == 8
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(study, tmp_path, expected):
+    with holder(tmp_path) as process:
+        process.kill()
+        process.wait()
+    assert (tmp_path / "s" / ".lock").exists()
+    assert content(run_sweep(CONFIGS, study).folder) == expected
+    assert not (tmp_path / "s" / ".lock").exists()
+
+
+def damage_header(folder):
+    path = folder / "curves.csv"
+    path.write_bytes(path.read_bytes().replace(b"loss", b"cost", 1))
+
+
+def repeat_a_run(folder):
+    path = folder / "runs.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines, lines[1]]))
+
+
+def drop_a_cell(folder):
+    path = folder / "runs.csv"
+    path.write_bytes(path.read_bytes().replace(b",gaussian,", b",", 1))
+
+
+def other_schema(folder):
+    path = folder / "provenance.json"
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+
+
+def no_json(folder):
+    (folder / "provenance.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (damage_header, ["curves.csv line 1"]),
+        (repeat_a_run, ["runs.csv line 10", "repeats run_id"]),
+        (drop_a_cell, ["runs.csv line 2", "38 cells instead of 39"]),
+        (other_schema, ["provenance.json", "schema version 99"]),
+        (no_json, ["provenance.json", "not as gdconv wrote it"]),
+    ],
+)
+def test_a_damaged_study_is_refused_and_left_alone(study, damage, words):
+    folder = run_sweep(CONFIGS, study).folder
+    damage(folder)
+    before = content(folder)
+    more = [*CONFIGS, RunConfig(Gaussian(n_samples=12, n_features=4))]
+    with pytest.raises(ConfigError) as caught:
+        run_sweep(more, study)
+    assert all(word in str(caught.value) for word in ["study=s", *words]), caught.value
+    assert content(folder) == before
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    study = StudyConfig(study="s", results_dir=str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match=r"results_dir=.*cannot be written"):
+        run_sweep(CONFIGS, study)
+
+
+def test_provenance(study):
+    folder = run_sweep(
+        CONFIGS, study, ["gdconv", "results_dir=" + os.path.expanduser("~/x")]
+    ).folder
+    found = json.loads((folder / "provenance.json").read_text())
+    assert found["schema_version"] == 1
+    assert set(found["packages"]) >= {"numpy", "scipy", "hydra-core"}
+    assert any("openblas" in library["internal_api"] for library in found["linear_algebra"])
+    # The cross-check of the spectrum: a few d eps.
+    assert 0 < found["eigh_difference"] < 1e-13
+    (command,) = found["commands"]
+    assert command["command"] == ["gdconv", "results_dir=~/x"]
+    assert command["finished"] >= command["started"]
+
+
+def test_config_yaml_says_what_to_type(study):
+    folder = run_sweep(CONFIGS, study).folder
+    text = (folder / "config.yaml").read_text()
+    assert "n_samples: 12\n" in text
+    assert "jobs:\n- problem.n_features=3\n- problem.n_features=2\n" in text

@@ -1,0 +1,105 @@
+import logging
+
+import pandas as pd
+import pytest
+
+from gdconv import sweep
+from gdconv.config import Csv, Gaussian, GradientDescent, RunConfig, Step, StudyConfig
+from gdconv.keys import ConfigError
+from gdconv.sweep import grouped, plan, run_study, run_sweep
+
+SMALL = RunConfig(
+    Gaussian(n_samples=12, n_features=3),
+    method=GradientDescent(iterations=50),
+    step=Step(value=[0.5, 1.0]),
+)
+
+
+def test_every_run_is_planned_once():
+    again = RunConfig(SMALL.problem, method=SMALL.method, step=Step(value=[1.0, 1.5]))
+    runs = plan([SMALL, again])
+    assert [run.step_value for run in runs.values()] == [0.5, 1.0, 1.5]
+
+
+def test_groups_share_all_but_the_step():
+    configs = [
+        RunConfig(Gaussian(n_features=d), step=Step(value=[value]), repetitions=2)
+        for value in (0.5, 1.0)
+        for d in (2, 3)
+    ]
+    groups = grouped(list(plan(configs).values()))
+    assert [len(group) for group in groups] == [2, 2, 2, 2]
+    assert all({run.step_value for run in group} == {0.5, 1.0} for group in groups)
+
+
+def test_tables_in_memory_are_those_of_the_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    memory = run_study([SMALL])
+    assert not list(tmp_path.iterdir())
+    stored = run_study(SMALL, folder=tmp_path / "study")
+    for found, expected in zip(memory, stored, strict=True):
+        pd.testing.assert_frame_equal(found, expected)
+
+
+def test_a_list_and_single_values_give_the_same_rows():
+    single = [
+        RunConfig(SMALL.problem, method=SMALL.method, step=Step(value=value))
+        for value in (1.0, 0.5)
+    ]
+    for found, expected in zip(run_study(single), run_study(SMALL), strict=True):
+        pd.testing.assert_frame_equal(found, expected)
+
+
+def test_bad_files_are_refused_before_anything_is_written(tmp_path):
+    study = StudyConfig(study="s", results_dir=str(tmp_path))
+    with pytest.raises(ConfigError, match=r"problem\.path=missing\.csv"):
+        run_sweep([SMALL, RunConfig(Csv(path="missing.csv", target="y"))], study)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_group_that_fails_leaves_the_others_alone(tmp_path, monkeypatch):
+    path = tmp_path / "huge.csv"
+    path.write_text("a,y\n1,1e200\n2,-1e200\n4,1e200\n")
+    huge = RunConfig(Csv(path=str(path), target="y"), step=Step(value=[0.5, 1.0]))
+    study = StudyConfig(study="s", results_dir=str(tmp_path))
+    outcome = run_sweep([SMALL, huge], study)
+    assert (outcome.added, outcome.failed) == (4, 2)
+    tables = run_study([SMALL, huge], folder=outcome.folder)
+    failed = tables.runs[tables.runs.status == "failed"]
+    assert failed.problem.tolist() == ["csv", "csv"]
+    assert failed.error.str.contains("scale the target").all()
+    assert failed[["step_size", "rate_measured", "bound_holds"]].isna().all(axis=None)
+    assert not set(failed.run_id) & set(tables.curves.run_id)
+    good = run_study(SMALL)
+    assert (
+        tables.runs.run_id[tables.runs.problem == "gaussian"].tolist() == good.runs.run_id.tolist()
+    )
+    # Failed before and not run again, the runs still count as failed.
+    again = run_sweep([SMALL, huge], study)
+    assert (again.added, again.failed) == (0, 2)
+
+
+def test_an_unforeseen_exception_fails_the_group_not_the_sweep(monkeypatch):
+    def broken(runs):
+        raise ZeroDivisionError("no such luck")
+
+    monkeypatch.setattr(sweep, "run_group", broken)
+    assert run_study(SMALL).runs.error.tolist() == ["ZeroDivisionError: no such luck"] * 2
+
+
+def test_one_line_a_group_off_the_terminal(tmp_path, caplog):
+    study = StudyConfig(study="s", results_dir=str(tmp_path))
+    with caplog.at_level(logging.INFO, logger="gdconv"):
+        run_sweep([RunConfig(SMALL.problem, repetitions=3, method=SMALL.method)], study)
+    messages = [record.message for record in caplog.records]
+    assert len(messages) == 3
+    assert messages[-1].startswith("group 3 of 3, 3 of 3 runs (1 converged, 2 max_iterations)")
+
+
+def test_a_bar_on_the_terminal(tmp_path, capsys, monkeypatch, caplog):
+    monkeypatch.setattr(sweep.sys.stderr, "isatty", lambda: True, raising=False)
+    run_sweep([SMALL], StudyConfig(study="s", results_dir=str(tmp_path)))
+    shown = capsys.readouterr().err
+    assert "2/2" in shown
+    assert "max_iterations=2" in shown
+    assert not caplog.records
