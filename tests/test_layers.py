@@ -16,7 +16,7 @@ GDCONV = [
     *("figures", "report"),
     "cli",
 ]
-NNLIB = ["ops", "graph", "program"]
+NNLIB = ["ops", "build", "graph", "program"]
 MATHEMATICS = ["keys", "config", *GDCONV[2:11], "study"]
 ORDER = [f"nnlib.{name}" for name in NNLIB] + ["nnlib"] + [f"gdconv.{name}" for name in GDCONV]
 

@@ -1,0 +1,239 @@
+"""The computation graph: evaluated upwards and differentiated downwards in the order of IDs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nnlib.build import Builder, frozen, real_array
+from nnlib.ops import ARRAYS, OPS, evaluate, sum_to_shape
+
+T = TypeVar("T")
+
+
+class Graph(Builder):
+    """A graph whose vertices are variables (leaves, made by `tensor`) and operations.
+
+    A vertex is an integer, its ID, handed out in order of creation. An operation is created after
+    its operands, so the IDs are a topological order: `run_eval` walks them upwards, `run_grad`
+    downwards, and nothing sorts or recurses.
+
+    Every operation is a method that takes the IDs of its operands and returns the ID of the new
+    vertex. It raises ValueError, naming the operands and their shapes, if an ID is not a vertex of
+    this graph or if the shapes do not fit. Shapes and types follow NumPy's rules.
+
+    Attributes
+    ----------
+    name : list of str
+        Of vertex i: the name given to the leaf, else ``"tensor"``; the name of the operation.
+    children, parents : list of list of int
+        The operands of vertex i, in order; the vertices that use it, each once and in order.
+    parent : list of int or None
+        The latest of the parents; None for a root.
+    shape, dtype : list
+        Shape and type of the value of vertex i, known before any run.
+    value : list of ndarray or None
+        None for an operation until `run_eval`, and again once a leaf it depends on is `set`.
+    grad : list of ndarray or None
+        What the latest `run_grad` found.
+    operation, attributes : list
+        The row of `nnlib.ops.OPS`, None for a leaf; the operation's keyword arguments.
+
+    Arrays in `value` and `grad` are read-only and never written again: a run puts new ones there.
+
+    Examples
+    --------
+    >>> g = Graph()
+    >>> w = g.tensor([1.0, 2.0], name="w")
+    >>> loss = g.sum(g.square(w))
+    >>> g.run_grad(loss)
+    >>> g.grad[w]
+    array([2., 4.])
+    """
+
+    def set(self, leaf: int, value: ArrayLike) -> None:
+        """Give a leaf a copy of a new value and forget the values that depended on the old one.
+
+        Parameters
+        ----------
+        leaf : int
+        value : array_like, shape of the leaf
+            Cast to the leaf's type.
+
+        Raises
+        ------
+        ValueError
+            If the vertex is no leaf, or the value has another shape or is not real.
+        """
+        leaf = self._vertex(leaf)
+        if self.operation[leaf] is not None:
+            raise ValueError(f"set: {self._describe(leaf)} is an operation; only leaves can be set")
+        array = real_array(value, self.dtype[leaf])
+        if array.shape != self.shape[leaf]:
+            raise ValueError(f"set: {self._describe(leaf)} cannot take the shape {array.shape}")
+        self.value[leaf] = array
+        stale = list(self.parents[leaf])
+        while stale:
+            vertex = stale.pop()
+            if self.value[vertex] is not None:
+                self.value[vertex] = None
+                stale.extend(self.parents[vertex])
+
+    def order(self, outputs: Sequence[int]) -> list[int]:
+        """Return the vertices that the outputs depend on, themselves included, by ascending ID.
+
+        Raises
+        ------
+        ValueError
+            If an output is no vertex, or if one of these vertices has a child whose ID is not below
+            its own: a walk in the order of IDs would meet it before its operands.
+        """
+        outputs = self._vertices(outputs)
+        needed = bytearray(max(outputs, default=-1) + 1)
+        for output in outputs:
+            needed[output] = True
+        for i in reversed(range(len(needed))):
+            if needed[i]:
+                for child in self.children[i]:
+                    if not 0 <= child < i:
+                        raise ValueError(
+                            f"{self._describe(i)} has child {child}: the IDs are not a topological "
+                            "order, in which every child comes before its parent"
+                        )
+                    needed[child] = True
+        return [i for i, flag in enumerate(needed) if flag]
+
+    def run_eval(self, output: int) -> None:
+        """Compute `value` of the output and of all it depends on, upwards in the order of IDs.
+
+        Other vertices are left as they are.
+
+        Raises
+        ------
+        ValueError
+            If the output is no vertex, or the order was broken (see `order`).
+        """
+        for i in self.order([output]):
+            op = self.operation[i]
+            if op is not None:
+                operands = [self.value[child] for child in self.children[i]]
+                self.value[i] = frozen(evaluate(op, *operands, **self.attributes[i]))
+
+    def run_grad(self, output: int, grad: ArrayLike | None = None) -> None:
+        """Compute `grad`, the gradient of f = Σ grad · output, downwards in the order of IDs.
+
+        By the chain rule ∂f/∂a = Σ_c ∂f/∂c ∂c/∂a over the vertices c that use a, (22)-(24) of the
+        coursework: what the uses of a send back adds up. Evaluates first if the output has no
+        value. Earlier gradients are dropped; then every leaf has one, 0 if the output does not
+        depend on it, and so has every operation that the output depends on.
+
+        Parameters
+        ----------
+        output : int
+        grad : array_like, shape of the output, optional
+            ∂f/∂output; 1 by default, if the output is a single number.
+
+        Raises
+        ------
+        ValueError
+            If `grad` has another shape, or is missing although the output is not a single number,
+            and for the reasons of `run_eval`.
+        """
+        output = self._vertex(output)
+        if grad is None:
+            seed = self._one(output, f"pass grad, of shape {self.shape[output]}")
+        else:
+            seed = real_array(grad, self.dtype[output])
+            if seed.shape != self.shape[output]:
+                raise ValueError(
+                    f"run_grad: grad has shape {seed.shape}, but the output is "
+                    f"{self._describe(output)}"
+                )
+        if self.value[output] is None:
+            self.run_eval(output)
+        order = self.order([output])
+        found = self._backward(ARRAYS, self.value.__getitem__, order, {output: seed}, set(order))
+        self.grad[:] = [None] * len(self)
+        for i in {*order, *(i for i, op in enumerate(self.operation) if op is None)}:
+            self.grad[i] = frozen(found[i] if i in found else self._zeros(i))
+
+    def grad_graph(self, output: int, wrt: Sequence[int]) -> tuple[int, ...]:
+        """Add the backward pass to the graph, as vertices that can be differentiated again.
+
+        Parameters
+        ----------
+        output : int
+            A single number.
+        wrt : sequence of int
+            The vertices to differentiate with respect to.
+
+        Returns
+        -------
+        tuple of int
+            The gradient for each of `wrt`, of its shape; a leaf of zeros where the output does not
+            depend on it.
+
+        Raises
+        ------
+        ValueError
+            If the output is not a single number, or the order was broken (see `order`).
+        """
+        output, wrt = self._vertex(output), self._vertices(wrt)
+        order = self.order([output])
+        # Only what leads to a gradient asked for is added.
+        wanted = set(wrt)
+        for i in order:
+            if not wanted.isdisjoint(self.children[i]):
+                wanted.add(i)
+        seed = self.tensor(self._one(output, "sum it first"), "1")
+        found = self._backward(self._namespace(), lambda i: i, order, {output: seed}, wanted)
+        return tuple(found[i] if i in found else self.tensor(self._zeros(i), "0") for i in wrt)
+
+    def _backward(
+        self,
+        ops: Any,
+        operand_of: Callable[[int], T],
+        order: list[int],
+        found: dict[int, T],
+        wanted: set[int],
+    ) -> dict[int, T]:
+        """Return the gradients of the wanted vertices, from those found already, in terms of `ops`.
+
+        `operand_of` turns a vertex into what the namespace works on: its value, or itself.
+        """
+        for i in reversed(order):
+            op, children = self.operation[i], self.children[i]
+            if op is None or i not in found:
+                continue
+            operands = [operand_of(child) for child in children]
+            for child, gradient in zip(children, op.gradients, strict=True):
+                if gradient is None or child not in wanted:
+                    continue
+                share = gradient(ops, found[i], operand_of(i), *operands, **self.attributes[i])
+                share = sum_to_shape(ops, share, self.shape[child])
+                found[child] = ops.add(found[child], share) if child in found else share
+        return found
+
+    def _namespace(self) -> SimpleNamespace:
+        """Return the namespace in which a gradient (see `nnlib.ops`) adds vertices to the graph."""
+        return SimpleNamespace(
+            shape=self.shape.__getitem__,
+            constant=lambda value, like: self.tensor(
+                np.array(value, self.dtype[like]), f"{value:g}"
+            ),
+            **{name: getattr(self, name) for name in OPS},
+        )
+
+    def _one(self, output: int, advice: str) -> np.ndarray:
+        """Return the gradient of an output with respect to itself."""
+        if math.prod(self.shape[output]) != 1:
+            raise ValueError(f"{self._describe(output)} is not a single number: {advice}")
+        return np.ones(self.shape[output], self.dtype[output])
+
+    def _zeros(self, i: int) -> np.ndarray:
+        return np.zeros(self.shape[i], self.dtype[i])

@@ -1,0 +1,320 @@
+"""The graph: structure, walks, gradients of gradients, refusals."""
+
+import doctest
+import re
+
+import numpy as np
+import pytest
+
+import nnlib.graph
+from nnlib import Graph
+
+EPS = np.finfo(float).eps
+
+
+def least_squares(n_samples=7, n_features=3):
+    """Return g, X, w, y and the loss ‖Xw − y‖²."""
+    rng = np.random.default_rng(0)
+    g = Graph()
+    X = g.tensor(rng.normal(size=(n_samples, n_features)), "X")
+    w = g.tensor(rng.normal(size=n_features), "w")
+    y = g.tensor(rng.normal(size=n_samples), "y")
+    return g, X, w, y, g.sum(g.square(g.sub(g.matmul(X, w), y)))
+
+
+# Structure
+
+
+def test_examples_in_the_docstrings():
+    failed, attempted = doctest.testmod(nnlib.graph)
+    assert (failed, attempted) == (0, 5)
+
+
+def test_vertices_know_each_other():
+    g = Graph()
+    a, b = g.tensor(1.0), g.tensor([1.0, 2.0], name="b")
+    c = g.add(a, b)
+    d = g.mul(b, b)
+    assert [a, b, c, d] == list(range(len(g)))
+    assert g.name == ["tensor", "b", "add", "mul"]
+    assert g.children == [[], [], [a, b], [b, b]]
+    assert g.parents == [[c], [c, d], [], []]
+    assert g.parent == [c, d, None, None]
+    assert g.shape == [(), (2,), (2,), (2,)]
+    assert g.value[c] is None
+    assert g.grad[b] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (3, np.float64),
+        ([1, 2], np.float64),
+        (np.array([1, 2], np.uint8), np.float64),
+        (np.array([1, 2], np.float32), np.float32),
+        (np.array([1, 2], ">f8"), np.float64),
+    ],
+)
+def test_tensor_converts_to_native_floats(value, dtype):
+    g = Graph()
+    x = g.tensor(value)
+    assert g.value[x].dtype == g.dtype[x] == dtype
+    assert g.value[x].dtype.isnative
+    np.testing.assert_array_equal(g.value[x], value)
+
+
+def test_float32_stays_float32_throughout():
+    g = Graph()
+    x = g.tensor(np.ones((2, 3), np.float32))
+    loss = g.sum(g.relu(g.square(g.matmul(x, g.transpose(x)))))
+    (gradient,) = g.grad_graph(loss, [x])
+    g.run_grad(loss)
+    g.run_eval(gradient)
+    assert {a.dtype for a in (g.value[loss], g.grad[x], g.value[gradient])} == {np.dtype("f4")}
+
+
+def test_set_replaces_the_value_and_forgets_what_depended_on_it():
+    g, _, w, y, loss = least_squares()
+    residual = g.children[g.children[loss][0]][0]
+    product = g.children[residual][0]
+    g.run_eval(loss)
+    g.set(y, np.zeros(7))
+    assert g.value[loss] is g.value[residual] is None
+    assert g.value[product] is not None
+    g.run_grad(loss)
+    fitted = g.value[product]
+    assert g.value[loss] == pytest.approx(fitted @ fitted, rel=10 * EPS)
+    g.set(w, np.zeros(3, int))
+    g.run_grad(loss)
+    assert g.value[loss] == 0
+
+
+# Values and gradients belong to the graph
+
+
+def test_nothing_is_shared_with_the_caller():
+    g = Graph()
+    value, seed = np.ones(2), np.ones(2)
+    x = g.tensor(value)
+    value[:] = 5
+    g.run_grad(x, seed)
+    seed[:] = 5
+    new = np.zeros(2)
+    np.testing.assert_array_equal(g.value[x], [1, 1])
+    np.testing.assert_array_equal(g.grad[x], [1, 1])
+    g.set(x, new)
+    new[:] = 5
+    np.testing.assert_array_equal(g.value[x], [0, 0])
+
+
+def test_a_later_run_leaves_arrays_handed_out_alone():
+    g, _, w, _, loss = least_squares()
+    g.run_grad(loss)
+    value, gradient = g.value[loss], g.grad[w]
+    kept = value.copy(), gradient.copy()
+    g.set(w, np.zeros(3))
+    g.run_grad(loss)
+    assert g.value[loss] != value
+    np.testing.assert_array_equal(value, kept[0])
+    np.testing.assert_array_equal(gradient, kept[1])
+
+
+def test_arrays_of_the_graph_are_read_only():
+    g, X, w, _, loss = least_squares()
+    g.run_grad(loss)
+    for array in (g.value[X], g.value[loss], g.grad[w], g.grad[loss]):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+
+
+# Walks
+
+
+def test_run_eval_computes_what_the_output_depends_on_and_no_more():
+    g = Graph()
+    x = g.tensor(3.0)
+    aside, output, above = g.neg(x), g.square(x), g.square(x)
+    g.run_eval(output)
+    assert g.value[output] == 9
+    assert g.value[aside] is g.value[above] is None
+
+
+def test_uses_of_a_vertex_add_up():
+    g = Graph()
+    x = g.tensor([1.0, 2.0])
+    f = g.sum(g.add(g.mul(x, x), g.neg(x)))
+    g.run_grad(f)
+    np.testing.assert_array_equal(g.grad[x], [1, 3])
+
+
+def test_run_grad_is_idempotent_and_forgets_the_gradients_before():
+    g, _, w, _, loss = least_squares()
+    other = g.neg(w)
+    g.run_grad(loss)
+    first = g.grad[w]
+    g.run_grad(other, np.ones(3))
+    np.testing.assert_array_equal(g.grad[w], [-1, -1, -1])
+    assert g.grad[loss] is None
+    g.run_grad(loss)
+    g.run_grad(loss)
+    np.testing.assert_array_equal(g.grad[w], first)
+    assert g.grad[other] is None
+
+
+def test_gradient_is_zero_where_the_output_does_not_depend_on_a_leaf():
+    g = Graph()
+    x, apart, behind_step = g.tensor(2.0), g.tensor([1.0, 2.0]), g.tensor(3.0)
+    output = g.add(g.square(x), g.step(behind_step))
+    g.run_grad(output)
+    assert g.grad[x] == 4
+    np.testing.assert_array_equal(g.grad[apart], [0, 0])
+    assert g.grad[behind_step] == 0
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_the_gradient_of_a_single_number_starts_from_1(shape):
+    g = Graph()
+    x = g.tensor(np.full(shape, 3.0))
+    g.run_grad(g.square(x))
+    np.testing.assert_array_equal(g.grad[x], np.full(shape, 6.0))
+
+
+def test_a_chain_of_100_000_vertices_needs_no_recursion():
+    g = Graph()
+    x = g.tensor(1.0)
+    one, v = g.tensor(1.0), x
+    for _ in range(100_000):
+        v = g.add(v, one)
+    g.run_grad(v)
+    assert g.value[v] == 100_001
+    assert g.grad[x] == 1
+    assert g.grad[one] == 100_000
+    (gradient,) = g.grad_graph(v, [x])
+    g.run_eval(gradient)
+    assert g.value[gradient] == 1
+
+
+def test_40_doublings_visit_each_vertex_once():
+    g = Graph()
+    v = x = g.tensor(1.0)
+    for _ in range(40):
+        v = g.add(v, v)
+    g.run_grad(v)
+    assert g.value[v] == g.grad[x] == 2.0**40
+
+
+# Gradients of gradients
+
+
+def test_hessian_of_least_squares_is_2_xtx():
+    g, X, w, _, loss = least_squares()
+    (gradient,) = g.grad_graph(loss, [w])
+    rows = [g.grad_graph(g.sum(g.mul(gradient, g.tensor(e))), [w])[0] for e in np.eye(3)]
+    for row in rows:
+        g.run_eval(row)
+    X = g.value[X]
+    # An entry is a sum of seven products of magnitude below 10.
+    np.testing.assert_allclose([g.value[row] for row in rows], 2 * X.T @ X, rtol=0, atol=100 * EPS)
+
+
+def test_third_derivative_of_a_power():
+    g = Graph()
+    x = g.tensor(3.0)
+    f = g.mul(g.square(x), g.square(x))
+    for expected in (4 * 27, 12 * 9, 24 * 3, 24, 0):
+        (f,) = g.grad_graph(f, [x])
+        g.run_eval(f)
+        assert g.value[f] == expected
+
+
+def test_grad_graph_adds_only_what_is_asked_for():
+    g, X, w, _, loss = least_squares()
+    before = len(g)
+    (gradient,) = g.grad_graph(loss, [w])
+    shapes = [g.shape[i] for i in range(before, len(g)) if g.name[i] == "matmul"]
+    assert shapes == [(3, 1)]
+    assert gradient == len(g) - 1
+    assert X not in g.parents[gradient]
+
+
+def test_grad_graph_with_respect_to_an_operation_the_output_and_a_stranger():
+    g = Graph()
+    x, stranger = g.tensor(3.0), g.tensor([1.0, 2.0])
+    inner = g.square(x)
+    output = g.square(inner)
+    gradients = g.grad_graph(output, [inner, output, stranger])
+    for gradient, expected in zip(gradients, [18, 1, [0, 0]], strict=True):
+        g.run_eval(gradient)
+        np.testing.assert_array_equal(g.value[gradient], expected)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    "value", [1j, [True], ["a"], np.array([None]), np.zeros(2, "M8[s]"), 10**400, [[1], [2, 3]]]
+)
+def test_only_real_numbers_are_accepted(value):
+    g = Graph()
+    x = g.tensor([1.0, 2.0])
+    for refuse in (g.tensor, lambda value: g.set(x, value), lambda value: g.run_grad(x, value)):
+        with pytest.raises(ValueError, match=r"expected integers or floats|inhomogeneous"):
+            refuse(value)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda g, a, b: g.add(a, b),
+            "add: the shapes do not broadcast: "
+            "vertex 0 (A) of shape (2, 3), vertex 1 (tensor) of shape (4,)",
+        ),
+        (
+            lambda g, a, b: g.matmul(a, b),
+            "matmul: the inner dimensions 3 and 4 differ: "
+            "vertex 0 (A) of shape (2, 3), vertex 1 (tensor) of shape (4,)",
+        ),
+        (lambda g, a, b: g.matmul(a, g.sum(b)), "a scalar cannot be multiplied as a matrix"),
+        (lambda g, a, b: g.sum(a, axis=2), "axis 2 is out of bounds for array of dimension 2"),
+        (lambda g, a, b: g.sum(a, axis=(0, 0)), "repeated axis"),
+        (lambda g, a, b: g.sum(a, axis=0.5), "expected an integer or a sequence of them, not 0.5"),
+        (lambda g, a, b: g.transpose(a, (0,)), "axes=(0,) must name each of the 2 axes once"),
+        (lambda g, a, b: g.reshape(a, (4, 2)), "6 elements do not fill the shape (4, 2)"),
+        (lambda g, a, b: g.reshape(a, (-1, 4)), "6 elements do not fill the shape (-1, 4)"),
+        (lambda g, a, b: g.reshape(a, (-2, -3)), "6 elements do not fill the shape (-2, -3)"),
+        (lambda g, a, b: g.broadcast_to(a, (3,)), "the shape does not broadcast to (3,)"),
+        (lambda g, a, b: g.add(a, 2), "there is no vertex 2: the graph has 2"),
+        (lambda g, a, b: g.add(-1, a), "there is no vertex -1"),
+        (lambda g, a, b: g.mul(a, 2.0), "expected a vertex, the integer that"),
+        (lambda g, a, b: g.mul(a, True), "not bool"),
+        (lambda g, a, b: g.mul(a, np.ones(3)), "not ndarray"),
+        (lambda g, a, b: g.set(b, np.ones(3)), "vertex 1 (tensor) of shape (4,) cannot take"),
+        (lambda g, a, b: g.set(g.neg(a), 0), "vertex 2 (neg) of shape (2, 3) is an operation"),
+        (lambda g, a, b: g.run_eval(5), "there is no vertex 5"),
+        (lambda g, a, b: g.run_grad(a), "not a single number: pass grad, of shape (2, 3)"),
+        (
+            lambda g, a, b: g.run_grad(a, np.ones(3)),
+            "grad has shape (3,), but the output is vertex 0 (A) of shape (2, 3)",
+        ),
+        (lambda g, a, b: g.grad_graph(a, [b]), "(2, 3) is not a single number: sum it first"),
+        (lambda g, a, b: g.grad_graph(g.sum(a), a), "expected a sequence of vertices, not 0"),
+    ],
+)
+def test_bad_input_is_refused_by_name(build, message):
+    g = Graph()
+    a, b = g.tensor(np.ones((2, 3)), "A"), g.tensor(np.ones(4))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        build(g, a, b)
+
+
+@pytest.mark.parametrize("child", [2, 3, -1])
+@pytest.mark.parametrize("run", ["run_eval", "run_grad", lambda g, i: g.grad_graph(i, [0])])
+def test_a_broken_order_is_refused(child, run):
+    g = Graph()
+    a, b = g.tensor(1.0), g.tensor(2.0)
+    c = g.add(a, b)
+    d = g.neg(c)
+    g.children[c][1] = child
+    with pytest.raises(ValueError, match=rf"vertex 2 \(add\).* has child {child}: .*topological"):
+        getattr(g, run)(d) if isinstance(run, str) else run(g, d)

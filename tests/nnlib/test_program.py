@@ -1,0 +1,306 @@
+"""Programs: the same bits as the graph, with nothing computed or allocated that need not be."""
+
+import doctest
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import nnlib.program
+from nnlib import Graph, compile  # noqa: A004
+
+
+def least_squares(n_samples=20, n_features=5, columns=8, target_columns=None):
+    """Return g, the leaf W, the residual RW − Z and the gradient of its squared norm."""
+    rng = np.random.default_rng(0)
+    target_columns = columns if target_columns is None else target_columns
+    columns, target_columns = (() if m is None else (m,) for m in (columns, target_columns))
+    g = Graph()
+    R = g.tensor(rng.normal(size=(n_samples, n_features)), "R")
+    W = g.tensor(rng.normal(size=(n_features, *columns)), "W")
+    Z = g.tensor(rng.normal(size=(n_samples, *target_columns)), "Z")
+    residual = g.sub(g.matmul(R, W), Z)
+    (gradient,) = g.grad_graph(g.sum(g.square(residual)), [W])
+    return g, W, residual, gradient
+
+
+def network(dtype=np.float64):
+    """Return g, all leaves, and the loss of a ReLU network with a bias, with all its gradients."""
+    rng = np.random.default_rng(0)
+    g = Graph()
+    shapes = [(16, 4), (4, 8), (8,), (8, 3), (3,), (16, 3)]
+    leaves = x, w1, b1, w2, b2, y = [
+        g.tensor(rng.normal(size=shape).astype(dtype)) for shape in shapes
+    ]
+    output = g.add(g.matmul(g.relu(g.add(g.matmul(x, w1), b1)), w2), b2)
+    loss = g.sum(g.square(g.sub(output, y)))
+    return g, leaves, [loss, *g.grad_graph(loss, leaves)]
+
+
+def names(program):
+    return [line.split(" = ")[1].split("(")[0] for line in program.instructions]
+
+
+# Results
+
+
+@pytest.mark.parametrize("columns", [None, 1, 8])
+def test_least_squares_is_four_instructions(columns):
+    g, W, residual, gradient = least_squares(columns=columns)
+    program = compile(g, inputs=[W], outputs=[residual, gradient])
+    assert names(program) == ["matmul", "sub", "mul", "matmul"]
+    two = int(program.instructions[2].split("v")[-1].rstrip(")"))
+    assert g.value[two] == 2
+    assert program.instructions[:2] == ("v3 = matmul(v0, v1)", "v4 = sub(v3, v2)")
+
+
+@pytest.mark.parametrize(
+    ("columns", "target_columns"), [(None, None), (1, 1), (8, 8), (8, 1), (32, 32)]
+)
+def test_least_squares_is_numpy_bit_for_bit(columns, target_columns):
+    g, W, residual, gradient = least_squares(columns=columns, target_columns=target_columns)
+    R, w, Z = g.value[:3]
+    program = compile(g, inputs=[W], outputs=[residual, gradient])
+    for scale in (1, -3):
+        r, d = program(scale * w)
+        np.testing.assert_array_equal(r, R @ (scale * w) - Z)
+        np.testing.assert_array_equal(d, R.T @ (2 * (R @ (scale * w) - Z)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_program_is_graph_bit_for_bit(dtype):
+    g, leaves, outputs = network(dtype)
+    program = compile(g, inputs=leaves, outputs=outputs)
+    for factor in (1, 2, -1):
+        arrays = [factor * g.value[leaf] for leaf in leaves]
+        results = program(*arrays)
+        for leaf, array in zip(leaves, arrays, strict=True):
+            g.set(leaf, array)
+        for output, result in zip(outputs, results, strict=True):
+            g.run_eval(output)
+            np.testing.assert_array_equal(result, g.value[output])
+            assert result.dtype == g.value[output].dtype == dtype
+
+
+@pytest.mark.parametrize("n_features", [5, 25, 64])
+def test_a_column_does_not_depend_on_the_others(n_features):
+    # A property of the BLAS as well: it holds for multiples of 8 columns in C order.
+    g, W, residual, gradient = least_squares(n_features, n_features, columns=32)
+    together = compile(g, [W], [residual, gradient])(g.value[W])
+    for start in range(0, 32, 8):
+        part = slice(start, start + 8)
+        h = Graph()
+        R, V, Z = (h.tensor(x) for x in (g.value[0], g.value[1][:, part], g.value[2][:, part]))
+        r = h.sub(h.matmul(R, V), Z)
+        alone = compile(h, [V], [r, *h.grad_graph(h.sum(h.square(r)), [V])])(h.value[V])
+        for all_columns, columns in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(all_columns[:, part], columns)
+
+
+def test_examples_in_the_docstrings():
+    failed, attempted = doctest.testmod(nnlib.program)
+    assert (failed, attempted) == (0, 6)
+
+
+# Buffers
+
+
+def test_outputs_are_reused_and_everything_is_in_c_order():
+    g, leaves, outputs = network()
+    program = compile(g, inputs=leaves, outputs=outputs)
+    first = program(*[g.value[leaf] for leaf in leaves])
+    kept = [array.copy() for array in first]
+    second = program(*[np.zeros(g.shape[leaf]) for leaf in leaves])
+    assert all(a is b for a, b in zip(first, second, strict=True))
+    assert not np.array_equal(first[0], kept[0])
+    assert all(array.flags.c_contiguous for array in program.inputs + program.outputs)
+
+
+def test_inputs_start_at_the_leaf_and_can_be_updated_in_place():
+    g, W, residual, gradient = least_squares()
+    program = compile(g, inputs=[W], outputs=[residual, gradient])
+    (w,) = program.inputs
+    np.testing.assert_array_equal(w, g.value[W])
+    before = g.value[W]
+    for _ in range(3):
+        w -= 0.01 * program(w)[1]
+    by_hand = before
+    for _ in range(3):
+        g.set(W, by_hand)
+        g.run_eval(gradient)
+        by_hand = by_hand - 0.01 * g.value[gradient]
+    np.testing.assert_array_equal(w, by_hand)
+
+
+def test_arguments_are_copied_and_never_written():
+    g, W, residual, _ = least_squares()
+    program = compile(g, inputs=[W], outputs=[residual])
+    mine = np.ones((5, 8))
+    program(mine)
+    np.testing.assert_array_equal(mine, np.ones((5, 8)))
+    program.inputs[0][:] = 7
+    np.testing.assert_array_equal(mine, np.ones((5, 8)))
+    assert g.value[W].max() < 7
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("target_columns", [1, 32])
+def test_a_call_allocates_next_to_nothing(target_columns, in_place):
+    g, W, residual, gradient = least_squares(200, 200, 32, target_columns)
+    program = compile(g, inputs=[W], outputs=[residual, gradient])
+    arguments = program.inputs if in_place else [g.value[W]]
+    program(*arguments)
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            program(*arguments)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # A single temporary of the residual's shape takes 51,200 bytes.
+    assert peak < 800
+
+
+# What is left out
+
+
+def test_what_does_not_depend_on_the_inputs_is_computed_once():
+    g = Graph()
+    x, a, b = g.tensor([1.0, 2.0]), g.tensor([3.0, 4.0]), g.tensor(5.0)
+    constant = g.square(g.mul(a, b))
+    output = g.add(x, constant)
+    program = compile(g, inputs=[x], outputs=[output, constant])
+    assert names(program) == ["add"]
+    np.testing.assert_array_equal(program([1, 1])[0], [226, 401])
+    np.testing.assert_array_equal(program.outputs[1], [225, 400])
+    assert not program.outputs[1].flags.writeable
+    g.set(b, 0)
+    np.testing.assert_array_equal(program([1, 1])[0], [226, 401])
+
+
+def test_what_no_output_needs_is_dropped():
+    g = Graph()
+    x = g.tensor(2.0)
+    g.square(x)
+    output = g.neg(x)
+    g.square(output)
+    assert names(compile(g, inputs=[x], outputs=[output])) == ["neg"]
+
+
+def test_the_same_instruction_runs_once():
+    g = Graph()
+    x = g.tensor([[1.0, 2.0]])
+    rows = [g.sum(g.transpose(g.square(x)), axis=0) for _ in range(2)]
+    other = g.sum(g.transpose(g.square(x)), axis=1)
+    program = compile(g, inputs=[x], outputs=[*rows, other])
+    assert names(program) == ["square", "sum", "sum"]
+    assert program.outputs[0] is program.outputs[1]
+    np.testing.assert_array_equal(program([[2, 3]])[0], [13])
+    np.testing.assert_array_equal(program.outputs[2], [4, 9])
+
+
+def test_views_are_made_once():
+    g = Graph()
+    x = g.tensor(np.arange(6.0).reshape(2, 3))
+    views = [g.transpose(x), g.reshape(x, (3, 2)), g.broadcast_to(x, (4, 2, 3))]
+    program = compile(g, inputs=[x], outputs=views)
+    assert program.instructions == ()
+    new = np.ones((2, 3)) * [[1], [2]]
+    for view, expected in zip(program(new), [new.T, new.reshape(3, 2), [new] * 4], strict=True):
+        np.testing.assert_array_equal(view, expected)
+
+
+def test_a_reshape_that_has_to_copy_is_an_instruction():
+    g = Graph()
+    x = g.tensor(np.zeros((2, 3)))
+    program = compile(g, inputs=[x], outputs=[g.reshape(g.transpose(x), (6,))])
+    assert names(program) == ["reshape"]
+    np.testing.assert_array_equal(program([[0, 1, 2], [3, 4, 5]])[0], [0, 3, 1, 4, 2, 5])
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize(
+    ("factor", "left"),
+    [
+        (np.ones((2, 3)), []),
+        (np.ones(3), []),
+        (1, []),
+        (np.float32(1), []),
+        (np.array([1, 1, 2]), ["mul"]),
+        (np.ones((4, 2, 3)), ["mul"]),
+    ],
+)
+def test_a_product_with_ones_is_left_out_unless_it_broadcasts(factor, left, swap):
+    g = Graph()
+    x, ones = g.tensor(np.zeros((2, 3))), g.tensor(factor)
+    product = g.mul(ones, x) if swap else g.mul(x, ones)
+    program = compile(g, inputs=[x], outputs=[product])
+    assert names(program) == left
+    x = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(program(x)[0], factor * x)
+
+
+def test_a_product_with_ones_stays_where_it_changes_the_type_or_the_ones_are_an_input():
+    g = Graph()
+    single, double = g.tensor(np.float32(3)), g.tensor(1.0)
+    product = g.mul(single, double)
+    assert names(compile(g, inputs=[single], outputs=[product])) == ["mul"]
+    assert names(compile(g, inputs=[single, double], outputs=[product])) == ["mul"]
+
+
+def test_an_input_or_a_constant_may_be_an_output():
+    g = Graph()
+    x, c = g.tensor([1.0, 2.0]), g.tensor(3.0)
+    program = compile(g, inputs=[x], outputs=[x, c])
+    assert program([4, 5])[0] is program.inputs[0]
+    np.testing.assert_array_equal(program.outputs[0], [4, 5])
+    assert program.outputs[1] == 3
+
+
+def test_arrays_without_elements():
+    g = Graph()
+    x = g.tensor(np.zeros((0, 3)))
+    outputs = [g.sum(x, axis=0), g.broadcast_to(x, (2, 0, 3)), g.reshape(g.transpose(x), (0,))]
+    results = compile(g, inputs=[x], outputs=outputs)(np.zeros((0, 3)))
+    assert [result.shape for result in results] == [(3,), (2, 0, 3), (0,)]
+    np.testing.assert_array_equal(results[0], [0, 0, 0])
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "message"),
+    [
+        ([3], [3], r"inputs=\[3\] must be leaves"),
+        ([0, 1, 3], [3], r"inputs=\[0, 1, 3\] must be leaves"),
+        ([0, 0], [3], r"inputs=\[0, 0\] must be leaves, each given once"),
+        ([9], [3], "there is no vertex 9"),
+        ([0], [9], "there is no vertex 9"),
+        ([0], 3, r"expected a sequence of vertices, not 3: write \[3\]"),
+        (0, [3], r"expected a sequence of vertices, not 0: write \[0\]"),
+    ],
+)
+def test_vertices_that_do_not_fit_are_refused(inputs, outputs, message):
+    g = Graph()
+    a, b = g.tensor(1.0), g.tensor(2.0)
+    g.neg(a)
+    g.add(a, b)
+    with pytest.raises(ValueError, match=message):
+        compile(g, inputs, outputs)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ([], "the program takes 1 arrays, not 0"),
+        ([np.ones((5, 8))] * 2, "the program takes 1 arrays, not 2"),
+        ([np.ones((5, 1))], r"input 0 has shape \(5, 8\), not \(5, 1\)"),
+        ([1.0], r"input 0 has shape \(5, 8\), not \(\)"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(arrays, message):
+    g, W, residual, _ = least_squares()
+    program = compile(g, inputs=[W], outputs=[residual])
+    with pytest.raises(ValueError, match=message):
+        program(*arrays)
