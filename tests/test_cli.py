@@ -1,0 +1,410 @@
+"""The command: which configurations arrive, what is refused and how, what is left behind."""
+
+import logging
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+import gdconv
+from gdconv import cli
+from gdconv.config import (
+    ENGINES,
+    METHODS,
+    PROBLEMS,
+    STARTS,
+    Csv,
+    RunConfig,
+    StudyConfig,
+    to_mapping,
+)
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+DEFAULTS = to_mapping(StudyConfig()) | to_mapping(RunConfig())
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+class Command(NamedTuple):
+    """What one call of the command did; `configs` is None if it started no study."""
+
+    status: int
+    out: str
+    err: str
+    configs: list[RunConfig] | None
+    study: StudyConfig | None
+    reported: Path | None
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Run `gdconv ARGUMENTS...` in an empty folder, with a study that only says how it went."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+    loggers = [(log, log.level, log.handlers[:]) for log in map(logging.getLogger, ["", "gdconv"])]
+
+    def run(*arguments: str, failed: int = 0, raises: BaseException | None = None) -> Command:
+        seen: dict[str, Any] = {"configs": None, "study": None, "reported": None}
+
+        def run_sweep(configs, study, command):
+            assert command == ["gdconv", *arguments]
+            seen.update(configs=configs, study=study)
+            logging.getLogger("gdconv").info("group 1 of 1")
+            if raises:
+                raise raises
+            return SimpleNamespace(folder=Path("results/default"), added=1, failed=failed)
+
+        def write(folder):
+            seen["reported"] = folder
+
+        monkeypatch.setattr(sys, "argv", ["gdconv", *arguments])
+        monkeypatch.setattr(gdconv, "sweep", SimpleNamespace(run_sweep=run_sweep), raising=False)
+        report = SimpleNamespace(write=write, summary=lambda folder: f"all there is in {folder}")
+        monkeypatch.setattr(gdconv, "report", report, raising=False)
+        try:
+            status = cli.main()
+        except SystemExit as finished:
+            status = finished.code
+        assert os.listdir(tmp_path) == []
+        return Command(status, *capsys.readouterr(), **seen)
+
+    yield run
+    for log, level, handlers in loggers:
+        log.level, log.handlers = level, handlers
+
+
+def values(configs: list[RunConfig] | None) -> list[tuple[int, tuple[float, ...]]]:
+    assert configs is not None
+    return [(config.problem.n_features, config.step.value) for config in configs]
+
+
+# The configuration files
+
+
+def test_the_configuration_without_overrides_is_the_dataclasses_defaults(command):
+    assert command().configs == [RunConfig()]
+    assert command().study == StudyConfig()
+    assert yaml.safe_load(command("--cfg", "job").out) == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("group", "kinds"),
+    {"problem": PROBLEMS, "start": STARTS, "method": METHODS, "engine": ENGINES}.items(),
+)
+def test_every_kind_has_its_file_with_the_dataclasses_defaults(group, kinds):
+    files = {path.stem: OmegaConf.load(path) for path in (CONF / group).glob("*.yaml")}
+    assert files == {
+        name: {"name": name} | {declared.name: declared.default for declared in fields(kind)}
+        for name, kind in kinds.items()
+    }
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes(command, name):
+    assert command(f"experiment={name}").status == 0
+
+
+def test_the_default_study(command):
+    done = command("experiment=default")
+    steps = done.configs[0].step
+    assert [config.problem.n_features for config in done.configs] == [10, 20, 50, 100]
+    assert {config.repetitions for config in done.configs} == {3}
+    assert (steps.unit, steps.value[0], steps.value[-1]) == ("lambda_max", 0.05, 2.1)
+    assert {1.0, 1.9, 1.95, 2.0, 2.05} < set(steps.value)
+    assert done.study == StudyConfig()
+
+
+def test_an_experiment_gives_way_to_the_command_line(command):
+    done = command("experiment=default", "problem.n_features=7", "step.value=1", "study=mine")
+    assert values(done.configs) == [(7, (1.0,))]
+    assert done.study.study == "mine"
+
+
+def test_the_folder_of_an_installed_package(tmp_path, monkeypatch):
+    assert cli.configuration_folder() == CONF
+    (tmp_path / "gdconv" / "conf").mkdir(parents=True)
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "gdconv" / "cli.py"))
+    assert cli.configuration_folder() == tmp_path / "gdconv" / "conf"
+
+
+# What arrives at the study
+
+
+def test_one_job(command):
+    done = command("problem.n_features=5", "step.value=1.5", "seed=3")
+    assert (done.status, done.out) == (0, "all there is in results/default\n")
+    assert values(done.configs) == [(5, (1.5,))]
+    assert done.configs[0].seed == (3,)
+    assert done.reported == Path("results/default")
+
+
+def test_no_report_unless_wanted(command):
+    assert command("report=false").reported is None
+
+
+def test_a_list_is_one_job(command):
+    assert values(command("step.value=[0.5,1,1.5]").configs) == [(20, (0.5, 1.0, 1.5))]
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_sweep_is_every_combination(command, place):
+    arguments = ["problem.n_features=10,50", "step.value=0.5,[1,1.9]"]
+    arguments.insert(place, "-m")
+    done = command(*arguments)
+    assert values(done.configs) == [
+        (10, (0.5,)),
+        (10, (1.0, 1.9)),
+        (50, (0.5,)),
+        (50, (1.0, 1.9)),
+    ]
+
+
+def test_a_sweep_over_nothing_is_one_job(command):
+    assert command("-m").configs == [RunConfig()]
+
+
+def test_a_sweep_over_groups_and_values(command):
+    given = ["problem.path=a.csv", "problem.target=y"]
+    done = command("-m", "problem=csv", *given, "problem.standardize=true,false")
+    assert [config.problem for config in done.configs] == [
+        Csv("a.csv", "y", standardize=True),
+        Csv("a.csv", "y", standardize=False),
+    ]
+
+
+def test_interpolations_are_resolved_in_every_job(command):
+    twice = 'problem.n_samples="${multiply:2,${problem.n_features}}"'
+    done = command("-m", twice, "problem.n_features=range(10,31,10)")
+    assert [config.problem.n_samples for config in done.configs] == [20, 40, 60]
+
+
+@pytest.mark.parametrize("arguments", [["seed=1"], ["-m", "seed=1,2"]])
+def test_the_studys_log_reaches_stderr_and_hydras_does_not(command, arguments):
+    [line] = command(*arguments).err.splitlines()
+    assert line.endswith(" group 1 of 1")
+
+
+def test_failed_runs_show_in_the_exit_status(command):
+    done = command("-m", "seed=1,2", failed=1)
+    assert (done.status, done.out) == (1, "all there is in results/default\n")
+
+
+def test_an_interrupt_is_one_line(command):
+    done = command(raises=KeyboardInterrupt())
+    assert done.status == 130
+    assert done.err.splitlines()[1:] == [
+        "gdconv: interrupted; the same command continues the study"
+    ]
+
+
+@pytest.mark.parametrize("arguments", [[], ["-m", "seed=1,2"]])
+def test_an_error_of_the_program_keeps_its_traceback(command, arguments):
+    with pytest.raises(ZeroDivisionError):
+        command(*arguments, raises=ZeroDivisionError())
+
+
+# What is refused
+
+PROBLEM_KEYS = "is not a key; allowed: problem.feature_mean, problem.n_features, problem.n_samples"
+LAUNCHER = "is not supported, must be grouped"
+NUMBER = "must be a finite number greater than 0"
+SEVERAL = "add -m to sweep over the values, or write a list as [a,b]"
+GRID = "with two numbers and a COUNT from 1 to 100000"
+
+# Argument: what the line says after it.
+BAD = {
+    "problem.n_features=0": "must be a whole number from 1",
+    "problem.n_features=-3": "must be a whole number from 1",
+    "problem.n_features=2.5": "must be a whole number from 1",
+    "step.value=0": NUMBER,
+    "step.value=-1": NUMBER,
+    "step.value=[]": NUMBER,
+    "step.value=nan": NUMBER,
+    "step.value=": NUMBER,
+    "step.value=[1,0]": NUMBER,
+    "step.unit=bogus": "must be one of lambda_max, optimal, absolute, K",
+    "step=3": "has the keys step.unit, step.value",
+    "method.iterations=-1": "must be a whole number from 1",
+    "repetitions=0": "must be a whole number from 1",
+    "study=../up": "must be a folder's name",
+    "problem=nosuch": "must be one of csv, gaussian",
+    "problem=3": "must be a string or a list",
+    "experiment=nosuch": "must be one of default",
+    "problem.typo=3": PROBLEM_KEYS,
+    "typo=3": "is not a key; allowed: engine, method, problem, record, repetitions",
+    "seed.typo=3": "is not a key; allowed: none",
+    "+seed=3": "An item is already at 'seed'",
+    "+problem=csv": "Multiple values for problem",
+    "~typo": "does not exist",
+    "step.value=0.5,1.0": SEVERAL,
+    "step.value=interval(0,1)": SEVERAL,
+    "step.value=[1": "must be KEY=VALUE",
+    "step.value": "must be KEY=VALUE",
+    "study=données": "must be KEY=VALUE, with quotes",
+    "step.value=foo(3)": "Unknown function 'foo'",
+    "seed=${nosuch}": "Interpolation key 'nosuch' not found",
+    "seed=${seed}": "Recursive interpolation",
+    "step.value=${nosuch:1}": "Unsupported interpolation type nosuch",
+    "study=${hydra:job.name}": "the hydra node is not part of a job",
+    "study=${hydra.job.name}": "Interpolation key 'hydra.job.name' not found",
+    "step.value=${logspace:0,one,3}": GRID,
+    "step.value=${logspace:0,400,3}": "exponents of ten, from -300 to 300",
+    "step.value=${linspace:0,1,2.5}": GRID,
+    "step.value=${linspace:0,1,0}": GRID,
+    "seed=${multiply:2,two}": "must be numbers",
+    "hydra.mode=3": "expected one of",
+    "hydra/launcher=basic": LAUNCHER,
+    "hydra.launcher=null": LAUNCHER,
+    "--experimental-rerun=a.pickle": "is not supported",
+    "--exp=a.pickle": "is not supported",
+    "--resolve": "can only be used",
+}
+# Arguments: how the line begins, and what else it says.
+BAD_TOGETHER = [
+    (["+typo=3"], "typo=3: ", "is not a key; allowed: engine, method, problem"),
+    (["++problem.typo=3"], "problem.typo=3: ", PROBLEM_KEYS),
+    (["problem={typo:3}"], "problem={typo:3}: ", PROBLEM_KEYS),
+    (["+problem@other=csv"], "other=", "is not a key"),
+    (["step.value=[1,${nosuch:1}]", "seed=2"], "step.value[1]=${nosuch:1}: ", "Unsupported"),
+    (["seed=1", "problem=3"], "seed=1 problem=3: ", "must be a string or a list"),
+    (["problem=csv"], "problem.path=null: ", "must be the path of a CSV file"),
+    (["problem=csv", "problem.path=a.csv"], "problem.target=null: ", "must be the name"),
+    (["problem=csv", "problem.noise=1"], "problem.noise=1: ", "allowed: problem.path"),
+    (["-m", "problem.n_features=3,0"], "problem.n_features=0: ", "must be a whole number"),
+    (["-m", "problem.typo=1,2"], "problem.typo=1: ", PROBLEM_KEYS),
+    (["-m", "problem=gaussian,nosuch"], "problem=nosuch: ", "must be one of csv, gaussian"),
+    (["-m", "step.value=interval(0,1)"], "step.value=interval(0,1): ", "cannot be listed"),
+    (["-m", "seed=range(0,0)"], "seed=range(0,0): ", "holds no value"),
+    (["-m", "study=a,b"], "study=[a,b]: ", "one sweep fills one study"),
+    (["-m", "hydra.verbose=true,false"], "hydra.verbose=true,false: ", "not supported"),
+    (["experiment=default", "problem.noise=-1"], "problem.noise=-1: ", "of at least 0"),
+    (["--cfg", "job", "problem=nosuch"], "problem=nosuch: ", "must be one of csv, gaussian"),
+    (["--config-dir", "nosuch"], "nosuch: ", "not found"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "begins", "says"),
+    [
+        *(pytest.param([each], f"{each}: ", says, id=each) for each, says in BAD.items()),
+        *(pytest.param(*each, id=" ".join(each[0])) for each in BAD_TOGETHER),
+    ],
+)
+def test_bad_input_is_one_line(command, arguments, begins, says):
+    done = command(*arguments)
+    [line] = done.err.splitlines()
+    assert (done.status, done.out, done.configs) == (2, "", None)
+    assert line.startswith(f"gdconv: {begins}")
+    assert says in line
+
+
+def test_an_unknown_key_is_refused_in_the_same_words_with_and_without_plus(command):
+    assert command("problem.typo=3").err == command("++problem.typo=3").err
+    assert command("typo=3").err == command("+typo=3").err
+
+
+def test_broken_yaml_of_the_user_is_one_line(command, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / "mine.yaml").write_text("a: [\n")
+    done = command("--config-dir", str(folder), "experiment=mine")
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
+    assert "mine.yaml" in done.err
+
+
+PROGRAM = Path(sys.executable).with_name("gdconv")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["problem=nosuch"], ["-m", "step.value=1,0"], ["study=${hydra:job.name}"]],
+)
+def test_bad_input_of_the_installed_command(tmp_path, arguments):
+    done = subprocess.run([PROGRAM, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_unknown_option_is_refused(tmp_path):
+    done = subprocess.run([PROGRAM, "--typo"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--typo" in done.stderr
+
+
+def test_nothing_is_imported_for_a_run_before_the_configuration_is_checked(tmp_path):
+    script = (
+        "import sys; from gdconv.cli import main; sys.argv = ['gdconv', '-m', 'seed=1,-1'];"
+        "main(); print(*{'numpy', 'scipy', 'pandas', 'matplotlib', 'joblib'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "\n"
+    assert done.stderr.startswith("gdconv: seed=-1: ")
+
+
+# What is answered without a study
+
+
+def test_help_names_every_key(command):
+    done = command("--help")
+    assert (done.status, done.err, done.configs) == (0, "", None)
+    keys = {key for key, _ in cli._leaves(DEFAULTS) if not key.endswith(".name")}
+    keys |= {f"problem.{declared.name}" for declared in fields(Csv)}
+    assert [key for key in sorted(keys) if f"\n  {key} " not in done.out] == []
+    assert "'${logspace:-2,0.3,30}'" in done.out
+
+
+def test_version(command):
+    assert command("--version").out.split()[0] == "gdconv"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--cfg", "job", "problem=csv"], ["--info", "defaults"], ["--hydra-help"]]
+)
+def test_questions_to_hydra_run_nothing(command, arguments):
+    done = command(*arguments)
+    assert (done.status, done.err, done.configs) == (0, "", None)
+    assert done.out
+
+
+def test_the_printed_configuration_can_be_resolved(command):
+    done = command("--cfg", "job", "--resolve", "step.value=${linspace:1,2,3}")
+    assert yaml.safe_load(done.out)["step"]["value"] == [1.0, 1.5, 2.0]
+
+
+# Resolvers
+
+
+@pytest.mark.parametrize("arguments", [(-2, 0.3, 30), (0, 3, 4), (-1.5, -2.5, 7), (2, 5, 1)])
+def test_grids_are_numpys_to_12_digits(arguments):
+    # Half a unit in the 12th digit from rounding, and the last bit of NumPy's own.
+    assert cli.logspace(*arguments) == pytest.approx(np.logspace(*arguments), rel=5.1e-12)
+    assert cli.linspace(*arguments) == pytest.approx(np.linspace(*arguments), rel=5.1e-12)
+    grid = [*cli.logspace(*arguments), *cli.linspace(*arguments)]
+    assert [float(f"{number:.12g}") for number in grid] == grid
+
+
+def test_grids_hit_their_ends_and_zero():
+    assert cli.linspace(-0.3, 0.3, 7) == [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3]
+    assert cli.logspace(-3, 1, 5) == [0.001, 0.01, 0.1, 1.0, 10.0]
+
+
+def test_a_grid_is_the_value_of_one_job(command):
+    [config] = command("step.value=${logspace:-2,0.3,30}").configs
+    assert config.step.value == tuple(cli.logspace(-2, 0.3, 30))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "product"), [((2, 10), 20), ((0.1, 3), 0.3), ((2, 2.0), 4.0), ((2, 3, 4), 24)]
+)
+def test_multiply(arguments, product):
+    assert repr(cli.multiply(*arguments)) == repr(product)
