@@ -91,8 +91,11 @@ def nearest_minimiser(
     It is the point gradient descent from w converges to. With full column rank it is the ordinary
     solution of (5), whatever w.
     """
-    components = decomposition.left.T @ (y - X @ w)
-    return w + decomposition.right @ (components / decomposition.singular_values)
+    # The second pass removes the error of the decomposition, which may be tens of roundings.
+    for _ in range(2):
+        components = decomposition.left.T @ (y - X @ w)
+        w = w + decomposition.right @ (components / decomposition.singular_values)
+    return w
 
 
 def eigh_difference(decomposition: Spectrum, X: np.ndarray) -> float:

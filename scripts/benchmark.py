@@ -62,7 +62,7 @@ def sweep(iterations: int, rounds: int) -> None:
                 f"repetitions={REPETITIONS}",
                 f"method.iterations={iterations}",
                 "problem.n_features=" + ",".join(map(str, N_FEATURES)),
-                "problem.n_samples=${multiply:2,${problem.n_features}}",
+                'problem.n_samples="${multiply:2,${problem.n_features}}"',
                 "step.value=${linspace:" + ",".join(map(str, RELATIVE_STEPS)) + "}",
             ]
 
