@@ -1,0 +1,401 @@
+"""The report: page and summary say what stands in the CSV files; bad folders are refused."""
+
+import csv
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from gdconv import report
+from gdconv.config import Gaussian, RunConfig, Step
+from gdconv.sweep import run_study
+from gdconv.tables import COLUMNS, header
+
+STEPS = (0.3, 0.7, 1.0, 1.4, 1.8, 2.1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results") / "sizes"
+    configs = [RunConfig(Gaussian(60, d), step=Step(value=STEPS), repetitions=3) for d in (4, 9)]
+    run_study(configs, folder=folder)
+    report.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def rows_of(folder):
+    with (folder / "runs.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def make_study(folder, *runs):
+    """A study of runs given by a few cells, without curves: no figure can be drawn of it."""
+    folder.mkdir()
+    for name in COLUMNS:
+        (folder / f"{name}.csv").write_bytes(header(name))
+    with (folder / "runs.csv").open("a", newline="") as file:
+        csv.DictWriter(file, COLUMNS["runs"], restval="", lineterminator="\n").writerows(runs)
+    return folder
+
+
+def run(number=0, **cells):
+    known = {
+        "run_id": f"{number:016x}",
+        "status": "converged",
+        "problem": "gaussian",
+        "n_samples": 60,
+        "n_features": 4,
+        "seed": 0,
+        "repetition": 0,
+        "step_unit": "lambda_max",
+        "step_value": 1.0,
+        "relative_step": 1.0,
+    }
+    return known | cells
+
+
+class Page(HTMLParser):
+    """Tables as lists of rows of text, and every tag with its attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.tags, self.open = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"meta", "link", "img", "wbr"}:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in {"td", "th"}:
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in {"td", "th"}:
+            self.tables[-1][-1][-1] += data
+
+
+def test_the_page_stands_alone(page):
+    for tag, attributes in Page(page).tags:
+        assert tag not in {"script", "iframe", "object", "embed"}
+        for name in ("src", "srcset", "href"):
+            value = attributes.get(name, "")
+            assert value.startswith("data:") or (tag == "a" and ":" not in value) or not value
+    assert not re.search(r"https?:|url\(|@import", page)
+    assert page.count("data:image/svg+xml;base64,") == 2
+
+
+def test_links_lead_to_files_of_the_study(folder, page):
+    links = {attributes["href"] for tag, attributes in Page(page).tags if tag == "a"}
+    assert {"runs.csv", "curves.csv", "eigenvalues.csv"} <= links
+    assert {"config.yaml", "provenance.json", "figures/rate_vs_step.pdf"} <= links
+    assert all((folder / link).is_file() for link in links)
+
+
+def test_the_page_says_what_was_run_and_how_it_ended(folder, page):
+    rows = rows_of(folder)
+    statuses = [row["status"] for row in rows]
+    assert f"36 runs: {statuses.count('converged')} converged, 6 diverged" in page
+    held = sum(row["bound_holds"] == "True" for row in rows)
+    broken = sum(row["bound_as_stated_holds"] == "False" for row in rows)
+    assert 0 < broken < 36
+    assert f"holds in {held} of 36 runs with a verdict" in page
+    assert f"fails in {broken} of 36 runs with a verdict" in page
+    differences = {
+        abs(float(row["rate_measured"]) - float(row["rate_predicted"])): row["run_id"]
+        for row in rows
+    }
+    assert f"{max(differences):.5g}, in run {differences[max(differences)]}" in page
+    assert "<dt>n_features</dt><dd>4, 9</dd>" in page
+    assert "<dt>step_value</dt><dd>0.3, 0.7, 1, 1.4, 1.8, 2.1</dd>" in page
+    assert "<dt>relative_step</dt><dd>from 0.3 to 2.1</dd>" in page
+    assert "problem.n_features=4" in page
+    assert "&quot;schema_version&quot;" in page
+
+
+def test_the_page_shows_the_runs_with_the_names_of_the_csv(folder, page):
+    summary, runs = Page(page).tables
+    rows = rows_of(folder)
+    assert len(summary) == 1 + 2
+    assert len(runs) == 1 + len(rows)
+    assert set(runs[0]) <= COLUMNS["runs"].keys()
+    for shown, row in zip(runs[1:], rows, strict=True):
+        cells = dict(zip(runs[0], shown, strict=True))
+        assert cells["status"] == row["status"]
+        assert float(cells["rate_measured"]) == pytest.approx(float(row["rate_measured"]), rel=1e-4)
+        assert cells["bound_holds"] == {"True": "yes", "False": "no"}[row["bound_holds"]]
+        assert cells["iterations_to_tolerance"] == (row["iterations_to_tolerance"] or "–")
+
+
+def test_captions_stand_below_their_figures(page):
+    assert page.count("<figcaption>") == 2
+    assert page.index("<strong>convergence</strong>") < page.index("<strong>rate_vs_step</strong>")
+    assert "‖w₀ − w*‖²" in page
+
+
+def test_the_same_files_give_the_same_page(folder, tmp_path):
+    copy = tmp_path / "elsewhere" / folder.name
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("figures", "report.html"))
+    for path in copy.iterdir():
+        os.utime(path, (0, 0))
+    assert report.write(copy) == copy / "report.html"
+    assert (copy / "report.html").read_bytes() == (folder / "report.html").read_bytes()
+    assert {path.name for path in (copy / "figures").iterdir()} == {
+        f"{name}.{suffix}"
+        for name in ("convergence", "rate_vs_step")
+        for suffix in ("png", "svg", "pdf")
+    }
+
+
+def test_the_summary_has_a_row_for_each_size_with_the_numbers_of_the_csv(folder):
+    first, *headings, four, nine = report.summary(folder).splitlines()
+    statuses = [row["status"] for row in rows_of(folder)]
+    assert first == f"{folder}: 36 runs: {statuses.count('converged')} converged, 6 diverged"
+    assert len(headings) == 2
+    for line, d in ((four, "4"), (nine, "9")):
+        rows = [row for row in rows_of(folder) if row["n_features"] == d]
+        medians = {}
+        for step in STEPS:
+            same = [row for row in rows if float(row["step_value"]) == step]
+            counts = [float(row["iterations_to_tolerance"] or "inf") for row in same]
+            predicted = [float(row["iterations_predicted"] or "inf") for row in same]
+            medians[statistics.median(counts), statistics.median(predicted)] = step
+        measured, predicted = min(medians)
+        kappa = statistics.median(float(row["condition_number"]) for row in rows)
+        broken = sum(row["bound_as_stated_holds"] == "False" for row in rows)
+        converged = sum(row["status"] == "converged" for row in rows)
+        assert line.split() == [
+            *("gaussian", "60", d, "18", str(converged), "3", "0", f"{kappa:.4g}"),
+            *(f"{medians[measured, predicted]:.4g}", f"{measured:g}", f"{predicted:g}"),
+            *("18/18", f"{broken}/18"),
+        ]
+
+
+def test_columns_are_aligned_and_narrow(tmp_path):
+    wide = [
+        run(
+            number,
+            n_samples=10**7,
+            n_features=1000,
+            noise=number / 8,
+            condition_number=1.2345e19,
+            iterations_to_tolerance=123456789,
+            iterations_predicted=1234567890,
+            bound_holds=True,
+            bound_as_stated_holds=False,
+        )
+        for number in range(3)
+    ]
+    for name, runs in (("wide", wide), ("plain", [run(0), run(1, n_features=12)])):
+        lines = report.summary(make_study(tmp_path / name, *runs)).splitlines()[1:]
+        assert {len(line) for line in lines} == {len(lines[0])}
+        assert len(lines[0]) <= 100
+
+
+def test_a_step_that_not_every_repetition_finishes_is_judged_by_the_median(tmp_path):
+    counts = {0.5: (40, 42, 44), 1.0: (5, "", ""), 1.5: (30, 32, ""), 1.9: ("", "", "")}
+    runs = [
+        run(
+            10 * k + r,
+            repetition=r,
+            step_value=step,
+            relative_step=step,
+            iterations_to_tolerance=count,
+            iterations_predicted=50,
+        )
+        for k, (step, repetitions) in enumerate(counts.items())
+        for r, count in enumerate(repetitions)
+    ]
+    line = report.summary(make_study(tmp_path / "study", *runs)).splitlines()[-1]
+    assert line.split()[-5:-2] == ["1.5", "32", "50"]
+
+
+def test_a_single_run_is_told_and_not_tabulated(tmp_path):
+    cells = {
+        "condition_number": 3.5,
+        "step_size": 0.01,
+        "rate_measured": 0.46471,
+        "rate_predicted": 0.46494,
+        "convergence": "linear",
+        "iterations": 80,
+        "iterations_to_tolerance": 14,
+        "iterations_predicted": 19,
+        "bound_holds": True,
+        "bound_as_stated_holds": False,
+        "first_violation_as_stated": 2,
+    }
+    first, *lines = report.summary(make_study(tmp_path / "one", run(**cells))).splitlines()
+    assert first == f"{tmp_path / 'one'}: 1 run: 1 converged"
+    facts = dict(line.split(maxsplit=1) for line in lines)
+    assert facts["rate_measured"] == "0.46471 (linear), predicted 0.46494"
+    assert facts["iterations_to_tolerance"] == "14, predicted 19"
+    assert facts["bound_holds"] == "yes"
+    assert facts["bound_as_stated_holds"] == "no, first broken at iteration 2"
+
+
+def test_text_of_the_files_is_shown_as_text(tmp_path):
+    evil = "<script>alert(1)</script>&'\""
+    folder = make_study(
+        tmp_path / "<b>bold", run(), run(1, status="failed", problem="<i>", error=evil)
+    )
+    (folder / "config.yaml").write_text(f"study: {evil} $title\n")
+    (folder / "provenance.json").write_bytes(b'{"command": "</pre><script>"} \xff')
+    text = report.write(folder).read_text(encoding="utf-8")
+    tags = {tag for tag, _ in Page(text).tags}
+    assert not tags & {"script", "b", "i"}
+    assert "<title>&lt;b&gt;bold</title>" in text
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#x27;&quot;") == 2
+    assert "$title" in text
+    assert "first failure: <script>" in report.summary(folder)
+
+
+def test_figures_left_out_are_explained_and_their_old_files_removed(tmp_path):
+    folder = make_study(tmp_path / "study", run())
+    (folder / "figures").mkdir()
+    stale = folder / "figures" / "convergence.png"
+    stale.write_bytes(b"of an earlier study")
+    text = report.write(folder).read_text(encoding="utf-8")
+    assert "convergence is left out: runs.csv has no values of condition_number" in text
+    assert "rate_vs_step is left out:" in text
+    assert not stale.exists()
+    assert "<img" not in text
+
+
+def test_long_tables_are_cut_and_say_so(tmp_path):
+    many = [run(number, step_value=number + 1) for number in range(report.MOST_RUNS + 7)]
+    text = report.write(make_study(tmp_path / "many", *many)).read_text(encoding="utf-8")
+    assert len(Page(text).tables[1]) == 1 + report.MOST_RUNS
+    assert f"The first {report.MOST_RUNS} of {report.MOST_RUNS + 7}" in text
+
+
+def test_a_study_without_runs_yet_is_reported(tmp_path, capsys):
+    folder = make_study(tmp_path / "study")
+    assert report.main([str(folder)]) == 0
+    assert capsys.readouterr().out.startswith(f"{folder}: 0 runs\n")
+    assert "No run is complete yet." in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_running_study_is_shown_as_far_as_it_has_come(tmp_path):
+    folder = make_study(tmp_path / "study", run(), run(1, step_value=0.5))
+    with (folder / "runs.csv").open("a") as file:
+        file.write("0123456789abcdef,converged,gaus")
+    assert report.summary(folder).startswith(f"{folder}: 2 runs: 2 converged\n")
+
+
+def test_the_command_prints_summary_and_place_of_each_folder(tmp_path, capsys):
+    folders = [make_study(tmp_path / name, run(), run(1)) for name in ("a", "b")]
+    assert report.main([str(folder) for folder in folders]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for folder in folders:
+        assert f"{report.summary(folder)}\nreport: {folder / 'report.html'}\n" in out
+
+
+def missing(folder):
+    shutil.rmtree(folder)
+
+
+def without_runs(folder):
+    (folder / "runs.csv").unlink()
+
+
+def without_curves(folder):
+    (folder / "curves.csv").unlink()
+
+
+def of_another_version(folder):
+    (folder / "runs.csv").write_text("a,b\n1,2\n")
+
+
+def with_text_for_a_number(folder):
+    with (folder / "runs.csv").open("a") as file:
+        file.write("x,converged,gaussian,many" + "," * (len(COLUMNS["runs"]) - 4) + "\n")
+
+
+def with_too_many_cells(folder):
+    with (folder / "runs.csv").open("a") as file:
+        file.write("x" + "," * 99 + "\n")
+
+
+def not_a_folder(folder):
+    shutil.rmtree(folder)
+    folder.write_text("")
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (missing, "is not there"),
+        (without_runs, "has no runs.csv"),
+        (without_curves, "has no curves.csv"),
+        (of_another_version, "runs.csv: line 1 is not the header"),
+        (with_text_for_a_number, "many"),
+        (with_too_many_cells, "100"),
+        (not_a_folder, "Not a directory"),
+    ],
+)
+def test_a_folder_that_will_not_do_is_refused_in_one_line(tmp_path, capsys, damage, says):
+    good = make_study(tmp_path / "good", run())
+    folder = make_study(tmp_path / "bad", run())
+    damage(folder)
+    before = sorted(tmp_path.rglob("*"))
+    assert report.main([str(good), str(folder)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"gdconv-report: {folder}: ")
+    assert says in err
+    assert err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
+    folder = make_study(tmp_path / "study", run())
+    (folder / "report.html").mkdir()
+    assert report.main([str(folder)]) == 2
+    assert capsys.readouterr().err == f"gdconv-report: {folder}: report.html: Is a directory\n"
+
+
+def test_the_arguments_are_explained(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        report.main(["--help"])
+    out = capsys.readouterr().out
+    assert "RESULTS_DIR" in out
+    assert "report.html" in out
+    with pytest.raises(SystemExit, match="2"):
+        report.main([])
+
+
+ELSEWHERE = """
+import sys
+from gdconv.report import main
+try:
+    main(["--help"])
+except SystemExit:
+    pass
+assert not {"pandas", "matplotlib", "numpy"} & sys.modules.keys()
+assert main(sys.argv[1:]) == 0
+assert not {"hydra", "omegaconf", "matplotlib.pyplot"} & sys.modules.keys()
+"""
+
+
+def test_neither_hydra_nor_anything_slow_is_imported_without_need(tmp_path):
+    folder = make_study(tmp_path / "study", run())
+    subprocess.run([sys.executable, "-W", "error", "-c", ELSEWHERE, folder], check=True)
+    assert (folder / "report.html").exists()
