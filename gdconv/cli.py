@@ -57,11 +57,11 @@ def main() -> int:
     except KeyboardInterrupt:
         print("gdconv: interrupted; the same command continues the study", file=sys.stderr)
         return 130
-    from gdconv import report
+    from gdconv import report, summary
 
     if study.report and (outcome.added or not (outcome.folder / "report.html").exists()):
         report.write(outcome.folder)
-    print(report.summary(outcome.folder))
+    print(summary.summary(outcome.folder, run_ids=outcome.run_ids))
     return 1 if outcome.failed else 0
 
 

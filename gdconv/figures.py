@@ -19,7 +19,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
-from gdconv.panels import NothingToShowError, apart, choose, grid, legend, settings, style, write
+from gdconv.panels import NothingToShowError, apart, choose, grid, legend, style, write
+from gdconv.summary import settings
 from gdconv.tables import Tables
 
 FORMATS = ("png", "svg", "pdf")

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
+from gdconv.summary import SETTING, Setting
+
 MOST_PANELS = 6
 
-# Runs that agree in all of these are repetitions of one another or differ in their step size.
-SETTING = ("problem", "n_samples", "n_features", "noise", "start", "method")
 _FORMS = {
     "n_samples": "$n$ = {}",
     "n_features": "$d$ = {}",
@@ -38,9 +38,6 @@ STYLE = {
 # Inches; at half a page's width the smallest text is still more than 4 points high.
 WIDTH = 5.2
 
-# A setting, as column → value, and its runs.
-Panel = tuple[dict[str, Any], pd.DataFrame]
-
 
 class NothingToShowError(ValueError):
     """A figure would be empty; the message says why."""
@@ -55,30 +52,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def settings(runs: pd.DataFrame) -> list[Panel]:
-    """Split runs into groups that differ in seed, repetition and step size alone.
-
-    Runs of problems that differ in something without a column, as the features' mean, are told
-    apart by their condition numbers.
-
-    Parameters
-    ----------
-    runs : DataFrame
-
-    Returns
-    -------
-    list of (dict, DataFrame)
-        The columns of `SETTING` with their values, NA where empty, and the runs that have them.
-    """
-    same = runs.groupby([*SETTING, "seed", "repetition"], dropna=False)["condition_number"]
-    keys = [*SETTING, same.rank("dense").fillna(1).rename("variant")]
-    return [
-        (dict(zip(SETTING, values, strict=False)), group)
-        for values, group in runs.groupby(keys, dropna=False)
-    ]
-
-
-def choose(panels: Sequence[Panel]) -> Sequence[Panel]:
+def choose(panels: Sequence[Setting]) -> Sequence[Setting]:
     """Return at most `MOST_PANELS` panels spread evenly, the first and the last among them."""
     if len(panels) <= MOST_PANELS:
         return panels
@@ -86,7 +60,7 @@ def choose(panels: Sequence[Panel]) -> Sequence[Panel]:
 
 
 def grid(
-    panels: Sequence[Panel], total: int, note: str, xlabel: str, ylabel: str, sharex: bool
+    panels: Sequence[Setting], total: int, note: str, xlabel: str, ylabel: str, sharex: bool
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with axes for each panel, titled by what tells the panels apart.
 

@@ -30,6 +30,8 @@ class Outcome:
     ----------
     folder : Path
         Where the study's files are.
+    run_ids : tuple of str
+        The runs of this sweep.
     added : int
         Runs that were done now; the others of the sweep were done before.
     failed : int
@@ -37,6 +39,7 @@ class Outcome:
     """
 
     folder: Path
+    run_ids: tuple[str, ...]
     added: int
     failed: int
 
@@ -65,7 +68,7 @@ def run_sweep(
                 store.append(rows)
             store.finish()
         failed = sum(store.done[run_id] == "failed" for run_id in runs)
-        return Outcome(store.folder, len(missing), failed)
+        return Outcome(store.folder, tuple(runs), len(missing), failed)
 
 
 def run_study(

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gdconv.study import GroupTables
-
 if TYPE_CHECKING:
     import pandas as pd
+
+    from gdconv.study import GroupTables
 
 # Column → pandas dtype. A value that does not apply is an empty cell.
 TEXT, WHOLE, NUMBER, TRUTH = "string", "Int64", "float64", "boolean"

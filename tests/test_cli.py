@@ -60,15 +60,18 @@ def command(tmp_path, monkeypatch, capsys):
             logging.getLogger("gdconv").info("group 1 of 1")
             if raises:
                 raise raises
-            return SimpleNamespace(folder=Path("results/default"), added=1, failed=failed)
+            return SimpleNamespace(
+                folder=Path("results/default"), run_ids=("0",), added=1, failed=failed
+            )
 
         def write(folder):
             seen["reported"] = folder
 
         monkeypatch.setattr(sys, "argv", ["gdconv", *arguments])
         monkeypatch.setattr(gdconv, "sweep", SimpleNamespace(run_sweep=run_sweep), raising=False)
-        report = SimpleNamespace(write=write, summary=lambda folder: f"all there is in {folder}")
-        monkeypatch.setattr(gdconv, "report", report, raising=False)
+        monkeypatch.setattr(gdconv, "report", SimpleNamespace(write=write), raising=False)
+        summary = SimpleNamespace(summary=lambda folder, run_ids: f"{len(run_ids)} in {folder}")
+        monkeypatch.setattr(gdconv, "summary", summary, raising=False)
         try:
             status = cli.main()
         except SystemExit as finished:
@@ -140,7 +143,7 @@ def test_the_folder_of_an_installed_package(tmp_path, monkeypatch):
 
 def test_one_job(command):
     done = command("problem.n_features=5", "step.value=1.5", "seed=3")
-    assert (done.status, done.out) == (0, "all there is in results/default\n")
+    assert (done.status, done.out) == (0, "1 in results/default\n")
     assert values(done.configs) == [(5, (1.5,))]
     assert done.configs[0].seed == (3,)
     assert done.reported == Path("results/default")
@@ -194,7 +197,7 @@ def test_the_studys_log_reaches_stderr_and_hydras_does_not(command, arguments):
 
 def test_failed_runs_show_in_the_exit_status(command):
     done = command("-m", "seed=1,2", failed=1)
-    assert (done.status, done.out) == (1, "all there is in results/default\n")
+    assert (done.status, done.out) == (1, "1 in results/default\n")
 
 
 def test_an_interrupt_is_one_line(command):

@@ -13,7 +13,8 @@ from matplotlib.colors import to_rgba
 
 from gdconv import figures
 from gdconv.config import Csv, Gaussian, RunConfig, Step
-from gdconv.panels import MOST_PANELS, apart, settings
+from gdconv.panels import MOST_PANELS, apart
+from gdconv.summary import settings
 from gdconv.sweep import run_study
 
 STEPS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 1.8, 1.9, 2.0, 2.2, 2.5)

@@ -13,7 +13,7 @@ GDCONV = [
     *("problems", "objective", "descent", "recorder", "theory"),
     *("study", "tables"),
     *("provenance", "store", "sweep"),
-    *("figures", "report"),
+    *("summary", "panels", "figures", "page", "report"),
     "cli",
 ]
 NNLIB = ["ops", "build", "graph", "program"]
@@ -72,7 +72,7 @@ def test_mathematics_has_no_plumbing(name):
     assert not roots & (plumbing - allowed)
 
 
-@pytest.mark.parametrize("name", ["figures", "report"])
+@pytest.mark.parametrize("name", ["summary", "panels", "figures", "page", "report"])
 def test_figures_recompute_no_mathematics(name):
     mathematics = {f"gdconv.{each}" for each in GDCONV[2:12]}
     assert not imports(ROOT / "gdconv" / f"{name}.py") & mathematics

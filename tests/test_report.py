@@ -13,6 +13,8 @@ import pytest
 
 from gdconv import report
 from gdconv.config import Gaussian, RunConfig, Step
+from gdconv.page import MOST_RUNS
+from gdconv.summary import summary
 from gdconv.sweep import run_study
 from gdconv.tables import COLUMNS, header
 
@@ -165,7 +167,7 @@ def test_the_same_files_give_the_same_page(folder, tmp_path):
 
 
 def test_the_summary_has_a_row_for_each_size_with_the_numbers_of_the_csv(folder):
-    first, *headings, four, nine = report.summary(folder).splitlines()
+    first, *headings, four, nine = summary(folder).splitlines()
     statuses = [row["status"] for row in rows_of(folder)]
     assert first == f"{folder}: 36 runs: {statuses.count('converged')} converged, 6 diverged"
     assert len(headings) == 2
@@ -204,7 +206,7 @@ def test_columns_are_aligned_and_narrow(tmp_path):
         for number in range(3)
     ]
     for name, runs in (("wide", wide), ("plain", [run(0), run(1, n_features=12)])):
-        lines = report.summary(make_study(tmp_path / name, *runs)).splitlines()[1:]
+        lines = summary(make_study(tmp_path / name, *runs)).splitlines()[1:]
         assert {len(line) for line in lines} == {len(lines[0])}
         assert len(lines[0]) <= 100
 
@@ -223,7 +225,7 @@ def test_a_step_that_not_every_repetition_finishes_is_judged_by_the_median(tmp_p
         for k, (step, repetitions) in enumerate(counts.items())
         for r, count in enumerate(repetitions)
     ]
-    line = report.summary(make_study(tmp_path / "study", *runs)).splitlines()[-1]
+    line = summary(make_study(tmp_path / "study", *runs)).splitlines()[-1]
     assert line.split()[-5:-2] == ["1.5", "32", "50"]
 
 
@@ -241,7 +243,7 @@ def test_a_single_run_is_told_and_not_tabulated(tmp_path):
         "bound_as_stated_holds": False,
         "first_violation_as_stated": 2,
     }
-    first, *lines = report.summary(make_study(tmp_path / "one", run(**cells))).splitlines()
+    first, *lines = summary(make_study(tmp_path / "one", run(**cells))).splitlines()
     assert first == f"{tmp_path / 'one'}: 1 run: 1 converged"
     facts = dict(line.split(maxsplit=1) for line in lines)
     assert facts["rate_measured"] == "0.46471 (linear), predicted 0.46494"
@@ -263,7 +265,7 @@ def test_text_of_the_files_is_shown_as_text(tmp_path):
     assert "<title>&lt;b&gt;bold</title>" in text
     assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#x27;&quot;") == 2
     assert "$title" in text
-    assert "first failure: <script>" in report.summary(folder)
+    assert "first failure: <script>" in summary(folder)
 
 
 def test_figures_left_out_are_explained_and_their_old_files_removed(tmp_path):
@@ -279,10 +281,10 @@ def test_figures_left_out_are_explained_and_their_old_files_removed(tmp_path):
 
 
 def test_long_tables_are_cut_and_say_so(tmp_path):
-    many = [run(number, step_value=number + 1) for number in range(report.MOST_RUNS + 7)]
+    many = [run(number, step_value=number + 1) for number in range(MOST_RUNS + 7)]
     text = report.write(make_study(tmp_path / "many", *many)).read_text(encoding="utf-8")
-    assert len(Page(text).tables[1]) == 1 + report.MOST_RUNS
-    assert f"The first {report.MOST_RUNS} of {report.MOST_RUNS + 7}" in text
+    assert len(Page(text).tables[1]) == 1 + MOST_RUNS
+    assert f"The first {MOST_RUNS} of {MOST_RUNS + 7}" in text
 
 
 def test_a_study_without_runs_yet_is_reported(tmp_path, capsys):
@@ -296,7 +298,7 @@ def test_a_running_study_is_shown_as_far_as_it_has_come(tmp_path):
     folder = make_study(tmp_path / "study", run(), run(1, step_value=0.5))
     with (folder / "runs.csv").open("a") as file:
         file.write("0123456789abcdef,converged,gaus")
-    assert report.summary(folder).startswith(f"{folder}: 2 runs: 2 converged\n")
+    assert summary(folder).startswith(f"{folder}: 2 runs: 2 converged\n")
 
 
 def test_the_command_prints_summary_and_place_of_each_folder(tmp_path, capsys):
@@ -305,7 +307,7 @@ def test_the_command_prints_summary_and_place_of_each_folder(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     for folder in folders:
-        assert f"{report.summary(folder)}\nreport: {folder / 'report.html'}\n" in out
+        assert f"{summary(folder)}\nreport: {folder / 'report.html'}\n" in out
 
 
 def missing(folder):

@@ -1,0 +1,195 @@
+"""What the runs of a study say, in a few lines: for the terminal, and for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gdconv.tables import Tables, read
+
+WIDTH = 100
+NONE = "–"
+
+# Runs that agree in all of these are repetitions of one another or differ in their step size.
+SETTING = ("problem", "n_samples", "n_features", "noise", "start", "method")
+
+# A setting, as column → value, and its runs.
+Setting = tuple[dict[str, Any], pd.DataFrame]
+
+
+# The summary's columns and their headings, in two lines, on the terminal.
+_HEADINGS = {
+    "problem": ("", "problem"),
+    "n_samples": ("", "n"),
+    "n_features": ("", "d"),
+    "noise": ("", "noise"),
+    "start": ("", "start"),
+    "method": ("", "method"),
+    "runs": ("", "runs"),
+    "converged": ("", "conv."),
+    "diverged": ("", "div."),
+    "failed": ("", "fail."),
+    "condition_number": ("", "κ"),
+    "best_step": ("best", "step"),
+    "iterations_to_tolerance": ("iterations", "measured"),
+    "iterations_predicted": ("", "predicted"),
+    "bound_holds": ("bound", "holds"),
+    "bound_as_stated_fails": ("stated", "fails"),
+}
+
+
+def summary(
+    folder: Path, tables: Tables | None = None, run_ids: Collection[str] | None = None
+) -> str:
+    """Return what the terminal shows of a study: where it is, how its runs ended, what came out.
+
+    Parameters
+    ----------
+    folder : Path
+    tables : Tables, optional
+        Its tables, if they have been read already.
+    run_ids : collection of str, optional
+        The runs to tell of; all by default.
+
+    Returns
+    -------
+    str
+        The numbers of a single run; of more, a table with a row for each problem and size. Its
+        best step is the relative step with the fewest iterations to the tolerance, in the median
+        over repetitions.
+    """
+    runs = (tables or read(folder)).runs
+    every = len(runs)
+    if run_ids is not None:
+        runs = runs[runs["run_id"].isin(list(run_ids))]
+    lines = [f"{folder}: {counts(runs)}"]
+    if len(runs) < every:
+        lines[0] += f" (the study holds {every} runs)"
+    if len(runs) == 1:
+        facts = _facts(runs.iloc[0])
+        width = max(map(len, facts))
+        lines += [f"  {name:{width}}  {value}" for name, value in facts.items()]
+    elif len(runs):
+        lines += _columns(rows_by_setting(runs))
+    for error in runs["error"].dropna().unique()[:1]:
+        lines.append(f"first failure: {error}"[:WIDTH])
+    return "\n".join(lines)
+
+
+def settings(runs: pd.DataFrame) -> list[Setting]:
+    """Split runs into groups that differ in seed, repetition and step size alone.
+
+    Runs of problems that differ in something without a column, as the features' mean, are told
+    apart by their condition numbers.
+
+    Parameters
+    ----------
+    runs : DataFrame
+
+    Returns
+    -------
+    list of (dict, DataFrame)
+        The columns of `SETTING` with their values, NA where empty, and the runs that have them.
+    """
+    same = runs.groupby([*SETTING, "seed", "repetition"], dropna=False)["condition_number"]
+    keys = [*SETTING, same.rank("dense").fillna(1).rename("variant")]
+    return [
+        (dict(zip(SETTING, values, strict=False)), group)
+        for values, group in runs.groupby(keys, dropna=False)
+    ]
+
+
+def counts(runs: pd.DataFrame) -> str:
+    """Return how many runs there are, and of each status."""
+    by_status = runs["status"].value_counts().sort_index()
+    parts = ", ".join(f"{count} {status}" for status, count in by_status.items())
+    return f"{len(runs)} run{'s' * (len(runs) != 1)}" + (f": {parts}" if parts else "")
+
+
+def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row for each setting, named by its problem and size and by what else differs."""
+    names = [*SETTING[:3], *(name for name in SETTING[3:] if runs[name].nunique(dropna=False) > 1)]
+    rows = []
+    for setting, group in settings(runs):
+        status = group["status"].value_counts()
+        rows.append(
+            {name: setting[name] for name in names}
+            | {"runs": len(group)}
+            | {name: int(status.get(name, 0)) for name in ("converged", "diverged", "failed")}
+            | {"condition_number": group["condition_number"].median()}
+            | _best_step(group)
+            | verdicts(group)
+        )
+    return rows
+
+
+def _best_step(runs: pd.DataFrame) -> dict[str, Any]:
+    needed = ["relative_step", "iterations_to_tolerance", "iterations_predicted"]
+    counts = runs[needed].astype("float64")
+    # A run that never got there took longer than all others.
+    counts["iterations_to_tolerance"] = counts["iterations_to_tolerance"].fillna(float("inf"))
+    by_step = counts.groupby([runs["step_unit"], runs["step_value"]]).median()
+    order = ["iterations_to_tolerance", "iterations_predicted", "relative_step"]
+    best = by_step[by_step["iterations_to_tolerance"] < float("inf")].sort_values(order)[:1]
+    values = best[needed].iloc[0] if len(best) else dict.fromkeys(needed)
+    return {"best_step": values["relative_step"]} | {name: values[name] for name in needed[1:]}
+
+
+def verdicts(runs: pd.DataFrame) -> dict[str, str]:
+    """In how many runs, of those with a verdict, the bound holds and as stated fails."""
+    holds, stated = (runs[name].dropna() for name in ("bound_holds", "bound_as_stated_holds"))
+    return {
+        "bound_holds": f"{holds.sum()}/{len(holds)}",
+        "bound_as_stated_fails": f"{(~stated).sum()}/{len(stated)}",
+    }
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    headings = zip(*(_HEADINGS[name] for name in rows[0]), strict=True)
+    lines = [*headings, *([short(value, 4) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    apart = 2 if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else 1
+    return [
+        (" " * apart).join(
+            f"{cell:{'<' if k == 0 else '>'}{width}}"
+            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    ]
+
+
+def _facts(run: pd.Series) -> dict[str, str]:
+    """What one wants to know of a single run, as it stands in runs.csv."""
+    value = run.map(short)
+    facts = {
+        "problem": f"{value['problem']}, n_samples {value['n_samples']}, n_features"
+        f" {value['n_features']}, seed {value['seed']}, repetition {value['repetition']}",
+        "condition_number": value["condition_number"],
+        "relative_step": f"{value['relative_step']} (step_size {value['step_size']})",
+        "rate_measured": f"{value['rate_measured']} ({value['convergence']}),"
+        f" predicted {value['rate_predicted']}",
+        "iterations": value["iterations"],
+        "iterations_to_tolerance": f"{value['iterations_to_tolerance']},"
+        f" predicted {value['iterations_predicted']}",
+        "final_gap": f"{value['final_gap']} of {value['initial_gap']}, rounding floor"
+        f" {value['gap_floor']}",
+        "bound_holds": value["bound_holds"],
+        "bound_as_stated_holds": value["bound_as_stated_holds"],
+    }
+    if value["first_violation_as_stated"] != NONE:
+        facts["bound_as_stated_holds"] += (
+            f", first broken at iteration {value['first_violation_as_stated']}"
+        )
+    return facts if run["status"] != "failed" else {"problem": facts["problem"]}
+
+
+def short(value: Any, digits: int = 5) -> str:
+    """A value of a table as a reader wants it; NONE for one that does not apply."""
+    if pd.isna(value):
+        return NONE
+    if pd.api.types.is_bool(value):
+        return "yes" if value else "no"
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
