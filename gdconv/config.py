@@ -120,7 +120,7 @@ class RunConfig(Section):
 class StudyConfig(Section):
     """Where the results go and how they are made; no value in a table depends on it."""
 
-    study: str = key("default", study_name)
+    study: str = key("scratch", study_name)
     results_dir: str = key("results", folder_path)
     report: bool = key(True, boolean)
     engine: Section = field(default_factory=Serial)

@@ -125,7 +125,8 @@ def _figure(folder: Path, plot: Plot) -> str:
     image = b64encode((folder / f"{path}.svg").read_bytes()).decode()
     links = ", ".join(_link(f"{path}.{suffix}", suffix.upper()) for suffix in FORMATS)
     return (
-        f'<figure>\n<img src="data:image/svg+xml;base64,{image}" alt="{escape(plot.name)}">\n'
+        '<figure>\n<div class="picture" tabindex="0">'
+        f'<img src="data:image/svg+xml;base64,{image}" alt="{escape(plot.name)}"></div>\n'
         f"<figcaption><strong>{escape(plot.name)}</strong> {escape(plot.caption)} {links}"
         "</figcaption>\n</figure>"
     )
