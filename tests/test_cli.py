@@ -122,7 +122,7 @@ def test_the_default_study(command):
     assert {config.repetitions for config in done.configs} == {3}
     assert (steps.unit, steps.value[0], steps.value[-1]) == ("lambda_max", 0.05, 2.1)
     assert {1.0, 1.9, 1.95, 2.0, 2.05} < set(steps.value)
-    assert done.study == StudyConfig()
+    assert done.study == StudyConfig(study="default")
 
 
 def test_an_experiment_gives_way_to_the_command_line(command):
