@@ -65,14 +65,17 @@ def _kind(t: np.ndarray, log_gap: np.ndarray, slope: float) -> str:
         return "stalled"
     if slope > 0:
         return "diverging"
-    earlier = _slope(t, log_gap, t[-1] / 3, t[-1] * 2 / 3)
-    ratio = slope / earlier
+    ratio = slope / _slope(t, log_gap, t[-1] / 3, t[-1] * 2 / 3)
+    if 0.8 <= ratio <= 1.25:
+        return "linear" if abs(change) > 1 else "undecided"
     if ratio > 1.25:
         return "superlinear"
-    # Over these windows a power law t^-p flattens by 0.58, whatever p.
-    if ratio < 0.8:
-        return "sublinear" if abs(change) < 10 and ratio > 0.4 else "undecided"
-    return "linear" if abs(change) > 1 else "undecided"
+    # t^-p has the same slope p against ln t over the last three octaves; what is still a mixture of
+    # parts that die out one after the other has not.
+    t, log_gap, ends = t[1:], log_gap[1:], t[-1] / np.array([1, 2, 4])
+    exponents = -np.array([_slope(np.log(t), log_gap, *np.log([end / 2, end])) for end in ends])
+    steady = 0 < exponents.max() < 1.25 * exponents.min()
+    return "sublinear" if steady else "undecided"
 
 
 def _slope(t: np.ndarray, log_gap: np.ndarray, first: float, last: float) -> float:
