@@ -85,16 +85,17 @@ FAMILIES = {Gaussian.name: gaussian, Csv.name: csv}
 
 def _version(problem: Csv) -> tuple[str, int, int]:
     """Path, time and size of the file: what the caches below are keyed by."""
+    path = os.path.expanduser(problem.path)
     try:
-        status = os.stat(problem.path)
-        with open(problem.path, "rb"):
+        status = os.stat(path)
+        with open(path, "rb"):
             pass
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
             "problem.path", problem.path, f"must be a readable CSV file ({reason.lower()})"
         ) from None
-    return problem.path, status.st_mtime_ns, status.st_size
+    return path, status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=8)

@@ -14,15 +14,15 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-import yaml
-
-from gdconv.config import ConfigError, RunConfig, StudyConfig, to_mapping
-from gdconv.provenance import environment
+from gdconv.config import RunConfig, StudyConfig
+from gdconv.keys import ConfigError
+from gdconv.provenance import configuration, environment, without_home
 from gdconv.study import SCHEMA_VERSION
 from gdconv.tables import COLUMNS, EIGENVALUE_ORDER, RUN_ORDER, Rows, header, run_id_of, sort_key
 
@@ -47,10 +47,10 @@ class Store:
 
     def __init__(self, study: StudyConfig) -> None:
         self.study = study
-        self.folder = Path(study.results_dir) / study.study
+        self.folder = Path(study.results_dir).expanduser() / study.study
         self.done: dict[str, str] = {}
         self.unfinished = False
-        self._lock: IO[str] | None = None
+        self._open = ExitStack()
         self._files: dict[str, IO[bytes]] = {}
         self._problems: set[bytes] = set()
         self._provenance: dict[str, Any] = {}
@@ -64,37 +64,36 @@ class Store:
             raise ConfigError(
                 "results_dir", self.study.results_dir, f"cannot be written ({error.strerror})"
             ) from None
-        try:
+        with ExitStack() as undo:
+            undo.push(self._open)
             self._read_provenance()
             self._read_runs()
-        except BaseException:
-            self._release_lock()
-            raise
+            undo.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close the files; the lock file stays if they are not sorted yet."""
-        for file in self._files.values():
-            file.close()
-        self._release_lock()
+    def __exit__(self, *exception: Any) -> None:
+        """Close the files and let go of the study; the lock file stays while they are unsorted."""
+        self._open.__exit__(*exception)
 
     def begin(self, configs: Sequence[RunConfig], command: Sequence[str]) -> None:
-        """Write config.yaml and provenance.json, mend what a killed writer left, open the files."""
-        self.unfinished = True
-        self._write("config.yaml", _config_yaml(configs, self.study))
-        self._provenance |= {"schema_version": SCHEMA_VERSION} | environment()
-        self._provenance.setdefault("eigh_difference", None)
-        self._provenance.setdefault("commands", []).append(
-            {"command": [_without_home(word) for word in command], "started": _now(), "runs": 0}
-        )
-        self._started = time.monotonic()
-        self._write_provenance()
+        """Mend what a killed writer left, say what is to be run and with what, open the tables."""
         for name in COLUMNS:
             self._mend(name)
         self._filter("curves", lambda line: run_id_of(line).decode() in self.done)
         self._problems = self._complete_problems()
         self._filter("eigenvalues", lambda line: run_id_of(line) in self._problems)
-        self._files = {name: (self.folder / f"{name}.csv").open("ab") for name in COLUMNS}
+        self.unfinished = True
+        self._write("config.yaml", [configuration(configs, self.study)])
+        self._provenance |= {"schema_version": SCHEMA_VERSION} | environment()
+        self._provenance.setdefault("eigh_difference", None)
+        self._provenance.setdefault("commands", []).append(
+            {"command": [without_home(word) for word in command], "started": _now(), "runs": 0}
+        )
+        self._started = time.monotonic()
+        self._write_provenance()
+        for name in COLUMNS:
+            table = (self.folder / f"{name}.csv").open("ab")
+            self._files[name] = self._open.enter_context(table)
 
     def append(self, rows: Rows) -> None:
         """Store one group: when this returns, its rows are on the disk."""
@@ -132,30 +131,31 @@ class Store:
         path = self.folder / ".lock"
         while True:
             self.unfinished = path.exists()
-            self._lock = path.open("a+")
+            lock = path.open("a+")
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self._lock.seek(0)
-                holder = self._lock.read().strip() or "another process"
-                self._lock.close()
+                lock.seek(0)
+                holder = lock.read().strip() or "another process"
+                lock.close()
                 raise ConfigError(
                     "study",
                     self.study.study,
                     f"is being written by {holder}; wait or choose another",
                 ) from None
             # The holder before may have removed the file between our open and our lock.
-            if path.exists() and os.path.samestat(os.fstat(self._lock.fileno()), path.stat()):
+            if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
                 break
-            self._lock.close()
-        self._lock.truncate(0)
-        self._lock.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}\n")
-        self._lock.flush()
+            lock.close()
+        self._open.callback(self._release_lock, lock)
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}\n")
+        lock.flush()
 
-    def _release_lock(self) -> None:
+    def _release_lock(self, lock: IO[str]) -> None:
         if not self.unfinished:
             (self.folder / ".lock").unlink(missing_ok=True)
-        self._lock.close()
+        lock.close()
 
     def _damaged(self, where: str, what: str) -> ConfigError:
         return ConfigError(
@@ -291,45 +291,5 @@ def _end_of_last_line(file: IO[bytes]) -> int:
     return 0
 
 
-def _config_yaml(configs: Sequence[RunConfig], study: StudyConfig) -> list[bytes]:
-    """What the jobs have in common, nested, and under jobs what each adds, as overrides to type."""
-    flat = [_flat(to_mapping(config)) for config in configs]
-    common = {
-        key: value for key, value in flat[0].items() if all(job.get(key) == value for job in flat)
-    }
-    mapping: dict[str, Any] = {"study": study.study}
-    for key, value in common.items():
-        group, _, name = key.rpartition(".")
-        (mapping.setdefault(group, {}) if group else mapping)[name] = value
-    if len(configs) > 1:
-        mapping["jobs"] = [
-            " ".join(_override(key, value) for key, value in job.items() if key not in common)
-            for job in flat
-        ]
-    return [yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=1000).encode()]
-
-
-def _override(key: str, value: Any) -> str:
-    """One key as it is typed: problem.name is chosen by problem=..."""
-    typed = value if isinstance(value, str) else json.dumps(value)
-    return f"{key.removesuffix('.name')}={typed}"
-
-
-def _flat(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping of keys and of groups of keys with dotted names."""
-    flat: dict[str, Any] = {}
-    for key, value in mapping.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}.{name}": element for name, element in value.items()}
-        else:
-            flat[key] = value
-    return flat
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _without_home(word: str) -> str:
-    home = str(Path.home())
-    return word.replace(home, "~") if len(home) > 1 else word
