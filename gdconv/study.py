@@ -47,10 +47,13 @@ class GroupTables:
 
 def run_ids(runs: Sequence[Run]) -> list[str]:
     """Return each run's identifier: 16 hex digits of the SHA-256 of all that decides its rows."""
+    # A file is read once, not once a run.
+    distinct = dict.fromkeys(run.problem for run in runs)
+    problems = {problem: problem_identity(problem) for problem in distinct}
     return [
         _digest(
             {
-                "problem": problem_identity(run.problem),
+                "problem": problems[run.problem],
                 "start": identity(run.start),
                 "method": identity(run.method),
                 "record": run.record.points,
