@@ -62,6 +62,8 @@ def main() -> int:
     if study.report and (outcome.added or not (outcome.folder / "report.html").exists()):
         report.write(outcome.folder)
     print(summary.summary(outcome.folder, run_ids=outcome.run_ids))
+    if study.report:
+        print(f"report: {outcome.folder / 'report.html'}")
     return 1 if outcome.failed else 0
 
 
@@ -84,6 +86,8 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
     def receive(given: DictConfig | list[dict[str, Any]]) -> None:
         jobs.extend(given if isinstance(given, list) else [given])
 
+    # Between overrides argparse would not take the flag.
+    sys.argv[1:] = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
     run_hydra = hydra.main(
         version_base="1.3", config_path=str(configuration_folder()), config_name="config"
     )(receive)

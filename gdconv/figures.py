@@ -25,8 +25,10 @@ from gdconv.tables import Tables
 
 FORMATS = ("png", "svg", "pdf")
 MOST_STEPS = 5
-# The relative step beyond which gradient descent diverges.
+# The relative step beyond which gradient descent diverges, and the last one worth a place on the
+# axis of steps: beyond it rates are (step − 1)² and would squeeze the rest into a corner.
 EDGE = 2.0
+FARTHEST = 4.0
 
 _WITHOUT_DATE = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 # The light end of the map would be lost on white paper.
@@ -121,7 +123,7 @@ def _convergence(tables: Tables) -> Figure:
     figure, axes = grid(panels, len(every), note, "iteration $t$", gap, sharex=False)
     for ax, (_, group) in zip(axes, panels, strict=True):
         lines = [curves[run_id] for run_id in group["run_id"]]
-        ax.set(yscale="log", ylim=(bottom, top), xlim=(0, _last_iteration(lines, top)))
+        ax.set(yscale="log", ylim=(bottom, top), xlim=(0, max(1, _last_iteration(lines, top))))
         for curve, step in zip(lines, group["relative_step"], strict=True):
             _draw_curve(ax, curve, colours.to_rgba(step))
         _label_ends(ax, lines, group["relative_step"])
@@ -210,18 +212,24 @@ def _label_ends(ax: Axes, curves: Sequence[pd.DataFrame], steps: Sequence[float]
 
 def _rate_vs_step(tables: Tables) -> Figure:
     known = ["relative_step", "nu", "nu_as_stated", "condition_number"]
+    runs = tables.runs.dropna(subset=known)
+    near = runs[runs["relative_step"] <= FARTHEST]
     every = [
         (setting, runs)
-        for setting, runs in settings(tables.runs.dropna(subset=known))
+        for setting, runs in settings(near)
         if runs["relative_step"][runs["rate_measured"].notna()].nunique() > 1
     ]
     if not every:
-        raise NothingToShowError("no problem has measured rates at two step sizes")
+        raise NothingToShowError(
+            f"no problem has measured rates at two relative steps up to {FARTHEST:g}"
+        )
     panels = choose(every)
     draws = max(len(runs[["seed", "repetition"]].drop_duplicates()) for _, runs in panels)
-    note = f"medians of {draws} repetitions" if draws > 1 else ""
+    notes = [f"medians of {draws} draws"] if draws > 1 else []
+    if len(near) < len(runs):
+        notes.append(f"{len(runs) - len(near)} runs beyond {FARTHEST:g} left out")
     contraction = "contraction of the gap, per iteration"
-    figure, axes = grid(panels, len(every), note, _STEP_LABEL, contraction, sharex=True)
+    figure, axes = grid(panels, len(every), ", ".join(notes), _STEP_LABEL, contraction, sharex=True)
     last = 1.03 * max(2.1, *(runs["relative_step"].max() for _, runs in panels))
     axes[0].set_xlim(0, last)
     for ax, (_, runs) in zip(axes, panels, strict=True):
@@ -300,8 +308,9 @@ FIGURES = (
         "convergence",
         "The gap to the smallest loss against the iteration, for one repetition and up to five"
         " relative steps ηλmax, written at the ends of the curves: the smallest, the nearest to 1,"
-        " the one of the best predicted rate, and the nearest to the edge 2 on either side. A"
-        " straight line is linear convergence. Solid: measured. Dashed: the bound"
+        " the one of the best predicted rate, the nearest to the edge 2 on either side, or others"
+        " where these coincide. A straight line is linear convergence. Solid: measured. Dashed: the"
+        " bound"
         " (λmax/2) ν²ᵗ ‖w₀ − w*‖² with ν = max |1 − ηλᵢ|. Dotted: the bound as stated, with"
         " 1 − λmin/K, K = 1/η, in place of ν; it is drawn where it differs, and beyond the optimum"
         " the measured gap can cross it. Grey: below this floor a gap is rounding noise. Triangle:"
@@ -314,15 +323,16 @@ FIGURES = (
     ),
     Plot(
         "rate_vs_step",
-        "What one iteration, late in a run, leaves of the gap, against the relative step ηλmax:"
-        " below 1 gradient descent converges, above the edge 2 it diverges. Circles: measured, the"
-        " median over repetitions, with a bar from the least to the greatest. Line: ν², predicted,"
-        " least at the optimum 2/(1 + 1/κ), where ν = (κ − 1)/(κ + 1). Dotted: (1 − λmin/K)²,"
-        " K = 1/η, which the bound as stated promises. It holds only for K ≥ (λmin + λmax)/2, that"
-        " is up to the relative step 2/(1 + λmin/λmax), at full rank the optimum itself. Beyond it,"
-        " shaded, the error along the eigenvector of λmax decides, and it shrinks more slowly than"
-        " promised. A run too short for its slowest component to take over lies below the line. The"
-        " vertical axis is stretched around 1, where slow rates crowd.",
+        "What one iteration, late in a run, leaves of the gap, against the relative step ηλmax."
+        " Where it is below 1 gradient descent converges; beyond the edge, step 2, it diverges."
+        " Circles: measured, the median over seeds and repetitions, with a bar from the least to"
+        " the greatest. Line: ν², predicted, least at the optimum 2/(1 + 1/κ), where ν = (κ −"
+        " 1)/(κ + 1). Dotted: (1 − λmin/K)², K = 1/η, which the bound as stated promises. It holds"
+        " only for K ≥ (λmin + λmax)/2, that is up to the relative step 2/(1 + λmin/λmax), at full"
+        " rank the optimum itself. Beyond it, shaded, the error along the eigenvector of λmax"
+        " decides, and it shrinks more slowly than promised. A run too short for its slowest"
+        " component to take over lies below the line. The vertical axis is stretched around 1,"
+        " where slow rates crowd.",
         {"runs": ("relative_step", "nu", "nu_as_stated", "condition_number", "rate_measured")},
         _rate_vs_step,
     ),

@@ -30,8 +30,7 @@ class Objective:
             self.matrix = np.ascontiguousarray(R)
             self.target = Q.T @ problem.y
             rest = problem.y - Q @ self.target
-            with np.errstate(over="ignore"):
-                self.offset = float(np.sum(rest**2))
+            self.offset = float(np.sum(rest**2))
         else:
             self.matrix, self.target, self.offset = problem.X, problem.y, 0.0
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from gdconv.figures import FIGURES, FORMATS, Plot
-from gdconv.summary import SETTING, counts, rows_by_setting, short, verdicts
+from gdconv.summary import SETTING, counts, headed, rows_by_setting, short, verdicts
 
 MOST_RUNS = 500
 FILES = ("runs.csv", "curves.csv", "eigenvalues.csv", "config.yaml", "provenance.json")
@@ -21,9 +21,9 @@ FILES = ("runs.csv", "curves.csv", "eigenvalues.csv", "config.yaml", "provenance
 # The columns of runs.csv that report.html shows.
 _RUNS = (
     *("status", "problem", "n_samples", "n_features", "seed", "repetition", "relative_step"),
-    *("condition_number", "rate_predicted", "rate_measured", "convergence", "iterations"),
-    *("iterations_to_tolerance", "iterations_predicted", "bound_holds", "bound_as_stated_holds"),
-    *("first_violation_as_stated", "error"),
+    *("bound_holds", "bound_as_stated_holds", "rate_predicted", "rate_measured", "convergence"),
+    *("iterations", "iterations_to_tolerance", "iterations_predicted"),
+    *("first_violation_as_stated", "condition_number", "error"),
 )
 
 
@@ -51,7 +51,7 @@ def page(
         subject=_definitions(_subject(runs)),
         config=_text_file(folder / "config.yaml", "Configuration"),
         figures="\n".join(shown),
-        summary=_table(rows_by_setting(runs)),
+        summary=_table([headed(row) for row in rows_by_setting(runs)]),
         runs=_run_table(runs),
         files=", ".join(_link(name) for name in FILES if (folder / name).exists()),
         provenance=_text_file(folder / "provenance.json", "Provenance"),

@@ -120,11 +120,15 @@ def _read_table(path: str, modified: int, size: int) -> tuple[list[str], np.ndar
             # last.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(path, index_col=False, low_memory=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
+    except pd.errors.ParserWarning:
+        raise refuse("must be a CSV table: its rows have more cells than its header") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise refuse(f"must be a CSV table under one header line ({error})") from None
     except UnicodeDecodeError as error:
         raise refuse(f"must be encoded in UTF-8 ({error.reason} at byte {error.start})") from None
-    names = [str(name) for name in frame.columns]
+    names = [str(name).strip() for name in frame.columns]
+    if len(names) == 1 and set(names[0]) & set(";\t|"):
+        raise refuse(f"must have its columns separated by commas; the only one is {names[0]}")
     table = np.empty(frame.shape)
     for index, name in enumerate(names):
         cells = frame.iloc[:, index]

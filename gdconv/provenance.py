@@ -44,10 +44,11 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
-        "linear_algebra": [
-            {key: library.get(key) for key in ("internal_api", "version", "architecture")}
+        # In a fixed order: the libraries are found in one that changes from process to process.
+        "linear_algebra": sorted(
+            " ".join(str(library.get(key)) for key in ("internal_api", "version", "architecture"))
             for library in threadpoolctl.threadpool_info()
-        ],
+        ),
     }
 
 

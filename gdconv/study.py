@@ -83,6 +83,8 @@ def _digest(parts: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+# A number too large for a float is inf, and an empty cell in the tables.
+@np.errstate(over="ignore", divide="ignore")
 def run_group(runs: Sequence[Run]) -> GroupTables:
     """Run gradient descent for runs that differ in their step size alone, and judge what it did.
 
@@ -149,7 +151,7 @@ def _run_rows(
     status = np.where(measured.reached_floor, "converged", "max_iterations")
     status[measured.reached_ceiling | grown[measured.last]] = "diverged"
     convergence = [rates.measure(t[rows], gap[rows], floor[rows]) for rows in measured.rows]
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
     shared = {
         "problem": first.problem.name,
@@ -177,7 +179,7 @@ def _run_rows(
         "relative_step": theory.relative_step.tolist(),
         "nu": theory.nu.tolist(),
         "nu_as_stated": theory.nu_as_stated.tolist(),
-        "rate_predicted": (theory.nu**2).tolist(),
+        "rate_predicted": theory.rate.tolist(),
         "rate_measured": [each.rate for each in convergence],
         "convergence": [each.kind for each in convergence],
         "iterations": t[measured.last].tolist(),

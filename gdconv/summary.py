@@ -75,7 +75,7 @@ def summary(
     elif len(runs):
         lines += _columns(rows_by_setting(runs))
     for error in runs["error"].dropna().unique()[:1]:
-        lines.append(f"first failure: {error}"[:WIDTH])
+        lines.append(f"first failure: {error}")
     return "\n".join(lines)
 
 
@@ -100,6 +100,11 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
         (dict(zip(SETTING, values, strict=False)), group)
         for values, group in runs.groupby(keys, dropna=False)
     ]
+
+
+def headed(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of `rows_by_setting` under the headings of the printed table."""
+    return {" ".join(_HEADINGS[name]).strip(): value for name, value in row.items()}
 
 
 def counts(runs: pd.DataFrame) -> str:

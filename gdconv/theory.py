@@ -15,6 +15,8 @@ from gdconv.spectra import nearest_minimiser, spectrum
 # No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
 # finite.
 LARGEST = 1e300
+# Squares of residuals and of their rounding errors are to be normal numbers.
+SMALLEST = 1e-130
 
 
 class Theory:
@@ -34,19 +36,19 @@ class Theory:
                 for run in runs
             ]
         )
-        with np.errstate(over="ignore"):
-            self.relative_step = self.step_size * largest
-            self.nu = bounds.contraction(self.step_size, largest, smallest)
+        self.relative_step = self.step_size * largest
+        self.nu = bounds.contraction(self.step_size, largest, smallest)
+        self.rate = self.nu**2
         self.nu_as_stated = bounds.contraction_as_stated(self.step_size, self.spectrum.lambda_min)
         method = runs[0].method
         self.iterations = method.iterations
         self.iterations_predicted = bounds.iterations_to(method.tolerance, self.nu)
         self.contraction_error = contraction_error(matrix.shape[1], self.relative_step)
-        with np.errstate(over="ignore", invalid="ignore"):
-            # ½ λ_i c_i² without the division by σ_i that c_i = v_iᵀ(w_0 − w*) would need.
-            self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
-            self.distance = float(np.sum((start - self.w_star) ** 2))
-        if not max(self.components.sum() + objective.offset, self.distance) <= LARGEST:
+        # ½ λ_i c_i² without the division by σ_i that c_i = v_iᵀ(w_0 − w*) would need.
+        self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
+        self.distance = float(np.sum((start - self.w_star) ** 2))
+        fits = max(self.components.sum() + objective.offset, self.distance) <= LARGEST
+        if not fits or 0 < np.abs(target).max() < SMALLEST:
             raise ValueError("the loss at the start does not fit into a float; scale the target")
         residual = matrix @ self.w_star - target
         self.loss_star = objective.offset + float(residual @ residual)
@@ -64,8 +66,7 @@ class Theory:
 
     def ceiling(self) -> np.ndarray:
         """A gap from which the next one, or its squared distance, may exceed LARGEST."""
-        with np.errstate(over="ignore"):
-            growth = np.maximum(self.nu**2, 1)
+        growth = np.maximum(self.rate, 1)
         return LARGEST / growth / max(1.0, 2 / self.spectrum.lambda_min_positive)
 
     def curves(self, column: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:

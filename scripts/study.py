@@ -37,6 +37,8 @@ def prepare() -> None:
         subprocess.run(
             [*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True
         )
+    except KeyboardInterrupt:
+        sys.exit("setting up .venv was interrupted; the same command begins again")
     except subprocess.CalledProcessError:
         sys.exit("setting up .venv failed: see pip's message above; pip must be 22.3 or newer")
     stamp.write_text(wanted)

@@ -44,6 +44,9 @@ class Command(NamedTuple):
     reported: Path | None
 
 
+TOLD = "1 in results/default\nreport: results/default/report.html\n"
+
+
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
     """Run `gdconv ARGUMENTS...` in an empty folder, with a study that only says how it went."""
@@ -143,7 +146,7 @@ def test_the_folder_of_an_installed_package(tmp_path, monkeypatch):
 
 def test_one_job(command):
     done = command("problem.n_features=5", "step.value=1.5", "seed=3")
-    assert (done.status, done.out) == (0, "1 in results/default\n")
+    assert (done.status, done.out) == (0, TOLD)
     assert values(done.configs) == [(5, (1.5,))]
     assert done.configs[0].seed == (3,)
     assert done.reported == Path("results/default")
@@ -157,7 +160,7 @@ def test_a_list_is_one_job(command):
     assert values(command("step.value=[0.5,1,1.5]").configs) == [(20, (0.5, 1.0, 1.5))]
 
 
-@pytest.mark.parametrize("place", [0, 2])
+@pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_sweep_is_every_combination(command, place):
     arguments = ["problem.n_features=10,50", "step.value=0.5,[1,1.9]"]
     arguments.insert(place, "-m")
@@ -197,7 +200,7 @@ def test_the_studys_log_reaches_stderr_and_hydras_does_not(command, arguments):
 
 def test_failed_runs_show_in_the_exit_status(command):
     done = command("-m", "seed=1,2", failed=1)
-    assert (done.status, done.out) == (1, "1 in results/default\n")
+    assert (done.status, done.out) == (1, TOLD)
 
 
 def test_an_interrupt_is_one_line(command):

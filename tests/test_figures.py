@@ -261,7 +261,9 @@ def test_failed_runs_and_empty_cells_are_passed_over(tables):
 def test_a_figure_without_data_is_left_out_with_a_reason(tables):
     drawn, omitted = figures.draw(study(Gaussian(60, 4), step=1.0))
     assert list(drawn) == ["convergence"]
-    assert omitted == {"rate_vs_step": "no problem has measured rates at two step sizes"}
+    assert omitted == {
+        "rate_vs_step": "no problem has measured rates at two relative steps up to 4"
+    }
     _, omitted = figures.draw(replaced(tables, "runs", rate_measured=np.nan))
     assert omitted == {"rate_vs_step": "runs.csv has no values of rate_measured"}
     without = tables._replace(curves=tables.curves.drop(columns="gap_bound"))

@@ -101,7 +101,8 @@ def test_identity_is_the_content_not_the_path(tmp_path):
         ("a,y\n1,2\n3,4\n5,-inf\n", ["row 3", "column y", "'-inf'"]),
         ("a,y\n1,2\n3,1e999\n", ["row 2", "column y", "'inf'"]),
         ("a,y\n1,2\n3,4,5\n", ["CSV table under one header line"]),
-        ("a,y\n1,2,3\n3,4,5\n", ["CSV table under one header line"]),
+        ("a,y\n1,2,3\n3,4,5\n", ["more cells than its header"]),
+        ("a;y\n1;2\n3;4\n", ["separated by commas", "a;y"]),
         (b"a,y\n\xff,2\n", ["UTF-8"]),
     ],
 )

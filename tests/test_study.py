@@ -235,3 +235,25 @@ def test_failed_group_says_what_was_asked_for():
     assert lines[0].endswith(',"a ""reason"", of two lines"')
     assert list(rows.status.values()) == ["failed", "failed"]
     assert rows.curves == b""
+
+
+@pytest.mark.parametrize(
+    "values", [[1e-12, 1e6, 1e200, 1e300], [5e-324, 1.7e308]], ids=["absurd", "extreme"]
+)
+@pytest.mark.parametrize("unit", ["lambda_max", "optimal", "absolute", "K"])
+def test_absurd_steps_give_rows_and_no_warning(values, unit):
+    tables = run_study(RunConfig(Gaussian(30, 4), step=Step(unit, values)))
+    assert set(tables.runs.status) <= {"max_iterations", "diverged"}
+    assert tables.runs.bound_holds.all()
+    for table in tables:
+        numbers = table.select_dtypes("number").to_numpy(dtype=float, na_value=np.nan)
+        assert not np.isinf(numbers).any()
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e-140, 1e160])
+def test_targets_whose_squares_are_no_floats_are_refused(tmp_path, scale):
+    path = tmp_path / "scaled.csv"
+    path.write_text("a,y\n" + "".join(f"{a},{y * scale!r}\n" for a, y in ((1, 1), (2, 3), (4, 2))))
+    runs = run_study(RunConfig(Csv(path=str(path), target="y"))).runs
+    assert runs.status.tolist() == ["failed"]
+    assert "scale the target" in runs.error[0]
