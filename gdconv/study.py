@@ -154,6 +154,7 @@ def _run_rows(
     with np.errstate(divide="ignore", invalid="ignore"):
         tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
     shared = {
+        "problem_id": problem_id(first),
         "problem": first.problem.name,
         "n_samples": problem.X.shape[0],
         "n_features": problem.X.shape[1],
@@ -248,6 +249,7 @@ def failed_group(runs: Sequence[Run], reason: str) -> GroupTables:
     """Return the rows of a group that could not be run: what was asked for, and the reason."""
     table = {
         "run_id": run_ids(runs),
+        "problem_id": [problem_id(run) for run in runs],
         "status": ["failed"] * len(runs),
         "problem": [run.problem.name for run in runs],
         "n_samples": [getattr(run.problem, "n_samples", None) for run in runs],

@@ -20,6 +20,7 @@ TEXT, WHOLE, NUMBER, TRUTH = "string", "Int64", "float64", "boolean"
 COLUMNS = {
     "runs": {
         "run_id": TEXT,
+        "problem_id": TEXT,
         "status": TEXT,
         "problem": TEXT,
         "n_samples": WHOLE,
@@ -91,6 +92,7 @@ RUN_ORDER = (
     "n_features",
     "seed",
     "repetition",
+    "problem_id",
     "start",
     "method",
     "step_unit",

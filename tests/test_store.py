@@ -191,7 +191,7 @@ def no_json(folder):
     [
         (damage_header, ["curves.csv line 1"]),
         (repeat_a_run, ["runs.csv line 10", "repeats run_id"]),
-        (drop_a_cell, ["runs.csv line 2", "38 cells instead of 39"]),
+        (drop_a_cell, ["runs.csv line 2", "39 cells instead of 40"]),
         (other_schema, ["provenance.json", "schema version 99"]),
         (no_json, ["provenance.json", "not as gdconv wrote it"]),
     ],
