@@ -24,7 +24,7 @@ def declared():
 
 def test_the_table_of_keys_is_complete_and_has_the_defaults():
     section = README.partition("### Configuration keys")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `([\w.]+)` \| (.*?) \| ", section, re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.]+)` \|(.*?)\|", section, re.MULTILINE)
     table = {key: default.strip("` ") for key, default in rows}
     for key, default in declared().items():
         if isinstance(default, bool) or default is None:
