@@ -36,8 +36,8 @@ def main() -> int:
     Returns
     -------
     int
-        Exit status: 0 all well, 1 some runs failed, 2 the command or the configuration is wrong
-        and nothing was run or written, 130 interrupted.
+        Exit status: 0 all well, 1 some runs failed or could not be stored, 2 the command or the
+        configuration is wrong and nothing was run or written, 130 interrupted.
     """
     arguments = sys.argv[1:]
     if "--version" in arguments:
@@ -51,20 +51,23 @@ def main() -> int:
         from gdconv import sweep
 
         outcome = sweep.run_sweep([config for config, _ in jobs], study, ["gdconv", *arguments])
+        from gdconv import report, summary
+
+        if study.report and (outcome.added or not (outcome.folder / "report.html").exists()):
+            report.write(outcome.folder)
+        print(summary.summary(outcome.folder, run_ids=outcome.run_ids))
+        if study.report:
+            print(f"report: {outcome.folder / 'report.html'}")
+        return 1 if outcome.failed else 0
     except (CommandError, ConfigError) as error:
         print("gdconv:", " ".join(str(error).split()), file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"gdconv: {error}; the same command continues the study", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("gdconv: interrupted; the same command continues the study", file=sys.stderr)
         return 130
-    from gdconv import report, summary
-
-    if study.report and (outcome.added or not (outcome.folder / "report.html").exists()):
-        report.write(outcome.folder)
-    print(summary.summary(outcome.folder, run_ids=outcome.run_ids))
-    if study.report:
-        print(f"report: {outcome.folder / 'report.html'}")
-    return 1 if outcome.failed else 0
 
 
 def compose() -> list[tuple[RunConfig, StudyConfig]]:

@@ -211,6 +211,14 @@ def test_an_interrupt_is_one_line(command):
     ]
 
 
+def test_a_full_disk_is_told_in_one_line(command):
+    done = command(raises=OSError(28, "No space left on device"))
+    assert done.status == 1
+    assert done.err.splitlines()[-1] == (
+        "gdconv: [Errno 28] No space left on device; the same command continues the study"
+    )
+
+
 @pytest.mark.parametrize("arguments", [[], ["-m", "seed=1,2"]])
 def test_an_error_of_the_program_keeps_its_traceback(command, arguments):
     with pytest.raises(ZeroDivisionError):
