@@ -55,6 +55,16 @@ def contraction(step_size: ArrayLike, lambda_max: float, lambda_min_positive: fl
     )
 
 
+def log_contraction(
+    step_size: ArrayLike, lambda_max: float, lambda_min_positive: float
+) -> np.ndarray:
+    """Return ln nu, with the digits that 1 − step_size * lambda loses when it is close to 1."""
+    step_size = np.asarray(step_size, dtype=float)
+    return np.maximum(
+        _log_factor(step_size * lambda_min_positive), _log_factor(step_size * lambda_max)
+    )
+
+
 def contraction_as_stated(step_size: ArrayLike, lambda_min: float) -> np.ndarray:
     """Return nu as the coursework states it in (19), 1 − lambda_min / K with K = 1 / step_size.
 
@@ -88,8 +98,8 @@ def gap_bound(
     nu: ArrayLike, iterations: ArrayLike, distance: ArrayLike, lambda_max: float
 ) -> np.ndarray:
     """Return (18), gap_t <= lambda_max / 2 * nu^{2t} ‖w_0 − w*‖². Valid for every step size > 0."""
-    with np.errstate(over="ignore"):
-        return lambda_max / 2 * distance_bound(nu, iterations, distance)
+    # The product of the two first: the power may underflow where the bound does not.
+    return distance_bound(nu, iterations, lambda_max / 2 * np.asarray(distance))
 
 
 def gap_bound_as_stated(
@@ -131,22 +141,28 @@ def gap_bound_sharp(
         return worst / 2 * distance
 
 
-def iterations_to(reduction: float, nu: ArrayLike) -> np.ndarray:
-    """Return the least whole t with nu^{2t} <= reduction, t >= ln reduction / (2 ln nu).
+def iterations_to(reduction: float, log_nu: ArrayLike) -> np.ndarray:
+    """Return the least whole t >= 1 with nu^{2t} <= reduction, t >= ln reduction / (2 ln nu).
 
     inf where nu >= 1: theory promises no reduction there. reduction lies in (0, 1).
     """
-    nu = np.asarray(nu, dtype=float)
+    log_nu = np.asarray(log_nu, dtype=float)
     with np.errstate(divide="ignore"):
-        needed = np.ceil(np.log(reduction) / (2 * np.log(nu)))
-    return np.where(nu < 1, np.maximum(needed, 1), np.inf)
+        needed = np.ceil(np.log(reduction) / (2 * log_nu))
+    return np.where(log_nu < 0, np.maximum(needed, 1), np.inf)
 
 
 def _power(relative_step: np.ndarray, iterations: np.ndarray) -> np.ndarray:
-    """(1 − x)^{2t}, from log1p where 1 − x would round x away."""
+    """(1 − x)^{2t}, from the logarithm because 1 − x would round a small x away."""
     relative_step, iterations = np.broadcast_arrays(relative_step, iterations)
-    base = np.abs(1 - relative_step)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        logarithm = np.where(relative_step < 0.5, np.log1p(-relative_step), np.log(base))
-        power = np.exp(2.0 * iterations * logarithm)
+    with np.errstate(invalid="ignore", over="ignore"):
+        power = np.exp(2.0 * iterations * _log_factor(relative_step))
     return np.where(iterations == 0, 1.0, power)
+
+
+def _log_factor(relative_step: np.ndarray) -> np.ndarray:
+    """ln |1 − x|."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(
+            relative_step < 0.5, np.log1p(-relative_step), np.log(np.abs(1 - relative_step))
+        )

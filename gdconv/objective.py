@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.linalg
 
 from gdconv.problems import LeastSquares
+from gdconv.spectra import spectrum
 from nnlib import Graph, program
 
 
@@ -21,13 +24,17 @@ class Objective:
     matrix : ndarray, shape (min(n, d) or n, d)
     target : ndarray, shape (rows of matrix,)
     offset : float
+    spectrum : Spectrum
+        That of X, whether reduced or not, with the left vectors of matrix.
     """
 
     def __init__(self, problem: LeastSquares, reduce: str) -> None:
         n_samples, n_features = problem.X.shape
+        self.spectrum = spectrum(problem.X)
         if reduce == "qr" and n_samples > n_features:
             Q, R = scipy.linalg.qr(problem.X, mode="economic")
             self.matrix = np.ascontiguousarray(R)
+            self.spectrum = replace(self.spectrum, left=Q.T @ self.spectrum.left)
             self.target = Q.T @ problem.y
             rest = problem.y - Q @ self.target
             self.offset = float(np.sum(rest**2))

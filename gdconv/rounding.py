@@ -1,16 +1,17 @@
 """What floating point can tell of a trajectory: the floor below which a gap is rounding noise.
 
 The computed iteration is w_t − w* = (I − step_size H)(w_{t−1} − w*) + p_t with a perturbation p_t
-made of the rounding errors of one step. With u the unit roundoff, A the matrix that is iterated (n
-x d) and b its target, and rounding errors taken as independent (Higham and Mary, SIAM J. Sci.
-Comput. 41, 2019: √d u in place of the worst case d u):
+made of the rounding errors of one step. With u the unit roundoff, A the matrix that is iterated
+(n x d), b its target, y the target of the problem, absolute values taken element by element, and
+rounding errors taken as independent (Higham and Mary, SIAM J. Sci. Comput. 41, 2019: √d u in place
+of the worst case d u):
 
-    e = √d u (‖A‖_F ‖w*‖ + ‖b‖)       error of the computed residual A w − b g = √n u ‖A‖_F ‖A w* −
-    b‖          error of Aᵀ times a residual, which stays where the fit is not exact |v_iᵀ p_t| <=
-    step_size (2 σ_i e + 2 g) + u ‖w*‖
+    e = √d u (‖|A||w*|‖ + ‖y‖)              error of the computed residual A w − b
+    |v_iᵀ p_t| <= step_size (2 σ_i e + 2 √n u |v_i|ᵀ|A|ᵀ|A w* − b|) + u |v_i|ᵀ|w*|
 
-where σ_i multiplies e because e enters through Aᵀ, and u ‖w*‖ is the rounding of w itself, which
-lets the iteration stop moving where the step is smaller than the last digit. Summed over the steps,
+σ_i multiplies e because e enters through Aᵀ; the middle term is the error of the product with Aᵀ,
+which stays where the fit is not exact; the last is the rounding of w itself, which lets the
+iteration stop moving where the step is smaller than the last digit. Summed over the steps,
 component i stalls at |v_iᵀ p| S_i, S_i = Σ_{s<t} |1 − step_size λ_i|^s, and the gap at
 
     gap_floor = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + (2 e)²,
@@ -31,33 +32,42 @@ UNIT_ROUNDOFF = np.finfo(float).eps / 2
 
 
 @dataclass(frozen=True)
-class Scale:
-    """The sizes that rounding errors of a problem are proportional to.
+class StepErrors:
+    """Rounding errors of one step near w*, as derived above.
 
     Attributes
     ----------
-    rows, columns : int
-        Shape (n, d) of the matrix A that is iterated.
-    matrix, target, solution, residual : float
-        ‖A‖_F, ‖b‖, ‖w*‖ and ‖A w* − b‖.
+    residual : float
+        e, the size of the error of a computed residual A w − b.
+    gradient : ndarray, shape (r,)
+        Error of the gradient along each v_i, to be multiplied by the step size.
+    iterate : ndarray, shape (r,)
+        Rounding of w along each v_i.
     """
 
-    rows: int
-    columns: int
-    matrix: float
-    target: float
-    solution: float
     residual: float
+    gradient: np.ndarray
+    iterate: np.ndarray
 
-    @property
-    def residual_error(self) -> float:
-        """Size of the rounding error of a computed residual A w − b near w*."""
-        unit = np.sqrt(self.columns) * UNIT_ROUNDOFF
-        return float(unit * (self.matrix * self.solution + self.target))
+
+def step_errors(
+    matrix: np.ndarray, residual: np.ndarray, w_star: np.ndarray, y_norm: float, spectrum: Spectrum
+) -> StepErrors:
+    """Return the errors of one step for A of shape (n, d), A w* − b of shape (n,) and ‖y‖."""
+    rows, columns = matrix.shape
+    size, directions = np.abs(matrix), np.abs(spectrum.right).T
+    unit = np.sqrt(columns) * UNIT_ROUNDOFF
+    error = float(unit * (np.linalg.norm(size @ np.abs(w_star)) + y_norm))
+    product = np.sqrt(rows) * UNIT_ROUNDOFF * (directions @ (size.T @ np.abs(residual)))
+    return StepErrors(
+        residual=error,
+        gradient=2 * (spectrum.singular_values * error + product),
+        iterate=UNIT_ROUNDOFF * (directions @ np.abs(w_star)),
+    )
 
 
 def gap_floor(
-    scale: Scale, spectrum: Spectrum, step_size: ArrayLike, iterations: int, t: ArrayLike
+    errors: StepErrors, spectrum: Spectrum, step_size: ArrayLike, iterations: int, t: ArrayLike
 ) -> np.ndarray:
     """Return the level of the noise in the computed gap, shape (m,), as derived above.
 
@@ -71,29 +81,37 @@ def gap_floor(
         The iteration at which the floor is wanted. It matters only where a component grows: there
         the noise grows along with it.
     """
-    step_size = np.asarray(step_size, dtype=float)
-    matrix_error = np.sqrt(scale.rows) * UNIT_ROUNDOFF * scale.matrix * scale.residual
-    floor = np.full(step_size.shape, (2 * scale.residual_error) ** 2)
+    step_size, t = np.asarray(step_size, dtype=float), np.asarray(t, dtype=float)
+    floor = np.full(step_size.shape, (2 * errors.residual) ** 2)
     with np.errstate(over="ignore", invalid="ignore"):
-        for eigenvalue, sigma in zip(spectrum.eigenvalues, spectrum.singular_values, strict=False):
-            perturbation = (
-                2 * step_size * (sigma * scale.residual_error + matrix_error)
-                + UNIT_ROUNDOFF * scale.solution
-            )
-            summed = _summed(step_size * eigenvalue, iterations, np.asarray(t, dtype=float))
-            floor += eigenvalue / 2 * (perturbation * summed) ** 2
+        for eigenvalue, gradient, iterate in zip(
+            spectrum.eigenvalues, errors.gradient, errors.iterate, strict=False
+        ):
+            perturbation = step_size * gradient + iterate
+            summed = _summed(step_size * eigenvalue, iterations, t)
+            floor += (np.sqrt(eigenvalue / 2) * perturbation * summed) ** 2
     return floor
 
 
-def contraction_error(columns: int, relative_step: ArrayLike) -> np.ndarray:
-    """Return by how much rounding may change the factor by which one step shrinks the error.
+def relative_error(columns: int) -> float:
+    """Return the relative error of one step: a handful of roundings (8) of the size √d u."""
+    return float(8 * np.sqrt(columns) * UNIT_ROUNDOFF)
 
-    A step multiplies w − w* by I − step_size H with a relative error of about √d u times
-    1 + step_size lambda_max, and the computed nu is off by no more. The constant 8 stands for the
-    handful of roundings a step consists of. So a computed trajectory that obeys a bound obeys it
-    with nu + contraction_error in place of nu.
+
+def contraction_error(
+    contraction: ArrayLike, nu: ArrayLike, relative_step: ArrayLike, columns: int
+) -> np.ndarray:
+    """Return by how much rounding may raise `contraction`, the factor by which errors shrink.
+
+    A step multiplies w − w* by I − step_size H with an error of `relative_error` times
+    1 + step_size lambda_max, the size of that matrix, and the computed nu is off by no more. Where
+    a contraction smaller than nu is claimed, the error is smaller in proportion. So a computed
+    trajectory that obeys a bound obeys it with contraction + contraction_error.
     """
-    return 8 * np.sqrt(columns) * UNIT_ROUNDOFF * (1 + np.asarray(relative_step, dtype=float))
+    contraction, nu = np.abs(contraction), np.asarray(nu, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.where(contraction < nu, contraction / nu, 1.0)
+    return part * relative_error(columns) * (1 + np.asarray(relative_step, dtype=float))
 
 
 def _summed(relative_step: np.ndarray, iterations: int, t: np.ndarray) -> np.ndarray:

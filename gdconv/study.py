@@ -84,7 +84,7 @@ def _digest(parts: dict[str, Any]) -> str:
 
 
 # A number too large for a float is inf, and an empty cell in the tables.
-@np.errstate(over="ignore", divide="ignore")
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def run_group(runs: Sequence[Run]) -> GroupTables:
     """Run gradient descent for runs that differ in their step size alone, and judge what it did.
 
@@ -146,8 +146,7 @@ def _run_rows(
 
     violated = exceeds(theory.loosest_gap(theory.nu, column, t))
     violated_as_stated = exceeds(theory.loosest_gap(theory.nu_as_stated, column, t))
-    growth = (1 + theory.contraction_error[column]) ** (2.0 * t)
-    grown = exceeds(gap[measured.first][column] * growth)
+    grown = exceeds(theory.loosest_start(gap[measured.first], column, t))
     status = np.where(measured.reached_floor, "converged", "max_iterations")
     status[measured.reached_ceiling | grown[measured.last]] = "diverged"
     convergence = [rates.measure(t[rows], gap[rows], floor[rows]) for rows in measured.rows]
@@ -185,8 +184,9 @@ def _run_rows(
         "convergence": [each.kind for each in convergence],
         "iterations": t[measured.last].tolist(),
         "iterations_to_tolerance": [n if n >= 0 else None for n in measured.to_tolerance.tolist()],
+        # More than 64 bits would no longer read back as a whole number.
         "iterations_predicted": [
-            int(n) if n < np.inf else None for n in theory.iterations_predicted
+            int(n) if n < 2**63 else None for n in theory.iterations_predicted
         ],
         "initial_gap": gap[measured.first].tolist(),
         "final_gap": gap[measured.last].tolist(),

@@ -9,8 +9,8 @@ import numpy as np
 from gdconv import bounds
 from gdconv.config import Run
 from gdconv.objective import Objective
-from gdconv.rounding import Scale, contraction_error, gap_floor
-from gdconv.spectra import nearest_minimiser, spectrum
+from gdconv.rounding import contraction_error, gap_floor, relative_error, step_errors
+from gdconv.spectra import nearest_minimiser
 
 # No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
 # finite.
@@ -27,7 +27,7 @@ class Theory:
 
     def __init__(self, objective: Objective, start: np.ndarray, runs: Sequence[Run]) -> None:
         matrix, target = objective.matrix, objective.target
-        self.spectrum = spectrum(matrix)
+        self.spectrum = objective.spectrum
         self.w_star = nearest_minimiser(self.spectrum, matrix, target, start)
         largest, smallest = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
         self.step_size = np.array(
@@ -42,8 +42,9 @@ class Theory:
         self.nu_as_stated = bounds.contraction_as_stated(self.step_size, self.spectrum.lambda_min)
         method = runs[0].method
         self.iterations = method.iterations
-        self.iterations_predicted = bounds.iterations_to(method.tolerance, self.nu)
-        self.contraction_error = contraction_error(matrix.shape[1], self.relative_step)
+        self.iterations_predicted = bounds.iterations_to(
+            method.tolerance, bounds.log_contraction(self.step_size, largest, smallest)
+        )
         # ½ λ_i c_i² without the division by σ_i that c_i = v_iᵀ(w_0 − w*) would need.
         self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
         self.distance = float(np.sum((start - self.w_star) ** 2))
@@ -52,17 +53,13 @@ class Theory:
             raise ValueError("the loss at the start does not fit into a float; scale the target")
         residual = matrix @ self.w_star - target
         self.loss_star = objective.offset + float(residual @ residual)
-        self.scale = Scale(
-            *matrix.shape,
-            matrix=float(np.linalg.norm(matrix)),
-            target=float(np.linalg.norm(target)),
-            solution=float(np.linalg.norm(self.w_star)),
-            residual=float(np.linalg.norm(residual)),
-        )
+        y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
+        self.errors = step_errors(matrix, residual, self.w_star, y_norm, self.spectrum)
+        self.relative_error = relative_error(matrix.shape[1])
 
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The level of rounding noise in run column[k] at iteration t[k]."""
-        return gap_floor(self.scale, self.spectrum, self.step_size[column], self.iterations, t)
+        return gap_floor(self.errors, self.spectrum, self.step_size[column], self.iterations, t)
 
     def ceiling(self) -> np.ndarray:
         """A gap from which the next one, or its squared distance, may exceed LARGEST."""
@@ -85,8 +82,13 @@ class Theory:
 
     def loosest_gap(self, nu: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The largest gap a computed run may have if `gap_bound` with this nu is true of it."""
-        error = self.contraction_error[column]
-        bound = bounds.gap_bound(
-            np.abs(nu[column]) + error, t, self.distance, self.spectrum.lambda_max
-        )
-        return bound * (1 + error) ** 2
+        columns = self.spectrum.right.shape[0]
+        error = contraction_error(nu, self.nu, self.relative_step, columns)
+        loosest = (np.abs(nu) + error)[column]
+        bound = bounds.gap_bound(loosest, t, self.distance, self.spectrum.lambda_max)
+        return bound * (1 + self.relative_error) ** 2
+
+    def loosest_start(self, gap: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The largest gap after t iterations of a computed run whose exact gap stays what it is."""
+        error = self.relative_error * (1 + self.relative_step[column])
+        return gap[column] * (1 + error) ** (2.0 * t)

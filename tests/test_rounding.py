@@ -62,7 +62,16 @@ def stall(data, reduce, iterations):
 
 @pytest.mark.parametrize("reduce", ["qr", "none"])
 @pytest.mark.parametrize(
-    "name", ["tall", "wide", "single feature", "shifted features", "exact fit", "large residual"]
+    "name",
+    [
+        "tall",
+        "wide",
+        "single feature",
+        "shifted features",
+        "exact fit",
+        "large residual",
+        "columns of very different size",
+    ],
 )
 def test_floor_lies_just_above_where_the_gap_stalls(name, reduce):
     data = problem(name)
@@ -98,5 +107,12 @@ def test_floor_grows_with_a_growing_error():
 
 
 def test_contraction_error_is_a_few_roundings():
-    few, many = contraction_error(100, np.array([0.1, 10.0]))
+    few, many = contraction_error([0.9, 9.0], [0.9, 9.0], [0.1, 10.0], columns=100)
     assert np.finfo(float).eps < few < many < 1e-12
+
+
+def test_a_smaller_contraction_has_a_smaller_error():
+    """At a huge step the error is proportional to what grows, not added to what is claimed."""
+    own, claimed = contraction_error([1e20, 1e18], [1e20, 1e20], [1e20, 1e20], columns=4)
+    assert own / 1e20 == pytest.approx(claimed / 1e18, rel=1e-12)
+    assert claimed / 1e18 < 1e-13

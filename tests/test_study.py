@@ -257,3 +257,55 @@ def test_targets_whose_squares_are_no_floats_are_refused(tmp_path, scale):
     runs = run_study(RunConfig(Csv(path=str(path), target="y"))).runs
     assert runs.status.tolist() == ["failed"]
     assert "scale the target" in runs.error[0]
+
+
+def test_spectrum_does_not_depend_on_the_reduction():
+    """Rank by the shape of X, not of R: a column 1e13 times the rest has it on the brink."""
+    for problem in (Gaussian(24, 20), Gaussian(100, 4, feature_mean=1e13), Gaussian(300, 3)):
+        found = [
+            run_study(RunConfig(problem, method=GradientDescent(iterations=10, reduce=reduce)))
+            for reduce in ("qr", "none")
+        ]
+        (reduced, full) = (tables.eigenvalues.eigenvalue.tolist() for tables in found)
+        assert reduced == full
+        assert found[0].runs["rank"][0] == found[1].runs["rank"][0]
+
+
+def test_badly_scaled_features_are_not_called_converged(tmp_path):
+    """Time stamps, tiny rates, a temperature: w* has entries of 1e5 that the gap does not feel."""
+    rng = np.random.default_rng(0)
+    stamp, rate, heat = 1.7e9 + np.arange(60.0), 1e-5 * rng.random(60), 20 + rng.random(60)
+    y = heat + 1e5 * rate + rng.standard_normal(60)
+    path = tmp_path / "sensor.csv"
+    rows = zip(stamp.tolist(), rate.tolist(), heat.tolist(), y.tolist(), strict=True)
+    path.write_text(
+        "time,rate,heat,y\n" + "".join(f"{a!r},{b!r},{c!r},{d!r}\n" for a, b, c, d in rows)
+    )
+    config = RunConfig(Csv(path=str(path), target="y"), step=Step(value=[1.0, 1.9, 2.0]))
+    runs = run_study(config).runs
+    assert (runs.gap_floor < 1e-6 * runs.initial_gap).all()
+    assert runs.bound_holds.all()
+
+
+@pytest.mark.parametrize("step", [1e6, 1e16, 1e20, 1e40])
+def test_as_stated_is_broken_at_once_by_a_huge_step(step):
+    (run,) = run_study(RunConfig(step=Step(value=step))).runs.itertuples()
+    assert run.bound_holds
+    assert (run.bound_as_stated_holds, run.first_violation_as_stated) == (False, 1)
+
+
+def test_predicted_iterations_keep_their_digits(tmp_path):
+    """kappa = 1e12 and a short step: 1 − nu is 1e-15, which 1 − nu itself would round away."""
+    path = tmp_path / "two.csv"
+    path.write_text("a,y\n1e6,1\n-1e6,3\n")
+    (run,) = run_study(
+        RunConfig(
+            Csv(path=str(path), target="y"),
+            method=GradientDescent(iterations=5),
+            step=Step(value=1e-3),
+        )
+    ).runs.itertuples()
+    assert run.condition_number == pytest.approx(1e12, rel=1e-9)
+    assert run.iterations_predicted == pytest.approx(
+        np.log(1e-6) / (2 * np.log1p(-1e-15)), rel=1e-6
+    )
