@@ -10,12 +10,15 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stderr
 from importlib.metadata import version
+from io import StringIO
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.utils import env_override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import Container, DictConfig, OmegaConf
@@ -40,6 +43,8 @@ def main() -> int:
         configuration is wrong and nothing was run or written, 130 interrupted.
     """
     arguments = sys.argv[1:]
+    # A terminal without Greek letters gets question marks, not an exception.
+    sys.stdout.reconfigure(errors="replace")
     if "--version" in arguments:
         print(f"gdconv {version('gdconv')}")
         return 0
@@ -53,7 +58,7 @@ def main() -> int:
         outcome = sweep.run_sweep([config for config, _ in jobs], study, ["gdconv", *arguments])
         from gdconv import report, summary
 
-        if study.report and (outcome.added or not (outcome.folder / "report.html").exists()):
+        if study.report and not report.is_current(outcome.folder):
             report.write(outcome.folder)
         print(summary.summary(outcome.folder, run_ids=outcome.run_ids))
         if study.report:
@@ -81,7 +86,10 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
         For the first thing that is wrong with the command or a configuration.
     """
     arguments = sys.argv[1:]
+    # Between overrides argparse would not take the flag.
+    sys.argv[1:] = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
     _refuse_unsupported(arguments)
+    _refuse_unknown_options(sys.argv[1:])
     for name, resolver in RESOLVERS.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
     jobs: list[Any] = []
@@ -89,8 +97,6 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
     def receive(given: DictConfig | list[dict[str, Any]]) -> None:
         jobs.extend(given if isinstance(given, list) else [given])
 
-    # Between overrides argparse would not take the flag.
-    sys.argv[1:] = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
     run_hydra = hydra.main(
         version_base="1.3", config_path=str(configuration_folder()), config_name="config"
     )(receive)
@@ -215,9 +221,21 @@ def _refuse_unsupported(arguments: Sequence[str]) -> None:
         # argparse takes any abbreviation of the option; no other one begins like this.
         if argument.startswith("--e"):
             raise CommandError(f"{argument}: is not supported, it would run code from a file")
-        # Others write files into the working directory, or run the jobs where they cannot be seen.
-        if re.match(r"[+~]*hydra[./](launcher|sweeper)(?!=grouped$)(=|$)", argument):
-            raise CommandError(f"{argument}: is not supported, must be grouped")
+        # Hydra's own keys can make it write files, run other code or lose jobs.
+        if re.match(r"[+~]*hydra[./@:]", argument) and not _HARMLESS.match(argument):
+            raise CommandError(
+                f"{argument}: is not supported; of Hydra's own keys hydra.mode, hydra.verbose and"
+                " hydra.sweeper.params can be set"
+            )
+
+
+def _refuse_unknown_options(arguments: Sequence[str]) -> None:
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            get_args_parser().parse_args(arguments)
+    except SystemExit:
+        raise CommandError(said.getvalue().strip().rpartition("error: ")[2]) from None
 
 
 def _explain(error: Exception, arguments: Sequence[str]) -> str:
@@ -262,6 +280,9 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
 _NOT_CONFIGURATIONS = (
     *(HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError),
     *(AssertionError, AttributeError, LookupError, TypeError),
+)
+_HARMLESS = re.compile(
+    r"hydra\.(mode|verbose)=|\+{0,2}hydra\.sweeper\.params\.|hydra/(launcher|sweeper)=grouped$"
 )
 _DETAILS = "\n    full_key: "
 _NOISE = re.compile(r"Error parsing override|LexerNoViable| *\^|See https:")

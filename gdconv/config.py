@@ -198,11 +198,10 @@ def _section(name: str, value: Any) -> Any:
         kinds = _GROUPS[name]
         if not isinstance(value, Mapping):
             raise ConfigError(name, value, "must be one of " + ", ".join(kinds))
-        kind = kinds.get(value.get("name"))
-        if kind is None:
-            raise ConfigError(
-                f"{name}.name", value.get("name"), "must be one of " + ", ".join(kinds)
-            )
+        chosen = value.get("name")
+        if not isinstance(chosen, str) or chosen not in kinds:
+            raise ConfigError(f"{name}.name", chosen, "must be one of " + ", ".join(kinds))
+        kind = kinds[chosen]
         value = {key: element for key, element in value.items() if key != "name"}
     elif name in _SECTIONS:
         kind = _SECTIONS[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,8 +72,13 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
     target = names.index(problem.target)
     features = np.delete(table, target, axis=1)
     if problem.standardize:
-        centred = features - features.mean(axis=0)
-        deviation = features.std(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            centred = features - features.mean(axis=0)
+            deviation = features.std(axis=0)
+        if not np.isfinite(deviation).all():
+            raise ConfigError(
+                "problem.standardize", True, "the squares of a column do not fit into a float"
+            )
         # Rounding leaves a constant column a deviation that is tiny instead of 0.
         constant = np.ptp(features, axis=0) == 0
         features = np.where(constant, 0.0, centred / np.where(constant, 1.0, deviation))
@@ -88,6 +94,9 @@ def _version(problem: Csv) -> tuple[str, int, int]:
     path = os.path.expanduser(problem.path)
     try:
         status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            # Opening a pipe would wait for its other end.
+            raise OSError(0, "not a regular file")
         with open(path, "rb"):
             pass
     except (OSError, ValueError) as error:
@@ -119,14 +128,20 @@ def _read_table(path: str, modified: int, size: int) -> tuple[list[str], np.ndar
             # Rows longer than the header: pandas would make their first cells an index or drop the
             # last.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(path, index_col=False, low_memory=False)
+            frame = pd.read_csv(path, index_col=False, low_memory=False, compression=None)
+            header = pd.read_csv(path, header=None, nrows=1, dtype=str, compression=None)
     except pd.errors.ParserWarning:
         raise refuse("must be a CSV table: its rows have more cells than its header") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise refuse(f"must be a CSV table under one header line ({error})") from None
     except UnicodeDecodeError as error:
         raise refuse(f"must be encoded in UTF-8 ({error.reason} at byte {error.start})") from None
-    names = [str(name).strip() for name in frame.columns]
+    names = [str(name).strip() for name in header.iloc[0]]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise refuse(f"must not have two columns of one name, has {twice} twice")
+    if all(_is_number(name) for name in names):
+        raise refuse(f"must begin with a line of column names, begins with {', '.join(names)}")
     if len(names) == 1 and set(names[0]) & set(";\t|"):
         raise refuse(f"must have its columns separated by commas; the only one is {names[0]}")
     table = np.empty(frame.shape)
@@ -141,6 +156,14 @@ def _read_table(path: str, modified: int, size: int) -> tuple[list[str], np.ndar
         if wrong.any():
             row = int(np.argmax(wrong))
             cell = cells.iloc[row]
-            found = "an empty cell" if pd.isna(cell) else f"{str(cell)!r}"
+            found = "an empty cell or NaN" if pd.isna(cell) else f"{str(cell)!r}"
             raise refuse(f"must hold finite numbers only: row {row + 1}, column {name} has {found}")
     return names, table
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -93,9 +93,16 @@ def write(folder: Path, tables: Tables | None = None) -> Path:
         for suffix in figures.FORMATS:
             (folder / "figures" / f"{name}.{suffix}").unlink(missing_ok=True)
     html = page(folder, tables.runs, drawn, omitted)
-    path = folder / "report.html"
-    path.write_text(html, encoding="utf-8", newline="\n")
+    path, unfinished = folder / "report.html", folder / ".report.html.tmp"
+    unfinished.write_text(html, encoding="utf-8", newline="\n")
+    unfinished.replace(path)
     return path
+
+
+def is_current(folder: Path) -> bool:
+    """Return whether a study's report.html has been written since its runs.csv was."""
+    report, runs = folder / "report.html", folder / "runs.csv"
+    return report.exists() and report.stat().st_mtime_ns >= runs.stat().st_mtime_ns
 
 
 def _refuse(folder: Path, error: Exception) -> int:
@@ -103,9 +110,9 @@ def _refuse(folder: Path, error: Exception) -> int:
         missing = Path(error.filename).name
         what = f"has no {missing}" if folder.is_dir() else "is not there"
     elif isinstance(error, OSError):
-        what = (
-            f"{Path(error.filename).name}: {error.strerror}" if error.filename else error.strerror
-        )
+        # Of a file that could not be put in its place, the place is what one knows.
+        name = error.filename2 or error.filename
+        what = f"{Path(name).name}: {error.strerror}" if name else error.strerror
     else:
         what = " ".join(str(error).split())
     print(f"gdconv-report: {folder}: {what}", file=sys.stderr)

@@ -14,7 +14,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,7 +67,7 @@ class Store:
         with ExitStack() as undo:
             undo.push(self._open)
             self._read_provenance()
-            self._read_runs()
+            self._read_done()
             undo.pop_all()
         return self
 
@@ -79,9 +79,9 @@ class Store:
         """Mend what a killed writer left, say what is to be run and with what, open the tables."""
         for name in COLUMNS:
             self._mend(name)
-        self._filter("curves", lambda line: run_id_of(line).decode() in self.done)
-        self._problems = self._complete_problems()
         self._filter("eigenvalues", lambda line: run_id_of(line) in self._problems)
+        for name in ("curves", "runs"):
+            self._filter(name, lambda line: run_id_of(line).decode() in self.done)
         self.unfinished = True
         self._write("config.yaml", [configuration(configs, self.study)])
         self._provenance |= {"schema_version": SCHEMA_VERSION} | environment()
@@ -114,14 +114,11 @@ class Store:
 
     def finish(self) -> None:
         """Sort the tables and note the time; each file is replaced as a whole."""
-        runs = self._read_lines("runs")
-        order = sort_key("runs", RUN_ORDER)
-        ordered = sorted(runs, key=order)
-        self._sort_curves([run_id_of(line) for line in ordered])
-        eigenvalues = self._read_lines("eigenvalues")
-        eigenvalues.sort(key=sort_key("eigenvalues", EIGENVALUE_ORDER))
-        self._replace("eigenvalues", eigenvalues)
-        self._replace("runs", ordered)
+        runs = sorted(self._lines("runs"), key=sort_key("runs", RUN_ORDER))
+        self._sort_curves(run_id_of(line) for line in runs)
+        order = sort_key("eigenvalues", EIGENVALUE_ORDER)
+        self._replace("eigenvalues", sorted(self._lines("eigenvalues"), key=order))
+        self._replace("runs", runs)
         seconds = round(time.monotonic() - self._started, 3)
         self._provenance["commands"][-1] |= {"finished": _now(), "seconds": seconds}
         self._write_provenance()
@@ -169,9 +166,12 @@ class Store:
         if not path.exists():
             return
         try:
-            self._provenance = json.loads(path.read_text())
+            self._provenance = json.loads(path.read_bytes())
             found = self._provenance["schema_version"]
-        except (ValueError, KeyError, TypeError):
+            commands, difference = map(self._provenance.get, ("commands", "eigh_difference"))
+            if not isinstance(commands, list) or not isinstance(difference, float | None):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise self._damaged("provenance.json", "is not as gdconv wrote it") from None
         if found != SCHEMA_VERSION:
             raise self._damaged(
@@ -179,47 +179,74 @@ class Store:
                 f"has schema version {found}, this gdconv writes {SCHEMA_VERSION}",
             )
 
-    def _read_runs(self) -> None:
-        path = self.folder / "runs.csv"
+    def _read_done(self) -> None:
+        """Note the runs whose row stands in runs.csv and whose other rows are there too."""
+        last_iteration = self._last_iterations()
+        self._problems = self._complete_problems()
+        names, key, seen = list(COLUMNS["runs"]), sort_key("runs", RUN_ORDER), set()
+        for number, line in enumerate(self._lines("runs"), start=2):
+            where = f"runs.csv line {number}"
+            try:
+                (cells,) = csv.reader([line.decode()], strict=True)
+            except (ValueError, csv.Error):
+                raise self._damaged(where, "is no line of CSV in UTF-8") from None
+            if len(cells) != len(names):
+                raise self._damaged(where, f"has {len(cells)} cells instead of {len(names)}")
+            try:
+                key(line)
+            except ValueError as error:
+                raise self._damaged(where, f"has a cell that is no number ({error})") from None
+            run = dict(zip(names, cells, strict=True))
+            run_id = run["run_id"]
+            if run_id in seen:
+                raise self._damaged(where, f"repeats run_id {run_id}")
+            seen.add(run_id)
+            whole = last_iteration.get(run_id.encode()) == run["iterations"].encode()
+            if run["status"] == "failed" or (
+                whole and run["problem_id"].encode() in self._problems
+            ):
+                self.done[run_id] = run["status"]
+
+    def _last_iterations(self) -> dict[bytes, bytes]:
+        """The iteration at which the curve of each run ends."""
+        ends, iteration = {}, list(COLUMNS["curves"]).index("iteration")
+        for number, line in enumerate(self._lines("curves"), start=2):
+            run_id, comma, _ = line.partition(b",")
+            if not comma:
+                raise self._damaged(f"curves.csv line {number}", "is not as gdconv wrote it")
+            ends[run_id] = line
+        return {run_id: line.split(b",", iteration + 1)[iteration] for run_id, line in ends.items()}
+
+    def _complete_problems(self) -> set[bytes]:
+        """The problems all of whose eigenvalues stand in eigenvalues.csv."""
+        missing: dict[bytes, int] = {}
+        for number, line in enumerate(self._lines("eigenvalues"), start=2):
+            try:
+                problem, _, n_features, _ = line.split(b",", 3)
+                missing[problem] = missing.get(problem, int(n_features)) - 1
+            except ValueError:
+                where = f"eigenvalues.csv line {number}"
+                raise self._damaged(where, "is not as gdconv wrote it") from None
+        return {problem for problem, count in missing.items() if count == 0}
+
+    def _lines(self, name: str) -> Iterator[bytes]:
+        """The complete lines of a table below its header; none if the file is not there."""
+        path = self.folder / f"{name}.csv"
         if not path.exists():
             return
-        status = list(COLUMNS["runs"]).index("status")
-        lines = [line.decode() for line in self._read_lines("runs")]
-        for number, cells in enumerate(csv.reader(lines, strict=True), start=2):
-            if len(cells) != len(COLUMNS["runs"]):
-                raise self._damaged(
-                    f"runs.csv line {number}",
-                    f"has {len(cells)} cells instead of {len(COLUMNS['runs'])}",
-                )
-            if cells[0] in self.done:
-                raise self._damaged(f"runs.csv line {number}", f"repeats run_id {cells[0]}")
-            self.done[cells[0]] = cells[status]
-
-    def _read_lines(self, name: str) -> list[bytes]:
-        """The complete lines of a table below its header."""
-        lines = (self.folder / f"{name}.csv").read_bytes().splitlines(keepends=True)
-        if lines and not lines[-1].endswith(b"\n"):
-            lines.pop()
-        if lines and lines[0] != header(name):
-            raise self._damaged(f"{name}.csv line 1", f"is not {header(name).decode().strip()}")
-        return lines[1:]
+        with path.open("rb") as file:
+            first = file.readline()
+            if first.endswith(b"\n") and first != header(name):
+                raise self._damaged(f"{name}.csv line 1", f"is not {header(name).decode().strip()}")
+            yield from (line for line in file if line.endswith(b"\n"))
 
     def _mend(self, name: str) -> None:
         """Cut off a torn last line; make the file if there is none."""
         path = self.folder / f"{name}.csv"
-        content_end = 0
-        if path.exists():
-            with path.open("rb") as file:
-                first = file.readline()
-                if first.endswith(b"\n"):
-                    if first != header(name):
-                        raise self._damaged(
-                            f"{name}.csv line 1", f"is not {header(name).decode().strip()}"
-                        )
-                    content_end = _end_of_last_line(file)
-        with path.open("ab") as file:
-            file.truncate(content_end)
-            if content_end == 0:
+        with path.open("a+b") as file:
+            end = _end_of_last_line(file)
+            file.truncate(end)
+            if end == 0:
                 file.write(header(name))
 
     def _filter(self, name: str, keep: Callable[[bytes], bool]) -> None:
@@ -232,14 +259,6 @@ class Store:
             file.seek(0)
             next(file)
             self._replace(name, (line for line in file if keep(line)))
-
-    def _complete_problems(self) -> set[bytes]:
-        """The problems all of whose eigenvalues stand in eigenvalues.csv."""
-        missing: dict[bytes, int] = {}
-        for line in self._read_lines("eigenvalues"):
-            cells = line.split(b",")
-            missing[cells[0]] = missing.get(cells[0], int(cells[2])) - 1
-        return {problem for problem, count in missing.items() if count == 0}
 
     def _sort_curves(self, run_ids: Iterable[bytes]) -> None:
         """Put the curves into the order of the runs, holding no more than one of them in memory."""

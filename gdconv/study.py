@@ -85,15 +85,23 @@ def _digest(parts: dict[str, Any]) -> str:
 
 # A number too large for a float is inf, and an empty cell in the tables.
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-def run_group(runs: Sequence[Run]) -> GroupTables:
+def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTables:
     """Run gradient descent for runs that differ in their step size alone, and judge what it did.
+
+    Parameters
+    ----------
+    ids : sequence of str, optional
+        Their identifiers, as they were when the sweep was planned.
 
     Raises
     ------
     ValueError
-        If the runs differ in something else, or the problem's numbers do not fit into floats.
+        If the runs differ in something else, the problem's numbers do not fit into floats, or its
+        file is no longer the one that was planned with.
     """
     first = runs[0]
+    if ids is not None and run_ids(runs) != list(ids):
+        raise ValueError(f"{first.problem.path} was changed while the sweep was running")
     shared = {
         (run.problem, run.start, run.method, run.record, run.seed, run.repetition) for run in runs
     }
@@ -245,11 +253,10 @@ def _eigenvalue_rows(problem: LeastSquares, run: Run, spectrum: Spectrum) -> dic
     }
 
 
-def failed_group(runs: Sequence[Run], reason: str) -> GroupTables:
+def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupTables:
     """Return the rows of a group that could not be run: what was asked for, and the reason."""
     table = {
-        "run_id": run_ids(runs),
-        "problem_id": [problem_id(run) for run in runs],
+        "run_id": list(ids),
         "status": ["failed"] * len(runs),
         "problem": [run.problem.name for run in runs],
         "n_samples": [getattr(run.problem, "n_samples", None) for run in runs],

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from gdconv.tables import Rows, Tables, decode, encode, read
 
 log = logging.getLogger("gdconv")
 
-Group = Sequence[Run]
+# run_id → run, for runs that differ in their step size alone.
+Group = Mapping[str, Run]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def run_sweep(
     """
     runs = plan(configs)
     with Store(study) as store:
-        missing = [run for run_id, run in runs.items() if run_id not in store.done]
+        missing = {run_id: run for run_id, run in runs.items() if run_id not in store.done}
         if missing or store.unfinished:
             store.begin(configs, command)
             for rows in _watched(_engine(study.engine), grouped(missing)):
@@ -108,7 +109,7 @@ def run_study(
     configs = [configs] if isinstance(configs, RunConfig) else list(configs)
     engine = engine or StudyConfig().engine
     if folder is None:
-        return decode(_engine(engine)(grouped(list(plan(configs).values()))))
+        return decode(_engine(engine)(grouped(plan(configs))))
     folder = Path(folder)
     study = StudyConfig(study=folder.name, results_dir=str(folder.parent), engine=engine)
     return read(run_sweep(configs, study, ["gdconv.run_study"]).folder)
@@ -126,22 +127,23 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
     return dict(zip(run_ids(runs), runs, strict=True))
 
 
-def grouped(runs: Sequence[Run]) -> list[Group]:
-    """Return the runs in groups that share everything but the step size."""
-    groups: dict[tuple, list[Run]] = {}
-    for run in runs:
+def grouped(runs: Mapping[str, Run]) -> list[Group]:
+    """Return the runs, given by run_id, in groups that share everything but the step size."""
+    groups: dict[tuple, dict[str, Run]] = {}
+    for run_id, run in runs.items():
         shared = (run.problem, run.start, run.method, run.record, run.seed, run.repetition)
-        groups.setdefault(shared, []).append(run)
+        groups.setdefault(shared, {})[run_id] = run
     return list(groups.values())
 
 
 def work(group: Group) -> Rows:
     """Run one group; if it cannot be run, its rows say why and the sweep goes on."""
+    ids, runs = list(group), list(group.values())
     try:
-        return encode(run_group(group))
+        return encode(run_group(runs, ids))
     except Exception as error:
         log.debug("group failed", exc_info=True)
-        return encode(failed_group(group, f"{type(error).__name__}: {error}"))
+        return encode(failed_group(runs, ids, f"{type(error).__name__}: {error}"))
 
 
 def _serial(groups: Sequence[Group]) -> Iterator[Rows]:

@@ -72,7 +72,12 @@ def command(tmp_path, monkeypatch, capsys):
 
         monkeypatch.setattr(sys, "argv", ["gdconv", *arguments])
         monkeypatch.setattr(gdconv, "sweep", SimpleNamespace(run_sweep=run_sweep), raising=False)
-        monkeypatch.setattr(gdconv, "report", SimpleNamespace(write=write), raising=False)
+        monkeypatch.setattr(
+            gdconv,
+            "report",
+            SimpleNamespace(write=write, is_current=lambda folder: False),
+            raising=False,
+        )
         summary = SimpleNamespace(summary=lambda folder, run_ids: f"{len(run_ids)} in {folder}")
         monkeypatch.setattr(gdconv, "summary", summary, raising=False)
         try:
@@ -228,7 +233,7 @@ def test_an_error_of_the_program_keeps_its_traceback(command, arguments):
 # What is refused
 
 PROBLEM_KEYS = "is not a key; allowed: problem.feature_mean, problem.n_features, problem.n_samples"
-LAUNCHER = "is not supported, must be grouped"
+LAUNCHER = "is not supported; of Hydra"
 NUMBER = "must be a finite number greater than 0"
 SEVERAL = "add -m to sweep over the values, or write a list as [a,b]"
 GRID = "with two numbers and a COUNT from 1 to 100000"

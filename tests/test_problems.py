@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,8 @@ def test_identity_is_the_content_not_the_path(tmp_path):
         ("a,y\n1,2,3\n3,4,5\n", ["more cells than its header"]),
         ("a;y\n1;2\n3;4\n", ["separated by commas", "a;y"]),
         (b"a,y\n\xff,2\n", ["UTF-8"]),
+        ("a,y,y\n1,2,3\n4,5,6\n", ["two columns of one name", "y twice"]),
+        ("1,2\n3,4\n5,6\n", ["line of column names", "1, 2"]),
     ],
 )
 def test_bad_tables_are_refused(tmp_path, content, words):
@@ -118,5 +121,24 @@ def test_bad_tables_are_refused(tmp_path, content, words):
 
 
 def test_a_folder_is_no_table(tmp_path):
-    with pytest.raises(ConfigError, match="is a directory"):
+    with pytest.raises(ConfigError, match="not a regular file"):
         make(Csv(path=str(tmp_path), target="y"), 0, 0)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        make(Csv(path=str(tmp_path / "pipe"), target="y"), 0, 0)
+
+
+def test_the_name_of_a_file_says_nothing_of_its_content(tmp_path):
+    path = tmp_path / "table.csv.gz"
+    path.write_text("a,y\n1,2\n3,4\n")
+    assert make(Csv(path=str(path), target="y"), 0, 0).y.tolist() == [2, 4]
+
+
+def test_columns_too_large_to_standardize_are_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n1e200,2\n-1e200,4\n")
+    with pytest.raises(ConfigError, match=r"problem\.standardize=true"):
+        make(Csv(path=str(path), target="y", standardize=True), 0, 0)

@@ -62,16 +62,7 @@ def stall(data, reduce, iterations):
 
 @pytest.mark.parametrize("reduce", ["qr", "none"])
 @pytest.mark.parametrize(
-    "name",
-    [
-        "tall",
-        "wide",
-        "single feature",
-        "shifted features",
-        "exact fit",
-        "large residual",
-        "columns of very different size",
-    ],
+    "name", ["tall", "wide", "single feature", "shifted features", "exact fit", "large residual"]
 )
 def test_floor_lies_just_above_where_the_gap_stalls(name, reduce):
     data = problem(name)

@@ -6,11 +6,11 @@ import textwrap
 
 import pytest
 
-from gdconv.config import Gaussian, GradientDescent, RunConfig, Step, StudyConfig, expand
+from gdconv.config import Gaussian, GradientDescent, RunConfig, Step, StudyConfig
 from gdconv.keys import ConfigError
 from gdconv.store import Store
 from gdconv.study import run_group
-from gdconv.sweep import grouped, run_sweep
+from gdconv.sweep import grouped, plan, run_sweep
 from gdconv.tables import COLUMNS, encode
 
 CONFIGS = [
@@ -44,7 +44,7 @@ def content(folder):
 
 
 def groups():
-    return [encode(run_group(group)) for config in CONFIGS for group in grouped([*expand(config)])]
+    return [encode(run_group([*group.values()])) for group in grouped(plan(CONFIGS))]
 
 
 def test_a_folder_holds_what_a_study_is_made_of(study, tmp_path):
@@ -123,6 +123,19 @@ def test_a_run_deleted_by_hand_is_run_again(study, expected):
     assert content(folder) == expected
 
 
+@pytest.mark.parametrize("table", ["curves", "eigenvalues"])
+@pytest.mark.parametrize("kept", [None, 0, 0.01, 0.3, 0.7, 0.999])
+def test_rows_that_got_lost_are_computed_again(study, expected, table, kept):
+    """A file deleted, emptied or cut off by someone else, though runs.csv says that all is done."""
+    path = run_sweep(CONFIGS, study).folder / f"{table}.csv"
+    if kept is None:
+        path.unlink()
+    else:
+        path.write_bytes(expected[path.name][: int(kept * len(expected[path.name]))])
+    assert run_sweep(CONFIGS, study).added > 0
+    assert content(path.parent) == expected
+
+
 HOLDER = """
     import sys
     from gdconv.config import StudyConfig
@@ -177,6 +190,26 @@ def drop_a_cell(folder):
     path.write_bytes(path.read_bytes().replace(b",gaussian,", b",", 1))
 
 
+def spoil_a_number(folder):
+    path = folder / "runs.csv"
+    path.write_bytes(path.read_bytes().replace(b",12,", b",twelve,", 1))
+
+
+def spoil_the_encoding(folder):
+    path = folder / "runs.csv"
+    path.write_bytes(path.read_bytes().replace(b"gaussian", b"gau\xff", 1))
+
+
+def write_junk(folder):
+    path = folder / "eigenvalues.csv"
+    path.write_bytes(path.read_bytes() + b"junk\n")
+
+
+def spoil_the_commands(folder):
+    path = folder / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"commands": 5}))
+
+
 def other_schema(folder):
     path = folder / "provenance.json"
     path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
@@ -192,6 +225,10 @@ def no_json(folder):
         (damage_header, ["curves.csv line 1"]),
         (repeat_a_run, ["runs.csv line 10", "repeats run_id"]),
         (drop_a_cell, ["runs.csv line 2", "39 cells instead of 40"]),
+        (spoil_a_number, ["runs.csv line 2", "no number", "twelve"]),
+        (spoil_the_encoding, ["runs.csv line 2", "UTF-8"]),
+        (write_junk, ["eigenvalues.csv line 12", "not as gdconv wrote it"]),
+        (spoil_the_commands, ["provenance.json", "not as gdconv wrote it"]),
         (other_schema, ["provenance.json", "schema version 99"]),
         (no_json, ["provenance.json", "not as gdconv wrote it"]),
     ],

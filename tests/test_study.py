@@ -12,7 +12,7 @@ from gdconv.config import (
 )
 from gdconv.recorder import recorded_iterations
 from gdconv.study import failed_group, problem_id, run_group, run_ids
-from gdconv.sweep import grouped, run_study
+from gdconv.sweep import run_study
 from gdconv.tables import COLUMNS, encode
 
 STEPS = [0.05, 0.5, 1.0, 1.5, 1.9, 1.99, 2.0, 2.05, 2.1, 5.0]
@@ -152,9 +152,9 @@ def test_starting_at_the_optimum(tmp_path):
 def test_numbers_too_large_are_an_error_of_the_group(tmp_path):
     path = tmp_path / "huge.csv"
     path.write_text("a,y\n1,1e200\n2,-1e200\n4,1e200\n")
-    (group,) = grouped(list(expand(RunConfig(Csv(path=str(path), target="y")))))
+    runs = list(expand(RunConfig(Csv(path=str(path), target="y"))))
     with pytest.raises(ValueError, match="scale the target"):
-        run_group(group)
+        run_group(runs)
 
 
 def test_a_group_differs_in_steps_alone():
@@ -229,7 +229,7 @@ def test_recorded_iterations(iterations, points):
 
 def test_failed_group_says_what_was_asked_for():
     runs = list(expand(RunConfig(step=Step(value=[0.5, 1.0]))))
-    rows = encode(failed_group(runs, 'a "reason",\nof two lines'))
+    rows = encode(failed_group(runs, run_ids(runs), 'a "reason",\nof two lines'))
     lines = rows.runs.decode().splitlines()
     assert len(lines) == 2
     assert lines[0].endswith(',"a ""reason"", of two lines"')

@@ -27,9 +27,9 @@ def test_groups_share_all_but_the_step():
         for value in (0.5, 1.0)
         for d in (2, 3)
     ]
-    groups = grouped(list(plan(configs).values()))
+    groups = grouped(plan(configs))
     assert [len(group) for group in groups] == [2, 2, 2, 2]
-    assert all({run.step_value for run in group} == {0.5, 1.0} for group in groups)
+    assert all({run.step_value for run in group.values()} == {0.5, 1.0} for group in groups)
 
 
 def test_tables_in_memory_are_those_of_the_files(tmp_path, monkeypatch):
@@ -80,7 +80,7 @@ def test_a_group_that_fails_leaves_the_others_alone(tmp_path, monkeypatch):
 
 
 def test_an_unforeseen_exception_fails_the_group_not_the_sweep(monkeypatch):
-    def broken(runs):
+    def broken(runs, ids):
         raise ZeroDivisionError("no such luck")
 
     monkeypatch.setattr(sweep, "run_group", broken)
@@ -103,3 +103,19 @@ def test_a_bar_on_the_terminal(tmp_path, capsys, monkeypatch, caplog):
     assert "2/2" in shown
     assert "max_iterations=2" in shown
     assert not caplog.records
+
+
+@pytest.mark.parametrize("change", ["a,y\n1,2\n3,5\n", None], ids=["edited", "deleted"])
+def test_a_file_that_changes_during_the_sweep_fails_its_group(tmp_path, monkeypatch, change):
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n1,2\n3,4\n")
+    config = RunConfig(Csv(path=str(path), target="y"), step=Step(value=[0.5, 1.0]))
+    begin = sweep.Store.begin
+
+    def meddle(store, *arguments):
+        path.unlink() if change is None else path.write_text(change + "6,7\n")
+        begin(store, *arguments)
+
+    monkeypatch.setattr(sweep.Store, "begin", meddle)
+    outcome = run_sweep([SMALL, config], StudyConfig(study="s", results_dir=str(tmp_path)))
+    assert (outcome.added, outcome.failed) == (4, 2)
