@@ -24,7 +24,7 @@ from gdconv.keys import (
     key,
     not_negative,
     one_or_more,
-    positive,
+    step_value,
     study_name,
 )
 
@@ -77,7 +77,7 @@ class Step(Section):
 
     prefix: ClassVar[str] = "step."
     unit: str = key("lambda_max", choice("lambda_max", "optimal", "absolute", "K"))
-    value: tuple[float, ...] = key(1.0, one_or_more(positive))
+    value: tuple[float, ...] = key(1.0, one_or_more(step_value))
 
 
 @dataclass(frozen=True)

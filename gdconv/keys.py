@@ -13,7 +13,9 @@ class ConfigError(ValueError):
     """A configuration that cannot be run; the message names key, value and what is allowed."""
 
     def __init__(self, key: str, value: Any, allowed: str) -> None:
-        super().__init__(f"{key}={_shown(value)}: {' '.join(allowed.split())}")
+        line = f"{key}={_shown(value)}: {' '.join(allowed.split())}"
+        # File names and cells are shown, but do not get to steer the terminal.
+        super().__init__("".join(char if char.isprintable() else "?" for char in line))
 
 
 def _shown(value: Any) -> str:
@@ -119,7 +121,8 @@ folder_path = Rule(_parse_text, "must be the path of a folder")
 study_name = Rule(
     _parse_study, "must be a folder's name: printable, no / or \\, no leading dot, up to 200 bytes"
 )
-positive = real(lambda value: value > 0, " greater than 0")
+# Beyond these a step size or its inverse might not fit into a float.
+step_value = real(lambda value: 1e-100 <= value <= 1e100, " from 1e-100 to 1e100")
 not_negative = real(lambda value: value >= 0, " of at least 0")
 any_real = real(lambda value: True, "")
 fraction = real(lambda value: 0 < value < 1, " greater than 0 and less than 1")

@@ -234,7 +234,7 @@ def test_an_error_of_the_program_keeps_its_traceback(command, arguments):
 
 PROBLEM_KEYS = "is not a key; allowed: problem.feature_mean, problem.n_features, problem.n_samples"
 LAUNCHER = "is not supported; of Hydra"
-NUMBER = "must be a finite number greater than 0"
+NUMBER = "must be a finite number from 1e-100"
 SEVERAL = "add -m to sweep over the values, or write a list as [a,b]"
 GRID = "with two numbers and a COUNT from 1 to 100000"
 
