@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,11 @@ def _digest(parts: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def group_of(run: Run) -> Hashable:
+    """Return what the runs of a group have in common: everything but the step size."""
+    return run.problem, run.start, run.method, run.record, run.seed, run.repetition
+
+
 # A number too large for a float is inf, and an empty cell in the tables.
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTables:
@@ -99,14 +104,12 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
         If the runs differ in something else, the problem's numbers do not fit into floats, or its
         file is no longer the one that was planned with.
     """
-    first = runs[0]
-    if ids is not None and run_ids(runs) != list(ids):
-        raise ValueError(f"{first.problem.path} was changed while the sweep was running")
-    shared = {
-        (run.problem, run.start, run.method, run.record, run.seed, run.repetition) for run in runs
-    }
-    if len(shared) > 1:
+    if len({group_of(run) for run in runs}) > 1:
         raise ValueError("the runs of a group may differ only in step_unit and step_value")
+    first = runs[0]
+    planned, ids = ids, run_ids(runs)
+    if planned is not None and list(planned) != ids:
+        raise ValueError(f"{first.problem.path} was changed while the sweep was running")
     problem = make(first.problem, first.seed, first.repetition)
     objective = Objective(problem, first.method.reduce)
     start = np.zeros(problem.X.shape[1])
@@ -122,7 +125,6 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
     descend(objective, start, theory.step_size, first.method.iterations, recorder.observe)
     measured = recorder.trajectories()
     predicted = theory.curves(measured.column, measured.t)
-    ids = run_ids(runs)
     return GroupTables(
         _run_rows(runs, ids, problem, theory, measured, predicted),
         _curve_rows(ids, problem, first, theory, measured, predicted),

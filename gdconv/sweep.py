@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import threadpoolctl
 
 from gdconv.config import Run, RunConfig, Section, StudyConfig, expand
 from gdconv.store import Store
-from gdconv.study import failed_group, run_group, run_ids
+from gdconv.study import failed_group, group_of, run_group, run_ids
 from gdconv.tables import Rows, Tables, decode, encode, read
 
 log = logging.getLogger("gdconv")
@@ -129,10 +129,9 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
 
 def grouped(runs: Mapping[str, Run]) -> list[Group]:
     """Return the runs, given by run_id, in groups that share everything but the step size."""
-    groups: dict[tuple, dict[str, Run]] = {}
+    groups: dict[Hashable, dict[str, Run]] = {}
     for run_id, run in runs.items():
-        shared = (run.problem, run.start, run.method, run.record, run.seed, run.repetition)
-        groups.setdefault(shared, {})[run_id] = run
+        groups.setdefault(group_of(run), {})[run_id] = run
     return list(groups.values())
 
 
