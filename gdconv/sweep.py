@@ -121,7 +121,7 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
     Raises
     ------
     ConfigError
-        If there is none, or a problem's file will not do.
+        If a problem's file will not do.
     """
     runs = [run for config in configs for run in expand(config)]
     return dict(zip(run_ids(runs), runs, strict=True))
