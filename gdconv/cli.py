@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr
 from importlib.metadata import version
 from io import StringIO
@@ -25,7 +25,7 @@ from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
-from gdconv.config import RunConfig, StudyConfig, from_mapping, to_mapping
+from gdconv.config import RunConfig, StudyConfig, flat, from_mapping, to_mapping
 from gdconv.keys import ConfigError
 
 
@@ -133,20 +133,12 @@ def shared_study(studies: Sequence[StudyConfig]) -> StudyConfig:
     first = studies[0]
     for study in studies:
         if study != first:
-            mine, others = dict(_leaves(to_mapping(first))), dict(_leaves(to_mapping(study)))
+            mine, others = flat(to_mapping(first)), flat(to_mapping(study))
             key = next(key for key in mine | others if mine.get(key) != others.get(key))
             raise ConfigError(
                 key, [mine.get(key), others.get(key)], "must not differ: one sweep fills one study"
             )
     return first
-
-
-def _leaves(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in mapping.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def logspace(*arguments: Any) -> list[float]:

@@ -192,6 +192,17 @@ def to_mapping(config: Section) -> dict[str, Any]:
     return mapping
 
 
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested mapping as one of dotted keys, as they are typed: problem.n_samples."""
+    leaves: dict[str, Any] = {}
+    for name, value in mapping.items():
+        if isinstance(value, Mapping):
+            leaves |= flat(value, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = value
+    return leaves
+
+
 def _section(name: str, value: Any) -> Any:
     """The dataclass a top-level key stands for, or the plain value."""
     if name in _GROUPS:

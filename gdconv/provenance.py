@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,16 @@ from typing import Any
 import threadpoolctl
 import yaml
 
-from gdconv.config import RunConfig, StudyConfig, to_mapping
+from gdconv.config import RunConfig, StudyConfig, flat, to_mapping
 
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "hydra-core", "joblib")
 
 
 def configuration(configs: Sequence[RunConfig], study: StudyConfig) -> bytes:
     """Return what the jobs have in common, nested, and under jobs what each adds, to be typed."""
-    flat = [_flat(to_mapping(config)) for config in configs]
+    jobs = [flat(to_mapping(config)) for config in configs]
     common = {
-        key: value for key, value in flat[0].items() if all(job.get(key) == value for job in flat)
+        key: value for key, value in jobs[0].items() if all(job.get(key) == value for job in jobs)
     }
     mapping: dict[str, Any] = {"study": study.study}
     for key, value in common.items():
@@ -31,7 +31,7 @@ def configuration(configs: Sequence[RunConfig], study: StudyConfig) -> bytes:
     if len(configs) > 1:
         mapping["jobs"] = [
             " ".join(_override(key, value) for key, value in job.items() if key not in common)
-            for job in flat
+            for job in jobs
         ]
     return yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=1000).encode()
 
@@ -62,17 +62,6 @@ def _override(key: str, value: Any) -> str:
     """One key as it is typed: problem.name is chosen by problem=..."""
     typed = value if isinstance(value, str) else json.dumps(value)
     return f"{key.removesuffix('.name')}={typed}"
-
-
-def _flat(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping of keys and of groups of keys with dotted names."""
-    flat: dict[str, Any] = {}
-    for key, value in mapping.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}.{name}": element for name, element in value.items()}
-        else:
-            flat[key] = value
-    return flat
 
 
 def _commit() -> str | None:

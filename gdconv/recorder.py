@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from gdconv.objective import Objective
-
 
 def recorded_iterations(iterations: int, points: int) -> np.ndarray:
     """Return at most `points` log-spaced iterations, 0, 1 and the last among them."""
@@ -56,16 +54,16 @@ class Recorder:
 
     def __init__(
         self,
-        objective: Objective,
         w_star: np.ndarray,
+        residual_star: np.ndarray,
+        offset: float,
         recorded: np.ndarray,
         floor: np.ndarray,
         ceiling: np.ndarray,
         tolerance: float,
     ) -> None:
-        self.residual_star = (objective.matrix @ w_star - objective.target)[:, None]
-        self.offset = objective.offset
-        self.w_star = w_star[:, None]
+        self.w_star, self.residual_star = w_star[:, None], residual_star[:, None]
+        self.offset = offset
         self.recorded = set(recorded.tolist())
         self.floor, self.ceiling, self.tolerance = floor, ceiling, tolerance
         self.to_tolerance = np.full(len(floor), -1, dtype=np.int64)

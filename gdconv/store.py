@@ -34,7 +34,7 @@ class Store:
     ----------
     folder : Path
     done : dict
-        run_id → status of every run that stands in runs.csv.
+        run_id → status of every run whose rows stand in the files.
     unfinished : bool
         Whether the files still have to be sorted, by this writer or for one that was stopped.
 

@@ -115,8 +115,9 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
     start = np.zeros(problem.X.shape[1])
     theory = Theory(objective, start, runs)
     recorder = Recorder(
-        objective,
         theory.w_star,
+        theory.residual_star,
+        objective.offset,
         recorded_iterations(first.method.iterations, first.record.points),
         floor=theory.floor(np.arange(len(runs)), np.zeros(len(runs))),
         ceiling=theory.ceiling(),
@@ -125,10 +126,12 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
     descend(objective, start, theory.step_size, first.method.iterations, recorder.observe)
     measured = recorder.trajectories()
     predicted = theory.curves(measured.column, measured.t)
+    identifier = problem_id(first)
     return GroupTables(
-        _run_rows(runs, ids, problem, theory, measured, predicted),
+        _run_rows(runs, ids, problem, theory, measured, predicted)
+        | {"problem_id": [identifier] * len(runs)},
         _curve_rows(ids, problem, first, theory, measured, predicted),
-        _eigenvalue_rows(problem, first, theory.spectrum),
+        _eigenvalue_rows(problem, first, identifier, theory.spectrum),
         eigh_difference(theory.spectrum, objective.matrix),
     )
 
@@ -163,7 +166,6 @@ def _run_rows(
     with np.errstate(divide="ignore", invalid="ignore"):
         tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
     shared = {
-        "problem_id": problem_id(first),
         "problem": first.problem.name,
         "n_samples": problem.X.shape[0],
         "n_features": problem.X.shape[1],
@@ -240,10 +242,12 @@ def _curve_rows(
     return tables
 
 
-def _eigenvalue_rows(problem: LeastSquares, run: Run, spectrum: Spectrum) -> dict[str, list]:
+def _eigenvalue_rows(
+    problem: LeastSquares, run: Run, identifier: str, spectrum: Spectrum
+) -> dict[str, list]:
     n_samples, n_features = problem.X.shape
     constant = {
-        "problem_id": problem_id(run),
+        "problem_id": identifier,
         "n_samples": n_samples,
         "n_features": n_features,
         "seed": run.seed,

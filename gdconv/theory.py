@@ -51,10 +51,10 @@ class Theory:
         fits = max(self.components.sum() + objective.offset, self.distance) <= LARGEST
         if not fits or 0 < np.abs(target).max() < SMALLEST:
             raise ValueError("the loss at the start does not fit into a float; scale the target")
-        residual = matrix @ self.w_star - target
-        self.loss_star = objective.offset + float(residual @ residual)
+        self.residual_star = matrix @ self.w_star - target
+        self.loss_star = objective.offset + float(self.residual_star @ self.residual_star)
         y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
-        self.errors = step_errors(matrix, residual, self.w_star, y_norm, self.spectrum)
+        self.errors = step_errors(matrix, self.residual_star, self.w_star, y_norm, self.spectrum)
         self.relative_error = relative_error(matrix.shape[1])
 
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from gdconv.config import (
     Csv,
     RunConfig,
     StudyConfig,
+    flat,
     to_mapping,
 )
 
@@ -376,7 +377,7 @@ def test_nothing_is_imported_for_a_run_before_the_configuration_is_checked(tmp_p
 def test_help_names_every_key(command):
     done = command("--help")
     assert (done.status, done.err, done.configs) == (0, "", None)
-    keys = {key for key, _ in cli._leaves(DEFAULTS) if not key.endswith(".name")}
+    keys = {key for key in flat(DEFAULTS) if not key.endswith(".name")}
     keys |= {f"problem.{declared.name}" for declared in fields(Csv)}
     assert [key for key in sorted(keys) if f"\n  {key} " not in done.out] == []
     assert "'${logspace:-2,0.3,30}'" in done.out
