@@ -20,7 +20,7 @@ from gdconv.spectra import Spectrum, eigh_difference
 from gdconv.theory import Theory
 
 # Part of every run_id: raise it whenever the same configuration gives other rows or other columns.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,9 @@ def _run_rows(
         "nu_as_stated": theory.nu_as_stated.tolist(),
         "rate_predicted": theory.rate.tolist(),
         "rate_measured": [each.rate for each in convergence],
+        "rate_standard_error": [each.standard_error for each in convergence],
         "convergence": [each.kind for each in convergence],
+        "order": [each.order for each in convergence],
         "iterations": t[measured.last].tolist(),
         "iterations_to_tolerance": [n if n >= 0 else None for n in measured.to_tolerance.tolist()],
         # More than 64 bits would no longer read back as a whole number.
