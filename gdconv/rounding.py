@@ -6,15 +6,18 @@ made of the rounding errors of one step. With u the unit roundoff, A the matrix 
 rounding errors taken as independent (Higham and Mary, SIAM J. Sci. Comput. 41, 2019: √d u in place
 of the worst case d u):
 
-    e = √d u (‖|A||w*|‖ + ‖y‖)              error of the computed residual A w − b
-    |v_iᵀ p_t| <= step_size (2 σ_i e + 2 √n u |v_i|ᵀ|A|ᵀ|A w* − b|) + u |v_i|ᵀ|w*|
+    e_k² = d u² ((|A||w*|)_k² + ‖y‖²/n)            error of the computed residual (A w − b)_k
+    g_j² = n u² Σ_k A_kj² (A w* − b)_k²            error of the product of Aᵀ with it
+    |v_iᵀ p_t| = 2 step_size (σ_i √Σ_k u_ik² e_k² + √Σ_j v_ij² g_j²) + u |v_i|ᵀ|w*|
 
-σ_i multiplies e because e enters through Aᵀ; the middle term is the error of the product with Aᵀ,
-which stays where the fit is not exact; the last is the rounding of w itself, which lets the
-iteration stop moving where the step is smaller than the last digit. Summed over the steps,
+σ_i and the left singular vector u_i weigh e because it enters through Aᵀ; g stays where the fit is
+not exact; the last term is the rounding of w itself, which lets the iteration stop moving, or jump
+to and fro between two points, where the step is smaller than the last digit: it is the same in each
+step and has the signs of v_i, so that its parts are added up, not their squares. The errors of
+different entries are independent, those of different steps need not be. Summed over the steps,
 component i stalls at |v_iᵀ p| S_i, S_i = Σ_{s<t} |1 − step_size λ_i|^s, and the gap at
 
-    gap_floor = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + (2 e)²,
+    gap_floor = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + 4 Σ_k e_k²,
 
 the last term being the error of the gap that is computed from the residual.
 """
@@ -38,7 +41,7 @@ class StepErrors:
     Attributes
     ----------
     residual : float
-        e, the size of the error of a computed residual A w − b.
+        ‖e‖, the size of the error of a computed residual A w − b.
     gradient : ndarray, shape (r,)
         Error of the gradient along each v_i, to be multiplied by the step size.
     iterate : ndarray, shape (r,)
@@ -55,15 +58,20 @@ def step_errors(
 ) -> StepErrors:
     """Return the errors of one step for A of shape (n, d), A w* − b of shape (n,) and ‖y‖."""
     rows, columns = matrix.shape
-    size, directions = np.abs(matrix), np.abs(spectrum.right).T
-    unit = np.sqrt(columns) * UNIT_ROUNDOFF
-    error = float(unit * (np.linalg.norm(size @ np.abs(w_star)) + y_norm))
-    product = np.sqrt(rows) * UNIT_ROUNDOFF * (directions @ (size.T @ np.abs(residual)))
+    size = np.hypot(np.abs(matrix) @ np.abs(w_star), y_norm / np.sqrt(rows))
+    error = np.sqrt(columns) * UNIT_ROUNDOFF * size
+    product = np.sqrt(rows) * UNIT_ROUNDOFF * _norms(matrix, residual)
+    through = spectrum.singular_values * _norms(spectrum.left, error)
     return StepErrors(
-        residual=error,
-        gradient=2 * (spectrum.singular_values * error + product),
-        iterate=UNIT_ROUNDOFF * (directions @ np.abs(w_star)),
+        residual=float(np.linalg.norm(error)),
+        gradient=2 * (through + _norms(spectrum.right, product)),
+        iterate=UNIT_ROUNDOFF * (np.abs(spectrum.right).T @ np.abs(w_star)),
     )
+
+
+def _norms(matrix: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """√Σ_k matrix_kj² errors_k² for each column j: independent errors, carried along by it."""
+    return np.linalg.norm(matrix * errors[:, None], axis=0)
 
 
 def gap_floor(
