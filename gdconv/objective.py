@@ -9,7 +9,7 @@ import scipy.linalg
 
 from gdconv.problems import LeastSquares
 from gdconv.spectra import spectrum
-from nnlib import Graph, program
+from nnlib import Graph, Program
 
 
 class Objective:
@@ -41,7 +41,7 @@ class Objective:
         else:
             self.matrix, self.target, self.offset = problem.X, problem.y, 0.0
 
-    def program(self, columns: int) -> program.Program:
+    def program(self, columns: int) -> Program:
         """Return a function from W (d x columns) to matrix W − target and the gradient (3).
 
         Both results are buffers that the next call overwrites. Column k of the gradient is that of
@@ -54,4 +54,4 @@ class Objective:
         residual = graph.sub(graph.matmul(matrix, W), target)
         loss = graph.sum(graph.square(residual))
         (gradient,) = graph.grad_graph(loss, [W])
-        return program.compile(graph, inputs=[W], outputs=[residual, gradient])
+        return Program(graph, inputs=[W], outputs=[residual, gradient])

@@ -16,7 +16,7 @@ GDCONV = [
     *("summary", "panels", "figures", "page", "report"),
     "cli",
 ]
-NNLIB = ["ops", "build", "graph", "program"]
+NNLIB = ["shapes", "rules", "ops", "build", "graph", "program", "cases", "check"]
 MATHEMATICS = ["keys", "config", *GDCONV[2:11], "study"]
 ORDER = [f"nnlib.{name}" for name in NNLIB] + ["nnlib"] + [f"gdconv.{name}" for name in GDCONV]
 
@@ -29,7 +29,9 @@ def imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            members = {f"{node.module}.{alias.name}" for alias in node.names}
+            # What is imported from a package may be all modules, which have places of their own.
+            found |= members if members <= set(ORDER) else members | {node.module}
     return found
 
 
