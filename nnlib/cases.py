@@ -88,7 +88,7 @@ CASES: list[tuple[str, list[Shape], dict[str, Any]]] = [
 ]
 
 
-def draw(
+def operands(
     op: str, shapes: Sequence[Shape], rng: np.random.Generator, dtype: type = np.float64
 ) -> list[np.ndarray]:
     """Draw operands at least 0.1 away from 0, where some operations have a kink or a pole."""

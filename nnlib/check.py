@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnlib.cases import CASES, draw
+from nnlib.cases import CASES, operands
 from nnlib.graph import Graph
 from nnlib.shapes import Shape
 
@@ -212,7 +212,7 @@ def _check(op: str, shapes: Sequence[Shape], attributes: dict[str, Any]) -> list
     """Check the gradient of an operation and, along a random direction, the gradient of that."""
     rng = np.random.default_rng(0)
     g = Graph()
-    leaves = [g.tensor(x) for x in draw(op, shapes, rng)]
+    leaves = [g.tensor(x) for x in operands(op, shapes, rng)]
     output = getattr(g, op)(*leaves, **attributes)
     first = check_gradients(g, output, leaves)
     loss = g.sum(g.mul(output, g.tensor(rng.normal(size=g.shape[output]))))

@@ -96,7 +96,7 @@ def train(
     return training
 
 
-def draw(data: Dataset, training: Training) -> Figure:
+def figure_of(data: Dataset, training: Training) -> Figure:
     """Draw the loss, the accuracy, and the decision boundary or how classes are confused."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -162,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
     batch = options.batch or min(32, n_samples)
     if batch > n_samples:
         parser.error(f"--batch {batch}: there are only {n_samples} samples")
-    history, figure = options.out / "history.csv", options.out / "training.png"
+    history, picture = options.out / "history.csv", options.out / "training.png"
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -180,10 +180,10 @@ def main(arguments: list[str] | None = None) -> int:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["epoch", "loss", "accuracy"])
         writer.writerows([epoch, *row] for epoch, row in enumerate(rows, start=1))
-    draw(data, training).savefig(figure, dpi=200)
+    figure_of(data, training).savefig(picture, dpi=200)
     print(f"network {' → '.join(map(str, training.sizes))}, {options.epochs} epochs")
     print(f"loss {training.loss[-1]:.4g}, train accuracy {training.accuracy[-1]:.2%}")
-    print(f"{history}, {figure}")
+    print(f"{history}, {picture}")
     return 0
 
 

@@ -6,7 +6,7 @@ import pytest
 import scipy.special
 
 from nnlib import Graph, Program
-from nnlib.cases import CASES, draw
+from nnlib.cases import CASES, operands
 from nnlib.check import check_gradients
 from nnlib.ops import OPS
 
@@ -47,7 +47,7 @@ every_case = pytest.mark.parametrize(("name", "shapes", "attributes"), CASES)
 
 
 def operands_of(name, shapes, dtype=np.float64):
-    return draw(name, shapes, np.random.default_rng(0), dtype)
+    return operands(name, shapes, np.random.default_rng(0), dtype)
 
 
 def build(name, operands, attributes):
