@@ -1,9 +1,11 @@
-"""Measure gdconv against what it is meant to beat: .venv/bin/python scripts/benchmark.py sweep.
+"""Measure gdconv against what it is meant to beat: .venv/bin/python scripts/benchmark.py NAME.
 
+nnlib   the gradient of ‖Xw − y‖² by nnlib, NumPy, and the peers that are installed (autograd,
+        PyTorch, JAX), at five sizes. All take turns; the figures are medians.
 sweep   the whole command `gdconv -m` (start-up, CSVs; no figures) on 384 runs, against a plain
-NumPy
-        script that loops over the same runs one at a time. Both run on one BLAS thread,
-        alternately; the figures are medians.
+        NumPy script that loops over the same runs one at a time, in turn; medians as well.
+
+BLAS runs on one thread in all of them.
 """
 
 from __future__ import annotations
@@ -15,8 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import timeit
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 N_FEATURES = (25, 50, 100, 200)
 REPETITIONS = 3
@@ -79,6 +84,119 @@ def sweep(iterations: int, rounds: int) -> None:
     print(f"  ratio        {medians['gdconv'] / medians['plain NumPy']:8.3f}")
 
 
+SIZES = ((20, 5, 1), (100, 10, 1), (1000, 100, 1), (4000, 500, 1))
+SIZES += tuple((n_samples, n_features, 64) for n_samples, n_features, _ in SIZES)
+
+
+def nnlib(rounds: int) -> None:
+    """Time the gradient of ‖Xw − y‖² by all methods, and the building of a graph."""
+    if not ONE_THREAD.items() <= os.environ.items():
+        # BLAS reads these when it is loaded.
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ONE_THREAD)
+    import numpy as np
+
+    from nnlib import Graph
+
+    print(f"gradient of ‖Xw − y‖², µs, median of {rounds} rounds; below, the ratio to NumPy")
+    for n_samples, n_features, columns in SIZES:
+        rng = np.random.default_rng(0)
+        of_columns = () if columns == 1 else (columns,)
+        X = rng.standard_normal((n_samples, n_features))
+        w = rng.standard_normal((n_features, *of_columns))
+        y = rng.standard_normal((n_samples, *of_columns))
+        methods = dict(_methods(X, w, y))
+        expected = 2 * (X.T @ (X @ w - y))
+        for method in methods.values():
+            np.testing.assert_allclose(np.asarray(method()), expected, rtol=1e-9, atol=1e-6)
+        calls = {name: _calls(method) for name, method in methods.items()}
+        seconds: dict[str, list[float]] = {name: [] for name in methods}
+        for _ in range(rounds):
+            for name, method in methods.items():
+                seconds[name].append(timeit.timeit(method, number=calls[name]) / calls[name])
+        medians = {name: statistics.median(times) for name, times in seconds.items()}
+        size = f"{n_samples}×{n_features}" + (f", {columns} columns" if of_columns else "")
+        print(f"\n{size:20}" + "".join(f"{name:>13}" for name in medians))
+        print(f"{'µs':>20}" + "".join(f"{1e6 * each:13.1f}" for each in medians.values()))
+        ratios = (each / medians["NumPy"] for each in medians.values())
+        print(f"{'ratio':>20}" + "".join(f"{ratio:13.2f}" for ratio in ratios))
+
+    def build(vertices: int = 10_000) -> None:
+        g = Graph()
+        v = x = g.tensor(1.0)
+        for _ in range(vertices):
+            v = g.add(v, x)
+
+    times = timeit.repeat(build, number=1, repeat=rounds)
+    print(f"\nbuilding a graph: {1e6 * statistics.median(times) / 10_000:.1f} µs a vertex")
+
+
+def _methods(X: Any, w: Any, y: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield the name of each way to compute 2Xᵀ(Xw − y), and a call that does."""
+    import numpy as np
+
+    from nnlib import Graph, compile  # noqa: A004
+
+    yield "NumPy", lambda: 2 * (X.T @ (X @ w - y))
+
+    residual, gradient, transposed = np.empty_like(y), np.empty_like(w), X.T
+
+    def with_buffers() -> Any:
+        np.matmul(X, w, residual)
+        np.subtract(residual, y, residual)
+        np.multiply(residual, 2.0, residual)
+        return np.matmul(transposed, residual, gradient)
+
+    yield "with buffers", with_buffers
+
+    g = Graph()
+    leaf = g.tensor(w)
+    loss = g.sum(g.square(g.sub(g.matmul(g.tensor(X), leaf), g.tensor(y))))
+
+    def graph() -> Any:
+        g.set(leaf, w)
+        g.run_grad(loss)
+        return g.grad[leaf]
+
+    yield "Graph", graph
+    program = compile(g, loss, [leaf])
+    yield "compiled", lambda: program(w)[0]
+
+    with suppress(ImportError):
+        import autograd
+        import autograd.numpy as anp
+
+        by_autograd = autograd.grad(lambda w: anp.sum((anp.dot(X, w) - y) ** 2))
+        yield "autograd", lambda: by_autograd(w)
+    with suppress(ImportError):
+        import torch
+
+        torch.set_num_threads(1)
+        X_torch, y_torch = torch.from_numpy(X), torch.from_numpy(y)
+        w_torch = torch.from_numpy(w).requires_grad_()
+
+        def by_torch() -> Any:
+            loss = torch.sum((X_torch @ w_torch - y_torch) ** 2)
+            return torch.autograd.grad(loss, w_torch)[0]
+
+        yield "PyTorch", by_torch
+    with suppress(ImportError):
+        os.environ["XLA_FLAGS"] = (
+            "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+        )
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        X_jax, y_jax, w_jax = map(jax.numpy.asarray, (X, y, w))
+        by_jax = jax.jit(jax.grad(lambda w: jax.numpy.sum((X_jax @ w - y_jax) ** 2)))
+        yield "JAX (jit)", lambda: by_jax(w_jax).block_until_ready()
+
+
+def _calls(method: Callable[[], Any]) -> int:
+    """Return how many calls take about 20 ms."""
+    calls, _ = timeit.Timer(method).autorange()
+    return max(1, calls // 10)
+
+
 def _timed(command: list[str]) -> float:
     started = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=os.environ | ONE_THREAD)
@@ -90,7 +208,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(required=True, metavar="sweep")
+    commands = parser.add_subparsers(required=True, metavar="NAME")
+    gradients = commands.add_parser("nnlib", help="gradients by nnlib, NumPy and peers")
+    gradients.add_argument("--rounds", type=int, default=15)
+    gradients.set_defaults(run=nnlib)
     benchmark = commands.add_parser("sweep", help="the command against a plain NumPy script")
     benchmark.add_argument("--iterations", type=int, default=2000)
     benchmark.add_argument("--rounds", type=int, default=3)
