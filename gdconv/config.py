@@ -24,6 +24,8 @@ from gdconv.keys import (
     key,
     not_negative,
     one_or_more,
+    optional,
+    scheduler_address,
     step_value,
     study_name,
 )
@@ -86,6 +88,7 @@ class Record(Section):
 
     prefix: ClassVar[str] = "record."
     points: int = key(60, integer(2, 10**6))
+    curves: str = key("log", choice("log", "none"))
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,29 @@ class Serial(Section):
     name: ClassVar[str] = "serial"
 
 
+@dataclass(frozen=True)
+class Processes(Section):
+    """The groups are worked off by processes on this machine."""
+
+    prefix: ClassVar[str] = "engine."
+    name: ClassVar[str] = "processes"
+    workers: int | None = key(None, optional(integer(1, 1000)))
+
+
+@dataclass(frozen=True)
+class Dask(Section):
+    """The groups are worked off by a Dask cluster: its own on this machine, or at an address."""
+
+    prefix: ClassVar[str] = "engine."
+    name: ClassVar[str] = "dask"
+    workers: int | None = key(None, optional(integer(1, 1000)))
+    address: str | None = key(None, optional(scheduler_address))
+
+
 PROBLEMS = {kind.name: kind for kind in (Gaussian, Csv)}
 STARTS = {kind.name: kind for kind in (Zeros,)}
 METHODS = {kind.name: kind for kind in (GradientDescent,)}
-ENGINES = {kind.name: kind for kind in (Serial,)}
+ENGINES = {kind.name: kind for kind in (Serial, Processes, Dask)}
 
 
 @dataclass(frozen=True)
@@ -123,6 +145,7 @@ class StudyConfig(Section):
     study: str = key("scratch", study_name)
     results_dir: str = key("results", folder_path)
     report: bool = key(True, boolean)
+    retry_failed: bool = key(False, boolean)
     engine: Section = field(default_factory=Serial)
 
 

@@ -51,6 +51,13 @@ def problem_identity(problem: Section) -> dict[str, Any]:
     return identity(problem) | {"path": _digest(*_version(problem))}
 
 
+def shape(problem: Section) -> tuple[int, int]:
+    """Return n_samples and n_features of a family's problems, without drawing one."""
+    if isinstance(problem, Csv):
+        return csv(problem).X.shape
+    return problem.n_samples, problem.n_features
+
+
 def gaussian(problem: Gaussian, generator: np.random.Generator) -> LeastSquares:
     """Independent normal features of variance 1 and a common mean; y = X w + noise, w normal."""
     X = np.ones((problem.n_samples, problem.n_features))
