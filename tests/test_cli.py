@@ -16,18 +16,20 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 import gdconv
-from gdconv import cli
+from gdconv import cli, engines
 from gdconv.config import (
     ENGINES,
     METHODS,
     PROBLEMS,
     STARTS,
     Csv,
+    Processes,
     RunConfig,
     StudyConfig,
     flat,
     to_mapping,
 )
+from gdconv.keys import ConfigError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 DEFAULTS = to_mapping(StudyConfig()) | to_mapping(RunConfig())
@@ -58,8 +60,9 @@ def command(tmp_path, monkeypatch, capsys):
     def run(*arguments: str, failed: int = 0, raises: BaseException | None = None) -> Command:
         seen: dict[str, Any] = {"configs": None, "study": None, "reported": None}
 
-        def run_sweep(configs, study, command):
+        def run_sweep(configs, study, command, engine):
             assert command == ["gdconv", *arguments]
+            assert engine.section == study.engine
             seen.update(configs=configs, study=study)
             logging.getLogger("gdconv").info("group 1 of 1")
             if raises:
@@ -72,6 +75,7 @@ def command(tmp_path, monkeypatch, capsys):
             seen["reported"] = folder
 
         monkeypatch.setattr(sys, "argv", ["gdconv", *arguments])
+        monkeypatch.setattr(cli, "import_meanwhile", lambda modules: SimpleNamespace(join=list))
         monkeypatch.setattr(gdconv, "sweep", SimpleNamespace(run_sweep=run_sweep), raising=False)
         monkeypatch.setattr(
             gdconv,
@@ -428,3 +432,44 @@ def test_a_grid_is_the_value_of_one_job(command):
 )
 def test_multiply(arguments, product):
     assert repr(cli.multiply(*arguments)) == repr(product)
+
+
+# Processes started ahead
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], None),
+        (["-m", "problem.n_features=1,2"], None),
+        (["engine=serial"], None),
+        (["engine=dask"], None),
+        (["engine"], None),
+        (["engine.workers=2"], None),
+        (["engine=processes", "engine.address=x"], None),
+        (["engine=processes", "engine.workers=${seed}"], None),
+        (["engine=processes"], Processes()),
+        (["-m", "engine=processes", "engine.workers=3", "seed=1"], Processes(workers=3)),
+    ],
+)
+def test_processes_asked_for_word_for_word_start_before_the_rest(arguments, expected):
+    assert cli.plainly_asked_for(arguments) == expected
+
+
+def test_an_engine_started_ahead_is_ended_when_the_command_is_wrong(command, monkeypatch):
+    ended = []
+
+    class Ahead(engines.Engine):
+        def __exit__(self, *exception):
+            ended.append(exception[0])
+
+    monkeypatch.setattr(engines, "engine", Ahead)
+    assert command("engine=processes", "problem.n_features=0").status == 2
+    assert command("engine=processes", "--cfg", "job").status == 0
+    assert ended == [ConfigError, None]
+
+
+def test_sigterm_is_told_in_one_line(command):
+    done = command(raises=cli.Terminated())
+    assert done.status == 143
+    assert done.err.endswith("gdconv: terminated; the same command continues the study\n")
