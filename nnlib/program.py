@@ -161,6 +161,8 @@ def _free(
     if op.name == "mul":
         for child, factor, other in zip(graph.children[i], operands, operands[::-1], strict=True):
             unchanged = (other.shape, other.dtype) == (graph.shape[i], graph.dtype[i])
+            # The product would be in C order, and a sum over another order is rounded otherwise.
+            unchanged &= other.flags.c_contiguous
             if unchanged and child not in varying and np.all(factor == 1):
                 return other
     return None

@@ -276,6 +276,18 @@ def test_a_product_with_ones_is_left_out_unless_it_broadcasts(factor, left, swap
     np.testing.assert_array_equal(program(x)[0], factor * x)
 
 
+def test_a_product_with_ones_stays_where_it_changes_the_order_in_memory():
+    g = Graph()
+    x, ones = g.tensor(np.random.default_rng(0).normal(size=(3, 5))), g.tensor(np.ones((5, 3)))
+    total = g.sum(g.mul(g.transpose(x), ones), axis=None)
+    program = Program(g, inputs=[x], outputs=[total])
+    assert names(program) == ["mul", "sum"]
+    for seed in range(20):
+        g.set(x, np.random.default_rng(seed).normal(size=(3, 5)))
+        g.run_eval(total)
+        assert program(g.value[x])[0] == g.value[total]
+
+
 def test_a_product_with_ones_stays_where_it_changes_the_type_or_the_ones_are_an_input():
     g = Graph()
     single, double = g.tensor(np.float32(3)), g.tensor(1.0)
