@@ -63,7 +63,7 @@ class Builder:
             Unless the values are integers or floats.
         """
         array = real_array(value)
-        leaf = self._add("tensor" if name is None else name, array.shape, array.dtype)
+        leaf = self._add("tensor" if name is None else str(name), array.shape, array.dtype)
         self.value[leaf] = array
         return leaf
 

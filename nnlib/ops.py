@@ -56,6 +56,14 @@ class Op:
     view: bool = False
     temporaries: Callable[..., tuple[Shape, ...]] | None = None
 
+    def __reduce__(self) -> tuple[Callable[[str], Op], tuple[str]]:
+        """Copy and pickle as the row of this name, so that graphs can be copied and pickled."""
+        return _row, (self.name,)
+
+
+def _row(name: str) -> Op:
+    return OPS[name]
+
 
 def evaluate(op: Op, *operands: np.ndarray, **attributes: Any) -> np.ndarray:
     """Return the value of an operation: a view, or else a new array in C order.

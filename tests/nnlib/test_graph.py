@@ -1,6 +1,8 @@
 """The graph: structure, walks, gradients of gradients, refusals."""
 
+import copy
 import doctest
+import pickle
 import re
 
 import numpy as np
@@ -76,6 +78,18 @@ def test_a_copy_is_independent():
     assert g.parents[loss] == []
     assert g.value[loss] is not None
     assert twin.value[X] is g.value[X]
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_graphs_can_be_copied_and_pickled_with_their_vertices(duplicate):
+    g, _, w, _, loss = least_squares()
+    g.run_grad(loss)
+    twin, w_twin, loss_twin = duplicate((g, w, loss))
+    assert repr(twin) == repr(g)
+    twin.set(w_twin, np.zeros(3))
+    twin.run_grad(loss_twin)
+    assert twin.value[loss_twin] == pytest.approx(np.sum(g.value[3 - 1] ** 2), rel=10 * EPS)
+    assert g.value[loss] != twin.value[loss_twin]
 
 
 @pytest.mark.parametrize(
