@@ -95,6 +95,8 @@ def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupT
         "seed": [run.seed for run in runs],
         "repetition": [run.repetition for run in runs],
         "start": [run.start.name for run in runs],
+        "start_which": [getattr(run.start, "which", None) for run in runs],
+        "start_radius": [getattr(run.start, "radius", None) for run in runs],
         "method": [run.method.name for run in runs],
         "step_unit": [run.step_unit for run in runs],
         "step_value": [run.step_value for run in runs],

@@ -14,6 +14,7 @@ from gdconv.problems import LeastSquares, make
 from gdconv.recorder import Recorder, Trajectories, recorded_iterations
 from gdconv.runs import GroupTables, group_of, problem_id, run_ids
 from gdconv.spectra import Spectrum, eigh_difference
+from gdconv.starts import starting_point
 from gdconv.theory import Theory
 
 
@@ -41,7 +42,7 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
         raise ValueError(f"{first.problem.path} was changed while the sweep was running")
     problem = make(first.problem, first.seed, first.repetition)
     objective = Objective(problem, first.method.reduce)
-    start = np.zeros(problem.X.shape[1])
+    start = starting_point(first.start, first.seed, first.repetition, objective)
     theory = Theory(objective, start, runs)
     recorder = Recorder(
         theory.w_star,
@@ -105,6 +106,8 @@ def _run_rows(
         "seed": first.seed,
         "repetition": first.repetition,
         "start": first.start.name,
+        "start_which": getattr(first.start, "which", None),
+        "start_radius": getattr(first.start, "radius", None),
         "method": first.method.name,
         "lambda_min": decomposition.lambda_min,
         "lambda_min_positive": decomposition.lambda_min_positive,

@@ -17,7 +17,10 @@ NONE = "–"
 SHOWN = 5
 
 # Runs that agree in all of these are repetitions of one another or differ in their step size.
-SETTING = ("problem", "n_samples", "n_features", "noise", "start", "method")
+SETTING = (
+    *("problem", "n_samples", "n_features", "noise"),
+    *("start", "start_which", "start_radius", "method"),
+)
 
 # A setting, as column → value, and its runs.
 Setting = tuple[dict[str, Any], pd.DataFrame]
@@ -30,6 +33,8 @@ _HEADINGS = {
     "n_features": ("", "d"),
     "noise": ("", "noise"),
     "start": ("", "start"),
+    "start_which": ("start", "which"),
+    "start_radius": ("start", "radius"),
     "method": ("", "method"),
     "runs": ("", "runs"),
     "converged": ("", "conv."),

@@ -258,7 +258,7 @@ def no_json(folder):
     [
         (damage_header, ["curves.csv line 1"]),
         (repeat_a_run, ["runs.csv line 10", "repeats run_id"]),
-        (drop_a_cell, ["runs.csv line 2", "40 cells instead of 41"]),
+        (drop_a_cell, ["runs.csv line 2", "42 cells instead of 43"]),
         (spoil_a_number, ["runs.csv line 2, column n_samples", "'twelve'", "not a whole number"]),
         (spoil_a_verdict, ["runs.csv line 2, column bound_holds", "'maybe'", "True or False"]),
         (spoil_a_curve, ["curves.csv line 3, column gap", "'lots'", "not a number"]),
