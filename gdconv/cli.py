@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import re
+import signal
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr
+from contextlib import ExitStack, redirect_stderr
+from importlib import import_module
 from importlib.metadata import version
 from io import StringIO
 from numbers import Real
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import hydra
@@ -25,12 +28,37 @@ from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
-from gdconv.config import RunConfig, StudyConfig, flat, from_mapping, to_mapping
+from gdconv import engines
+from gdconv.config import Processes, RunConfig, StudyConfig, flat, from_mapping, to_mapping
 from gdconv.keys import ConfigError
 
 
 class CommandError(ValueError):
     """A command that Hydra cannot make configurations of; the message is one line."""
+
+
+def plainly_asked_for(arguments: Sequence[str]) -> Processes | None:
+    """Return the engine of processes, if that is what the overrides ask for, word for word."""
+    given = dict(word.split("=", 1) for word in arguments if re.match(r"engine.*=", word))
+    workers = given.pop("engine.workers", "0")
+    if given != {"engine": "processes"} or not workers.isdecimal():
+        return None
+    return Processes(workers=int(workers) or None)
+
+
+def import_meanwhile(modules: Sequence[str]) -> Thread:
+    """Import what is needed after the sweep while others, or BLAS, are at work."""
+    thread = Thread(target=lambda: [import_module(module) for module in modules])
+    thread.start()
+    return thread
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come: what is at work is ended as it is for Ctrl-C."""
+
+
+def _terminate(*_: Any) -> None:
+    raise Terminated
 
 
 def main() -> int:
@@ -40,22 +68,32 @@ def main() -> int:
     -------
     int
         Exit status: 0 all well, 1 some runs failed or could not be stored, 2 the command or the
-        configuration is wrong and nothing was run or written, 130 interrupted.
+        configuration is wrong and nothing was run or written, 130 interrupted, 143 terminated.
     """
     arguments = sys.argv[1:]
+    signal.signal(signal.SIGTERM, _terminate)
     # A terminal without Greek letters gets question marks, not an exception.
     sys.stdout.reconfigure(errors="replace")
     if "--version" in arguments:
         print(f"gdconv {version('gdconv')}")
         return 0
     try:
-        jobs = compose()
-        if not jobs:
-            return 0
-        study = shared_study([study for _, study in jobs])
-        from gdconv import sweep
+        with ExitStack() as started:
+            # Processes take as long to start as Hydra takes to compose.
+            ahead = plainly_asked_for(arguments)
+            engine = started.enter_context(engines.engine(ahead)) if ahead else None
+            jobs = compose()
+            if not jobs:
+                return 0
+            study = shared_study([study for _, study in jobs])
+            command = ["gdconv", *arguments]
+            if study.engine != ahead:
+                engine = started.enter_context(engines.engine(study.engine))
+            from gdconv import sweep
 
-        outcome = sweep.run_sweep([config for config, _ in jobs], study, ["gdconv", *arguments])
+            modules = ["gdconv.summary", *(["gdconv.figures"] if study.report else [])]
+            started.callback(import_meanwhile(modules).join)
+            outcome = sweep.run_sweep([config for config, _ in jobs], study, command, engine)
         from gdconv import report, summary
 
         if study.report and not report.is_current(outcome.folder):
@@ -70,9 +108,10 @@ def main() -> int:
     except OSError as error:
         print(f"gdconv: {error}; the same command continues the study", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("gdconv: interrupted; the same command continues the study", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        how, status = ("terminated", 143) if isinstance(stop, Terminated) else ("interrupted", 130)
+        print(f"gdconv: {how}; the same command continues the study", file=sys.stderr)
+        return status
 
 
 def compose() -> list[tuple[RunConfig, StudyConfig]]:

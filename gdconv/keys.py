@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
@@ -92,6 +93,11 @@ def one_or_more(rule: Rule) -> Rule:
     return Rule(parse, f"{rule.allowed}, or a list of at least one of them")
 
 
+def optional(rule: Rule) -> Rule:
+    """What the rule accepts, or null."""
+    return Rule(lambda value: None if value is None else rule.parse(value), rule.allowed)
+
+
 def _parse_text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError
@@ -114,17 +120,26 @@ def _parse_study(value: Any) -> str:
     return name
 
 
+def _parse_address(value: Any) -> str:
+    if not re.fullmatch(r"(tcp|tls)://[\w.\-\[\]:]+:\d{1,5}", value):
+        raise ValueError
+    return value
+
+
 boolean = Rule(_parse_boolean, "must be true or false")
 file_path = Rule(_parse_text, "must be the path of a CSV file with one header line")
+scheduler_address = Rule(_parse_address, "must be that of a Dask scheduler, as tcp://host:8786")
 column_name = Rule(_parse_text, "must be the name of the target's column")
 folder_path = Rule(_parse_text, "must be the path of a folder")
 study_name = Rule(
     _parse_study, "must be a folder's name: printable, no / or \\, no leading dot, up to 200 bytes"
 )
-# Beyond these a step size or its inverse might not fit into a float.
-step_value = real(lambda value: 1e-100 <= value <= 1e100, " from 1e-100 to 1e100")
+# Beyond these a step size, its inverse or the square of a distance might not fit into a float.
+positive = real(lambda value: 1e-100 <= value <= 1e100, " from 1e-100 to 1e100")
 not_negative = real(lambda value: value >= 0, " of at least 0")
 any_real = real(lambda value: True, "")
+correlation = real(lambda value: -1 < value < 1, " greater than -1 and less than 1")
+condition_number = real(lambda value: 1 <= value <= 1e18, " from 1 to 1e18")
 fraction = real(lambda value: 0 < value < 1, " greater than 0 and less than 1")
 
 

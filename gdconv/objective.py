@@ -9,7 +9,7 @@ import scipy.linalg
 
 from gdconv.problems import LeastSquares
 from gdconv.spectra import spectrum
-from nnlib import Graph, program
+from nnlib import Graph, Program
 
 
 class Objective:
@@ -41,17 +41,18 @@ class Objective:
         else:
             self.matrix, self.target, self.offset = problem.X, problem.y, 0.0
 
-    def program(self, columns: int) -> program.Program:
-        """Return a function from W (d x columns) to matrix W − target and the gradient (3).
+    def program(self, runs: int) -> Program:
+        """Return a function from W (runs x d) to W matrixᵀ − target and the gradient (3).
 
-        Both results are buffers that the next call overwrites. Column k of the gradient is that of
-        the loss at column k of W: the columns share the graph, not the loss.
+        Both results are buffers that the next call overwrites. Row k of the gradient is that of the
+        loss at row k of W: the rows share the graph, not the loss. Points are rows because BLAS is
+        faster with few of them than with as few columns.
         """
         graph = Graph()
         matrix = graph.tensor(self.matrix, name="matrix")
-        W = graph.tensor(np.zeros((self.matrix.shape[1], columns)), name="W")
-        target = graph.tensor(self.target[:, None], name="target")
-        residual = graph.sub(graph.matmul(matrix, W), target)
+        W = graph.tensor(np.zeros((runs, self.matrix.shape[1])), name="W")
+        target = graph.tensor(self.target, name="target")
+        residual = graph.sub(graph.matmul(W, graph.transpose(matrix)), target)
         loss = graph.sum(graph.square(residual))
         (gradient,) = graph.grad_graph(loss, [W])
-        return program.compile(graph, inputs=[W], outputs=[residual, gradient])
+        return Program(graph, inputs=[W], outputs=[residual, gradient])

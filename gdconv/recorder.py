@@ -46,11 +46,7 @@ class Trajectories:
 
 
 class Recorder:
-    """Watches the iteration: keeps what is to be recorded and lets finished columns leave.
-
-    Reductions run over all columns of the padded matrices: NumPy adds up a matrix of one column in
-    another order than one of eight.
-    """
+    """Watches the iteration: keeps what is to be recorded and lets finished runs leave."""
 
     def __init__(
         self,
@@ -62,7 +58,7 @@ class Recorder:
         ceiling: np.ndarray,
         tolerance: float,
     ) -> None:
-        self.w_star, self.residual_star = w_star[:, None], residual_star[:, None]
+        self.w_star, self.residual_star = w_star, residual_star
         self.offset = offset
         self.recorded = set(recorded.tolist())
         self.floor, self.ceiling, self.tolerance = floor, ceiling, tolerance
@@ -70,49 +66,55 @@ class Recorder:
         self.reached_floor = np.zeros(len(floor), dtype=bool)
         self.reached_ceiling = np.zeros(len(floor), dtype=bool)
         self._rows: list[tuple[np.ndarray, ...]] = []
+        self._difference = np.empty((0, 0))
 
     def observe(
-        self, iteration: int, columns: np.ndarray, W: np.ndarray, residual: np.ndarray
+        self, iteration: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray
     ) -> np.ndarray | None:
-        """Record, and say which columns have reached their floor or are about to overflow."""
-        difference = residual - self.residual_star
-        gap = np.add.reduce(np.square(difference, out=difference), axis=0)[: len(columns)]
+        """Record, and say which runs have reached their floor or are about to overflow."""
+        if self._difference.shape != residual.shape:
+            # Otherwise NumPy would repeat it at every call, in a buffer.
+            self._residual_star = np.tile(self.residual_star, (len(residual), 1))
+            self._difference = np.empty_like(residual)
+        np.subtract(residual, self._residual_star, out=self._difference)
+        np.square(self._difference, out=self._difference)
+        gap = np.add.reduce(self._difference, axis=1)[: len(runs)]
         if iteration == 0:
             self.wanted = self.tolerance * gap
-            self._attend(columns)
+            self._attend(runs)
         leaving = None
-        if ((gap <= self.lower) | (gap >= self.upper)).any():
-            reached = (gap <= self.wanted[columns]) & (self.to_tolerance[columns] < 0)
-            self.to_tolerance[columns[reached]] = iteration
-            self.reached_floor[columns] = gap <= self.floor[columns]
-            self.reached_ceiling[columns] = gap >= self.upper
-            leaving = self.reached_floor[columns] | self.reached_ceiling[columns]
-            self._attend(columns[~leaving])
+        if not ((self.lower < gap) & (gap < self.upper)).all():
+            reached = (gap <= self.wanted[runs]) & (self.to_tolerance[runs] < 0)
+            self.to_tolerance[runs[reached]] = iteration
+            self.reached_floor[runs] = gap <= self.floor[runs]
+            self.reached_ceiling[runs] = gap >= self.upper
+            leaving = self.reached_floor[runs] | self.reached_ceiling[runs]
+            self._attend(runs[~leaving])
         if iteration in self.recorded:
-            self._record(iteration, columns, W, residual, gap, slice(None))
+            self._record(iteration, runs, W, residual, gap, slice(None))
         elif leaving is not None:
-            self._record(iteration, columns, W, residual, gap, leaving)
+            self._record(iteration, runs, W, residual, gap, leaving)
         return leaving
 
-    def _attend(self, columns: np.ndarray) -> None:
-        """Note between which gaps nothing happens to the columns that go on."""
-        wanted = np.where(self.to_tolerance[columns] < 0, self.wanted[columns], 0.0)
-        self.lower = np.maximum(wanted, self.floor[columns])
-        self.upper = self.ceiling[columns]
+    def _attend(self, runs: np.ndarray) -> None:
+        """Note between which gaps nothing happens to the runs that go on."""
+        wanted = np.where(self.to_tolerance[runs] < 0, self.wanted[runs], 0.0)
+        self.lower = np.maximum(wanted, self.floor[runs])
+        self.upper = self.ceiling[runs]
 
     def _record(
         self,
         iteration: int,
-        columns: np.ndarray,
+        runs: np.ndarray,
         W: np.ndarray,
         residual: np.ndarray,
         gap: np.ndarray,
         chosen: Any,
     ) -> None:
-        loss = np.add.reduce(np.square(residual), axis=0)[: len(columns)][chosen] + self.offset
-        distance = np.add.reduce(np.square(W - self.w_star), axis=0)[: len(columns)][chosen]
-        columns = columns[chosen]
-        self._rows.append((columns, np.full(len(columns), iteration), loss, gap[chosen], distance))
+        loss = np.add.reduce(np.square(residual), axis=1)[: len(runs)][chosen] + self.offset
+        distance = np.add.reduce(np.square(W - self.w_star), axis=1)[: len(runs)][chosen]
+        runs = runs[chosen]
+        self._rows.append((runs, np.full(len(runs), iteration), loss, gap[chosen], distance))
 
     def trajectories(self) -> Trajectories:
         """Return what was recorded, when the iteration is over."""

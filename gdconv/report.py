@@ -40,7 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=Path,
         help="the folder of a study, with runs.csv, curves.csv and eigenvalues.csv",
     )
-    folders = parser.parse_args(argv).folders
+    parser.add_argument(
+        "--status",
+        action="store_true",
+        help="say only how many runs are done, failed and missing; write nothing",
+    )
+    options = parser.parse_args(argv)
+    folders = options.folders
+    if options.status:
+        return _print_status(folders)
 
     from gdconv.summary import summary
     from gdconv.tables import read
@@ -103,6 +111,17 @@ def is_current(folder: Path) -> bool:
     """Return whether a study's report.html has been written since its runs.csv was."""
     report, runs = folder / "report.html", folder / "runs.csv"
     return report.exists() and report.stat().st_mtime_ns >= runs.stat().st_mtime_ns
+
+
+def _print_status(folders: Sequence[Path]) -> int:
+    from gdconv.summary import status
+
+    for folder in folders:
+        try:
+            print(status(folder))
+        except (OSError, ValueError) as error:
+            return _refuse(folder, error)
+    return 0
 
 
 def _refuse(folder: Path, error: Exception) -> int:

@@ -14,8 +14,9 @@ import json
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -23,8 +24,18 @@ from typing import IO, Any
 from gdconv.config import RunConfig, StudyConfig
 from gdconv.keys import ConfigError
 from gdconv.provenance import configuration, environment, without_home
-from gdconv.study import SCHEMA_VERSION
-from gdconv.tables import COLUMNS, EIGENVALUE_ORDER, RUN_ORDER, Rows, header, run_id_of, sort_key
+from gdconv.runs import SCHEMA_VERSION
+from gdconv.tables import (
+    COLUMNS,
+    EIGENVALUE_ORDER,
+    KINDS,
+    RUN_ORDER,
+    Rows,
+    header,
+    is_cell,
+    run_id_of,
+    sort_key,
+)
 
 
 class Store:
@@ -59,6 +70,8 @@ class Store:
         """Take the lock and read what is done."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            # Left as it was found, if nothing is run.
+            self._open.callback(self._remove_if_empty)
             self._take_lock()
         except OSError as error:
             raise ConfigError(
@@ -75,8 +88,19 @@ class Store:
         """Close the files and let go of the study; the lock file stays while they are unsorted."""
         self._open.__exit__(*exception)
 
-    def begin(self, configs: Sequence[RunConfig], command: Sequence[str]) -> None:
-        """Mend what a killed writer left, say what is to be run and with what, open the tables."""
+    def forget(self, run_ids: Iterable[str]) -> None:
+        """Count runs as not done, so that they can be run again; `begin` drops their rows."""
+        for run_id in list(run_ids):
+            del self.done[run_id]
+
+    def begin(self, configs: Sequence[RunConfig], command: Sequence[str], planned: int = 0) -> None:
+        """Mend what a killed writer left, say what is to be run and with what, open the tables.
+
+        Parameters
+        ----------
+        planned : int
+            How many runs are to be appended.
+        """
         for name in COLUMNS:
             self._mend(name)
         self._filter("eigenvalues", lambda line: run_id_of(line) in self._problems)
@@ -87,7 +111,13 @@ class Store:
         self._provenance |= {"schema_version": SCHEMA_VERSION} | environment()
         self._provenance.setdefault("eigh_difference", None)
         self._provenance.setdefault("commands", []).append(
-            {"command": [without_home(word) for word in command], "started": _now(), "runs": 0}
+            {
+                "command": [without_home(word) for word in command],
+                "started": _now(),
+                "held": len(self.done),
+                "planned": planned,
+                "runs": 0,
+            }
         )
         self._started = time.monotonic()
         self._write_provenance()
@@ -149,6 +179,10 @@ class Store:
         lock.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}\n")
         lock.flush()
 
+    def _remove_if_empty(self) -> None:
+        with suppress(OSError):
+            self.folder.rmdir()
+
     def _release_lock(self, lock: IO[str]) -> None:
         if not self.unfinished:
             (self.folder / ".lock").unlink(missing_ok=True)
@@ -181,9 +215,10 @@ class Store:
 
     def _read_done(self) -> None:
         """Note the runs whose row stands in runs.csv and whose other rows are there too."""
-        last_iteration = self._last_iterations()
+        curve_rows = self._curve_rows()
         self._problems = self._complete_problems()
-        names, key, seen = list(COLUMNS["runs"]), sort_key("runs", RUN_ORDER), set()
+        names, seen = list(COLUMNS["runs"]), set()
+        types = list(COLUMNS["runs"].values())
         for number, line in enumerate(self._lines("runs"), start=2):
             where = f"runs.csv line {number}"
             try:
@@ -192,42 +227,54 @@ class Store:
                 raise self._damaged(where, "is no line of CSV in UTF-8") from None
             if len(cells) != len(names):
                 raise self._damaged(where, f"has {len(cells)} cells instead of {len(names)}")
-            try:
-                key(line)
-            except ValueError as error:
-                raise self._damaged(where, f"has a cell that is no number ({error})") from None
+            for name, dtype, cell in zip(names, types, cells, strict=True):
+                if cell and not is_cell(dtype, cell):
+                    raise self._damaged(
+                        f"{where}, column {name}", f"has {cell!r}, which is not {KINDS[dtype]}"
+                    )
             run = dict(zip(names, cells, strict=True))
             run_id = run["run_id"]
             if run_id in seen:
                 raise self._damaged(where, f"repeats run_id {run_id}")
             seen.add(run_id)
-            whole = last_iteration.get(run_id.encode()) == run["iterations"].encode()
             if run["status"] == "failed" or (
-                whole and run["problem_id"].encode() in self._problems
+                curve_rows[run_id.encode()] == int(run["curve_rows"] or -1)
+                and run["problem_id"].encode() in self._problems
             ):
                 self.done[run_id] = run["status"]
 
-    def _last_iterations(self) -> dict[bytes, bytes]:
-        """The iteration at which the curve of each run ends."""
-        ends, iteration = {}, list(COLUMNS["curves"]).index("iteration")
-        for number, line in enumerate(self._lines("curves"), start=2):
-            run_id, comma, _ = line.partition(b",")
-            if not comma:
-                raise self._damaged(f"curves.csv line {number}", "is not as gdconv wrote it")
-            ends[run_id] = line
-        return {run_id: line.split(b",", iteration + 1)[iteration] for run_id, line in ends.items()}
+    def _curve_rows(self) -> Counter[bytes]:
+        """How many rows curves.csv has of each run."""
+        return Counter(run_id_of(line) for line in self._checked_lines("curves", 2))
 
     def _complete_problems(self) -> set[bytes]:
         """The problems all of whose eigenvalues stand in eigenvalues.csv."""
         missing: dict[bytes, int] = {}
-        for number, line in enumerate(self._lines("eigenvalues"), start=2):
-            try:
-                problem, _, n_features, _ = line.split(b",", 3)
-                missing[problem] = missing.get(problem, int(n_features)) - 1
-            except ValueError:
-                where = f"eigenvalues.csv line {number}"
-                raise self._damaged(where, "is not as gdconv wrote it") from None
+        for line in self._checked_lines("eigenvalues", 1):
+            problem, _, n_features, _ = line.split(b",", 3)
+            missing[problem] = missing.get(problem, int(n_features)) - 1
         return {problem for problem, count in missing.items() if count == 0}
+
+    def _checked_lines(self, name: str, text_columns: int) -> Iterator[bytes]:
+        """The complete lines of a table that is too long to read it cell by cell.
+
+        Refused are lines with the wrong number of cells or with letters, the e of an exponent
+        excepted, where numbers should be.
+        """
+        columns = len(COLUMNS[name])
+        for number, line in enumerate(self._lines(name), start=2):
+            cells = line.split(b",", text_columns)
+            if line.count(b",") != columns - 1 or cells[-1].translate(None, b"0123456789.,e+-\n"):
+                where, cells = f"{name}.csv line {number}", line.decode(errors="replace").split(",")
+                if len(cells) != columns:
+                    raise self._damaged(where, f"has {len(cells)} cells instead of {columns}")
+                for (column, dtype), cell in zip(COLUMNS[name].items(), cells, strict=True):
+                    if cell and not is_cell(dtype, cell):
+                        where = f"{where}, column {column}"
+                        raise self._damaged(
+                            where, f"has {cell.strip()!r}, which is not {KINDS[dtype]}"
+                        )
+            yield line
 
     def _lines(self, name: str) -> Iterator[bytes]:
         """The complete lines of a table below its header; none if the file is not there."""

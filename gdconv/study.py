@@ -2,90 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from gdconv import rates
-from gdconv.config import Run, identity
+from gdconv.config import Run
 from gdconv.descent import descend
 from gdconv.objective import Objective
-from gdconv.problems import LeastSquares, make, problem_identity
+from gdconv.problems import LeastSquares, make
 from gdconv.recorder import Recorder, Trajectories, recorded_iterations
+from gdconv.runs import GroupTables, group_of, problem_id, run_ids
 from gdconv.spectra import Spectrum, eigh_difference
+from gdconv.starts import starting_point
 from gdconv.theory import Theory
-
-# Part of every run_id: raise it whenever the same configuration gives other rows or other columns.
-SCHEMA_VERSION = 2
-
-
-@dataclass(frozen=True)
-class GroupTables:
-    """The rows of one group, column by column; nan and None stand for "does not apply".
-
-    Attributes
-    ----------
-    runs : dict
-        Column name → values, one a run.
-    curves : list of dict
-        One dict for each run: column name → values, one a recorded iteration.
-    eigenvalues : dict
-        Column name → values, one an eigenvalue.
-    eigh_difference : float or None
-        See `spectra.eigh_difference`; None for a group that failed.
-    """
-
-    runs: dict[str, list]
-    curves: list[dict[str, list]]
-    eigenvalues: dict[str, list]
-    eigh_difference: float | None
-
-
-def run_ids(runs: Sequence[Run]) -> list[str]:
-    """Return each run's identifier: 16 hex digits of the SHA-256 of all that decides its rows."""
-    # A file is read once, not once a run.
-    distinct = dict.fromkeys(run.problem for run in runs)
-    problems = {problem: problem_identity(problem) for problem in distinct}
-    return [
-        _digest(
-            {
-                "problem": problems[run.problem],
-                "start": identity(run.start),
-                "method": identity(run.method),
-                "record": run.record.points,
-                "seed": run.seed,
-                "repetition": run.repetition,
-                "step_unit": run.step_unit,
-                "step_value": run.step_value,
-            }
-        )
-        for run in runs
-    ]
-
-
-def problem_id(run: Run) -> str:
-    """Return the identifier of the problem of a run, the same for all its starts and step sizes."""
-    return _digest(
-        {
-            "problem": problem_identity(run.problem),
-            "seed": run.seed,
-            "repetition": run.repetition,
-        }
-    )
-
-
-def _digest(parts: dict[str, Any]) -> str:
-    text = json.dumps({"schema": SCHEMA_VERSION} | parts, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def group_of(run: Run) -> Hashable:
-    """Return what the runs of a group have in common: everything but the step size."""
-    return run.problem, run.start, run.method, run.record, run.seed, run.repetition
 
 
 # A number too large for a float is inf, and an empty cell in the tables.
@@ -112,7 +42,7 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
         raise ValueError(f"{first.problem.path} was changed while the sweep was running")
     problem = make(first.problem, first.seed, first.repetition)
     objective = Objective(problem, first.method.reduce)
-    start = np.zeros(problem.X.shape[1])
+    start = starting_point(first.start, first.seed, first.repetition, objective)
     theory = Theory(objective, start, runs)
     recorder = Recorder(
         theory.w_star,
@@ -130,7 +60,9 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
     return GroupTables(
         _run_rows(runs, ids, problem, theory, measured, predicted)
         | {"problem_id": [identifier] * len(runs)},
-        _curve_rows(ids, problem, first, theory, measured, predicted),
+        []
+        if first.record.curves == "none"
+        else _curve_rows(ids, problem, first, theory, measured, predicted),
         _eigenvalue_rows(problem, first, identifier, theory.spectrum),
         eigh_difference(theory.spectrum, objective.matrix),
     )
@@ -174,6 +106,8 @@ def _run_rows(
         "seed": first.seed,
         "repetition": first.repetition,
         "start": first.start.name,
+        "start_which": getattr(first.start, "which", None),
+        "start_radius": getattr(first.start, "radius", None),
         "method": first.method.name,
         "lambda_min": decomposition.lambda_min,
         "lambda_min_positive": decomposition.lambda_min_positive,
@@ -197,6 +131,9 @@ def _run_rows(
         "convergence": [each.kind for each in convergence],
         "order": [each.order for each in convergence],
         "iterations": t[measured.last].tolist(),
+        "curve_rows": [
+            0 if first.record.curves == "none" else rows.stop - rows.start for rows in measured.rows
+        ],
         "iterations_to_tolerance": [n if n >= 0 else None for n in measured.to_tolerance.tolist()],
         # More than 64 bits would no longer read back as a whole number.
         "iterations_predicted": [
@@ -259,26 +196,6 @@ def _eigenvalue_rows(
         "index": list(range(1, n_features + 1)),
         "eigenvalue": spectrum.eigenvalues.tolist(),
     }
-
-
-def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupTables:
-    """Return the rows of a group that could not be run: what was asked for, and the reason."""
-    table = {
-        "run_id": list(ids),
-        "status": ["failed"] * len(runs),
-        "problem": [run.problem.name for run in runs],
-        "n_samples": [getattr(run.problem, "n_samples", None) for run in runs],
-        "n_features": [getattr(run.problem, "n_features", None) for run in runs],
-        "noise": [getattr(run.problem, "noise", None) for run in runs],
-        "seed": [run.seed for run in runs],
-        "repetition": [run.repetition for run in runs],
-        "start": [run.start.name for run in runs],
-        "method": [run.method.name for run in runs],
-        "step_unit": [run.step_unit for run in runs],
-        "step_value": [run.step_value for run in runs],
-        "error": [" ".join(reason.split())] * len(runs),
-    }
-    return GroupTables(table, [], {}, None)
 
 
 def _first(iterations: np.ndarray, chosen: np.ndarray) -> int | None:

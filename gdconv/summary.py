@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from gdconv.tables import Tables, read
+from gdconv.tables import Tables, read_runs
 
 WIDTH = 100
 NONE = "–"
+SHOWN = 5
 
 # Runs that agree in all of these are repetitions of one another or differ in their step size.
-SETTING = ("problem", "n_samples", "n_features", "noise", "start", "method")
+SETTING = (
+    *("problem", "n_samples", "n_features", "noise"),
+    *("start", "start_which", "start_radius", "method"),
+)
 
 # A setting, as column → value, and its runs.
 Setting = tuple[dict[str, Any], pd.DataFrame]
@@ -27,6 +33,8 @@ _HEADINGS = {
     "n_features": ("", "d"),
     "noise": ("", "noise"),
     "start": ("", "start"),
+    "start_which": ("start", "which"),
+    "start_radius": ("start", "radius"),
     "method": ("", "method"),
     "runs": ("", "runs"),
     "converged": ("", "conv."),
@@ -61,7 +69,7 @@ def summary(
         best step is the relative step with the fewest iterations to the tolerance, in the median
         over repetitions.
     """
-    runs = (tables or read(folder)).runs
+    runs = tables.runs if tables else read_runs(folder)
     every = len(runs)
     if run_ids is not None:
         runs = runs[runs["run_id"].isin(list(run_ids))]
@@ -74,8 +82,45 @@ def summary(
         lines += [f"  {name:{width}}  {value}" for name, value in facts.items()]
     elif len(runs):
         lines += _columns(rows_by_setting(runs))
-    for error in runs["error"].dropna().unique()[:1]:
-        lines.append(f"first failure: {error}")
+    errors = runs["error"].value_counts(sort=False)
+    lines += [f"{count} failed: {error}" for error, count in errors[:SHOWN].items()]
+    if len(errors) > SHOWN:
+        lines.append(f"and {len(errors) - SHOWN} other failures: see the column error of runs.csv")
+    return "\n".join(lines)
+
+
+def status(folder: Path) -> str:
+    """Return how many runs of a study are done, have failed and are missing, and what to do.
+
+    The missing ones are those that the latest command was to add and has not.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a study, finished, interrupted or still running.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the folder holds no study, or not as gdconv writes it.
+    """
+    runs = read_runs(folder)
+    try:
+        latest = json.loads((folder / "provenance.json").read_bytes())["commands"][-1]
+        missing = latest["held"] + latest["planned"] - len(runs)
+        typed, started = shlex.join(latest["command"]), latest["started"]
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise ValueError("provenance.json is not as this version of gdconv writes it") from None
+    failed = int((runs["status"] == "failed").sum())
+    lines = [
+        f"{folder}: {len(runs) - failed} done, {failed} failed, {missing} missing",
+        f"  {counts(runs)}",
+        f"  latest command, {started}: {typed}",
+    ]
+    if missing > 0:
+        lines.append("  it is still running, or has been stopped: the same command continues it")
+    if failed:
+        lines.append("  with retry_failed=true it runs those again that have failed")
     return "\n".join(lines)
 
 

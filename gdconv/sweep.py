@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-import threadpoolctl
-
-from gdconv.config import Run, RunConfig, Section, StudyConfig, expand
+from gdconv import engines
+from gdconv.config import Run, RunConfig, Section, Serial, StudyConfig, expand
+from gdconv.engines import Engine
+from gdconv.problems import shape
+from gdconv.runs import Group, group_of, run_ids
 from gdconv.store import Store
-from gdconv.study import failed_group, group_of, run_group, run_ids
-from gdconv.tables import Rows, Tables, decode, encode, read
+from gdconv.tables import Rows, Tables, decode, read
 
 log = logging.getLogger("gdconv")
 
-# run_id → run, for runs that differ in their step size alone.
-Group = Mapping[str, Run]
+# Multiples of `descent.ROW_BLOCK`, so that no row of a matrix is padding.
+SMALLEST_BLOCK, LARGEST_BLOCK = 64, 512
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,10 @@ class Outcome:
 
 
 def run_sweep(
-    configs: Sequence[RunConfig], study: StudyConfig, command: Sequence[str] = ()
+    configs: Sequence[RunConfig],
+    study: StudyConfig,
+    command: Sequence[str] = (),
+    engine: Engine | None = None,
 ) -> Outcome:
     """Run what the study does not hold yet, and store it group by group.
 
@@ -54,19 +61,27 @@ def run_sweep(
     ----------
     command : sequence of str
         The command line, for provenance.json.
+    engine : Engine, optional
+        That of the study, if it has been entered already.
 
     Raises
     ------
     ConfigError
-        If a problem's file will not do or the study cannot be continued; nothing has been run then.
+        If a problem's file will not do, the study cannot be continued, or the engine cannot be had;
+        nothing has been run then.
     """
     runs = plan(configs)
     with Store(study) as store:
+        if study.retry_failed:
+            store.forget(run_id for run_id in runs if store.done.get(run_id) == "failed")
         missing = {run_id: run for run_id, run in runs.items() if run_id not in store.done}
         if missing or store.unfinished:
-            store.begin(configs, command)
-            for rows in _watched(_engine(study.engine), grouped(missing)):
-                store.append(rows)
+            made = engines.engine(study.engine if missing else Serial())
+            with nullcontext(engine) if engine else made as ready:
+                groups = blocks(grouped(missing), ready.workers)
+                store.begin(configs, command, len(missing))
+                for rows in _watched(ready.work_off(groups), groups):
+                    store.append(rows)
             store.finish()
         failed = sum(store.done[run_id] == "failed" for run_id in runs)
         return Outcome(store.folder, tuple(runs), len(missing), failed)
@@ -109,7 +124,8 @@ def run_study(
     configs = [configs] if isinstance(configs, RunConfig) else list(configs)
     engine = engine or StudyConfig().engine
     if folder is None:
-        return decode(_engine(engine)(grouped(plan(configs))))
+        with engines.engine(engine) as ready:
+            return decode(ready.work_off(blocks(grouped(plan(configs)), ready.workers)))
     folder = Path(folder)
     study = StudyConfig(study=folder.name, results_dir=str(folder.parent), engine=engine)
     return read(run_sweep(configs, study, ["gdconv.run_study"]).folder)
@@ -135,35 +151,39 @@ def grouped(runs: Mapping[str, Run]) -> list[Group]:
     return list(groups.values())
 
 
-def work(group: Group) -> Rows:
-    """Run one group; if it cannot be run, its rows say why and the sweep goes on."""
-    ids, runs = list(group), list(group.values())
-    try:
-        return encode(run_group(runs, ids))
-    except Exception as error:
-        log.debug("group failed", exc_info=True)
-        return encode(failed_group(runs, ids, f"{type(error).__name__}: {error}"))
+def blocks(groups: Sequence[Group], workers: int) -> list[Group]:
+    """Split large groups, and put the parts with the most work first.
+
+    Runs do not depend on each other, so a part gives the rows that it would give in its group. The
+    parts are small enough to keep all workers busy to the end and to lose little with a worker, but
+    no smaller than pays for a decomposition of their own.
+
+    Parameters
+    ----------
+    workers : int
+        Groups that are worked off at a time.
+    """
+    share = sum(map(len, groups)) / (4 * workers)
+    limit = max(SMALLEST_BLOCK, min(LARGEST_BLOCK, math.ceil(share)))
+    limit = -(-limit // SMALLEST_BLOCK) * SMALLEST_BLOCK
+    parts = []
+    for group in groups:
+        runs = iter(group.items())
+        while part := dict(islice(runs, limit)):
+            parts.append(part)
+    return sorted(parts, key=_cost, reverse=True)
 
 
-def _serial(groups: Sequence[Group]) -> Iterator[Rows]:
-    """Work the groups off one after the other."""
-    # Two BLAS threads make small products several times slower, and round them differently.
-    with threadpoolctl.threadpool_limits(1):
-        for group in groups:
-            yield work(group)
+def _cost(group: Group) -> float:
+    """Return about how many multiplications a group takes."""
+    run = next(iter(group.values()))
+    n_samples, n_features = shape(run.problem)
+    rows = min(n_samples, n_features) if run.method.reduce == "qr" else n_samples
+    descent = 2.0 * rows * n_features * run.method.iterations * len(group)
+    return descent + 10.0 * n_samples * n_features * min(n_samples, n_features)
 
 
-# Engine → from groups to their rows, in any order.
-ENGINES: dict[str, Callable[[Sequence[Group]], Iterator[Rows]]] = {"serial": _serial}
-
-
-def _engine(engine: Section) -> Callable[[Sequence[Group]], Iterator[Rows]]:
-    return ENGINES[engine.name]
-
-
-def _watched(
-    engine: Callable[[Sequence[Group]], Iterator[Rows]], groups: Sequence[Group]
-) -> Iterator[Rows]:
+def _watched(results: Iterator[Rows], groups: Sequence[Group]) -> Iterator[Rows]:
     """Show progress: a bar on a terminal, a line a group elsewhere."""
     total = sum(map(len, groups))
     seen: Counter[str] = Counter()
@@ -171,14 +191,14 @@ def _watched(
         from tqdm import tqdm
 
         with tqdm(total=total, unit="run", file=sys.stderr) as bar:
-            for rows in engine(groups):
+            for rows in results:
                 yield rows
                 seen.update(rows.status.values())
                 bar.update(len(rows.status))
-                bar.set_postfix({status: seen[status] for status in sorted(seen)})
+                bar.set_postfix(failed=seen["failed"], diverged=seen["diverged"])
         return
     started = time.monotonic()
-    for number, rows in enumerate(engine(groups), start=1):
+    for number, rows in enumerate(results, start=1):
         yield rows
         seen.update(rows.status.values())
         counts = ", ".join(f"{count} {status}" for status, count in sorted(seen.items()))

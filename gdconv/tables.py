@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Column → pandas dtype. A value that does not apply is an empty cell.
 TEXT, WHOLE, NUMBER, TRUTH = "string", "Int64", "float64", "boolean"
+KINDS = {TEXT: "text", WHOLE: "a whole number", NUMBER: "a number", TRUTH: "True or False"}
 COLUMNS = {
     "runs": {
         "run_id": TEXT,
@@ -30,6 +31,8 @@ COLUMNS = {
         "seed": WHOLE,
         "repetition": WHOLE,
         "start": TEXT,
+        "start_which": TEXT,
+        "start_radius": NUMBER,
         "method": TEXT,
         "step_unit": TEXT,
         "step_value": NUMBER,
@@ -48,6 +51,7 @@ COLUMNS = {
         "convergence": TEXT,
         "order": NUMBER,
         "iterations": WHOLE,
+        "curve_rows": WHOLE,
         "iterations_to_tolerance": WHOLE,
         "iterations_predicted": WHOLE,
         "loss_star": NUMBER,
@@ -97,6 +101,8 @@ RUN_ORDER = (
     "repetition",
     "problem_id",
     "start",
+    "start_which",
+    "start_radius",
     "method",
     "step_unit",
     "step_value",
@@ -169,6 +175,11 @@ def read(folder: Path) -> Tables:
     return Tables(**{name: _frame(name, lines) for name, lines in complete.items()})
 
 
+def read_runs(folder: Path) -> pd.DataFrame:
+    """Read the runs of a study alone; raises as `read`."""
+    return _frame("runs", _complete_lines(folder, "runs"))
+
+
 def header(name: str) -> bytes:
     """Return the first line of a table's file."""
     return (",".join(COLUMNS[name]) + "\n").encode()
@@ -194,6 +205,22 @@ def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple]:
         return tuple(parse[dtype](cells[index]) for index, dtype in wanted)
 
     return key
+
+
+def is_cell(dtype: str, cell: str) -> bool:
+    """Return whether a cell that is not empty holds a value of its column's type."""
+    try:
+        return _READS[dtype](cell)
+    except ValueError:
+        return False
+
+
+_READS: dict[str, Callable[[str], bool]] = {
+    TEXT: lambda cell: True,
+    WHOLE: lambda cell: int(cell) >= -(2**63),
+    NUMBER: lambda cell: float(cell) is not None,
+    TRUTH: lambda cell: cell in ("True", "False"),
+}
 
 
 def _complete_lines(folder: Path, name: str) -> list[bytes]:

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnlib.ops import OPS, Op, Shape
+from nnlib.ops import OPS, Op
+from nnlib.shapes import Shape
+
+
+class Vertex(int):
+    """The ID of a vertex: an integer that remembers which graph handed it out."""
+
+    graph: Builder
 
 
 class Builder:
@@ -30,7 +37,13 @@ class Builder:
     def __len__(self) -> int:
         return len(self.name)
 
-    def tensor(self, value: ArrayLike, name: str | None = None) -> int:
+    def __repr__(self) -> str:
+        lines = [f"{self._formula(i)}  {self.shape[i]}" for i in _shown(len(self))]
+        if len(lines) < len(self):
+            lines.insert(len(lines) // 2, f"… {len(self) - len(lines)} more …")
+        return "\n".join([f"{type(self).__name__} of {len(self)} vertices", *lines])
+
+    def tensor(self, value: ArrayLike, name: str | None = None) -> Vertex:
         """Add a leaf that holds a copy of a value.
 
         Parameters
@@ -41,8 +54,8 @@ class Builder:
 
         Returns
         -------
-        int
-            The ID of the leaf.
+        Vertex
+            The ID of the leaf, an integer.
 
         Raises
         ------
@@ -50,27 +63,31 @@ class Builder:
             Unless the values are integers or floats.
         """
         array = real_array(value)
-        leaf = self._add("tensor" if name is None else name, array.shape, array.dtype)
+        leaf = self._add("tensor" if name is None else str(name), array.shape, array.dtype)
         self.value[leaf] = array
         return leaf
 
-    def add(self, a: int, b: int) -> int:
+    def add(self, a: int, b: int) -> Vertex:
         """Add a vertex for a + b, broadcast against each other."""
         return self._apply("add", a, b)
 
-    def sub(self, a: int, b: int) -> int:
+    def sub(self, a: int, b: int) -> Vertex:
         """Add a vertex for a − b, broadcast against each other."""
         return self._apply("sub", a, b)
 
-    def mul(self, a: int, b: int) -> int:
+    def mul(self, a: int, b: int) -> Vertex:
         """Add a vertex for a · b element by element, broadcast against each other."""
         return self._apply("mul", a, b)
 
-    def neg(self, a: int) -> int:
-        """Add a vertex for −a."""
-        return self._apply("neg", a)
+    def div(self, a: int, b: int) -> Vertex:
+        """Add a vertex for a / b element by element, broadcast against each other."""
+        return self._apply("div", a, b)
 
-    def matmul(self, a: int, b: int) -> int:
+    def maximum(self, a: int, b: int) -> Vertex:
+        """Add a vertex for max(a, b), broadcast; where a = b, each has slope ½."""
+        return self._apply("maximum", a, b)
+
+    def matmul(self, a: int, b: int) -> Vertex:
         """Add a vertex for the matrix product a @ b.
 
         A 1-D operand is a row on the left, a column on the right; two of them give a scalar. More
@@ -78,46 +95,126 @@ class Builder:
         """
         return self._apply("matmul", a, b)
 
-    def relu(self, a: int) -> int:
+    def neg(self, a: int) -> Vertex:
+        """Add a vertex for −a."""
+        return self._apply("neg", a)
+
+    def relu(self, a: int) -> Vertex:
         """Add a vertex for max(0, a), with slope 0 at 0."""
         return self._apply("relu", a)
 
-    def step(self, a: int) -> int:
+    def step(self, a: int) -> Vertex:
         """Add a vertex for 1 where a > 0, else 0: the slope of relu. Its own slope is 0."""
         return self._apply("step", a)
 
-    def square(self, a: int) -> int:
+    def abs(self, a: int) -> Vertex:
+        """Add a vertex for |a|, with slope 0 at 0."""
+        return self._apply("abs", a)
+
+    def sign(self, a: int) -> Vertex:
+        """Add a vertex for 1 where a > 0, −1 where a < 0, else 0: the slope of abs."""
+        return self._apply("sign", a)
+
+    def square(self, a: int) -> Vertex:
         """Add a vertex for a², element by element."""
         return self._apply("square", a)
 
-    def sum(self, a: int, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> int:
+    def sqrt(self, a: int) -> Vertex:
+        """Add a vertex for √a, element by element."""
+        return self._apply("sqrt", a)
+
+    def exp(self, a: int) -> Vertex:
+        """Add a vertex for eᵃ, element by element."""
+        return self._apply("exp", a)
+
+    def log(self, a: int) -> Vertex:
+        """Add a vertex for ln a, element by element."""
+        return self._apply("log", a)
+
+    def tanh(self, a: int) -> Vertex:
+        """Add a vertex for tanh a, element by element."""
+        return self._apply("tanh", a)
+
+    def sigmoid(self, a: int) -> Vertex:
+        """Add a vertex for 1 / (1 + e⁻ᵃ), element by element."""
+        return self._apply("sigmoid", a)
+
+    def sum(
+        self, a: int, axis: int | Sequence[int] | None = None, keepdims: bool = False
+    ) -> Vertex:
         """Add a vertex for Σ a over one axis, several, or all; keepdims leaves them with size 1."""
-        axis = None if axis is None else _integers(axis)
-        return self._apply("sum", a, axis=axis, keepdims=bool(keepdims))
+        return self._apply("sum", a, axis=_axes(axis), keepdims=bool(keepdims))
 
-    def transpose(self, a: int, axes: Sequence[int] | None = None) -> int:
+    def mean(
+        self, a: int, axis: int | Sequence[int] | None = None, keepdims: bool = False
+    ) -> Vertex:
+        """Add a vertex for Σ a / count over one axis, several, or all; keepdims as in sum."""
+        return self._apply("mean", a, axis=_axes(axis), keepdims=bool(keepdims))
+
+    def transpose(self, a: int, axes: Sequence[int] | None = None) -> Vertex:
         """Add a vertex for aᵀ: the axes in reverse, or in the order given."""
-        axes = None if axes is None else _integers(axes)
-        return self._apply("transpose", a, axes=axes)
+        return self._apply("transpose", a, axes=_axes(axes))
 
-    def reshape(self, a: int, shape: int | Sequence[int]) -> int:
+    def reshape(self, a: int, shape: int | Sequence[int]) -> Vertex:
         """Add a vertex for a reshaped, in C order; one size may be −1, for whatever is left."""
         return self._apply("reshape", a, shape=_integers(shape))
 
-    def broadcast_to(self, a: int, shape: int | Sequence[int]) -> int:
+    def broadcast_to(self, a: int, shape: int | Sequence[int]) -> Vertex:
         """Add a vertex for a broadcast to a shape."""
         return self._apply("broadcast_to", a, shape=_integers(shape))
 
-    def _apply(self, name: str, *operands: int, **attributes: Any) -> int:
+    def log_softmax(self, a: int, axis: int = -1) -> Vertex:
+        """Add a vertex for a − ln Σ eᵃ, the sum over one axis, without overflow."""
+        return self._apply("log_softmax", a, axis=_integer(axis))
+
+    def one_hot(self, labels: int, classes: int) -> Vertex:
+        """Add a vertex with 1 in column a, else 0, for class numbers a; its slope is 0.
+
+        The columns are one more axis, the last. A run raises ValueError if a label is not one of
+        0, 1, …, classes − 1.
+        """
+        dtype = self.dtype[self._vertex(labels)]
+        return self._apply("one_hot", labels, classes=_integer(classes), dtype=dtype)
+
+    def mean_squared_error(self, prediction: int, target: int) -> Vertex:
+        """Add a vertex for Σ (a − b)² / count, the mean over all elements; the shapes are equal."""
+        return self._apply("mean_squared_error", prediction, target)
+
+    def softmax_cross_entropy(self, logits: int, labels: int) -> Vertex:
+        """Add a vertex for −Σ b · log_softmax(a) / rows: the mean cross-entropy of the rows.
+
+        The last axis of the logits a is that of the classes. The labels are either probabilities b,
+        of the same shape, or class numbers, of that shape without its last axis, for which a vertex
+        `one_hot` is added.
+        """
+        logits, labels = self.vertices([logits, labels])
+        if len(self.shape[labels]) == len(self.shape[logits]) - 1:
+            classes, dtype = self.shape[logits][-1], self.dtype[logits]
+            labels = self._apply("one_hot", labels, classes=classes, dtype=dtype)
+        return self._apply("softmax_cross_entropy", logits, labels)
+
+    def vertices(self, ids: Sequence[int]) -> list[int]:
+        """Return IDs as plain integers.
+
+        Raises
+        ------
+        ValueError
+            If one of them is not a vertex of this graph.
+        """
+        if not np.iterable(ids):
+            raise ValueError(f"expected a sequence of vertices, not {ids!r}: write [{ids!r}]")
+        return [self._vertex(i) for i in ids]
+
+    def _apply(self, name: str, *operands: int, **attributes: Any) -> Vertex:
         op = OPS[name]
-        operands = self._vertices(operands)
+        operands = self.vertices(operands)
         try:
             shape = op.shape(*[self.shape[i] for i in operands], **attributes)
         except ValueError as error:
             described = ", ".join(self._describe(i) for i in operands)
             raise ValueError(f"{name}: {error}: {described}") from None
-        dtype = self.dtype[operands[0]]
-        if any(self.dtype[i] != dtype for i in operands):
+        dtype = attributes.get("dtype", self.dtype[operands[0]])
+        if "dtype" not in attributes and any(self.dtype[i] != dtype for i in operands):
             dtype = np.result_type(*[self.dtype[i] for i in operands])
         return self._add(name, shape, dtype, operands, op, attributes)
 
@@ -129,7 +226,7 @@ class Builder:
         children: Sequence[int] = (),
         op: Op | None = None,
         attributes: dict[str, Any] | None = None,
-    ) -> int:
+    ) -> Vertex:
         vertex = len(self)
         self.name.append(name)
         self.children.append(list(children))
@@ -145,9 +242,13 @@ class Builder:
             if self.parent[child] != vertex:
                 self.parents[child].append(vertex)
                 self.parent[child] = vertex
-        return vertex
+        handed_out = Vertex(vertex)
+        handed_out.graph = self
+        return handed_out
 
     def _vertex(self, i: int) -> int:
+        if isinstance(i, Vertex) and i.graph is not self:
+            raise ValueError(f"{i.graph._describe(i)} belongs to another graph")
         if isinstance(i, bool) or not isinstance(i, int | np.integer):
             raise ValueError(
                 "expected a vertex, the integer that tensor or an operation returned, "
@@ -157,10 +258,13 @@ class Builder:
             raise ValueError(f"there is no vertex {i}: the graph has {len(self)}, counted from 0")
         return int(i)
 
-    def _vertices(self, ids: Sequence[int]) -> list[int]:
-        if not np.iterable(ids):
-            raise ValueError(f"expected a sequence of vertices, not {ids!r}: write [{ids!r}]")
-        return [self._vertex(i) for i in ids]
+    def _formula(self, i: int) -> str:
+        if self.operation[i] is None:
+            return f"v{i} = {self.name[i]}"
+        attributes = self.attributes[i].items()
+        given = [f"{k}={v}" for k, v in attributes if v is not None and v is not False]
+        operands = [f"v{child}" for child in self.children[i]]
+        return f"v{i} = {self.name[i]}({', '.join(operands + given)})"
 
     def _describe(self, i: int) -> str:
         return f"vertex {i} ({self.name[i]}) of shape {self.shape[i]}"
@@ -189,9 +293,25 @@ def frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def _axes(axes: int | Sequence[int] | None) -> tuple[int, ...] | None:
+    return None if axes is None else _integers(axes)
+
+
 def _integers(values: int | Sequence[int]) -> tuple[int, ...]:
     """Return axes or a shape as a tuple: hashable, and out of the caller's reach."""
     try:
         return tuple(map(operator.index, values if np.iterable(values) else (values,)))
     except TypeError:
         raise ValueError(f"expected an integer or a sequence of them, not {values!r}") from None
+
+
+def _integer(value: int) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"expected an integer, not {value!r}") from None
+
+
+def _shown(count: int) -> Sequence[int]:
+    """Return the vertices of a listing: all, or the first and last 500."""
+    return range(count) if count <= 1000 else [*range(500), *range(count - 500, count)]

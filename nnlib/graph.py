@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnlib.build import Builder, frozen, real_array
-from nnlib.ops import ARRAYS, OPS, evaluate, sum_to_shape
+from nnlib.build import Builder, Vertex, frozen, real_array
+from nnlib.ops import ARRAYS, OPS, evaluate
+from nnlib.rules import sum_to_shape
 
 T = TypeVar("T")
 
@@ -21,11 +22,13 @@ class Graph(Builder):
 
     A vertex is an integer, its ID, handed out in order of creation. An operation is created after
     its operands, so the IDs are a topological order: `run_eval` walks them upwards, `run_grad`
-    downwards, and nothing sorts or recurses.
+    downwards, and nothing sorts or recurses. ``len(g)`` counts the vertices, ``print(g)`` lists
+    them.
 
     Every operation is a method that takes the IDs of its operands and returns the ID of the new
     vertex. It raises ValueError, naming the operands and their shapes, if an ID is not a vertex of
-    this graph or if the shapes do not fit. Shapes and types follow NumPy's rules.
+    this graph or if the shapes do not fit. Shapes and types follow NumPy's rules. Overflow and the
+    like are no errors in a run: the values are infinite or NaN, as IEEE 754 has them.
 
     Attributes
     ----------
@@ -93,7 +96,7 @@ class Graph(Builder):
             If an output is no vertex, or if one of these vertices has a child whose ID is not below
             its own: a walk in the order of IDs would meet it before its operands.
         """
-        outputs = self._vertices(outputs)
+        outputs = self.vertices(outputs)
         needed = bytearray(max(outputs, default=-1) + 1)
         for output in outputs:
             needed[output] = True
@@ -108,22 +111,44 @@ class Graph(Builder):
                     needed[child] = True
         return [i for i, flag in enumerate(needed) if flag]
 
-    def run_eval(self, output: int) -> None:
+    @np.errstate(all="ignore")
+    def run_eval(self, output: int, check_finite: bool = False) -> None:
         """Compute `value` of the output and of all it depends on, upwards in the order of IDs.
 
         Other vertices are left as they are.
 
+        Parameters
+        ----------
+        output : int
+        check_finite : bool, optional
+            Stop at the first value that is not finite.
+
         Raises
         ------
         ValueError
-            If the output is no vertex, or the order was broken (see `order`).
+            If the output is no vertex, the order was broken (see `order`), or a label is no class
+            (see `one_hot`).
+        FloatingPointError
+            With `check_finite`, naming the vertex and the element.
         """
         for i in self.order([output]):
             op = self.operation[i]
             if op is not None:
                 operands = [self.value[child] for child in self.children[i]]
                 self.value[i] = frozen(evaluate(op, *operands, **self.attributes[i]))
+            if check_finite and not np.isfinite(self.value[i]).all():
+                self._raise_not_finite(i)
 
+    def _raise_not_finite(self, i: int) -> None:
+        index = tuple(np.argwhere(~np.isfinite(self.value[i]))[0].tolist())
+        where = f" at {list(index)}" if index else ""
+        of = ", ".join(self._describe(child) for child in self.children[i])
+        raise FloatingPointError(
+            f"{self._describe(i)} is {self.value[i][index]}{where}"
+            + (f", the first value that is not finite, computed from {of}" if of else "")
+        )
+
+    @np.errstate(all="ignore")
     def run_grad(self, output: int, grad: ArrayLike | None = None) -> None:
         """Compute `grad`, the gradient of f = Σ grad · output, downwards in the order of IDs.
 
@@ -162,7 +187,7 @@ class Graph(Builder):
         for i in {*order, *(i for i, op in enumerate(self.operation) if op is None)}:
             self.grad[i] = frozen(found[i] if i in found else self._zeros(i))
 
-    def grad_graph(self, output: int, wrt: Sequence[int]) -> tuple[int, ...]:
+    def grad_graph(self, output: int, wrt: Sequence[int]) -> tuple[Vertex, ...]:
         """Add the backward pass to the graph, as vertices that can be differentiated again.
 
         Parameters
@@ -174,7 +199,7 @@ class Graph(Builder):
 
         Returns
         -------
-        tuple of int
+        tuple of Vertex
             The gradient for each of `wrt`, of its shape; a leaf of zeros where the output does not
             depend on it.
 
@@ -183,7 +208,7 @@ class Graph(Builder):
         ValueError
             If the output is not a single number, or the order was broken (see `order`).
         """
-        output, wrt = self._vertex(output), self._vertices(wrt)
+        output, wrt = self._vertex(output), self.vertices(wrt)
         order = self.order([output])
         # Only what leads to a gradient asked for is added.
         wanted = set(wrt)
@@ -193,6 +218,13 @@ class Graph(Builder):
         seed = self.tensor(self._one(output, "sum it first"), "1")
         found = self._backward(self._namespace(), lambda i: i, order, {output: seed}, wanted)
         return tuple(found[i] if i in found else self.tensor(self._zeros(i), "0") for i in wrt)
+
+    def copy(self) -> Graph:
+        """Return an independent graph with the same vertices, values and gradients."""
+        twin = Graph()
+        for name, column in vars(self).items():
+            setattr(twin, name, [list(x) if isinstance(x, list) else x for x in column])
+        return twin
 
     def _backward(
         self,

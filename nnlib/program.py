@@ -10,11 +10,17 @@ from numpy.typing import ArrayLike
 
 from nnlib.build import frozen
 from nnlib.graph import Graph
-from nnlib.ops import broadcast, evaluate
+from nnlib.ops import evaluate, temporaries
+from nnlib.shapes import broadcast
 
 
 class Program:
-    """A function of some leaves of a graph that reuses its buffers; made by `compile`.
+    """A part of a graph as a function of some leaves that reuses its buffers.
+
+    What does not depend on the inputs is computed when the program is made, from the present values
+    of the other leaves; a later `Graph.set` does not reach it. Views are made once, as buffers stay
+    where they are. Nothing is computed that no output needs, or twice, or to multiply by 1. The
+    rest runs in the order of the graph, and the results are those of `Graph.run_eval`, bit for bit.
 
     Calling it with one array for each input returns `outputs`. **They are the same arrays at every
     call, and the next call overwrites them**: copy what has to last. For the same reason a program
@@ -23,25 +29,66 @@ class Program:
     An array that is passed is copied into the program's own, unless it *is* that one:
     ``W = program.inputs[0]`` can be updated in place and passed without a copy.
 
+    Overflow and the like are reported as NumPy is set to: `numpy.errstate` once around a loop costs
+    less than in every call.
+
+    Parameters
+    ----------
+    graph : Graph
+        Left unchanged, and not needed by the program.
+    inputs : sequence of int
+        Leaves, each once.
+    outputs : sequence of int
+        Any vertices, those added by `Graph.grad_graph` included.
+
     Attributes
     ----------
     inputs : tuple of ndarray
-        Writable; they start with the values the leaves had when the program was compiled.
+        Writable; they start with the values of the leaves.
     outputs : tuple of ndarray
         Without meaning before the first call. They may show memory of an input or of each other.
     instructions : tuple of str
         What a call computes, such as ``"v4 = sub(v3, v2)"``, v3 being vertex 3 of the graph.
+
+    Raises
+    ------
+    ValueError
+        If an input is not a leaf or is given twice, or a vertex does not exist.
     """
 
-    def __init__(
-        self,
-        inputs: Sequence[np.ndarray],
-        steps: Sequence[partial],
-        outputs: Sequence[np.ndarray],
-        instructions: Sequence[str],
-    ) -> None:
-        self.inputs = tuple(inputs)
-        self.outputs = tuple(outputs)
+    def __init__(self, graph: Graph, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        inputs, outputs = graph.vertices(inputs), graph.vertices(outputs)
+        if len(set(inputs)) < len(inputs) or any(graph.operation[i] for i in inputs):
+            raise ValueError(f"{inputs} must be leaves, each given once")
+
+        array = {i: np.array(graph.value[i], order="C") for i in inputs}
+        varying = set(inputs)
+        # `array` keeps every operand alive, so its id tells it from all others.
+        known: dict[tuple, np.ndarray] = {}
+        label: dict[int, str] = {}
+        steps, instructions = [], []
+        for i in graph.order(outputs):
+            op, attributes, children = graph.operation[i], graph.attributes[i], graph.children[i]
+            if op is None:
+                array.setdefault(i, graph.value[i])
+            else:
+                if not varying.isdisjoint(children):
+                    varying.add(i)
+                operands = [array[child] for child in children]
+                key = (op.name, *attributes.items(), *map(id, operands))
+                if key not in known:
+                    if i not in varying:
+                        value = frozen(evaluate(op, *operands, **attributes))
+                    elif (value := _free(graph, i, operands, varying)) is None:
+                        value = np.empty(graph.shape[i], graph.dtype[i])
+                        steps += _steps(graph, i, operands, varying, value)
+                        arguments = ", ".join(label[id(operand)] for operand in operands)
+                        instructions.append(f"v{i} = {op.name}({arguments})")
+                    known[key] = value
+                array[i] = known[key]
+            label.setdefault(id(array[i]), f"v{i}")
+        self.inputs = tuple(array[i] for i in inputs)
+        self.outputs = tuple(array[i] for i in outputs)
         self.instructions = tuple(instructions)
         self._steps = tuple(steps)
 
@@ -51,7 +98,7 @@ class Program:
         Raises
         ------
         ValueError
-            If the number of arrays or the shape of one does not fit.
+            If the number of arrays or the shape of one does not fit, or a label is no class.
         """
         if len(arrays) != len(self.inputs):
             raise ValueError(f"the program takes {len(self.inputs)} arrays, not {len(arrays)}")
@@ -66,73 +113,39 @@ class Program:
         return self.outputs
 
 
-def compile(graph: Graph, inputs: Sequence[int], outputs: Sequence[int]) -> Program:  # noqa: A001
-    """Turn the part of a graph that computes some vertices from some leaves into a program.
-
-    What does not depend on the inputs is computed here, once, from the present values of the other
-    leaves; a later `Graph.set` does not reach the program. Views are made once, as buffers stay
-    where they are. Nothing is computed that no output needs, or twice, or to multiply by 1. The
-    rest runs in the order of the graph, and the results are those of `Graph.run_eval`, bit for bit.
+def compile(graph: Graph, output: int, wrt: Sequence[int]) -> Program:  # noqa: A001
+    """Return the gradient of an output as a function of leaves, for hot loops.
 
     Parameters
     ----------
     graph : Graph
-        Left unchanged, and not needed by the program.
-    inputs : sequence of int
-        Leaves, each once.
-    outputs : sequence of int
-        Any vertices, those added by `Graph.grad_graph` included.
+        Left unchanged.
+    output : int
+        A single number.
+    wrt : sequence of int
+        The leaves to differentiate with respect to, each once.
 
     Returns
     -------
     Program
+        Called with one array for each of `wrt`, it returns their gradients.
 
     Raises
     ------
     ValueError
-        If an input is not a leaf or is given twice, or a vertex does not exist.
+        If the output is not a single number, or one of `wrt` is no leaf or is given twice.
 
     Examples
     --------
     >>> g = Graph()
     >>> X, w, y = g.tensor([[1.0, 2.0], [3.0, 4.0]]), g.tensor([0.0, 0.0]), g.tensor([1.0, 1.0])
-    >>> residual = g.sub(g.matmul(X, w), y)
-    >>> (gradient,) = g.grad_graph(g.sum(g.square(residual)), [w])
-    >>> program = compile(g, inputs=[w], outputs=[gradient])
-    >>> program([1.0, 1.0])
+    >>> loss = g.sum(g.square(g.sub(g.matmul(X, w), y)))
+    >>> gradient = compile(g, loss, [w])
+    >>> gradient([1.0, 1.0])
     (array([40., 56.]),)
     """
-    is_leaf = [graph.operation[i] is None for i in graph.order(inputs)]
-    if not all(is_leaf) or len(is_leaf) != len(inputs):
-        raise ValueError(f"compile: inputs={list(inputs)} must be leaves, each given once")
-
-    array = {i: np.array(graph.value[i], order="C") for i in inputs}
-    varying = set(inputs)
-    # `array` keeps every operand alive, so its id tells it from all others.
-    known: dict[tuple, np.ndarray] = {}
-    label: dict[int, str] = {}
-    steps, instructions = [], []
-    for i in graph.order(outputs):
-        op, attributes, children = graph.operation[i], graph.attributes[i], graph.children[i]
-        if op is None:
-            array.setdefault(i, graph.value[i])
-        else:
-            if not varying.isdisjoint(children):
-                varying.add(i)
-            operands = [array[child] for child in children]
-            key = (op.name, *attributes.items(), *map(id, operands))
-            if key not in known:
-                if i not in varying:
-                    value = frozen(evaluate(op, *operands, **attributes))
-                elif (value := _free(graph, i, operands, varying)) is None:
-                    value = np.empty(graph.shape[i], graph.dtype[i])
-                    steps.append(_step(graph, i, operands, varying, value))
-                    arguments = ", ".join(label[id(operand)] for operand in operands)
-                    instructions.append(f"v{i} = {op.name}({arguments})")
-                known[key] = value
-            array[i] = known[key]
-        label.setdefault(id(array[i]), f"v{i}")
-    return Program([array[i] for i in inputs], steps, [array[i] for i in outputs], instructions)
+    (output,), wrt, twin = graph.vertices([output]), graph.vertices(wrt), graph.copy()
+    return Program(twin, wrt, twin.grad_graph(output, wrt))
 
 
 def _free(
@@ -148,23 +161,27 @@ def _free(
     if op.name == "mul":
         for child, factor, other in zip(graph.children[i], operands, operands[::-1], strict=True):
             unchanged = (other.shape, other.dtype) == (graph.shape[i], graph.dtype[i])
+            # The product would be in C order, and a sum over another order is rounded otherwise.
+            unchanged &= other.flags.c_contiguous
             if unchanged and child not in varying and np.all(factor == 1):
                 return other
     return None
 
 
-def _step(
+def _steps(
     graph: Graph, i: int, operands: Sequence[np.ndarray], varying: set[int], out: np.ndarray
-) -> partial:
-    """Return the call that computes a vertex into its buffer."""
-    op = graph.operation[i]
+) -> list[partial]:
+    """Return the calls that compute a vertex into its buffer."""
+    op, attributes, operands, spread = graph.operation[i], graph.attributes[i], list(operands), []
     if op.shape is broadcast:
-        # NumPy broadcasts through a temporary buffer, in up to twice the time, at every call. A
-        # constant is better broadcast once, unless it is a scalar, which costs NumPy nothing.
-        operands = [
-            operand
-            if child in varying or operand.ndim == 0
-            else np.ascontiguousarray(np.broadcast_to(operand, out.shape))
-            for child, operand in zip(graph.children[i], operands, strict=True)
-        ]
-    return partial(op.forward, *operands, out, **graph.attributes[i])
+        # NumPy broadcasts through a temporary buffer, in up to twice the time, unless the operand
+        # is a scalar. It is better spread out before: a constant once, one that varies into `out`.
+        for k, child in enumerate(graph.children[i]):
+            if operands[k].ndim > 0 and operands[k].shape != out.shape:
+                wide = np.broadcast_to(operands[k], out.shape)
+                if child not in varying:
+                    operands[k] = np.ascontiguousarray(wide)
+                elif not spread:
+                    spread, operands[k] = [partial(np.copyto, out, wide)], out
+    arrays = *operands, out, *temporaries(op, *operands, **attributes)
+    return [*spread, partial(op.forward, *arrays, **attributes)]

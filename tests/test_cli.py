@@ -16,18 +16,20 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 import gdconv
-from gdconv import cli
+from gdconv import cli, engines
 from gdconv.config import (
     ENGINES,
     METHODS,
     PROBLEMS,
     STARTS,
     Csv,
+    Processes,
     RunConfig,
     StudyConfig,
     flat,
     to_mapping,
 )
+from gdconv.keys import ConfigError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 DEFAULTS = to_mapping(StudyConfig()) | to_mapping(RunConfig())
@@ -58,8 +60,9 @@ def command(tmp_path, monkeypatch, capsys):
     def run(*arguments: str, failed: int = 0, raises: BaseException | None = None) -> Command:
         seen: dict[str, Any] = {"configs": None, "study": None, "reported": None}
 
-        def run_sweep(configs, study, command):
+        def run_sweep(configs, study, command, engine):
             assert command == ["gdconv", *arguments]
+            assert engine.section == study.engine
             seen.update(configs=configs, study=study)
             logging.getLogger("gdconv").info("group 1 of 1")
             if raises:
@@ -72,6 +75,7 @@ def command(tmp_path, monkeypatch, capsys):
             seen["reported"] = folder
 
         monkeypatch.setattr(sys, "argv", ["gdconv", *arguments])
+        monkeypatch.setattr(cli, "import_meanwhile", lambda modules: SimpleNamespace(join=list))
         monkeypatch.setattr(gdconv, "sweep", SimpleNamespace(run_sweep=run_sweep), raising=False)
         monkeypatch.setattr(
             gdconv,
@@ -255,7 +259,7 @@ BAD = {
     "method.iterations=-1": "must be a whole number from 1",
     "repetitions=0": "must be a whole number from 1",
     "study=../up": "must be a folder's name",
-    "problem=nosuch": "must be one of csv, gaussian",
+    "problem=nosuch": "must be one of correlated, csv, gaussian, polynomial, spectrum",
     "problem=3": "must be a string or a list",
     "experiment=nosuch": "must be one of default",
     "problem.typo=3": PROBLEM_KEYS,
@@ -295,18 +299,40 @@ BAD_TOGETHER = [
     (["+problem@other=csv"], "other=", "is not a key"),
     (["step.value=[1,${nosuch:1}]", "seed=2"], "step.value[1]=${nosuch:1}: ", "Unsupported"),
     (["seed=1", "problem=3"], "seed=1 problem=3: ", "must be a string or a list"),
+    (
+        ["problem=correlated", "problem.correlation=1"],
+        "problem.correlation=1: ",
+        "must be a finite number greater than -1 and less than 1",
+    ),
+    (
+        ["problem=spectrum", "problem.condition_number=0.5"],
+        "problem.condition_number=0.5: ",
+        "must be a finite number from 1 to 1e18",
+    ),
+    (["start=normal", "start.radius=0"], "start.radius=0: ", "finite number from 1e-100"),
+    (["start=eigenvector", "start.which=middle"], "start.which=middle: ", "max, min"),
+    (["start=nosuch"], "start=nosuch: ", "must be one of eigenvector, normal, zeros"),
+    (["start.radius=1"], "start.radius=1: ", "is not a key; allowed: none"),
     (["problem=csv"], "problem.path=null: ", "must be the path of a CSV file"),
     (["problem=csv", "problem.path=a.csv"], "problem.target=null: ", "must be the name"),
     (["problem=csv", "problem.noise=1"], "problem.noise=1: ", "allowed: problem.path"),
     (["-m", "problem.n_features=3,0"], "problem.n_features=0: ", "must be a whole number"),
     (["-m", "problem.typo=1,2"], "problem.typo=1: ", PROBLEM_KEYS),
-    (["-m", "problem=gaussian,nosuch"], "problem=nosuch: ", "must be one of csv, gaussian"),
+    (
+        ["-m", "problem=gaussian,nosuch"],
+        "problem=nosuch: ",
+        "must be one of correlated, csv, gaussian, polynomial, spectrum",
+    ),
     (["-m", "step.value=interval(0,1)"], "step.value=interval(0,1): ", "cannot be listed"),
     (["-m", "seed=range(0,0)"], "seed=range(0,0): ", "holds no value"),
     (["-m", "study=a,b"], "study=[a,b]: ", "one sweep fills one study"),
     (["-m", "hydra.verbose=true,false"], "hydra.verbose=true,false: ", "not supported"),
     (["experiment=default", "problem.noise=-1"], "problem.noise=-1: ", "of at least 0"),
-    (["--cfg", "job", "problem=nosuch"], "problem=nosuch: ", "must be one of csv, gaussian"),
+    (
+        ["--cfg", "job", "problem=nosuch"],
+        "problem=nosuch: ",
+        "must be one of correlated, csv, gaussian, polynomial, spectrum",
+    ),
     (["--config-dir", "nosuch"], "nosuch: ", "not found"),
 ]
 
@@ -378,7 +404,8 @@ def test_help_names_every_key(command):
     done = command("--help")
     assert (done.status, done.err, done.configs) == (0, "", None)
     keys = {key for key in flat(DEFAULTS) if not key.endswith(".name")}
-    keys |= {f"problem.{declared.name}" for declared in fields(Csv)}
+    kinds = [*PROBLEMS.values(), *STARTS.values()]
+    keys |= {kind.prefix + declared.name for kind in kinds for declared in fields(kind)}
     assert [key for key in sorted(keys) if f"\n  {key} " not in done.out] == []
     assert "'${logspace:-2,0.3,30}'" in done.out
 
@@ -428,3 +455,44 @@ def test_a_grid_is_the_value_of_one_job(command):
 )
 def test_multiply(arguments, product):
     assert repr(cli.multiply(*arguments)) == repr(product)
+
+
+# Processes started ahead
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], None),
+        (["-m", "problem.n_features=1,2"], None),
+        (["engine=serial"], None),
+        (["engine=dask"], None),
+        (["engine"], None),
+        (["engine.workers=2"], None),
+        (["engine=processes", "engine.address=x"], None),
+        (["engine=processes", "engine.workers=${seed}"], None),
+        (["engine=processes"], Processes()),
+        (["-m", "engine=processes", "engine.workers=3", "seed=1"], Processes(workers=3)),
+    ],
+)
+def test_processes_asked_for_word_for_word_start_before_the_rest(arguments, expected):
+    assert cli.plainly_asked_for(arguments) == expected
+
+
+def test_an_engine_started_ahead_is_ended_when_the_command_is_wrong(command, monkeypatch):
+    ended = []
+
+    class Ahead(engines.Engine):
+        def __exit__(self, *exception):
+            ended.append(exception[0])
+
+    monkeypatch.setattr(engines, "engine", Ahead)
+    assert command("engine=processes", "problem.n_features=0").status == 2
+    assert command("engine=processes", "--cfg", "job").status == 0
+    assert ended == [ConfigError, None]
+
+
+def test_sigterm_is_told_in_one_line(command):
+    done = command(raises=cli.Terminated())
+    assert done.status == 143
+    assert done.err.endswith("gdconv: terminated; the same command continues the study\n")

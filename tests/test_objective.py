@@ -11,15 +11,15 @@ from gdconv.problems import make
 def test_gradient_and_loss_are_those_of_the_problem(n, d, reduce):
     problem = make(Gaussian(n_samples=n, n_features=d, feature_mean=1.0), 0, 0)
     objective = Objective(problem, reduce)
-    W = np.random.default_rng(1).standard_normal((d, 8))
+    W = np.random.default_rng(1).standard_normal((8, d))
     residual, gradient = objective.program(8)(W)
-    expected = problem.X @ W - problem.y[:, None]
+    expected = W @ problem.X.T - problem.y
     scale = np.linalg.norm(problem.X) ** 2 * np.linalg.norm(W) + np.linalg.norm(problem.y)
     # A few roundings of sums over n and d numbers.
     tolerance = 10 * (n + d) * np.finfo(float).eps * scale
-    assert gradient == pytest.approx(2 * problem.X.T @ expected, abs=tolerance)
-    loss = np.sum(residual**2, axis=0) + objective.offset
-    assert loss == pytest.approx(np.sum(expected**2, axis=0), rel=1e-12)
+    assert gradient == pytest.approx(2 * expected @ problem.X, abs=tolerance)
+    loss = np.sum(residual**2, axis=1) + objective.offset
+    assert loss == pytest.approx(np.sum(expected**2, axis=1), rel=1e-12)
 
 
 def test_qr_reduces_the_rows_only_where_there_are_more_than_columns():

@@ -40,11 +40,19 @@ def test_the_table_of_keys_is_complete_and_has_the_defaults():
         assert all(f"`{name}`" in row for name in kinds)
 
 
-def test_the_python_example_runs():
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def shown_by(example):
+    """The value of an example's last line."""
     *statements, expression = example.strip().splitlines()
     names = {}
     exec("\n".join(statements), names)
-    shown = eval(expression, names)
+    return eval(expression, names)
+
+
+def test_the_python_examples_run():
+    study, network = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    value, gradient = shown_by(network)
+    assert value.tolist() == [[23, 36]]
+    assert gradient.tolist() == [[0, 3, 5], [0, -6, -10]]
+    shown = shown_by(study)
     assert shown.relative_step.tolist() == pytest.approx([0.5, 1.0, 1.9], rel=1e-15)
     assert shown.rate_measured.to_numpy() == pytest.approx(shown.rate_predicted, rel=0.05)

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 
 from gdconv import report
-from gdconv.config import Gaussian, RunConfig, Step
+from gdconv.config import Gaussian, Record, RunConfig, Step
 from gdconv.page import MOST_RUNS
 from gdconv.summary import summary
 from gdconv.sweep import run_study
@@ -265,7 +265,7 @@ def test_text_of_the_files_is_shown_as_text(tmp_path):
     assert "<title>&lt;b&gt;bold</title>" in text
     assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#x27;&quot;") == 2
     assert "$title" in text
-    assert "first failure: <script>" in summary(folder)
+    assert "1 failed: <script>" in summary(folder)
 
 
 def test_figures_left_out_are_explained_and_their_old_files_removed(tmp_path):
@@ -401,3 +401,47 @@ def test_neither_hydra_nor_anything_slow_is_imported_without_need(tmp_path):
     folder = make_study(tmp_path / "study", run())
     subprocess.run([sys.executable, "-W", "error", "-c", ELSEWHERE, folder], check=True)
     assert (folder / "report.html").exists()
+
+
+# How far a study has come
+
+
+def test_status_of_a_finished_study(folder, capsys):
+    assert report.main(["--status", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert f"{folder}: 36 done, 0 failed, 0 missing\n" in said
+    assert "gdconv.run_study" in said
+    assert "continues" not in said
+
+
+def test_status_of_a_study_that_was_stopped(folder, tmp_path, capsys):
+    part = shutil.copytree(folder, tmp_path / "part")
+    lines = (part / "runs.csv").read_bytes().splitlines(keepends=True)
+    failed = b",".join([b"f" * 16, b"", b"failed", *[b""] * (len(COLUMNS["runs"]) - 3)]) + b"\n"
+    (part / "runs.csv").write_bytes(b"".join([*lines[:20], failed, lines[21][:30]]))
+    before = {path: path.read_bytes() for path in part.rglob("*") if path.is_file()}
+    assert report.main(["--status", str(folder), str(part)]) == 0
+    said = capsys.readouterr().out
+    assert f"{part}: 19 done, 1 failed, 16 missing\n" in said
+    assert "the same command continues it" in said
+    assert "retry_failed=true" in said
+    assert {path: path.read_bytes() for path in part.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"commands": []}', '{"commands": [{}]}', "\u00ff"])
+def test_status_without_a_readable_history_is_refused(text, folder, tmp_path, capsys):
+    part = shutil.copytree(folder, tmp_path / "part")
+    (part / "provenance.json").write_text(text, encoding="latin-1")
+    assert report.main(["--status", str(part)]) == 2
+    assert "provenance.json is not as this version" in capsys.readouterr().err
+    assert report.main(["--status", str(tmp_path / "none")]) == 2
+    assert "none: is not there" in capsys.readouterr().err
+
+
+def test_a_study_without_curves_has_a_report(tmp_path):
+    config = RunConfig(Gaussian(60, 4), step=Step(value=STEPS), record=Record(curves="none"))
+    run_study(config, folder=tmp_path / "s")
+    assert (tmp_path / "s" / "curves.csv").read_bytes() == header("curves")
+    text = report.write(tmp_path / "s").read_text(encoding="utf-8")
+    assert "convergence is left out" in text
+    assert "6 runs" in summary(tmp_path / "s")

@@ -45,12 +45,12 @@ def stall(data, reduce, iterations):
     objective = Objective(data, reduce)
     start = np.zeros(objective.matrix.shape[1])
     theory = Theory(objective, start, runs(iterations, reduce))
-    residual_star = (objective.matrix @ theory.w_star - objective.target)[:, None]
+    residual_star = objective.matrix @ theory.w_star - objective.target
     level = np.zeros(len(RELATIVE_STEPS))
 
-    def observe(iteration, columns, W, residual):
+    def observe(iteration, runs, W, residual):
         if iteration > 0.8 * iterations:
-            gap = np.sum((residual - residual_star) ** 2, axis=0)[: len(columns)]
+            gap = np.sum((residual - residual_star) ** 2, axis=1)[: len(runs)]
             np.maximum(level, gap, out=level)
 
     descend(objective, start, theory.step_size, iterations, observe)

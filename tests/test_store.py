@@ -1,17 +1,31 @@
+import csv
+import io
 import json
 import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from gdconv.config import Gaussian, GradientDescent, RunConfig, Step, StudyConfig
+from gdconv import store as store_module
+from gdconv.config import (
+    Csv,
+    Gaussian,
+    GradientDescent,
+    Record,
+    RunConfig,
+    Step,
+    StudyConfig,
+)
 from gdconv.keys import ConfigError
+from gdconv.runs import SCHEMA_VERSION
 from gdconv.store import Store
-from gdconv.study import SCHEMA_VERSION, run_group
+from gdconv.study import run_group
 from gdconv.sweep import grouped, plan, run_sweep
-from gdconv.tables import COLUMNS, encode
+from gdconv.tables import COLUMNS, encode, header
 
 CONFIGS = [
     RunConfig(
@@ -201,6 +215,27 @@ def spoil_the_encoding(folder):
     path.write_bytes(path.read_bytes().replace(b"gaussian", b"gau\xff", 1))
 
 
+def spoil_a_verdict(folder):
+    path = folder / "runs.csv"
+    path.write_bytes(path.read_bytes().replace(b",True,", b",maybe,", 1))
+
+
+def spoil_a_cell(path, number, column, value):
+    lines = path.read_text().splitlines()
+    cells = lines[number - 1].split(",")
+    cells[list(COLUMNS[path.stem]).index(column)] = value
+    lines[number - 1] = ",".join(cells)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def spoil_a_curve(folder):
+    spoil_a_cell(folder / "curves.csv", 3, "gap", "lots")
+
+
+def spoil_an_eigenvalue(folder):
+    spoil_a_cell(folder / "eigenvalues.csv", 2, "eigenvalue", "λ")
+
+
 def write_junk(folder):
     path = folder / "eigenvalues.csv"
     path.write_bytes(path.read_bytes() + b"junk\n")
@@ -226,9 +261,12 @@ def no_json(folder):
         (damage_header, ["curves.csv line 1"]),
         (repeat_a_run, ["runs.csv line 10", "repeats run_id"]),
         (drop_a_cell, ["runs.csv line 2", f"{WIDTH - 1} cells instead of {WIDTH}"]),
-        (spoil_a_number, ["runs.csv line 2", "no number", "twelve"]),
+        (spoil_a_number, ["runs.csv line 2, column n_samples", "'twelve'", "not a whole number"]),
+        (spoil_a_verdict, ["runs.csv line 2, column bound_holds", "'maybe'", "True or False"]),
+        (spoil_a_curve, ["curves.csv line 3, column gap", "'lots'", "not a number"]),
+        (spoil_an_eigenvalue, ["eigenvalues.csv line 2, column eigenvalue", "not a number"]),
         (spoil_the_encoding, ["runs.csv line 2", "UTF-8"]),
-        (write_junk, ["eigenvalues.csv line 12", "not as gdconv wrote it"]),
+        (write_junk, ["eigenvalues.csv line 12", "1 cells instead of 7"]),
         (spoil_the_commands, ["provenance.json", "not as gdconv wrote it"]),
         (other_schema, ["provenance.json", "schema version 99"]),
         (no_json, ["provenance.json", "not as gdconv wrote it"]),
@@ -272,3 +310,69 @@ def test_config_yaml_says_what_to_type(study):
     text = (folder / "config.yaml").read_text()
     assert "n_samples: 12\n" in text
     assert "jobs:\n- problem.n_features=3\n- problem.n_features=2\n" in text
+
+
+def test_runs_without_curves_are_the_same_and_done(study, expected):
+    """record.curves=none leaves the curves out, changes nothing else, and is no loss to mend."""
+    bare = [replace(config, record=Record(curves="none")) for config in CONFIGS]
+    folder = run_sweep(bare, study).folder
+    assert run_sweep(bare, study).added == 0
+    found = content(folder)
+    assert found["curves.csv"] == header("curves")
+    assert found["eigenvalues.csv"] == expected["eigenvalues.csv"]
+
+    def rows(text):
+        return [
+            {k: v for k, v in row.items() if k not in ("run_id", "curve_rows")}
+            for row in csv.DictReader(io.StringIO(text.decode()))
+        ]
+
+    assert rows(found["runs.csv"]) == rows(expected["runs.csv"])
+    # With curves they are runs of their own, beside the others.
+    assert run_sweep(CONFIGS, study).added == 8
+    assert content(folder)["curves.csv"] == expected["curves.csv"]
+
+
+def test_failed_runs_are_run_again_only_if_asked_for(study, tmp_path, expected):
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n1,1e200\n2,-1e200\n4,1e200\n")
+    huge = RunConfig(Csv(path=str(path), target="y"))
+    outcome = run_sweep([*CONFIGS, huge], study)
+    assert (outcome.added, outcome.failed) == (9, 1)
+    assert run_sweep([*CONFIGS, huge], study).added == 0
+    again = run_sweep([*CONFIGS, huge], replace(study, retry_failed=True))
+    assert (again.added, again.failed) == (1, 1)
+    # A sweep that does not ask for the failed run leaves its row alone.
+    assert run_sweep(CONFIGS, replace(study, retry_failed=True)).added == 0
+    rows = (outcome.folder / "runs.csv").read_bytes().splitlines(keepends=True)
+    assert len(rows) == 1 + 9
+    assert b"".join(row for row in rows if b",csv," not in row) == expected["runs.csv"]
+
+
+def test_what_is_written_never_takes_twice_the_final_size(study, monkeypatch):
+    largest = []
+    real = os.replace
+
+    def watching(source, target):
+        largest.append(sum(path.stat().st_size for path in store_folder.iterdir()))
+        real(source, target)
+
+    store_folder = Path(study.results_dir) / study.study
+    monkeypatch.setattr(store_module.os, "replace", watching)
+    run_sweep(CONFIGS, study)
+    final = sum(path.stat().st_size for path in store_folder.iterdir())
+    assert max(largest) <= 2 * final
+
+
+def test_the_plan_stands_in_the_history(study):
+    folder = run_sweep(CONFIGS[:1], study).folder
+    run_sweep(CONFIGS, study)
+    commands = json.loads((folder / "provenance.json").read_text())["commands"]
+    assert [(c["held"], c["planned"], c["runs"]) for c in commands] == [(0, 4, 4), (4, 4, 4)]
+
+
+def test_a_refused_sweep_leaves_no_folder(tmp_path):
+    study = StudyConfig(study="new", results_dir=str(tmp_path))
+    with pytest.raises(ConfigError), Store(study):
+        raise ConfigError("engine.address", "x", "does not answer")
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,8 @@
 """The graph: structure, walks, gradients of gradients, refusals."""
 
+import copy
 import doctest
+import pickle
 import re
 
 import numpy as np
@@ -43,6 +45,51 @@ def test_vertices_know_each_other():
     assert g.shape == [(), (2,), (2,), (2,)]
     assert g.value[c] is None
     assert g.grad[b] is None
+
+
+def test_repr_is_a_line_a_vertex():
+    g = Graph()
+    x, w = g.tensor(np.ones((2, 3)), "x"), g.tensor(np.ones((3, 4)))
+    g.sum(g.log_softmax(g.matmul(x, w), axis=0), axis=1, keepdims=True)
+    assert repr(g).splitlines() == [
+        "Graph of 5 vertices",
+        "v0 = x  (2, 3)",
+        "v1 = tensor  (3, 4)",
+        "v2 = matmul(v0, v1)  (2, 4)",
+        "v3 = log_softmax(v2, axis=0)  (2, 4)",
+        "v4 = sum(v3, axis=(1,), keepdims=True)  (2, 1)",
+    ]
+    for _ in range(2000):
+        x = g.neg(x)
+    lines = repr(g).splitlines()
+    assert lines[501] == "… 1005 more …"
+    assert lines[-1] == "v2004 = neg(v2003)  (2, 3)"
+    assert len(lines) == 1002
+
+
+def test_a_copy_is_independent():
+    g, X, w, _, loss = least_squares()
+    g.run_grad(loss)
+    twin = g.copy()
+    twin.set(int(w), np.zeros(3))
+    twin.neg(int(loss))
+    assert repr(twin).startswith(repr(g).partition("\n")[2].join(["Graph of 8 vertices\n", ""]))
+    assert len(g) == 7
+    assert g.parents[loss] == []
+    assert g.value[loss] is not None
+    assert twin.value[X] is g.value[X]
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_graphs_can_be_copied_and_pickled_with_their_vertices(duplicate):
+    g, _, w, _, loss = least_squares()
+    g.run_grad(loss)
+    twin, w_twin, loss_twin = duplicate((g, w, loss))
+    assert repr(twin) == repr(g)
+    twin.set(w_twin, np.zeros(3))
+    twin.run_grad(loss_twin)
+    assert twin.value[loss_twin] == pytest.approx(np.sum(g.value[3 - 1] ** 2), rel=10 * EPS)
+    assert g.value[loss] != twin.value[loss_twin]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +250,26 @@ def test_40_doublings_visit_each_vertex_once():
     assert g.value[v] == g.grad[x] == 2.0**40
 
 
+def test_non_finite_values_are_no_error_unless_asked_for():
+    g = Graph()
+    x = g.tensor([[1.0, -1.0], [0.0, 2.0]], "x")
+    output = g.sum(g.neg(g.div(x, g.log(x))))
+    g.run_grad(output)
+    assert np.isnan(g.value[output])
+    with pytest.raises(
+        FloatingPointError,
+        match=r"^vertex 1 \(log\) of shape \(2, 2\) is nan at \[0, 1\], the first value that is "
+        r"not finite, computed from vertex 0 \(x\) of shape \(2, 2\)$",
+    ):
+        g.run_eval(output, check_finite=True)
+    g.set(x, [[2, 3], [4, 5]])
+    g.run_eval(output, check_finite=True)
+    assert np.isfinite(g.value[output])
+    g.set(x, [[2, 3], [np.inf, 5]])
+    with pytest.raises(FloatingPointError, match=r"^vertex 0 \(x\) .* is inf at \[1, 0\]$"):
+        g.run_eval(output, check_finite=True)
+
+
 # Gradients of gradients
 
 
@@ -215,6 +282,37 @@ def test_hessian_of_least_squares_is_2_xtx():
     X = g.value[X]
     # An entry is a sum of seven products of magnitude below 10.
     np.testing.assert_allclose([g.value[row] for row in rows], 2 * X.T @ X, rtol=0, atol=100 * EPS)
+
+
+def test_hessian_vector_products_of_a_tanh_network_agree_with_differences():
+    rng = np.random.default_rng(0)
+    g = Graph()
+    x, w1, b1, w2, b2, y = leaves = [
+        g.tensor(rng.normal(size=shape)) for shape in [(6, 3), (3, 5), (5,), (5, 2), (2,), (6, 2)]
+    ]
+    output = g.add(g.matmul(g.tanh(g.add(g.matmul(x, w1), b1)), w2), b2)
+    loss = g.mean_squared_error(output, y)
+    parameters = leaves[1:5]
+    start = [g.value[leaf] for leaf in parameters]
+    direction = [rng.normal(size=g.shape[leaf]) for leaf in parameters]
+    along = g.tensor(0.0)
+    for gradient, v in zip(g.grad_graph(loss, parameters), direction, strict=True):
+        along = g.add(along, g.sum(g.mul(gradient, g.tensor(v))))
+    products = g.grad_graph(along, parameters)
+    for product in products:
+        g.run_eval(product)
+
+    def gradients(move):
+        for leaf, w, v in zip(parameters, start, direction, strict=True):
+            g.set(leaf, w + move * v)
+        g.run_grad(loss)
+        return [g.grad[leaf] for leaf in parameters]
+
+    h = EPS ** (1 / 3)
+    hessian_vector = [g.value[product] for product in products]
+    for value, high, low in zip(hessian_vector, gradients(h), gradients(-h), strict=True):
+        # A central difference is wrong by h² times a third derivative, here some hundreds.
+        np.testing.assert_allclose(value, (high - low) / (2 * h), rtol=0, atol=1000 * h**2)
 
 
 def test_third_derivative_of_a_power():
@@ -284,6 +382,21 @@ def test_only_real_numbers_are_accepted(value):
         (lambda g, a, b: g.reshape(a, (-1, 4)), "6 elements do not fill the shape (-1, 4)"),
         (lambda g, a, b: g.reshape(a, (-2, -3)), "6 elements do not fill the shape (-2, -3)"),
         (lambda g, a, b: g.broadcast_to(a, (3,)), "the shape does not broadcast to (3,)"),
+        (lambda g, a, b: g.log_softmax(a, (0, 1)), "expected an integer, not (0, 1)"),
+        (lambda g, a, b: g.log_softmax(a, 2), "axis 2 is out of bounds"),
+        (lambda g, a, b: g.log_softmax(g.reshape(g.sum(a, ()), (2, 3)), 0.0), "not 0.0"),
+        (lambda g, a, b: g.log_softmax(g.tensor(np.ones((2, 0)))), "no classes along axis -1"),
+        (lambda g, a, b: g.one_hot(b, 0), "classes=0 must be at least 1: vertex 1"),
+        (
+            lambda g, a, b: g.mean_squared_error(a, b),
+            "mean_squared_error: the shapes differ: "
+            "vertex 0 (A) of shape (2, 3), vertex 1 (tensor) of shape (4,)",
+        ),
+        (lambda g, a, b: g.softmax_cross_entropy(a, b), "the shapes differ: vertex 0 (A) of shape"),
+        (
+            lambda g, a, b: g.softmax_cross_entropy(g.sum(a), g.sum(b)),
+            "the logits need an axis of classes",
+        ),
         (lambda g, a, b: g.add(a, 2), "there is no vertex 2: the graph has 2"),
         (lambda g, a, b: g.add(-1, a), "there is no vertex -1"),
         (lambda g, a, b: g.mul(a, 2.0), "expected a vertex, the integer that"),
@@ -306,6 +419,31 @@ def test_bad_input_is_refused_by_name(build, message):
     a, b = g.tensor(np.ones((2, 3)), "A"), g.tensor(np.ones(4))
     with pytest.raises(ValueError, match=re.escape(message)):
         build(g, a, b)
+
+
+def test_a_vertex_of_another_graph_is_refused():
+    g, other = Graph(), Graph()
+    a = g.tensor(1.0)
+    b = other.tensor([1.0, 2.0], "b")
+    for use in (lambda: g.add(a, b), lambda: g.run_eval(b), lambda: g.grad_graph(a, [b])):
+        with pytest.raises(ValueError, match=r"vertex 0 \(b\) of shape \(2,\) belongs to another"):
+            use()
+    # A plain integer cannot tell where it comes from.
+    assert g.name[g.add(a, int(b))] == "add"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda g, a: g.add(a), r"add\(\) missing 1 required positional argument: 'b'"),
+        (lambda g, a: g.relu(a, a), r"relu\(\) takes 2 positional arguments but 3 were given"),
+    ],
+)
+def test_the_number_of_operands_is_checked(call, message):
+    g = Graph()
+    a = g.tensor(1.0)
+    with pytest.raises(TypeError, match=message):
+        call(g, a)
 
 
 @pytest.mark.parametrize("child", [2, 3, -1])

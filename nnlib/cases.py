@@ -1,0 +1,99 @@
+"""The operations on all kinds of shapes: what `nnlib.check` runs over, and the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nnlib.shapes import Shape
+
+_PAIRS = [
+    [(), ()],
+    [(), (2, 3)],
+    [(2, 3), ()],
+    [(2, 3), (2, 3)],
+    [(2, 3), (3,)],
+    [(3,), (2, 3)],
+    [(2, 1), (1, 3)],
+    [(1,), (3,)],
+    [(1, 1), (2, 3)],
+    [(4, 2, 3), (2, 1)],
+    [(0, 3), (1, 3)],
+]
+_PRODUCTS = [
+    [(3,), (3,)],
+    [(3,), (3, 2)],
+    [(2, 3), (3,)],
+    [(2, 3), (3, 4)],
+    [(1,), (1,)],
+    [(1,), (1, 2)],
+    [(2, 1), (1,)],
+    [(1, 1), (1, 1)],
+    [(2, 0), (0, 3)],
+    [(5, 2, 3), (3, 4)],
+    [(2, 3), (5, 3, 4)],
+    [(3,), (5, 3, 4)],
+    [(5, 2, 3), (3,)],
+    [(5, 1, 2, 3), (4, 3, 2)],
+]
+_SINGLES = [[()], [(3,)], [(2, 3)], [(2, 3, 2)], [(0, 2)]]
+_REDUCTIONS = [
+    ((), None),
+    ((3,), None),
+    ((3,), 0),
+    ((2, 3), None),
+    ((2, 3), 0),
+    ((2, 3), -1),
+    ((2, 3), (0, 1)),
+    ((2, 3), ()),
+    ((2, 1, 3), (0, -1)),
+    ((2, 0), 0),
+]
+# Operation, shapes of its operands, attributes: all but one_hot, which has no slope.
+CASES: list[tuple[str, list[Shape], dict[str, Any]]] = [
+    *((op, pair, {}) for op in ("add", "sub", "mul", "div", "maximum") for pair in _PAIRS),
+    *(("matmul", pair, {}) for pair in _PRODUCTS),
+    *((op, [a], {}) for op in ("neg", "relu", "step", "abs", "sign", "square") for [a] in _SINGLES),
+    *((op, [a], {}) for op in ("sqrt", "exp", "log", "tanh", "sigmoid") for [a] in _SINGLES),
+    *(
+        (op, [a], {"axis": axis, "keepdims": keepdims})
+        for op in ("sum", "mean")
+        for a, axis in _REDUCTIONS
+        for keepdims in (False, True)
+    ),
+    ("transpose", [()], {"axes": None}),
+    ("transpose", [(3,)], {"axes": None}),
+    ("transpose", [(2, 3)], {"axes": None}),
+    ("transpose", [(2, 3)], {"axes": (0, 1)}),
+    ("transpose", [(2, 3, 4)], {"axes": (2, 0, 1)}),
+    ("transpose", [(2, 3, 4)], {"axes": (-2, -1, 0)}),
+    ("reshape", [()], {"shape": (1, 1)}),
+    ("reshape", [(6,)], {"shape": (2, 3)}),
+    ("reshape", [(2, 3)], {"shape": (-1,)}),
+    ("reshape", [(2, 3)], {"shape": (3, -1, 1)}),
+    ("reshape", [(0, 3)], {"shape": (3, 0)}),
+    ("broadcast_to", [()], {"shape": (2, 3)}),
+    ("broadcast_to", [(3,)], {"shape": (3,)}),
+    ("broadcast_to", [(3,)], {"shape": (2, 3)}),
+    ("broadcast_to", [(2, 1)], {"shape": (4, 2, 3)}),
+    ("log_softmax", [(3,)], {"axis": -1}),
+    ("log_softmax", [(2, 3)], {"axis": -1}),
+    ("log_softmax", [(2, 3)], {"axis": 0}),
+    ("log_softmax", [(2, 3, 4)], {"axis": 1}),
+    ("log_softmax", [(0, 3)], {"axis": -1}),
+    *(("mean_squared_error", [a, a], {}) for [a] in _SINGLES[:-1]),
+    *(("softmax_cross_entropy", [a, a], {}) for a in [(3,), (2, 3), (4, 1), (2, 3, 4)]),
+]
+
+
+def operands(
+    op: str, shapes: Sequence[Shape], rng: np.random.Generator, dtype: type = np.float64
+) -> list[np.ndarray]:
+    """Draw operands at least 0.1 away from 0, where some operations have a kink or a pole."""
+    normal = [rng.normal(size=shape) for shape in shapes]
+    positive = op in ("log", "sqrt")
+    return [
+        np.asarray(np.abs(x) + 0.1 if positive else x + 0.1 * np.sign(x), dtype) for x in normal
+    ]

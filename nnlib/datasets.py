@@ -1,0 +1,99 @@
+"""Samples with classes: two spirals, or a table of the user's."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+MOST_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples with a class each.
+
+    Attributes
+    ----------
+    X : ndarray, shape (n_samples, n_features)
+    labels : ndarray of int, shape (n_samples,)
+        Class numbers from 0.
+    classes, features : list of str
+        Names, of the class numbers and of the columns of X.
+    """
+
+    X: np.ndarray
+    labels: np.ndarray
+    classes: list[str]
+    features: list[str]
+
+
+def spirals(n_samples: int, noise: float, rng: np.random.Generator) -> Dataset:
+    """Draw two interleaved spirals of one turn each in the unit disk, a class each.
+
+    Parameters
+    ----------
+    n_samples : int
+        Of both together, alternately.
+    noise : float
+        Standard deviation of both coordinates around the spiral.
+    rng : numpy.random.Generator
+    """
+    labels = np.arange(n_samples) % 2
+    # The radius is the square root of a uniform number, so that the spirals are evenly dense.
+    radius = np.sqrt(rng.uniform(0.01, 1, n_samples))
+    angle = 2 * np.pi * radius + np.pi * labels
+    X = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    X += noise * rng.standard_normal(X.shape)
+    return Dataset(X, labels, ["first spiral", "second spiral"], ["x₁", "x₂"])
+
+
+def read(path: Path, target: str) -> Dataset:
+    """Read a table of numbers under one header line, separated by commas; a column has the classes.
+
+    The features, which are all other columns, are given mean 0 and variance 1.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read so, naming the row and the column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: {error}") from None
+    if header.count(target) != 1:
+        raise ValueError(f"{path}: no column {target!r} among {', '.join(header) or 'none'}")
+    column = header.index(target)
+    features = header[:column] + header[column + 1 :]
+    if not rows or not features:
+        raise ValueError(f"{path}: needs a row and a column beside {target!r}")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise ValueError(f"{path}: row {number} has {len(row)} cells, the header {len(header)}")
+    numbers = [row[:column] + row[column + 1 :] for row in rows]
+    X = np.array([[_number(cell) for cell in row] for row in numbers])
+    for row, k in np.argwhere(~np.isfinite(X))[:1]:
+        cell = f"row {row + 1}, column {features[k]!r}: {numbers[row][k]!r}"
+        raise ValueError(f"{path}: {cell} is not a finite number")
+    classes, labels = np.unique([row[column] for row in rows], return_inverse=True)
+    if not 2 <= len(classes) <= MOST_CLASSES:
+        raise ValueError(
+            f"{path}: column {target!r} has {len(classes)} different values, which cannot be "
+            f"classes: from 2 to {MOST_CLASSES} are allowed"
+        )
+    deviation = X.std(axis=0)
+    X = (X - X.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    return Dataset(X, labels, classes.tolist(), features)
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan

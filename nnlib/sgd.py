@@ -1,0 +1,121 @@
+"""Minibatch stochastic gradient descent with momentum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nnlib.graph import Graph
+from nnlib.program import Program
+
+
+class SGD:
+    """Stochastic gradient descent with momentum on the parameters of a graph.
+
+    A step takes v ← momentum · v + ∂loss/∂w, w ← w − step_size · v for every parameter w, with
+    v = 0 at first: B. T. Polyak's heavy ball (1964), in the form PyTorch has it.
+
+    Parameters
+    ----------
+    g : Graph
+        Left as it is until `store`.
+    loss : int
+        A single number.
+    parameters : sequence of int
+        The leaves to change.
+    batch : sequence of int
+        The leaves that hold the samples of a step, such as inputs and labels.
+    step_size : float, positive
+    momentum : float in [0, 1)
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or the vertices are not as above.
+
+    Examples
+    --------
+    >>> g = Graph()
+    >>> x, y, w = g.tensor([0.0, 0.0]), g.tensor([0.0, 0.0]), g.tensor(0.0, name="w")
+    >>> loss = g.mean_squared_error(g.mul(w, x), y)
+    >>> sgd = SGD(g, loss, [w], [x, y], step_size=0.1)
+    >>> [sgd.step([1, 2], [3, 6]) for _ in range(3)]
+    [22.5, 5.625, 1.40625]
+    >>> sgd.store()
+    >>> float(g.value[w])
+    2.625
+    """
+
+    def __init__(
+        self,
+        g: Graph,
+        loss: int,
+        parameters: Sequence[int],
+        batch: Sequence[int],
+        step_size: float,
+        momentum: float = 0.0,
+    ) -> None:
+        if not (math.isfinite(step_size) and step_size > 0):
+            raise ValueError(f"step_size={step_size!r} must be a positive number")
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum={momentum!r} must be at least 0 and below 1")
+        self.step_size, self.momentum = step_size, momentum
+        self._g, self._leaves = g, g.vertices(parameters)
+        twin, loss = g.copy(), g.vertices([loss])[0]
+        inputs = [*self._leaves, *g.vertices(batch)]
+        outputs = [loss, *twin.grad_graph(loss, self._leaves)]
+        self._program = Program(twin, inputs, outputs)
+        self._parameters = self._program.inputs[: len(self._leaves)]
+        self._velocities = [np.zeros_like(w) for w in self._parameters]
+        self._moves = [np.empty_like(w) for w in self._parameters]
+
+    def step(self, *batch: ArrayLike) -> float:
+        """Take one step on a batch, an array for each of its leaves.
+
+        Returns
+        -------
+        float
+            The loss of the batch before the step.
+
+        Raises
+        ------
+        ValueError
+            If an array does not fit its leaf.
+        """
+        loss, *gradients = self._program(*self._parameters, *batch)
+        every = zip(self._parameters, self._velocities, gradients, self._moves, strict=True)
+        for w, v, gradient, move in every:
+            v *= self.momentum
+            v += gradient
+            w -= np.multiply(v, self.step_size, out=move)
+        return float(loss)
+
+    def store(self) -> None:
+        """Set the parameters of the graph to where the steps have led."""
+        for leaf, w in zip(self._leaves, self._parameters, strict=True):
+            self._g.set(leaf, w)
+
+
+def batches(n_samples: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield the indices of the samples of each batch of an epoch, in a new random order.
+
+    All batches have the same size; when it does not divide n_samples, the samples left at the end
+    of the order are not used in this epoch.
+
+    Yields
+    ------
+    ndarray of int, shape (size,)
+
+    Raises
+    ------
+    ValueError
+        Unless size is from 1 to n_samples.
+    """
+    if not 1 <= size <= n_samples:
+        raise ValueError(f"size={size} must be from 1 to n_samples={n_samples}")
+    order = rng.permutation(n_samples)
+    for start in range(0, n_samples - size + 1, size):
+        yield order[start : start + size]

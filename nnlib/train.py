@@ -1,0 +1,231 @@
+"""Train the ReLU network (21) on two spirals or on a table: python -m nnlib.train --help."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle, pairwise
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from nnlib.datasets import Dataset, read, spirals
+from nnlib.graph import Graph
+from nnlib.nn import Linear, ReLU, Sequential
+from nnlib.sgd import SGD, batches
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained network, and what was measured in each epoch.
+
+    Attributes
+    ----------
+    loss : list of float
+        Mean loss of the epoch's batches, each before its step.
+    accuracy : list of float
+        Part of all samples whose class the network tells rightly after the epoch.
+    predict : callable
+        From X, shape (m, n_features), to class numbers, shape (m,).
+    sizes : list of int
+        Features, units of each hidden layer, classes.
+    """
+
+    loss: list[float]
+    accuracy: list[float]
+    predict: Callable[[np.ndarray], np.ndarray]
+    sizes: list[int]
+
+
+def train(
+    data: Dataset,
+    rng: np.random.Generator,
+    *,
+    width: int = 32,
+    depth: int = 2,
+    step_size: float = 0.1,
+    momentum: float = 0.9,
+    batch: int = 32,
+    epochs: int = 200,
+) -> Training:
+    """Train a ReLU network of `depth` linear layers by minibatch gradient descent.
+
+    Raises
+    ------
+    FloatingPointError
+        When the loss is not finite any more.
+    """
+    n_samples, n_features = data.X.shape
+    sizes = [n_features, *[width] * (depth - 1), len(data.classes)]
+    g = Graph()
+    layers: list[Linear | ReLU] = []
+    for n_inputs, n_outputs in pairwise(sizes):
+        layers += [ReLU(g), Linear(g, n_inputs, n_outputs, rng)]
+    network = Sequential(*layers[1:])
+    x, labels = g.tensor(data.X[:batch], "x"), g.tensor(data.labels[:batch], "labels")
+    loss = g.softmax_cross_entropy(network(x), labels)
+    sgd = SGD(g, loss, network.parameters, [x, labels], step_size, momentum)
+    all_logits = network(g.tensor(data.X, "X"))
+
+    def classify(logits: int) -> np.ndarray:
+        g.run_eval(logits)
+        return np.argmax(g.value[logits], axis=-1)
+
+    training = Training([], [], lambda X: classify(network(g.tensor(X))), sizes)
+    progress = tqdm(range(1, epochs + 1), "training", unit="epoch", disable=None, leave=False)
+    for epoch in progress:
+        with np.errstate(all="ignore"):
+            losses = [
+                sgd.step(data.X[rows], data.labels[rows]) for rows in batches(n_samples, batch, rng)
+            ]
+        training.loss.append(float(np.mean(losses)))
+        if not np.isfinite(training.loss[-1]):
+            raise FloatingPointError(
+                f"the loss is {training.loss[-1]} in epoch {epoch}: take a smaller step size"
+            )
+        sgd.store()
+        training.accuracy.append(float(np.mean(classify(all_logits) == data.labels)))
+        progress.set_postfix(loss=f"{training.loss[-1]:.2g}", accuracy=training.accuracy[-1])
+    return training
+
+
+def figure_of(data: Dataset, training: Training) -> Figure:
+    """Draw the loss, the accuracy, and the decision boundary or how classes are confused."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = np.arange(1, len(training.loss) + 1)
+    left.semilogy(epochs, training.loss, color="black", label="loss")
+    left.set(xlabel="epoch", ylabel="cross-entropy loss of the batches")
+    beside = left.twinx()
+    beside.plot(epochs, training.accuracy, color="tab:orange", linestyle="--", label="accuracy")
+    beside.set(ylabel="accuracy on all samples", ylim=(0, 1.02))
+    handles = [*left.lines, *beside.lines]
+    left.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    if len(data.features) == 2:
+        _draw_boundary(right, data, training)
+    else:
+        _draw_confusion(right, data, training)
+    return figure
+
+
+def _draw_boundary(axes: Axes, data: Dataset, training: Training) -> None:
+    low, high = data.X.min(axis=0), data.X.max(axis=0)
+    margin = 0.1 * (high - low)
+    across, up = np.linspace(low - margin, high + margin, 300).T
+    points = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
+    predicted = training.predict(points).reshape(300, 300)
+    levels = np.arange(len(data.classes) + 1) - 0.5
+    colors = colormaps["viridis"](np.linspace(0, 1, len(data.classes)))
+    axes.contourf(across, up, predicted, levels, colors=colors, alpha=0.3)
+    for name, color, marker in zip(data.classes, colors, cycle("osv^D*XPh8"), strict=False):
+        of_class = data.X[data.labels == data.classes.index(name)]
+        style = {"facecolor": color, "edgecolor": "black", "linewidth": 0.5, "s": 14}
+        axes.scatter(*of_class.T, marker=marker, label=name, **style)
+    axes.set(xlabel=data.features[0], ylabel=data.features[1], title="samples and decision regions")
+    if len(data.classes) <= 10:
+        axes.legend(loc="upper right", fontsize="small")
+
+
+def _draw_confusion(axes: Axes, data: Dataset, training: Training) -> None:
+    counts = np.zeros((len(data.classes), len(data.classes)))
+    np.add.at(counts, (data.labels, training.predict(data.X)), 1)
+    image = axes.imshow(counts / counts.sum(axis=1, keepdims=True), cmap="Greys", vmin=0, vmax=1)
+    axes.figure.colorbar(image, ax=axes, label="part of the samples of the true class")
+    axes.set(xlabel="predicted class", ylabel="true class", title="which classes are confused")
+    if len(data.classes) <= 12:
+        axes.set_xticks(range(len(data.classes)), data.classes, rotation=45, ha="right")
+        axes.set_yticks(range(len(data.classes)), data.classes)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train, print the accuracy, write the figure and history.csv; return the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if (options.data is None) != (options.target is None):
+        parser.error("--data and --target belong together: a file and its column of classes")
+    # The data and the network draw from streams of their own, so that neither moves the other.
+    for_data, for_network = map(
+        np.random.default_rng, np.random.SeedSequence(options.seed).spawn(2)
+    )
+    try:
+        data = read(options.data, options.target) if options.data else spirals(400, 0.02, for_data)
+    except ValueError as error:
+        parser.error(str(error))
+    n_samples = len(data.X)
+    batch = options.batch or min(32, n_samples)
+    if batch > n_samples:
+        parser.error(f"--batch {batch}: there are only {n_samples} samples")
+    history, picture = options.out / "history.csv", options.out / "training.png"
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {options.out}: {error.strerror}")
+    print(f"{options.data or 'two spirals'}: {n_samples} samples, {len(data.classes)} classes")
+    names = ("width", "depth", "step_size", "momentum", "epochs")
+    settings = {name: getattr(options, name) for name in names}
+    try:
+        training = train(data, for_network, batch=batch, **settings)
+    except FloatingPointError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    rows = zip(training.loss, training.accuracy, strict=True)
+    with history.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["epoch", "loss", "accuracy"])
+        writer.writerows([epoch, *row] for epoch, row in enumerate(rows, start=1))
+    figure_of(data, training).savefig(picture, dpi=200)
+    print(f"network {' → '.join(map(str, training.sizes))}, {options.epochs} epochs")
+    print(f"loss {training.loss[-1]:.4g}, train accuracy {training.accuracy[-1]:.2%}")
+    print(f"{history}, {picture}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m nnlib.train",
+        description="Train a ReLU network to tell classes apart, on two interleaved spirals or "
+        "on a table of your own, by stochastic gradient descent with momentum.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+
+    def option(name: str, convert: Callable, default: object, meaning: str) -> None:
+        parser.add_argument(name, type=convert, default=default, help=meaning)
+
+    option("--width", _number(int, 1, 10_000), 32, "units of each hidden layer")
+    option("--depth", _number(int, 1, 100), 2, "linear layers, with ReLU between them")
+    option("--step-size", _number(float, 1e-12, 1e12), 0.1, "step size")
+    option("--momentum", _number(float, 0, 0.9999), 0.9, "part of a step taken again in the next")
+    option("--batch", _number(int, 1, 10**9), None, "samples of a step; None: 32, or all if fewer")
+    option("--epochs", _number(int, 1, 10**9), 200, "passes through the samples")
+    option("--seed", _number(int, 0, 2**63), 0, "seed of the random numbers")
+    option("--data", Path, None, "table: one header line, commas, numbers; None: two spirals")
+    option("--target", str, None, "its column with the classes, of any text")
+    option("--out", Path, Path("results/training"), "folder for history.csv and training.png")
+    return parser
+
+
+def _number(kind: type, low: float, high: float) -> Callable[[str], float]:
+    """Return a function that reads a number of a range from the command line."""
+
+    def convert(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = np.nan
+        if not low <= value <= high:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} must be {what} from {low} to {high}")
+        return value
+
+    return convert
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The spirals are spirals; a table is read as it is, or refused by row and column."""
+
+import re
+
+import numpy as np
+import pytest
+
+from nnlib.datasets import read, spirals
+
+
+def write(folder, text, encoding="utf-8"):
+    path = folder / "table.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_spirals_are_two_interleaved_ones_of_one_turn():
+    data = spirals(400, 0.0, np.random.default_rng(0))
+    assert data.X.shape == (400, 2)
+    assert np.bincount(data.labels).tolist() == [200, 200]
+    radius = np.hypot(*data.X.T)
+    assert 0.1 <= radius.min() < 0.2
+    assert 0.95 < radius.max() <= 1
+    # One turn from the centre to the rim, the second spiral half a turn ahead.
+    turned = np.arctan2(*data.X.T[::-1]) / (2 * np.pi) - data.labels / 2
+    np.testing.assert_allclose((turned - radius + 0.5) % 1, 0.5, atol=1e-12)
+
+
+def test_noise_moves_both_coordinates():
+    still, noisy = (spirals(5000, noise, np.random.default_rng(0)) for noise in (0.0, 0.1))
+    # Of 10,000 draws, within four standard errors.
+    assert np.std(noisy.X - still.X) == pytest.approx(0.1, rel=4 / np.sqrt(2 * 10_000))
+
+
+def test_a_table_is_read_and_standardised(tmp_path):
+    text = "\ufeffx,kind,same,y\n1,b,5,10\n2,a,5,10\n3,b,5,40\n"
+    data = read(write(tmp_path, text), "kind")
+    assert data.features == ["x", "same", "y"]
+    assert data.classes == ["a", "b"]
+    assert data.labels.tolist() == [1, 0, 1]
+    root = np.sqrt(1.5)
+    expected = [[-root, 0, -(0.5**0.5)], [0, 0, -(0.5**0.5)], [root, 0, 2**0.5]]
+    np.testing.assert_allclose(data.X, expected, rtol=1e-15, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "message"),
+    [
+        ("x,y\n1,a\n2,b\n", "z", "no column 'z' among x, y"),
+        ("x,y,y\n1,a,b\n", "y", "no column 'y'"),
+        ("", "y", "no column 'y' among none"),
+        ("x,y\n", "y", "needs a row and a column beside 'y'"),
+        ("y\na\nb\n", "y", "needs a row and a column beside 'y'"),
+        ("x,y\n1,a\n2\n", "y", "row 2 has 1 cells, the header 2"),
+        ("x,y\n1,a\nabc,b\n", "y", "row 2, column 'x': 'abc' is not a finite number"),
+        ("x,y\n1,a\n,b\n", "y", "row 2, column 'x': '' is not a finite number"),
+        ("x,y\ninf,a\n1,b\n", "y", "row 1, column 'x': 'inf' is not a finite number"),
+        ("x,y\n1,a\n2,a\n", "y", "column 'y' has 1 different values, which cannot be classes"),
+        ("x,y\n" + "".join(f"1,{k}\n" for k in range(101)), "y", "has 101 different values"),
+        ("x,y\n" + "1" * 200_000 + ",a\n", "y", "field larger than field limit"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(text, target, message, tmp_path):
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        read(write(tmp_path, text), target)
+    assert str(caught.value).startswith(f"{tmp_path}/table.csv: ")
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"table.csv: 'utf-8' codec can't decode"):
+        read(write(tmp_path, "x,y\nä,a\n", "latin-1"), "y")
+    with pytest.raises(ValueError, match="none: No such file or directory"):
+        read(tmp_path / "none", "y")

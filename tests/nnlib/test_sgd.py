@@ -1,0 +1,102 @@
+"""Stochastic gradient descent, against PyTorch and by hand."""
+
+import doctest
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nnlib.sgd
+from nnlib import Graph
+from nnlib.nn import Linear, ReLU, Sequential
+from nnlib.sgd import SGD, batches
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+
+
+def test_losses_follow_pytorch():
+    torch = json.loads((DATA / "sgd_pytorch.json").read_text())
+    rng = np.random.default_rng(0)
+    g = Graph()
+    network = Sequential(Linear(g, 2, 8, rng), ReLU(g), Linear(g, 8, 3, rng))
+    for leaf, name in zip(network.parameters, ("W1", "b1", "W2", "b2"), strict=True):
+        g.set(leaf, torch[name])
+    X, labels = np.array(torch["X"]), np.array(torch["labels"])
+    x, y = g.tensor(np.zeros((10, 2))), g.tensor(np.zeros(10))
+    loss = g.softmax_cross_entropy(network(x), y)
+    options = torch["step_size"], torch["momentum"]
+    sgd = SGD(g, loss, network.parameters, [x, y], *options)
+    losses = [sgd.step(X[rows], labels[rows]) for rows in torch["batches"]]
+    assert len(losses) == 100
+    # Both round every operation; over 100 steps the differences stay far below this.
+    np.testing.assert_allclose(losses, torch["losses"], rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_steps_by_hand(dtype):
+    g = Graph()
+    w, x = g.tensor(np.array([3.0, -2.0], dtype)), g.tensor(np.ones(2, dtype))
+    loss = g.sum(g.square(g.mul(x, w)))
+    sgd = SGD(g, loss, [w], [x], step_size=0.125, momentum=0.5)
+    assert sgd.step([1, 1]) == 13
+    # v = (6, -4), w = (2.25, -1.5); then v = (3, -2) + 2 · 4 w = (21, -14).
+    assert sgd.step([2, 2]) == 4 * (2.25**2 + 1.5**2)
+    np.testing.assert_array_equal(g.value[w], [3, -2])
+    sgd.store()
+    np.testing.assert_array_equal(g.value[w], [2.25 - 21 / 8, -1.5 + 14 / 8])
+    assert g.value[w].dtype == dtype
+    sgd.step([0, 0])
+    np.testing.assert_array_equal(g.value[w], [2.25 - 21 / 8, -1.5 + 14 / 8])
+
+
+def test_the_graph_is_left_alone_until_stored():
+    g = Graph()
+    w, x = g.tensor(3.0), g.tensor(1.0)
+    loss = g.square(g.mul(w, x))
+    before = repr(g)
+    SGD(g, loss, [w], [x], 0.1).step(1.0)
+    assert repr(g) == before
+    assert g.value[w] == 3
+
+
+def test_batches_are_a_random_order_cut_up():
+    epoch = list(batches(10, 3, np.random.default_rng(0)))
+    assert [len(rows) for rows in epoch] == [3, 3, 3]
+    assert len(set(np.concatenate(epoch).tolist())) == 9
+    again = list(batches(10, 3, np.random.default_rng(0)))
+    np.testing.assert_array_equal(epoch, again)
+    assert sorted(np.concatenate(list(batches(10, 5, np.random.default_rng(1))))) == list(range(10))
+
+
+def test_examples_in_the_docstrings():
+    failed, attempted = doctest.testmod(nnlib.sgd)
+    assert (failed, attempted) == (0, 7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"step_size": 0.0}, "step_size=0.0 must be a positive number"),
+        ({"step_size": float("inf")}, "step_size=inf must be a positive number"),
+        ({"momentum": 1.0}, "momentum=1.0 must be at least 0 and below 1"),
+        ({"momentum": -0.1}, "momentum=-0.1 must be at least 0"),
+        ({"loss": 0}, "vertex 0 (w) of shape (2,) is not a single number"),
+        ({"parameters": [2]}, "[2, 1] must be leaves"),
+        ({"batch": [0]}, "[0, 0] must be leaves, each given once"),
+    ],
+)
+def test_bad_input_is_refused(options, message):
+    g = Graph()
+    w, x = g.tensor([1.0, 2.0], "w"), g.tensor(1.0, "x")
+    loss = g.sum(g.mul(w, x))
+    arguments = {"loss": loss, "parameters": [w], "batch": [x], "step_size": 0.1} | options
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SGD(g, **arguments)
+
+
+@pytest.mark.parametrize("size", [0, 11])
+def test_a_batch_must_fit(size):
+    with pytest.raises(ValueError, match=f"size={size} must be from 1 to n_samples=10"):
+        next(batches(10, size, np.random.default_rng(0)))

@@ -1,0 +1,119 @@
+"""The training command: what it reaches, writes and refuses."""
+
+import csv
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from nnlib.datasets import spirals
+from nnlib.train import figure_of, main, train
+
+
+def history(folder):
+    with (folder / "history.csv").open(newline="") as file:
+        return [{key: float(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    assert main(["--out", str(folder / "new" / "folder")]) == 0
+    return folder / "new" / "folder"
+
+
+def test_two_spirals_are_learned(trained):
+    rows = history(trained)
+    assert [row["epoch"] for row in rows] == list(range(1, 201))
+    assert rows[-1]["accuracy"] >= 0.99
+    # Guessing one of two classes costs ln 2.
+    assert rows[0]["loss"] < 2 * np.log(2)
+    assert rows[-1]["loss"] < 0.05
+
+
+def test_the_figure_is_drawn(trained):
+    picture = imread(trained / "training.png")
+    assert picture.shape == (800, 1800, 4)
+    assert len(np.unique(picture.reshape(-1, 4), axis=0)) > 100
+
+
+def test_the_same_options_give_the_same_bytes_and_another_seed_others(trained, tmp_path, capsys):
+    for name, options in {"same": [], "other": ["--seed", "1"]}.items():
+        assert main(["--out", str(tmp_path / name), *options]) == 0
+    first, same, other = (
+        (folder / "history.csv").read_bytes()
+        for folder in (trained, tmp_path / "same", tmp_path / "other")
+    )
+    assert first == same != other
+    last = history(trained)[-1]
+    assert f"loss {last['loss']:.4g}, train accuracy {last['accuracy']:.2%}\n" in (
+        capsys.readouterr().out
+    )
+
+
+def test_the_network_is_the_one_asked_for():
+    data = spirals(40, 0.0, np.random.default_rng(0))
+    training = train(data, np.random.default_rng(1), width=5, depth=3, batch=10, epochs=2)
+    assert training.sizes == [2, 5, 5, 2]
+    assert np.mean(training.predict(data.X) == data.labels) == training.accuracy[-1]
+    linear = train(data, np.random.default_rng(1), depth=1, batch=40, epochs=1)
+    assert linear.sizes == [2, 2]
+
+
+def test_a_table_with_three_features_shows_which_classes_are_confused(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = [
+        (*(4 * k + rng.normal(size=3)).tolist(), name)
+        for k, name in enumerate(["ant", "bee", "cat"])
+        for _ in range(9)
+    ]
+    table = "\n".join(",".join(map(str, row)) for row in [("a", "b", "c", "kind"), *rows])
+    (tmp_path / "table.csv").write_text(table)
+    options = ["--data", str(tmp_path / "table.csv"), "--target", "kind", "--epochs", "60"]
+    assert main([*options, "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "27 samples, 3 classes" in out
+    assert "network 3 → 32 → 3, 60 epochs" in out
+    # Blobs four standard deviations apart.
+    assert history(tmp_path)[-1]["accuracy"] > 0.95
+
+
+def test_the_confusion_is_the_part_of_each_true_class():
+    rng = np.random.default_rng(0)
+    data = spirals(40, 0.0, rng)
+    wide = type(data)(np.c_[data.X, data.X], data.labels, data.classes, list("abcd"))
+    training = train(wide, rng, batch=20, epochs=3)
+    (image,) = figure_of(wide, training).axes[1].images
+    parts = np.asarray(image.get_array())
+    np.testing.assert_allclose(parts.sum(axis=1), 1, rtol=1e-15)
+    predicted = training.predict(wide.X)
+    expected = np.mean(predicted[wide.labels == 1] == 0)
+    assert parts[1, 0] == pytest.approx(expected, rel=1e-15)
+
+
+def test_a_loss_that_overflows_ends_with_status_1(tmp_path, capsys):
+    options = ["--step-size", "1e12", "--depth", "40", "--out", str(tmp_path)]
+    assert main(options) == 1
+    assert "take a smaller step size" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--width", "0"], "argument --width: '0' must be a whole number from 1 to 10000"),
+        (["--depth", "2.5"], "argument --depth: '2.5' must be a whole number from 1 to 100"),
+        (["--step-size", "nan"], "argument --step-size: 'nan' must be a number from 1e-12"),
+        (["--momentum", "1"], "argument --momentum: '1' must be a number from 0 to 0.9999"),
+        (["--batch", "401"], "--batch 401: there are only 400 samples"),
+        (["--seed", "-1"], "argument --seed: '-1' must be a whole number from 0"),
+        (["--data", "x.csv"], "--data and --target belong together"),
+        (["--data", "none.csv", "--target", "y"], "none.csv: No such file or directory"),
+        (["--out", "/proc/none"], "--out /proc/none: No such file or directory"),
+    ],
+)
+def test_bad_options_are_refused_with_status_2(options, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(options)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
