@@ -8,16 +8,18 @@ import numpy as np
 import scipy.linalg
 
 from gdconv.problems import LeastSquares
-from gdconv.spectra import spectrum
+from gdconv.spectra import nearest_minimiser, spectrum
 from nnlib import Graph, Program
 
 
 class Objective:
     """L(w) = ‖Xw − y‖² = ‖matrix w − target‖² + offset, the two sides with the same gradient.
 
-    With reduce="qr" and more samples than features, X = QR and matrix = R, target = Qᵀy,
-    offset = ‖y − QQᵀy‖²: an iteration costs d rows instead of n, and unlike XᵀX it does not square
-    the condition number. Otherwise matrix = X, target = y, offset = 0.
+    With reduce="qr" and more samples than features, X = QR and matrix = R, target = R w*,
+    offset = ‖X w* − y‖²: an iteration costs d rows instead of n, and unlike XᵀX it does not square
+    the condition number. Otherwise matrix = X, target = y, offset = 0. R w* is Qᵀy but for what is
+    outside X's range; computed as Qᵀy it would let the rounding of Q, which spans a slightly other
+    space than X, move w* by eps times the condition number and the residual.
 
     Attributes
     ----------
@@ -33,11 +35,11 @@ class Objective:
         self.spectrum = spectrum(problem.X)
         if reduce == "qr" and n_samples > n_features:
             Q, R = scipy.linalg.qr(problem.X, mode="economic")
+            w_star = nearest_minimiser(self.spectrum, problem.X, problem.y, np.zeros(n_features))
             self.matrix = np.ascontiguousarray(R)
             self.spectrum = replace(self.spectrum, left=Q.T @ self.spectrum.left)
-            self.target = Q.T @ problem.y
-            rest = problem.y - Q @ self.target
-            self.offset = float(np.sum(rest**2))
+            self.target = R @ w_star
+            self.offset = float(np.sum((problem.X @ w_star - problem.y) ** 2))
         else:
             self.matrix, self.target, self.offset = problem.X, problem.y, 0.0
 

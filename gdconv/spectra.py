@@ -8,6 +8,7 @@ condition number comes from columns of different size far better: see `_decompos
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,11 +125,32 @@ def nearest_minimiser(
     It is the point gradient descent from w converges to. With full column rank it is the ordinary
     solution of (5), whatever w.
     """
+    right, values = decomposition.right, decomposition.singular_values
+    # Of w, only its part in the null space stays: a large w must not leave its roundings behind.
+    for _ in range(2):
+        w = w - right @ (right.T @ w)
     # The second pass removes the error of the decomposition, which may be tens of roundings.
     for _ in range(2):
-        components = decomposition.left.T @ (y - X @ w)
-        w = w + decomposition.right @ (components / decomposition.singular_values)
-    return w
+        w = w + right @ (decomposition.left.T @ (y - X @ w) / values)
+    # The left vectors span the range of X but for eps times the condition number: what they see of
+    # the residual there, the gradient does not.
+    gradient = _product_with_transpose(X, y - X @ w)
+    return w + right @ (right.T @ gradient / values / values)
+
+
+def _product_with_transpose(X: np.ndarray, r: np.ndarray) -> np.ndarray:
+    """Xᵀr, rounded once: each product is split into two floats that add up to it (Dekker 1971)."""
+    product = X * r[:, None]
+    (X_high, X_low), (r_high, r_low) = _halves(X), _halves(r[:, None])
+    rest = X_low * r_low - (((product - X_high * r_high) - X_low * r_high) - X_high * r_low)
+    return np.array([math.fsum(column) for column in np.vstack([product, rest]).T.tolist()])
+
+
+def _halves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two numbers of 26 bits that add up to each."""
+    shifted = (2.0**27 + 1) * values
+    high = shifted - (shifted - values)
+    return high, values - high
 
 
 def eigh_difference(decomposition: Spectrum, X: np.ndarray) -> float:
