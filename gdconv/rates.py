@@ -1,4 +1,10 @@
-"""How fast a measured sequence of gaps converges, and in which sense (k)."""
+"""How fast a measured sequence of gaps converges, and in which sense (k).
+
+For errors e_t → 0: sublinear if e_{t+1} / e_t → 1, linear with rate r if it tends to r in (0, 1),
+superlinear if it tends to 0, quadratic if e_{t+1} / e_t² stays bounded. All of this is about t → ∞,
+and a measured sequence ends, at some T: it is judged by how the slope of ln e has changed over the
+octaves T/2 to T, T/4 to T/2, ... before.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-# A gap this many times above its floor is off by less than 2 % (errors add as amplitudes).
-FLOOR_MARGIN = 1e4
-# With fewer gaps than this above the floor nothing is said.
-FEWEST_GAPS = 4
+# A gap this many times above its floor is off by less than 0.2 % (errors add as amplitudes).
+FLOOR_MARGIN = 1e6
+# With fewer gaps than this above the floor no kind is named.
+FEWEST_GAPS = 5
+# A slope that cannot be told from 0: some roundings an iteration.
+STILL = 1e-14
+# A slope has settled where it changes by no more than this part of it in an octave, and it means
+# something once the gap has shrunk by e at it.
+SETTLED, LEAST_CHANGE = 0.1, 1.0
 
 
 @dataclass(frozen=True)
@@ -20,68 +31,168 @@ class Convergence:
     Attributes
     ----------
     rate : float
-        Asymptotic contraction of the gap per iteration, gap_{t+1} / gap_t; nan when undecided.
+        Asymptotic contraction of the gap per iteration, lim gap_{t+1} / gap_t; nan for fewer than
+        two gaps above the floor.
+    standard_error : float
+        Of the rate: from the scatter of the gaps and from how far the slope is from settled; nan
+        for fewer than five gaps.
+    order : float
+        q in gap_{t+1} ~ gap_t^q: 1 for sublinear and linear, 2 for quadratic convergence; nan where
+        the kind is another one.
     kind : str
-        sublinear, linear, superlinear, diverging, stalled or undecided.
+        sublinear, linear, superlinear, quadratic, diverging, stalled or undecided.
     """
 
     rate: float
+    standard_error: float
+    order: float
     kind: str
 
 
 def measure(iterations: np.ndarray, gaps: np.ndarray, floor: ArrayLike) -> Convergence:
-    """Return rate and kind of convergence of gaps recorded at increasing iterations.
+    """Return rate, order and kind of convergence of gaps recorded at increasing iterations.
 
     Parameters
     ----------
     iterations, gaps : ndarray, shape (k,)
+        All iterations, or some of them.
     floor : float or ndarray, shape (k,)
         The level at which the gaps are rounding noise; only those well above it count.
 
     Notes
     -----
-    Linear means that gap_{t+1} / gap_t tends to a number between 0 and 1, so the slope of ln gap
-    against t, taken over the last third of the iterations, is the rate's logarithm. The kind comes
-    from how that slope compares with the slope before: unchanged (linear), ever flatter
-    (sublinear), ever steeper (superlinear). A slope that still changes when the gap has hardly
-    shrunk leaves the kind undecided.
+    Linear: the slope of ln gap has settled, and the gap has shrunk by e at it. Sublinear: the
+    slope goes to 0 like 1/t or like 1/(t ln t): the exponent of a power law is the same in four
+    octaves, or falls evenly. Superlinear: the slope becomes steeper, and not more slowly than
+    before; as q^t, if q > 1 is the order. Diverging: the gap grows, and grows no more slowly than
+    before. Everything else is undecided.
+
+    Where parts of different rates are left, the slope approaches that of the slowest like s^t. The
+    rate is therefore extrapolated (Aitken) from the slopes in three windows of equal length.
     """
-    above = gaps > FLOOR_MARGIN * np.asarray(floor)
-    # Below the floor once, noise from there on.
-    count = len(gaps) if above.all() else int(np.argmin(above))
-    if count < 2:
-        return Convergence(np.nan, "undecided")
-    t, log_gap = iterations[:count].astype(float), np.log(gaps[:count])
-    slope = _slope(t, log_gap, t[-1] * 2 / 3, t[-1])
-    rate = float(np.exp(slope))
-    if count < FEWEST_GAPS:
-        return Convergence(rate, "undecided")
-    return Convergence(rate, _kind(t, log_gap, slope))
+    # Of numbers below the smallest normal one, digits are lost too.
+    above = gaps > np.maximum(FLOOR_MARGIN * np.asarray(floor), np.finfo(float).tiny)
+    # Below the floor once, noise from there on. A sequence may begin with 0.
+    changes = np.flatnonzero(np.diff(above, prepend=False, append=False))
+    if len(changes) == 0 or changes[1] - changes[0] < 2:
+        return Convergence(np.nan, np.nan, np.nan, "undecided")
+    chosen = slice(changes[0], changes[1])
+    record = _Record(iterations[chosen], gaps[chosen], np.broadcast_to(floor, gaps.shape)[chosen])
+    slope, error = _limit(record)
+    kind, order = _kind(record)
+    with np.errstate(over="ignore"):
+        rate = np.exp(slope)
+    return Convergence(float(rate), float(rate * error), order, kind)
 
 
-def _kind(t: np.ndarray, log_gap: np.ndarray, slope: float) -> str:
-    change = slope * t[-1]
-    if abs(change) < 1e-6:
-        return "stalled"
-    if slope > 0:
-        return "diverging"
-    ratio = slope / _slope(t, log_gap, t[-1] / 3, t[-1] * 2 / 3)
-    if 0.8 <= ratio <= 1.25:
-        return "linear" if abs(change) > 1 else "undecided"
-    if ratio > 1.25:
-        return "superlinear"
-    # t^-p has the same slope p against ln t over the last three octaves; what is still a mixture of
-    # parts that die out one after the other has not.
-    t, log_gap, ends = t[1:], log_gap[1:], t[-1] / np.array([1, 2, 4])
-    exponents = -np.array([_slope(np.log(t), log_gap, *np.log([end / 2, end])) for end in ends])
-    steady = 0 < exponents.max() < 1.25 * exponents.min()
-    return "sublinear" if steady else "undecided"
+class _Record:
+    """ln gap against t, counted from the first gap above the floor, and its uncertainty."""
+
+    def __init__(self, iterations: np.ndarray, gaps: np.ndarray, floor: np.ndarray) -> None:
+        self.t = (iterations - iterations[0]).astype(float)
+        self.log_gap = np.log(gaps)
+        # Beside the noise the floor tells of, and the roundings of the gap itself.
+        self.scatter = _scatter(self.t, self.log_gap)
+        self.error = np.hypot(2 * np.sqrt(floor / gaps) + 1e-15, self.scatter)
+        self.end = self.t[-1]
+
+    def slope(self, start: float, end: float) -> tuple[float, float]:
+        """Least-squares slope over start <= t <= end, or the two gaps nearest, and its error."""
+        stop = max(int(np.searchsorted(self.t, end, side="right")), 2)
+        first = min(int(np.searchsorted(self.t, start)), stop - 2)
+        return _fit(*(each[first:stop] for each in (self.t, self.log_gap, self.error)))
+
+    def exponents(self, octaves: int) -> np.ndarray:
+        """p of the power law t^-p that fits each of the last octaves best, the last one first."""
+        octave = [self.end / 2**k for k in range(octaves + 1)]
+        at = np.interp(np.log(octave), np.log(self.t[1:]), self.log_gap[1:])
+        return np.diff(at) / np.log(2)
 
 
-def _slope(t: np.ndarray, log_gap: np.ndarray, first: float, last: float) -> float:
-    """Least-squares slope over first <= t <= last, over at least the two gaps nearest to it."""
-    end = max(int(np.searchsorted(t, last, side="right")), 2)
-    start = min(int(np.searchsorted(t, first)), end - 2)
-    t, log_gap = t[start:end], log_gap[start:end]
-    centred = t - t.mean()
-    return float(centred @ (log_gap - log_gap.mean()) / (centred @ centred))
+def _fit(x: np.ndarray, y: np.ndarray, error: np.ndarray) -> tuple[float, float]:
+    centred = x - x.mean()
+    square = centred @ centred
+    return centred @ y / square, np.sqrt((centred * error) @ (centred * error)) / square
+
+
+def _scatter(t: np.ndarray, log_gap: np.ndarray) -> float:
+    """Standard deviation of what is not smooth in a sequence.
+
+    A smooth one lies above the chords between neighbours or below them, noise on either side.
+    """
+    if len(t) < 4:
+        return 0.0
+    part = (t[1:-1] - t[:-2]) / (t[2:] - t[:-2])
+    off = log_gap[1:-1] - ((1 - part) * log_gap[:-2] + part * log_gap[2:])
+    off = off * np.abs(off) / (1 + part**2 + (1 - part) ** 2)
+    return float(np.sqrt(2 * min(off[off > 0].sum(), -off[off < 0].sum()) / len(off)))
+
+
+def _limit(record: _Record) -> tuple[float, float]:
+    """The slope of ln gap for t → ∞, and its standard error."""
+    end = record.end
+    if len(record.t) < FEWEST_GAPS:
+        return record.slope(end / 2, end)[0], np.nan
+    (early, before), (middle, _), (late, after) = (
+        record.slope(start * end, (start + 0.2) * end) for start in (0.4, 0.6, 0.8)
+    )
+    change, earlier_change = late - middle, middle - early
+    noise = np.hypot(before, after)
+    if abs(change) <= 2 * noise and abs(earlier_change) <= 2 * noise:
+        slope, error = record.slope(0.4 * end, end)
+        return slope, np.hypot(error, abs(late - early) / 2)
+    if change * earlier_change > 0 and abs(change) < 0.8 * abs(earlier_change):
+        left = change**2 / (earlier_change - change)
+        return late + left, np.hypot(after, abs(left) + 0.1 * abs(change))
+    return late, np.hypot(after, 3 * abs(change))
+
+
+def _kind(record: _Record) -> tuple[str, float]:
+    """The kind and the order."""
+    undecided = "undecided", np.nan
+    if len(record.t) < FEWEST_GAPS:
+        return undecided
+    ends = record.end / np.array([1, 2, 4])
+    (late, late_error), (middle, error), (early, _) = (record.slope(t / 2, t) for t in ends)
+    error, steeper = np.hypot(error, late_error), middle - late
+    if max(abs(late), abs(middle)) <= STILL:
+        return "stalled", np.nan
+    if late > 3 * late_error:
+        return ("diverging", np.nan) if steeper <= SETTLED * late + 3 * error else undecided
+    if late > -3 * late_error:
+        return undecided
+    if abs(steeper) <= SETTLED * abs(late) + 3 * error:
+        change = record.log_gap[np.searchsorted(record.t, record.end / 4)] - record.log_gap[-1]
+        return ("linear", 1.0) if change >= LEAST_CHANGE else undecided
+    if steeper < 0:
+        return ("sublinear", 1.0) if _is_power_law(record) else undecided
+    # A slope on its way to a limit changes less in each octave than in the one before.
+    if 0 > early > middle and steeper >= 0.8 * (early - middle):
+        return _superlinear(record)
+    return undecided
+
+
+def _is_power_law(record: _Record) -> bool:
+    """Whether 1/p, p the exponent in each octave, is constant or grows evenly, as for 1/ln t."""
+    exponents = record.exponents(4)
+    if not (exponents > 0).all():
+        return False
+    inverse = 1 / exponents
+    growth = -np.diff(inverse) / inverse[1:]
+    uneven = np.diff(inverse, 2) / inverse[1:-1]
+    return bool((np.abs(growth) <= 0.3).all() and (np.abs(uneven) <= 0.03).all())
+
+
+def _superlinear(record: _Record) -> tuple[str, float]:
+    """Kind and order q: where gap_{t+1} ~ gap_t^q, the slope of ln gap grows like q^t."""
+    slopes = -np.diff(record.log_gap) / np.diff(record.t)
+    if slopes[0] < 0 or not (np.diff(slopes) > 0).all():
+        return "undecided", np.nan
+    middles = (record.t[1:] + record.t[:-1]) / 2
+    late = middles >= record.end / 4
+    x, y = middles[late], np.log(slopes[late])
+    growth, _ = _fit(x, y, np.zeros(len(x)))
+    # Noise may make a few slopes grow, but hardly like a power.
+    if np.std(y - growth * x) > 0.1 or len(x) < 3:
+        return "undecided", np.nan
+    return ("quadratic" if np.exp(growth) >= 1.9 else "superlinear"), float(np.exp(growth))

@@ -127,7 +127,9 @@ def _run_rows(
         "nu_as_stated": theory.nu_as_stated.tolist(),
         "rate_predicted": theory.rate.tolist(),
         "rate_measured": [each.rate for each in convergence],
+        "rate_standard_error": [each.standard_error for each in convergence],
         "convergence": [each.kind for each in convergence],
+        "order": [each.order for each in convergence],
         "iterations": t[measured.last].tolist(),
         "curve_rows": [
             0 if first.record.curves == "none" else rows.stop - rows.start for rows in measured.rows

@@ -76,6 +76,7 @@ class Theory:
             "gap_exact": bounds.exact_gap(positive, self.components, step_size, t),
             "gap_bound": bounds.gap_bound(nu, t, distance, largest),
             "gap_bound_as_stated": bounds.gap_bound_as_stated(stated, t, distance, largest),
+            "gap_bound_relative": bounds.gap_bound_relative(nu, t, self.components.sum()),
             "gap_bound_sharp": bounds.gap_bound_sharp(step_size, t, distance, largest, smallest),
             "distance_bound": bounds.distance_bound(nu, t, distance),
         }
