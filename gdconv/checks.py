@@ -16,8 +16,8 @@ TINY = float(np.finfo(float).tiny)
 HOLDS, FAILS = "holds", "FAILS"
 # So many that 1 − x keeps twenty of a float x = 1e-180.
 DIGITS = 200
-# Closed forms are not compared where they leave this range: a float may overflow on the way.
-LARGEST = 1e300
+# Closed forms are not compared where they, or powers on the way to them, may overflow.
+LARGEST = 1e200
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,13 @@ def enclosed(
     found: ArrayLike,
     exact: np.ndarray,
     error: np.ndarray,
+    growth: np.ndarray,
 ) -> Check:
-    """Return whether found is exact up to error, wherever both fit into floats."""
+    """Return whether found is exact up to error, wherever both and growth, a power, fit."""
     size = exact + error
-    fits = size <= LARGEST
-    found = np.asarray(found, dtype=float)
-    return agree(
-        equation, statement, (found - exact)[fits], size[fits], (error / positive(size))[fits]
-    )
+    fits = np.maximum(size, growth) <= LARGEST
+    difference = np.asarray(found, dtype=float)[fits] - exact[fits]
+    return agree(equation, statement, difference, size[fits], (error / positive(size))[fits])
 
 
 def powers(
