@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,15 +15,41 @@ from nnlib.shapes import Shape
 
 
 class Vertex(int):
-    """The ID of a vertex: an integer that remembers which graph handed it out."""
+    """The ID of a vertex: an integer that remembers which graph handed it out.
 
-    graph: Builder
+    Two of them cannot be added, multiplied and so on: that would be the ID of another vertex.
+    """
+
+    lineage: str
+
+    def __add__(self, other: Any) -> int:
+        return int(self) + self._plain(other, "add")
+
+    def __sub__(self, other: Any) -> int:
+        return int(self) - self._plain(other, "sub")
+
+    def __mul__(self, other: Any) -> int:
+        return int(self) * self._plain(other, "mul")
+
+    def __truediv__(self, other: Any) -> float:
+        return int(self) / self._plain(other, "div")
+
+    def __matmul__(self, other: Any) -> Any:
+        return int(self) @ self._plain(other, "matmul")
+
+    @staticmethod
+    def _plain(other: Any, method: str) -> Any:
+        if isinstance(other, Vertex):
+            raise TypeError(f"vertices are only numbers: use g.{method}(a, b)")
+        return other
 
 
 class Builder:
     """The part of `nnlib.graph.Graph` that adds vertices; described there."""
 
     def __init__(self) -> None:
+        # Shared by the copies of a graph, in which its vertices have the same IDs.
+        self.lineage = uuid4().hex
         self.name: list[str] = []
         self.children: list[list[int]] = []
         self.parents: list[list[int]] = []
@@ -188,7 +215,7 @@ class Builder:
         `one_hot` is added.
         """
         logits, labels = self.vertices([logits, labels])
-        if len(self.shape[labels]) == len(self.shape[logits]) - 1:
+        if self.shape[logits] and self.shape[labels] == self.shape[logits][:-1]:
             classes, dtype = self.shape[logits][-1], self.dtype[logits]
             labels = self._apply("one_hot", labels, classes=classes, dtype=dtype)
         return self._apply("softmax_cross_entropy", logits, labels)
@@ -243,12 +270,12 @@ class Builder:
                 self.parents[child].append(vertex)
                 self.parent[child] = vertex
         handed_out = Vertex(vertex)
-        handed_out.graph = self
+        handed_out.lineage = self.lineage
         return handed_out
 
     def _vertex(self, i: int) -> int:
-        if isinstance(i, Vertex) and i.graph is not self:
-            raise ValueError(f"{i.graph._describe(i)} belongs to another graph")
+        if isinstance(i, Vertex) and i.lineage != self.lineage:
+            raise ValueError(f"vertex {i} is one of another graph")
         if isinstance(i, bool) or not isinstance(i, int | np.integer):
             raise ValueError(
                 "expected a vertex, the integer that tensor or an operation returned, "
@@ -278,6 +305,10 @@ def real_array(value: ArrayLike, dtype: np.dtype | None = None) -> np.ndarray:
     ValueError
         Unless the values are integers or floats.
     """
+    if isinstance(value, Vertex):
+        raise ValueError(f"expected numbers, not vertex {value}, which can be used as it is")
+    if np.ma.isMaskedArray(value):
+        raise ValueError("expected an array without a mask: fill it first")
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
         raise ValueError(f"expected integers or floats, not values of type {array.dtype}")

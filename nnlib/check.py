@@ -18,6 +18,8 @@ from nnlib.shapes import Shape
 # Differences with a step and with twice the step must agree to this part of the largest gradient.
 # Where a kink lies between, they differ by about as much as the slopes on its sides.
 _AGREEMENT = {"central": 1e-3, "forward": 1e-1}
+# The part of the largest gradient that the tolerance for rounding may reach.
+_RESOLUTION = 0.1
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,17 @@ def check_gradients(
     gradients, differences, changes, roundings = np.array([row[2:] for row in found]).T
     errors = np.abs(gradients - differences)
     tolerances = (2 if method == "forward" else 1) * changes + 100 * roundings
-    with np.errstate(invalid="ignore"):
-        worst = int(np.argmax(errors / tolerances))
-    limit = _AGREEMENT[method] * max(np.max(np.abs(differences)), np.max(np.abs(gradients)))
-    note = ""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Where both are 0, the differences agree; what is no number at all is worst.
+        excess = np.where(errors == 0, 0.0, errors / tolerances)
+    worst = int(np.argmax(np.nan_to_num(excess, nan=np.inf, posinf=np.inf)))
+    largest = max(np.max(np.abs(differences)), np.max(np.abs(gradients)))
+    limit, note = _AGREEMENT[method] * largest, ""
+    if 100 * np.max(roundings) > _RESOLUTION * largest > 0:
+        note = (
+            "; the output's rounding is as large as what these gradients change it by: take a "
+            "larger step or float64, or leave large constants out of the output"
+        )
     if np.max(changes) > limit + np.max(roundings):
         worst = int(np.argmax(changes))
         note = (

@@ -63,12 +63,15 @@ def read(path: Path, target: str) -> Dataset:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header, *rows = [row for row in csv.reader(file) if row] or [[]]
+        header = [name.strip() for name in header]
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: {error}") from None
-    if header.count(target) != 1:
+    if target not in header:
         raise ValueError(f"{path}: no column {target!r} among {', '.join(header) or 'none'}")
+    if header.count(target) > 1:
+        raise ValueError(f"{path}: column {target!r} is there {header.count(target)} times")
     column = header.index(target)
     features = header[:column] + header[column + 1 :]
     if not rows or not features:
@@ -89,11 +92,11 @@ def read(path: Path, target: str) -> Dataset:
         )
     deviation = X.std(axis=0)
     X = (X - X.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    return Dataset(X, labels, classes.tolist(), features)
+    return Dataset(X, labels, classes.tolist(), [f"{name} (standardised)" for name in features])
 
 
 def _number(cell: str) -> float:
     try:
-        return float(cell)
+        return float(cell) if "_" not in cell else np.nan
     except ValueError:
         return np.nan

@@ -220,11 +220,20 @@ class Graph(Builder):
         return tuple(found[i] if i in found else self.tensor(self._zeros(i), "0") for i in wrt)
 
     def copy(self) -> Graph:
-        """Return an independent graph with the same vertices, values and gradients."""
+        """Return an independent graph with the same vertices, under the same IDs, and values."""
         twin = Graph()
+        twin.lineage = self.lineage
         for name, column in vars(self).items():
-            setattr(twin, name, [list(x) if isinstance(x, list) else x for x in column])
+            if isinstance(column, list):
+                setattr(twin, name, [list(x) if isinstance(x, list) else x for x in column])
         return twin
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copied or pickled graph: arrays come out of either writable."""
+        vars(self).update(state)
+        for array in self.value + self.grad:
+            if array is not None:
+                frozen(array)
 
     def _backward(
         self,

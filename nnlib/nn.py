@@ -71,6 +71,8 @@ class Linear:
         initialiser: Initialiser = he,
         dtype: DTypeLike = np.float64,
     ) -> None:
+        if not (n_inputs >= 1 and n_outputs >= 1):
+            raise ValueError(f"a layer needs inputs and outputs, not {n_inputs} and {n_outputs}")
         self._g = g
         W = initialiser(n_inputs, n_outputs, rng).astype(dtype)
         self.parameters = [g.tensor(W, "W"), g.tensor(np.zeros(n_outputs, dtype), "b")]
@@ -121,7 +123,8 @@ class Sequential:
 
     def __init__(self, *layers: Callable[[int], Vertex]) -> None:
         self.layers = layers
-        self.parameters = [i for layer in layers for i in layer.parameters]
+        # A layer that is used twice has its parameters once.
+        self.parameters = list(dict.fromkeys(i for layer in layers for i in layer.parameters))
 
     def __call__(self, x: int) -> Vertex:
         """Add the vertices of all layers, each applied to the result of the one before."""

@@ -46,7 +46,8 @@ class Program:
     inputs : tuple of ndarray
         Writable; they start with the values of the leaves.
     outputs : tuple of ndarray
-        Without meaning before the first call. They may show memory of an input or of each other.
+        Without meaning before the first call. They may show memory of each other, never of an
+        input.
     instructions : tuple of str
         What a call computes, such as ``"v4 = sub(v3, v2)"``, v3 being vertex 3 of the graph.
 
@@ -88,6 +89,13 @@ class Program:
                 array[i] = known[key]
             label.setdefault(id(array[i]), f"v{i}")
         self.inputs = tuple(array[i] for i in inputs)
+        for i in dict.fromkeys(outputs):
+            # An input that is updated in place must not take an output with it.
+            if any(np.may_share_memory(array[i], own) for own in self.inputs):
+                own = np.empty(graph.shape[i], graph.dtype[i])
+                steps.append(partial(np.copyto, own, array[i]))
+                instructions.append(f"v{i} = copy({label[id(array[i])]})")
+                array[i] = own
         self.outputs = tuple(array[i] for i in outputs)
         self.instructions = tuple(instructions)
         self._steps = tuple(steps)
@@ -102,15 +110,25 @@ class Program:
         """
         if len(arrays) != len(self.inputs):
             raise ValueError(f"the program takes {len(self.inputs)} arrays, not {len(arrays)}")
-        for k, buffer in enumerate(self.inputs):
-            if arrays[k] is not buffer:
-                shape = np.shape(arrays[k])
-                if shape != buffer.shape:
-                    raise ValueError(f"input {k} has shape {buffer.shape}, not {shape}")
-                np.copyto(buffer, arrays[k])
+        given = [k for k, own in enumerate(self.inputs) if arrays[k] is not own]
+        for k in given:
+            shape = np.shape(arrays[k])
+            if shape != self.inputs[k].shape:
+                raise ValueError(f"input {k} has shape {self.inputs[k].shape}, not {shape}")
+        if len(given) > 1:
+            arrays = [self._apart(x) if k in given else x for k, x in enumerate(arrays)]
+        for k in given:
+            np.copyto(self.inputs[k], arrays[k])
         for step in self._steps:
             step()
         return self.outputs
+
+    def _apart(self, array: ArrayLike) -> ArrayLike:
+        """Return a copy of what is an input's own, which another argument may overwrite."""
+        is_own = isinstance(array, np.ndarray) and any(
+            np.may_share_memory(array, own) for own in self.inputs
+        )
+        return array.copy() if is_own else array
 
 
 def compile(graph: Graph, output: int, wrt: Sequence[int]) -> Program:  # noqa: A001

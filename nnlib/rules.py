@@ -236,6 +236,9 @@ def softmax_cross_entropy(
     """−Σ labels · log_softmax(logits) / rows."""
     log_softmax(logits, log_probabilities, products, total, axis=-1)
     np.multiply(labels, log_probabilities, products)
+    if np.isnan(np.add.reduce(products, None)):
+        # A class without a chance, of logit −∞, costs nothing where its probability is 0.
+        np.copyto(products, 0.0, where=(labels == 0) & np.isneginf(log_probabilities))
     return np.divide(np.add.reduce(products, None, None, out), -total.size, out)
 
 

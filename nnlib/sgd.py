@@ -91,7 +91,7 @@ class SGD:
             v *= self.momentum
             v += gradient
             w -= np.multiply(v, self.step_size, out=move)
-        return float(loss)
+        return loss.item()
 
     def store(self) -> None:
         """Set the parameters of the graph to where the steps have led."""

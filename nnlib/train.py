@@ -127,8 +127,9 @@ def _draw_boundary(axes: Axes, data: Dataset, training: Training) -> None:
     for name, color, marker in zip(data.classes, colors, cycle("osv^D*XPh8"), strict=False):
         of_class = data.X[data.labels == data.classes.index(name)]
         style = {"facecolor": color, "edgecolor": "black", "linewidth": 0.5, "s": 14}
-        axes.scatter(*of_class.T, marker=marker, label=name, **style)
-    axes.set(xlabel=data.features[0], ylabel=data.features[1], title="samples and decision regions")
+        axes.scatter(*of_class.T, marker=marker, label=_literal(name), **style)
+    axes.set(xlabel=_literal(data.features[0]), ylabel=_literal(data.features[1]))
+    axes.set(title="samples and decision regions")
     if len(data.classes) <= 10:
         axes.legend(loc="upper right", fontsize="small")
 
@@ -140,8 +141,14 @@ def _draw_confusion(axes: Axes, data: Dataset, training: Training) -> None:
     axes.figure.colorbar(image, ax=axes, label="part of the samples of the true class")
     axes.set(xlabel="predicted class", ylabel="true class", title="which classes are confused")
     if len(data.classes) <= 12:
-        axes.set_xticks(range(len(data.classes)), data.classes, rotation=45, ha="right")
-        axes.set_yticks(range(len(data.classes)), data.classes)
+        names = list(map(_literal, data.classes))
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        axes.set_yticks(range(len(names)), names)
+
+
+def _literal(text: str) -> str:
+    """Return text that Matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -165,6 +172,9 @@ def main(arguments: list[str] | None = None) -> int:
     history, picture = options.out / "history.csv", options.out / "training.png"
     try:
         options.out.mkdir(parents=True, exist_ok=True)
+        for path in (history, picture):
+            if path.is_dir():
+                raise IsADirectoryError(0, f"{path.name} is a folder")
     except OSError as error:
         parser.error(f"--out {options.out}: {error.strerror}")
     print(f"{options.data or 'two spirals'}: {n_samples} samples, {len(data.classes)} classes")
@@ -175,6 +185,9 @@ def main(arguments: list[str] | None = None) -> int:
     except FloatingPointError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted, nothing was written", file=sys.stderr)
+        return 130
     rows = zip(training.loss, training.accuracy, strict=True)
     with history.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -192,20 +205,23 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m nnlib.train",
         description="Train a ReLU network to tell classes apart, on two interleaved spirals or "
         "on a table of your own, by stochastic gradient descent with momentum.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
 
     def option(name: str, convert: Callable, default: object, meaning: str) -> None:
+        if default is not None:
+            meaning += " (default: %(default)s)"
         parser.add_argument(name, type=convert, default=default, help=meaning)
 
     option("--width", _number(int, 1, 10_000), 32, "units of each hidden layer")
     option("--depth", _number(int, 1, 100), 2, "linear layers, with ReLU between them")
     option("--step-size", _number(float, 1e-12, 1e12), 0.1, "step size")
     option("--momentum", _number(float, 0, 0.9999), 0.9, "part of a step taken again in the next")
-    option("--batch", _number(int, 1, 10**9), None, "samples of a step; None: 32, or all if fewer")
+    option(
+        "--batch", _number(int, 1, 10**9), None, "samples of a step (default: 32, or all if fewer)"
+    )
     option("--epochs", _number(int, 1, 10**9), 200, "passes through the samples")
     option("--seed", _number(int, 0, 2**63), 0, "seed of the random numbers")
-    option("--data", Path, None, "table: one header line, commas, numbers; None: two spirals")
+    option("--data", Path, None, "table: one header line, commas, numbers (default: two spirals)")
     option("--target", str, None, "its column with the classes, of any text")
     option("--out", Path, Path("results/training"), "folder for history.csv and training.png")
     return parser

@@ -146,6 +146,31 @@ def test_a_kink_within_the_step_does_not_pass(value, says):
     assert says in str(report)
 
 
+@pytest.mark.parametrize("factor", [-1.0, 3.0, 1.001])
+def test_weights_of_zero_hide_no_wrong_gradient(factor, monkeypatch):
+    """The output is 0, and where its differences are exactly right so is every tolerance."""
+    op = OPS["matmul"]
+    first, second = op.gradients
+
+    def broken(ops, *rest):
+        right = second(ops, *rest)
+        return ops.mul(right, ops.constant(factor, right))
+
+    monkeypatch.setitem(OPS, "matmul", dataclasses.replace(op, gradients=(first, broken)))
+    g = Graph()
+    x, w = g.tensor(np.random.default_rng(0).normal(size=(4, 3))), g.tensor(np.zeros((3, 2)))
+    assert not check_gradients(g, g.matmul(x, w)).passed
+
+
+def test_a_gradient_that_drowns_in_rounding_does_not_pass():
+    g = Graph()
+    small = g.mul(g.tanh(g.tensor(0.3)), g.tensor(1e-10))
+    report = check_gradients(g, g.add(small, g.tensor(1.0)), [0])
+    assert not report.passed
+    assert "the output's rounding is as large" in str(report)
+    assert check_gradients(g, small, [0]).passed
+
+
 def test_a_gradient_that_is_not_a_number_does_not_pass():
     g = Graph()
     assert not check_gradients(g, g.sqrt(g.tensor([1.0, 0.0]))).passed

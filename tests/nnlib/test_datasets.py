@@ -35,7 +35,7 @@ def test_noise_moves_both_coordinates():
 def test_a_table_is_read_and_standardised(tmp_path):
     text = "\ufeffx,kind,same,y\n1,b,5,10\n2,a,5,10\n3,b,5,40\n"
     data = read(write(tmp_path, text), "kind")
-    assert data.features == ["x", "same", "y"]
+    assert data.features == [f"{name} (standardised)" for name in ("x", "same", "y")]
     assert data.classes == ["a", "b"]
     assert data.labels.tolist() == [1, 0, 1]
     root = np.sqrt(1.5)
@@ -47,7 +47,8 @@ def test_a_table_is_read_and_standardised(tmp_path):
     ("text", "target", "message"),
     [
         ("x,y\n1,a\n2,b\n", "z", "no column 'z' among x, y"),
-        ("x,y,y\n1,a,b\n", "y", "no column 'y'"),
+        ("x,y,y\n1,a,b\n", "y", "column 'y' is there 2 times"),
+        ("x,y\n1_0,a\n2,b\n", "y", "'1_0' is not a finite number"),
         ("", "y", "no column 'y' among none"),
         ("x,y\n", "y", "needs a row and a column beside 'y'"),
         ("y\na\nb\n", "y", "needs a row and a column beside 'y'"),

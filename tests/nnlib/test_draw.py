@@ -75,6 +75,12 @@ def test_dot_escapes_names():
     assert 'label="a \\"b\\" \\\\ c\\n()' in to_dot(g)
 
 
+def test_names_are_no_mathematics():
+    g = Graph()
+    g.tensor(1.0, "$a_$")
+    assert boxes(to_figure(g))[0][0].get_text().startswith("$a_$\n")
+
+
 def test_only_what_the_outputs_depend_on_is_shown():
     g, _ = network()
     relu = g.name.index("relu")

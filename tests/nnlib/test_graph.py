@@ -71,8 +71,8 @@ def test_a_copy_is_independent():
     g, X, w, _, loss = least_squares()
     g.run_grad(loss)
     twin = g.copy()
-    twin.set(int(w), np.zeros(3))
-    twin.neg(int(loss))
+    twin.set(w, np.zeros(3))
+    twin.neg(loss)
     assert repr(twin).startswith(repr(g).partition("\n")[2].join(["Graph of 8 vertices\n", ""]))
     assert len(g) == 7
     assert g.parents[loss] == []
@@ -90,6 +90,28 @@ def test_graphs_can_be_copied_and_pickled_with_their_vertices(duplicate):
     twin.run_grad(loss_twin)
     assert twin.value[loss_twin] == pytest.approx(np.sum(g.value[3 - 1] ** 2), rel=10 * EPS)
     assert g.value[loss] != twin.value[loss_twin]
+    for array in twin.value + twin.grad:
+        assert not array.flags.writeable
+
+
+@pytest.mark.parametrize(
+    "operate",
+    [
+        lambda a, b: a + b,
+        lambda a, b: a - b,
+        lambda a, b: a * b,
+        lambda a, b: a / b,
+        lambda a, b: a @ b,
+    ],
+)
+def test_vertices_are_not_numbers_to_compute_with(operate):
+    g = Graph()
+    a, b = g.tensor(1.0), g.tensor(2.0)
+    with pytest.raises(TypeError, match=r"use g\.(add|sub|mul|div|matmul)\(a, b\)"):
+        operate(a, b)
+    assert (b + 1, b - 1, b * 2, b / 2) == (2, 0, 2, 0.5)
+    with pytest.raises(ValueError, match="expected numbers, not vertex 1"):
+        g.tensor(b)
 
 
 @pytest.mark.parametrize(
@@ -350,13 +372,25 @@ def test_grad_graph_with_respect_to_an_operation_the_output_and_a_stranger():
 
 
 @pytest.mark.parametrize(
-    "value", [1j, [True], ["a"], np.array([None]), np.zeros(2, "M8[s]"), 10**400, [[1], [2, 3]]]
+    "value",
+    [
+        1j,
+        [True],
+        ["a"],
+        np.ma.array([1.0, 2.0], mask=[True, False]),
+        np.array([None]),
+        np.zeros(2, "M8[s]"),
+        10**400,
+        [[1], [2, 3]],
+    ],
 )
 def test_only_real_numbers_are_accepted(value):
     g = Graph()
     x = g.tensor([1.0, 2.0])
     for refuse in (g.tensor, lambda value: g.set(x, value), lambda value: g.run_grad(x, value)):
-        with pytest.raises(ValueError, match=r"expected integers or floats|inhomogeneous"):
+        with pytest.raises(
+            ValueError, match=r"expected (integers or floats|an array without)|inhomogeneous"
+        ):
             refuse(value)
 
 
@@ -392,7 +426,10 @@ def test_only_real_numbers_are_accepted(value):
             "mean_squared_error: the shapes differ: "
             "vertex 0 (A) of shape (2, 3), vertex 1 (tensor) of shape (4,)",
         ),
-        (lambda g, a, b: g.softmax_cross_entropy(a, b), "the shapes differ: vertex 0 (A) of shape"),
+        (
+            lambda g, a, b: g.softmax_cross_entropy(a, b),
+            "the shapes differ: vertex 0 (A) of shape (2, 3), vertex 1 (tensor) of shape (4,)",
+        ),
         (
             lambda g, a, b: g.softmax_cross_entropy(g.sum(a), g.sum(b)),
             "the logits need an axis of classes",
@@ -426,7 +463,7 @@ def test_a_vertex_of_another_graph_is_refused():
     a = g.tensor(1.0)
     b = other.tensor([1.0, 2.0], "b")
     for use in (lambda: g.add(a, b), lambda: g.run_eval(b), lambda: g.grad_graph(a, [b])):
-        with pytest.raises(ValueError, match=r"vertex 0 \(b\) of shape \(2,\) belongs to another"):
+        with pytest.raises(ValueError, match="vertex 0 is one of another graph"):
             use()
     # A plain integer cannot tell where it comes from.
     assert g.name[g.add(a, int(b))] == "add"

@@ -45,6 +45,18 @@ def test_initial_weights_have_the_variance_of_their_papers(initialiser, variance
     np.testing.assert_array_equal(W, initialiser(300, 200, np.random.default_rng(0)))
 
 
+def test_a_layer_that_is_used_twice_has_its_parameters_once():
+    g, rng = Graph(), np.random.default_rng(0)
+    layer = Linear(g, 3, 3, rng)
+    assert Sequential(layer, ReLU(g), layer).parameters == layer.parameters
+
+
+@pytest.mark.parametrize("sizes", [(0, 3), (3, 0)])
+def test_a_layer_without_inputs_or_outputs_is_refused(sizes):
+    with pytest.raises(ValueError, match="a layer needs inputs and outputs, not"):
+        Linear(Graph(), *sizes, np.random.default_rng(0))
+
+
 def test_float32_stays_float32():
     g, rng = Graph(), np.random.default_rng(0)
     layer = Linear(g, 2, 3, rng, xavier, np.float32)

@@ -189,6 +189,17 @@ def test_extreme_logits_give_finite_losses_and_gradients(logits, labels, dtype):
     assert g.value[loss].dtype == g.grad[x].dtype == dtype
 
 
+def test_a_class_without_a_chance_costs_nothing_unless_it_is_the_label():
+    g = Graph()
+    x = g.tensor([[1.0, -np.inf, 0.0]])
+    for label, expected in ((0, np.log1p(np.exp(-1.0))), (1, np.inf)):
+        loss = g.softmax_cross_entropy(x, g.tensor([label]))
+        g.run_grad(loss)
+        assert g.value[loss] == pytest.approx(expected, rel=4 * EPS)
+        softmax = np.array([[1, 0, np.exp(-1)]]) / (1 + np.exp(-1))
+        np.testing.assert_allclose(g.grad[x], softmax - np.eye(3)[[label]], atol=2 * EPS)
+
+
 def test_cross_entropy_is_the_mean_over_all_rows_whether_labels_are_numbers_or_probabilities():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(2, 3, 4)), rng.integers(4, size=(2, 3))

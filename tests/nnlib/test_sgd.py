@@ -51,6 +51,22 @@ def test_steps_by_hand(dtype):
     np.testing.assert_array_equal(g.value[w], [2.25 - 21 / 8, -1.5 + 14 / 8])
 
 
+def test_parameters_that_are_each_others_gradients_move_together():
+    g = Graph()
+    a, b = g.tensor([1.0, 2.0]), g.tensor([3.0, 4.0])
+    sgd = SGD(g, g.sum(g.mul(a, b)), [a, b], [], step_size=0.5)
+    assert sgd.step() == 11
+    sgd.store()
+    np.testing.assert_array_equal(g.value[a], [1 - 1.5, 2 - 2])
+    np.testing.assert_array_equal(g.value[b], [3 - 0.5, 4 - 1])
+
+
+def test_the_loss_is_that_before_the_step_also_where_it_is_a_parameter():
+    g = Graph()
+    w = g.tensor([[1.0]])
+    assert SGD(g, g.reshape(w, ()), [w], [], step_size=0.5).step() == 1
+
+
 def test_the_graph_is_left_alone_until_stored():
     g = Graph()
     w, x = g.tensor(3.0), g.tensor(1.0)
