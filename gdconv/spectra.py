@@ -134,16 +134,19 @@ def nearest_minimiser(
         w = w + right @ (decomposition.left.T @ (y - X @ w) / values)
     # The left vectors span the range of X but for eps times the condition number: what they see of
     # the residual there, the gradient does not.
-    gradient = _product_with_transpose(X, y - X @ w)
+    gradient = product(X.T, y - X @ w)
     return w + right @ (right.T @ gradient / values / values)
 
 
-def _product_with_transpose(X: np.ndarray, r: np.ndarray) -> np.ndarray:
-    """Xᵀr, rounded once: each product is split into two floats that add up to it (Dekker 1971)."""
-    product = X * r[:, None]
-    (X_high, X_low), (r_high, r_low) = _halves(X), _halves(r[:, None])
-    rest = X_low * r_low - (((product - X_high * r_high) - X_low * r_high) - X_high * r_low)
-    return np.array([math.fsum(column) for column in np.vstack([product, rest]).T.tolist()])
+def product(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Return the product of a matrix and a vector, each element rounded only once.
+
+    Every product of two floats is the sum of two (Dekker, Numerische Mathematik 18, 1971).
+    """
+    rounded = matrix * vector
+    (a, b), (c, d) = _halves(matrix), _halves(vector)
+    rest = b * d - (((rounded - a * c) - b * c) - a * d)
+    return np.array([math.fsum(row) for row in np.hstack([rounded, rest]).tolist()])
 
 
 def _halves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
