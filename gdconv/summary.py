@@ -15,7 +15,7 @@ NONE = "–"
 
 # Runs that agree in all of these are repetitions of one another or differ in their step size.
 SETTING = (
-    *("problem", "n_samples", "n_features", "noise"),
+    *("problem", "n_samples", "n_features", "noise", "problem_options"),
     *("start", "start_which", "start_radius", "method"),
 )
 
@@ -29,6 +29,7 @@ _HEADINGS = {
     "n_samples": ("", "n"),
     "n_features": ("", "d"),
     "noise": ("", "noise"),
+    "problem_options": ("", "options"),
     "start": ("", "start"),
     "start_which": ("start", "which"),
     "start_radius": ("start", "radius"),
@@ -88,8 +89,8 @@ def summary(
 def settings(runs: pd.DataFrame) -> list[Setting]:
     """Split runs into groups that differ in seed, repetition and step size alone.
 
-    Runs of problems that differ in something without a column, as the features' mean, are told
-    apart by their condition numbers.
+    Tables of the user, of which no column says which file they are, are told apart by their
+    condition numbers.
 
     Parameters
     ----------
@@ -108,6 +109,12 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     ]
 
 
+def telling(runs: pd.DataFrame) -> list[str]:
+    """Return the columns of `SETTING` worth showing: not the options that a family always has."""
+    options = runs.groupby("problem", dropna=False)["problem_options"].nunique(dropna=False)
+    return [name for name in SETTING if name != "problem_options" or (options > 1).any()]
+
+
 def headed(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of `rows_by_setting` under the headings of the printed table."""
     return {" ".join(_HEADINGS[name]).strip(): value for name, value in row.items()}
@@ -122,7 +129,10 @@ def counts(runs: pd.DataFrame) -> str:
 
 def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """One row for each setting, named by its problem and size and by what else differs."""
-    names = [*SETTING[:3], *(name for name in SETTING[3:] if runs[name].nunique(dropna=False) > 1)]
+    always = SETTING[:3]
+    names = [
+        name for name in telling(runs) if name in always or runs[name].nunique(dropna=False) > 1
+    ]
     deficient = (runs["rank"] < runs["n_features"]).any()
     rows = []
     for setting, group in settings(runs):

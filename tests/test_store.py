@@ -224,7 +224,7 @@ def no_json(folder):
     [
         (damage_header, ["curves.csv line 1"]),
         (repeat_a_run, ["runs.csv line 10", "repeats run_id"]),
-        (drop_a_cell, ["runs.csv line 2", "41 cells instead of 42"]),
+        (drop_a_cell, ["runs.csv line 2", "42 cells instead of 43"]),
         (spoil_a_number, ["runs.csv line 2", "no number", "twelve"]),
         (spoil_the_encoding, ["runs.csv line 2", "UTF-8"]),
         (write_junk, ["eigenvalues.csv line 12", "not as gdconv wrote it"]),
