@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from gdconv.summary import Setting, telling
+from gdconv.summary import SETTING, Setting
 
 MOST_PANELS = 6
 
@@ -90,13 +90,12 @@ def grid(
     figure.supylabel(ylabel)
 
     values = pd.DataFrame([setting for setting, _ in panels])
-    named = telling(values)
     shared = [
-        name for name in named if name != "n_features" and values[name].nunique(dropna=False) == 1
+        name for name in SETTING if name != "n_features" and values[name].nunique(dropna=False) == 1
     ]
     for ax, (setting, runs) in zip(axes, panels, strict=True):
         kappa = _number(runs["condition_number"].median())
-        differing = _describe(setting, [name for name in named if name not in shared])
+        differing = _describe(setting, [name for name in SETTING if name not in shared])
         ax.set_title(f"{differing}, $\\kappa$ = {kappa}")
     above = [_describe(panels[0][0], shared), note]
     if total > len(panels):

@@ -99,8 +99,10 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     Returns
     -------
     list of (dict, DataFrame)
-        The columns of `SETTING` with their values, NA where empty, and the runs that have them.
+        The columns of `SETTING` with their values, NA where empty, and the runs that have them. Of
+        the options only those are there in which problems of one family differ.
     """
+    runs = runs.assign(problem_options=_differing_options(runs))
     same = runs.groupby([*SETTING, "seed", "repetition"], dropna=False)["condition_number"]
     keys = [*SETTING, same.rank("dense").fillna(1).rename("variant")]
     return [
@@ -109,10 +111,15 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     ]
 
 
-def telling(runs: pd.DataFrame) -> list[str]:
-    """Return the columns of `SETTING` worth showing: not the options that a family always has."""
-    options = runs.groupby("problem", dropna=False)["problem_options"].nunique(dropna=False)
-    return [name for name in SETTING if name != "problem_options" or (options > 1).any()]
+def _differing_options(runs: pd.DataFrame) -> pd.Series:
+    """The options of each run but those that all runs of its family share; NA if none is left."""
+    told = pd.Series(pd.NA, runs.index, dtype="string")
+    for _, options in runs["problem_options"].dropna().groupby(runs["problem"]):
+        words = {each: each.split(" ") for each in options.unique()}
+        shared = set.intersection(*map(set, words.values()))
+        left = {each: " ".join(w for w in words[each] if w not in shared) for each in words}
+        told[options.index] = options.map(left).replace("", pd.NA)
+    return told
 
 
 def headed(row: dict[str, Any]) -> dict[str, Any]:
@@ -129,13 +136,12 @@ def counts(runs: pd.DataFrame) -> str:
 
 def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """One row for each setting, named by its problem and size and by what else differs."""
-    always = SETTING[:3]
-    names = [
-        name for name in telling(runs) if name in always or runs[name].nunique(dropna=False) > 1
-    ]
+    every = settings(runs)
+    known = pd.DataFrame([setting for setting, _ in every], columns=list(SETTING))
+    names = [*SETTING[:3], *(name for name in SETTING[3:] if known[name].nunique(dropna=False) > 1)]
     deficient = (runs["rank"] < runs["n_features"]).any()
     rows = []
-    for setting, group in settings(runs):
+    for setting, group in every:
         status = group["status"].value_counts()
         rows.append(
             {name: setting[name] for name in names}
