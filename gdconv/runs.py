@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gdconv.config import Run, identity
+from gdconv.config import Run, identity, problem_options
 from gdconv.problems import problem_identity
 
 # Part of every run_id: raise it whenever the same configuration gives other rows or other columns.
@@ -89,6 +89,7 @@ def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupT
         "run_id": list(ids),
         "status": ["failed"] * len(runs),
         "problem": [run.problem.name for run in runs],
+        "problem_options": [problem_options(run.problem) for run in runs],
         "n_samples": [getattr(run.problem, "n_samples", None) for run in runs],
         "n_features": [getattr(run.problem, "n_features", None) for run in runs],
         "noise": [getattr(run.problem, "noise", None) for run in runs],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gdconv import rates
-from gdconv.config import Run
+from gdconv.config import Run, problem_options
 from gdconv.descent import descend
 from gdconv.objective import Objective
 from gdconv.problems import LeastSquares, make
@@ -99,6 +99,7 @@ def _run_rows(
         tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
     shared = {
         "problem": first.problem.name,
+        "problem_options": problem_options(first.problem),
         "n_samples": problem.X.shape[0],
         "n_features": problem.X.shape[1],
         "rank": decomposition.rank,
