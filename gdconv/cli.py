@@ -75,6 +75,48 @@ def main() -> int:
         return 130
 
 
+def verify() -> int:
+    """Check the coursework's statements on the one run that the command line asks for.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if every true statement holds, 1 if one does not or the table could not be
+        written, 2 if the command or the configuration is wrong.
+    """
+    sys.stdout.reconfigure(errors="replace")
+    if "--version" in sys.argv[1:]:
+        print(f"gdconv-verify {version('gdconv')}")
+        return 0
+    if {"--help", "-h"} & {*sys.argv[1:]}:
+        print(_VERIFY_HELP)
+        return 0
+    try:
+        sys.argv[1:], table = _without_option("--csv", sys.argv[1:])
+        jobs = compose()
+        if not jobs:
+            return 0
+        if len(jobs) > 1:
+            raise CommandError(f"-m: makes {len(jobs)} jobs; a single run is checked")
+        from gdconv import verification
+
+        case = verification.case_of(jobs[0][0])
+        checks = verification.checked(case)
+        print(verification.as_table(case, checks))
+        if table is not None:
+            Path(table).write_text(verification.as_csv(checks), encoding="utf-8")
+        return 0 if all(check.passed for check in checks) else 1
+    except (CommandError, ConfigError) as error:
+        print("gdconv-verify:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"gdconv-verify: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("gdconv-verify: interrupted", file=sys.stderr)
+        return 130
+
+
 def compose() -> list[tuple[RunConfig, StudyConfig]]:
     """Return the configuration of every job of this process's command line.
 
@@ -208,6 +250,20 @@ def _rounded(number: float) -> float:
     return float(f"{number:.12g}")
 
 
+def _without_option(option: str, arguments: Sequence[str]) -> tuple[list[str], str | None]:
+    """The arguments without `option VALUE` or `option=VALUE`, and the value."""
+    rest, value = [], None
+    words = iter(arguments)
+    for word in words:
+        if word != option and not word.startswith(f"{option}="):
+            rest.append(word)
+            continue
+        value = word.partition("=")[2] or next(words, "")
+        if not value:
+            raise CommandError(f"{option}: must be followed by the name of a file")
+    return rest, value
+
+
 def _refuse_unsupported(arguments: Sequence[str]) -> None:
     for argument in arguments:
         # argparse takes any abbreviation of the option; no other one begins like this.
@@ -266,6 +322,20 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
     reason = text.partition("\nConfig search path:")[0]
     return f"{' '.join(named or arguments)}: {reason}"
 
+
+_VERIFY_HELP = """\
+gdconv-verify [--csv FILE] [KEY=VALUE]...
+
+Runs gradient descent once and checks the coursework's equations (1) to (20) and answers to (j) and
+(k) on it: a row a statement, with the largest deviation or the smallest slack and what rounding
+explains of it. --csv FILE writes the table. Exit status 0 if every true statement holds, 1 if not.
+
+The keys are those of gdconv, see gdconv --help; of a list nothing but one element is taken.
+
+Examples:
+  gdconv-verify
+  gdconv-verify problem=spectrum problem.condition_number=1e12 start=eigenvector step.value=1.9
+  gdconv-verify problem=csv problem.path=FILE problem.target=COLUMN --csv statements.csv"""
 
 # Nothing but Hydra and OmegaConf runs while the jobs are composed, and at some odd values they fail
 # with errors of the second line.

@@ -17,6 +17,8 @@ from gdconv.keys import (
     boolean,
     choice,
     column_name,
+    condition_number,
+    correlation,
     file_path,
     folder_path,
     fraction,
@@ -24,7 +26,7 @@ from gdconv.keys import (
     key,
     not_negative,
     one_or_more,
-    step_value,
+    positive,
     study_name,
 )
 
@@ -39,6 +41,42 @@ class Gaussian(Section):
     n_features: int = key(20, integer(1, 10**5))
     noise: float = key(1.0, not_negative)
     feature_mean: float = key(0.0, any_real)
+
+
+@dataclass(frozen=True)
+class Correlated(Section):
+    """Rows of normal features with covariance correlation^|i − j|, and a last column of ones."""
+
+    prefix: ClassVar[str] = "problem."
+    name: ClassVar[str] = "correlated"
+    n_samples: int = key(200, integer(1, 10**7))
+    n_features: int = key(20, integer(1, 10**5))
+    noise: float = key(1.0, not_negative)
+    correlation: float = key(0.9, correlation)
+
+
+@dataclass(frozen=True)
+class Prescribed(Section):
+    """Random singular vectors and a prescribed spectrum of H; no column is constant."""
+
+    prefix: ClassVar[str] = "problem."
+    name: ClassVar[str] = "spectrum"
+    n_samples: int = key(200, integer(1, 10**7))
+    n_features: int = key(20, integer(1, 10**5))
+    noise: float = key(1.0, not_negative)
+    condition_number: float = key(100.0, condition_number)
+    profile: str = key("geometric", choice("linear", "geometric", "power", "two_point"))
+
+
+@dataclass(frozen=True)
+class Polynomial(Section):
+    """Powers of random points in [−1, 1], the last of them the power 0: a column of ones."""
+
+    prefix: ClassVar[str] = "problem."
+    name: ClassVar[str] = "polynomial"
+    n_samples: int = key(200, integer(1, 10**7))
+    degree: int = key(5, integer(0, 10**5 - 1))
+    noise: float = key(1.0, not_negative)
 
 
 @dataclass(frozen=True)
@@ -61,6 +99,25 @@ class Zeros(Section):
 
 
 @dataclass(frozen=True)
+class Normal(Section):
+    """w_0 has independent normal entries with standard deviation radius."""
+
+    prefix: ClassVar[str] = "start."
+    name: ClassVar[str] = "normal"
+    radius: float = key(1.0, positive)
+
+
+@dataclass(frozen=True)
+class Eigenvector(Section):
+    """w_0 − w* is radius times the eigenvector of lambda_max or of lambda_min_positive."""
+
+    prefix: ClassVar[str] = "start."
+    name: ClassVar[str] = "eigenvector"
+    which: str = key("max", choice("max", "min"))
+    radius: float = key(1.0, positive)
+
+
+@dataclass(frozen=True)
 class GradientDescent(Section):
     """Plain gradient descent with a fixed step size (6)."""
 
@@ -77,7 +134,7 @@ class Step(Section):
 
     prefix: ClassVar[str] = "step."
     unit: str = key("lambda_max", choice("lambda_max", "optimal", "absolute", "K"))
-    value: tuple[float, ...] = key(1.0, one_or_more(step_value))
+    value: tuple[float, ...] = key(1.0, one_or_more(positive))
 
 
 @dataclass(frozen=True)
@@ -96,8 +153,8 @@ class Serial(Section):
     name: ClassVar[str] = "serial"
 
 
-PROBLEMS = {kind.name: kind for kind in (Gaussian, Csv)}
-STARTS = {kind.name: kind for kind in (Zeros,)}
+PROBLEMS = {kind.name: kind for kind in (Gaussian, Correlated, Prescribed, Polynomial, Csv)}
+STARTS = {kind.name: kind for kind in (Zeros, Normal, Eigenvector)}
 METHODS = {kind.name: kind for kind in (GradientDescent,)}
 ENGINES = {kind.name: kind for kind in (Serial,)}
 

@@ -121,10 +121,12 @@ folder_path = Rule(_parse_text, "must be the path of a folder")
 study_name = Rule(
     _parse_study, "must be a folder's name: printable, no / or \\, no leading dot, up to 200 bytes"
 )
-# Beyond these a step size or its inverse might not fit into a float.
-step_value = real(lambda value: 1e-100 <= value <= 1e100, " from 1e-100 to 1e100")
+# Beyond these a step size, its inverse or the square of a distance might not fit into a float.
+positive = real(lambda value: 1e-100 <= value <= 1e100, " from 1e-100 to 1e100")
 not_negative = real(lambda value: value >= 0, " of at least 0")
 any_real = real(lambda value: True, "")
+correlation = real(lambda value: -1 < value < 1, " greater than -1 and less than 1")
+condition_number = real(lambda value: 1 <= value <= 1e18, " from 1 to 1e18")
 fraction = real(lambda value: 0 < value < 1, " greater than 0 and less than 1")
 
 

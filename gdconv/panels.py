@@ -23,6 +23,8 @@ _FORMS = {
     "n_features": "$d$ = {}",
     "noise": "noise {:g}",
     "start": "start {}",
+    "start_which": "$\\lambda$ {}",
+    "start_radius": "radius {:g}",
 }
 
 STYLE = {

@@ -11,13 +11,26 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
-from gdconv.config import ConfigError, Csv, Gaussian, Section, identity
+from gdconv.config import (
+    ConfigError,
+    Correlated,
+    Csv,
+    Gaussian,
+    Polynomial,
+    Prescribed,
+    Section,
+    identity,
+)
 
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """Minimise L(w) = ‖Xw − y‖² (1); X has shape (n, d), its last column all ones, y shape (n,)."""
+    """Minimise L(w) = ‖Xw − y‖² (1); X has shape (n, d) and y shape (n,).
+
+    The last column of X is all ones in every family but the one with a prescribed spectrum.
+    """
 
     X: np.ndarray
     y: np.ndarray
@@ -56,8 +69,69 @@ def gaussian(problem: Gaussian, generator: np.random.Generator) -> LeastSquares:
     X = np.ones((problem.n_samples, problem.n_features))
     features = X[:, :-1]
     features[:] = problem.feature_mean + generator.standard_normal(features.shape)
-    w = generator.standard_normal(problem.n_features)
-    return LeastSquares(X, X @ w + problem.noise * generator.standard_normal(problem.n_samples))
+    return _observed(X, problem.noise, generator)
+
+
+def correlated(problem: Correlated, generator: np.random.Generator) -> LeastSquares:
+    """Normal features of variance 1 with covariance correlation^|i − j|; y = X w + noise.
+
+    A row is the stationary autoregression x_j = correlation x_{j−1} + √(1 − correlation²) z_j with
+    x_1 = z_1 and z normal, whose covariance is the Toeplitz matrix of these powers.
+    """
+    rho = problem.correlation
+    X = np.ones((problem.n_samples, problem.n_features))
+    features = X[:, :-1]
+    features[:] = generator.standard_normal(features.shape)
+    features[:, 1:] *= np.sqrt((1 - rho) * (1 + rho))
+    for j in range(1, features.shape[1]):
+        features[:, j] += rho * features[:, j - 1]
+    return _observed(X, problem.noise, generator)
+
+
+def prescribed(problem: Prescribed, generator: np.random.Generator) -> LeastSquares:
+    """X = U Σ Vᵀ with random orthonormal U, V and prescribed eigenvalues of H; y = X w + noise.
+
+    H = 2 XᵀX has the k = min(n, d) non-zero eigenvalues lambda_max `profile`(...), and lambda_max
+    is 2 n_samples, about that of independent features of variance 1. A column of ones would change
+    the spectrum, so there is none.
+    """
+    rank = min(problem.n_samples, problem.n_features)
+    eigenvalues = 2.0 * problem.n_samples * profile(problem.profile, problem.condition_number, rank)
+    left = _orthonormal(problem.n_samples, rank, generator)
+    right = _orthonormal(problem.n_features, rank, generator)
+    X = (left * np.sqrt(eigenvalues / 2)) @ right.T
+    return _observed(X, problem.noise, generator)
+
+
+def profile(name: str, condition_number: float, count: int) -> np.ndarray:
+    """Return eigenvalues from 1 down to 1 / condition_number, shape (count,); a single one is 1.
+
+    linear: evenly spaced; geometric: with evenly spaced logarithms; power: i^−p for i = 1, 2, ...,
+    with the p that leads there; two_point: the first half (rounded up) 1, the others at the end.
+    """
+    last = 1 / condition_number
+    if count == 1:
+        return np.ones(1)
+    if name == "linear":
+        return np.linspace(1.0, last, count)
+    if name == "geometric":
+        return np.geomspace(1.0, last, count)
+    if name == "power":
+        values = np.exp(-np.log(condition_number) * np.log(np.arange(1, count + 1)) / np.log(count))
+        values[-1] = last
+        return values
+    if name == "two_point":
+        return np.where(np.arange(count) < (count + 1) // 2, 1.0, last)
+    raise ValueError(f"profile={name!r}: must be linear, geometric, power or two_point")
+
+
+def polynomial(problem: Polynomial, generator: np.random.Generator) -> LeastSquares:
+    """Powers degree, ..., 1, 0 of points drawn uniformly from [−1, 1]; y = X w + noise.
+
+    n points support the degree n − 1; with a higher one X is rank-deficient.
+    """
+    points = generator.uniform(-1.0, 1.0, problem.n_samples)
+    return _observed(np.vander(points, problem.degree + 1), problem.noise, generator)
 
 
 def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSquares:
@@ -86,7 +160,27 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
     return LeastSquares(X, table[:, target].copy())
 
 
-FAMILIES = {Gaussian.name: gaussian, Csv.name: csv}
+FAMILIES = {
+    Gaussian.name: gaussian,
+    Correlated.name: correlated,
+    Prescribed.name: prescribed,
+    Polynomial.name: polynomial,
+    Csv.name: csv,
+}
+
+
+def _observed(X: np.ndarray, noise: float, generator: np.random.Generator) -> LeastSquares:
+    """y = X w + noise with standard normal w."""
+    n_samples, n_features = X.shape
+    w = generator.standard_normal(n_features)
+    return LeastSquares(X, X @ w + noise * generator.standard_normal(n_samples))
+
+
+def _orthonormal(rows: int, columns: int, generator: np.random.Generator) -> np.ndarray:
+    """Orthonormal columns, uniform among all such (Mezzadri, Notices of the AMS 54, 2007)."""
+    Q, R = scipy.linalg.qr(generator.standard_normal((rows, columns)), mode="economic")
+    # Without it the signs would be those of Householder's reflections, not random.
+    return Q * np.copysign(1.0, np.diag(R))
 
 
 def _version(problem: Csv) -> tuple[str, int, int]:

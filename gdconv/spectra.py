@@ -2,7 +2,8 @@
 
 Forming H squares the condition number: an eigenvalue solver on H has an absolute error of about
 eps * lambda_max and loses lambda_min entirely once the condition number passes 1/eps.
-2 * singular_value**2 keeps a relative error of about eps * sqrt(condition_number).
+2 * singular_value**2 keeps a relative error of about eps * sqrt(condition_number), and where the
+condition number comes from columns of different size far better: see `_decompose`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
+import scipy.linalg.lapack
+
+# Up to this ratio of the largest to the smallest singular value the ordinary decomposition loses no
+# more than three digits of the smallest.
+ORDINARY = 1e3
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def spectrum(X: np.ndarray) -> Spectrum:
         If X is zero or its squares overflow or underflow: no step size is defined by it.
     """
     n_samples, n_features = X.shape
-    left, values, right = scipy.linalg.svd(X, full_matrices=False)
+    left, values, right = _decompose(X)
     rank = int(
         np.count_nonzero(values > max(n_samples, n_features) * np.finfo(float).eps * values[0])
     )
@@ -81,6 +87,33 @@ def spectrum(X: np.ndarray) -> Spectrum:
             "not fit into a float; scale the features"
         )
     return Spectrum(eigenvalues, rank, values[:rank], left[:, :rank], right[:rank].T)
+
+
+def _decompose(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return U, the singular values and Vᵀ of X = U Σ Vᵀ, the small singular values accurately.
+
+    The ordinary decomposition is that of X + E with ‖E‖ about eps σ_1, which leaves σ_i a relative
+    error of eps σ_1 / σ_i. LAPACK's dgejsv, a QR decomposition with column pivoting followed by
+    one-sided Jacobi rotations, is backward stable column by column, ‖E_j‖ about eps ‖X_j‖ (Drmač
+    and Veselić, SIAM J. Matrix Anal. Appl. 29, 2008). With X = B D, columns of B of length 1 and D
+    diagonal, X + E = (I + E D⁻¹ B⁺) X has singular values that differ from those of X by no more
+    than ‖E D⁻¹‖ ‖B⁺‖, about eps times the condition number of B, in relative terms: D does not
+    matter. The same with rows for a wide X, of which the transpose is decomposed. It takes several
+    times as long, hence only where it pays.
+    """
+    left, values, right = scipy.linalg.svd(X, full_matrices=False)
+    if values[0] <= ORDINARY * values[-1]:
+        return left, values, right
+    wide = X.shape[0] < X.shape[1]
+    # joba=0: "high relative accuracy for B D"; jobr=0 and jobp=1: keep columns however small.
+    values, left, right, scale, _, failed = scipy.linalg.lapack.dgejsv(
+        X.T if wide else X, joba=0, jobr=0, jobp=1
+    )
+    if failed:
+        raise scipy.linalg.LinAlgError("the singular values of X did not converge")
+    with np.errstate(over="ignore"):
+        values = values * (scale[0] / scale[1])
+    return (right, values, left.T) if wide else (left, values, right.T)
 
 
 def nearest_minimiser(
@@ -101,7 +134,9 @@ def nearest_minimiser(
 def eigh_difference(decomposition: Spectrum, X: np.ndarray) -> float:
     """Return max_i |lambda_i − lambda_i of scipy.linalg.eigh(2 XᵀX)| / lambda_max.
 
-    The cross-check of the spectrum by another algorithm: a few d * eps when both are right.
+    The cross-check of the spectrum by another algorithm: a few d * eps when both are right. eigh is
+    wrong by eps * lambda_max in every eigenvalue, so this compares each of them as far as eigh can
+    be trusted: of one below eps * lambda_max it only says that it is that small.
     """
     by_eigh = scipy.linalg.eigh(2 * (X.T @ X), eigvals_only=True)[::-1]
     return float(np.max(np.abs(by_eigh - decomposition.eigenvalues)) / decomposition.lambda_max)

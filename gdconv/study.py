@@ -17,10 +17,11 @@ from gdconv.objective import Objective
 from gdconv.problems import LeastSquares, make, problem_identity
 from gdconv.recorder import Recorder, Trajectories, recorded_iterations
 from gdconv.spectra import Spectrum, eigh_difference
+from gdconv.starts import starting_point
 from gdconv.theory import Theory
 
 # Part of every run_id: raise it whenever the same configuration gives other rows or other columns.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
         raise ValueError(f"{first.problem.path} was changed while the sweep was running")
     problem = make(first.problem, first.seed, first.repetition)
     objective = Objective(problem, first.method.reduce)
-    start = np.zeros(problem.X.shape[1])
+    start = starting_point(first.start, first.seed, first.repetition, objective)
     theory = Theory(objective, start, runs)
     recorder = Recorder(
         theory.w_star,
@@ -174,6 +175,8 @@ def _run_rows(
         "seed": first.seed,
         "repetition": first.repetition,
         "start": first.start.name,
+        "start_which": getattr(first.start, "which", None),
+        "start_radius": getattr(first.start, "radius", None),
         "method": first.method.name,
         "lambda_min": decomposition.lambda_min,
         "lambda_min_positive": decomposition.lambda_min_positive,
@@ -271,6 +274,8 @@ def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupT
         "seed": [run.seed for run in runs],
         "repetition": [run.repetition for run in runs],
         "start": [run.start.name for run in runs],
+        "start_which": [getattr(run.start, "which", None) for run in runs],
+        "start_radius": [getattr(run.start, "radius", None) for run in runs],
         "method": [run.method.name for run in runs],
         "step_unit": [run.step_unit for run in runs],
         "step_value": [run.step_value for run in runs],

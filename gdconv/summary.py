@@ -14,7 +14,10 @@ WIDTH = 100
 NONE = "–"
 
 # Runs that agree in all of these are repetitions of one another or differ in their step size.
-SETTING = ("problem", "n_samples", "n_features", "noise", "start", "method")
+SETTING = (
+    *("problem", "n_samples", "n_features", "noise"),
+    *("start", "start_which", "start_radius", "method"),
+)
 
 # A setting, as column → value, and its runs.
 Setting = tuple[dict[str, Any], pd.DataFrame]
@@ -27,7 +30,10 @@ _HEADINGS = {
     "n_features": ("", "d"),
     "noise": ("", "noise"),
     "start": ("", "start"),
+    "start_which": ("start", "which"),
+    "start_radius": ("start", "radius"),
     "method": ("", "method"),
+    "rank": ("", "rank"),
     "runs": ("", "runs"),
     "converged": ("", "conv."),
     "diverged": ("", "div."),
@@ -117,11 +123,13 @@ def counts(runs: pd.DataFrame) -> str:
 def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """One row for each setting, named by its problem and size and by what else differs."""
     names = [*SETTING[:3], *(name for name in SETTING[3:] if runs[name].nunique(dropna=False) > 1)]
+    deficient = (runs["rank"] < runs["n_features"]).any()
     rows = []
     for setting, group in settings(runs):
         status = group["status"].value_counts()
         rows.append(
             {name: setting[name] for name in names}
+            | ({"rank": group["rank"].min()} if deficient else {})
             | {"runs": len(group)}
             | {name: int(status.get(name, 0)) for name in ("converged", "diverged", "failed")}
             | {"condition_number": group["condition_number"].median()}
@@ -171,7 +179,8 @@ def _facts(run: pd.Series) -> dict[str, str]:
     value = run.map(short)
     facts = {
         "problem": f"{value['problem']}, n_samples {value['n_samples']}, n_features"
-        f" {value['n_features']}, seed {value['seed']}, repetition {value['repetition']}",
+        f" {value['n_features']}, {_rank(run)}seed {value['seed']}, repetition"
+        f" {value['repetition']}",
         "condition_number": value["condition_number"],
         "relative_step": f"{value['relative_step']} (step_size {value['step_size']})",
         "rate_measured": f"{value['rate_measured']} ({value['convergence']}),"
@@ -189,6 +198,12 @@ def _facts(run: pd.Series) -> dict[str, str]:
             f", first broken at iteration {value['first_violation_as_stated']}"
         )
     return facts if run["status"] != "failed" else {"problem": facts["problem"]}
+
+
+def _rank(run: pd.Series) -> str:
+    """Worth saying where X has not full column rank: the loss is flat in some directions."""
+    deficient = pd.notna(run["rank"]) and run["rank"] < run["n_features"]
+    return f"rank {run['rank']} only, " if deficient else ""
 
 
 def short(value: Any, digits: int = 5) -> str:

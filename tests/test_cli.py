@@ -255,7 +255,7 @@ BAD = {
     "method.iterations=-1": "must be a whole number from 1",
     "repetitions=0": "must be a whole number from 1",
     "study=../up": "must be a folder's name",
-    "problem=nosuch": "must be one of csv, gaussian",
+    "problem=nosuch": "must be one of correlated, csv, gaussian, polynomial, spectrum",
     "problem=3": "must be a string or a list",
     "experiment=nosuch": "must be one of default",
     "problem.typo=3": PROBLEM_KEYS,
@@ -295,18 +295,40 @@ BAD_TOGETHER = [
     (["+problem@other=csv"], "other=", "is not a key"),
     (["step.value=[1,${nosuch:1}]", "seed=2"], "step.value[1]=${nosuch:1}: ", "Unsupported"),
     (["seed=1", "problem=3"], "seed=1 problem=3: ", "must be a string or a list"),
+    (
+        ["problem=correlated", "problem.correlation=1"],
+        "problem.correlation=1: ",
+        "must be a finite number greater than -1 and less than 1",
+    ),
+    (
+        ["problem=spectrum", "problem.condition_number=0.5"],
+        "problem.condition_number=0.5: ",
+        "must be a finite number from 1 to 1e18",
+    ),
+    (["start=normal", "start.radius=0"], "start.radius=0: ", "finite number from 1e-100"),
+    (["start=eigenvector", "start.which=middle"], "start.which=middle: ", "max, min"),
+    (["start=nosuch"], "start=nosuch: ", "must be one of eigenvector, normal, zeros"),
+    (["start.radius=1"], "start.radius=1: ", "is not a key; allowed: none"),
     (["problem=csv"], "problem.path=null: ", "must be the path of a CSV file"),
     (["problem=csv", "problem.path=a.csv"], "problem.target=null: ", "must be the name"),
     (["problem=csv", "problem.noise=1"], "problem.noise=1: ", "allowed: problem.path"),
     (["-m", "problem.n_features=3,0"], "problem.n_features=0: ", "must be a whole number"),
     (["-m", "problem.typo=1,2"], "problem.typo=1: ", PROBLEM_KEYS),
-    (["-m", "problem=gaussian,nosuch"], "problem=nosuch: ", "must be one of csv, gaussian"),
+    (
+        ["-m", "problem=gaussian,nosuch"],
+        "problem=nosuch: ",
+        "must be one of correlated, csv, gaussian, polynomial, spectrum",
+    ),
     (["-m", "step.value=interval(0,1)"], "step.value=interval(0,1): ", "cannot be listed"),
     (["-m", "seed=range(0,0)"], "seed=range(0,0): ", "holds no value"),
     (["-m", "study=a,b"], "study=[a,b]: ", "one sweep fills one study"),
     (["-m", "hydra.verbose=true,false"], "hydra.verbose=true,false: ", "not supported"),
     (["experiment=default", "problem.noise=-1"], "problem.noise=-1: ", "of at least 0"),
-    (["--cfg", "job", "problem=nosuch"], "problem=nosuch: ", "must be one of csv, gaussian"),
+    (
+        ["--cfg", "job", "problem=nosuch"],
+        "problem=nosuch: ",
+        "must be one of correlated, csv, gaussian, polynomial, spectrum",
+    ),
     (["--config-dir", "nosuch"], "nosuch: ", "not found"),
 ]
 
@@ -378,7 +400,8 @@ def test_help_names_every_key(command):
     done = command("--help")
     assert (done.status, done.err, done.configs) == (0, "", None)
     keys = {key for key in flat(DEFAULTS) if not key.endswith(".name")}
-    keys |= {f"problem.{declared.name}" for declared in fields(Csv)}
+    kinds = [*PROBLEMS.values(), *STARTS.values()]
+    keys |= {kind.prefix + declared.name for kind in kinds for declared in fields(kind)}
     assert [key for key in sorted(keys) if f"\n  {key} " not in done.out] == []
     assert "'${logspace:-2,0.3,30}'" in done.out
 

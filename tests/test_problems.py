@@ -1,12 +1,14 @@
 import os
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import pytest
+import scipy.linalg
 
-from gdconv.config import Csv, Gaussian
+from gdconv.config import Correlated, Csv, Gaussian, Polynomial, Prescribed
 from gdconv.keys import ConfigError
-from gdconv.problems import make, problem_identity
+from gdconv.problems import make, problem_identity, profile
 
 DIABETES = Path(__file__).parent / "data" / "diabetes.csv"
 
@@ -20,6 +22,90 @@ def test_gaussian_has_the_moments_it_says():
     assert (problem.X[:, -1] == 1).all()
     residual = problem.y - problem.X @ np.linalg.lstsq(problem.X, problem.y)[0]
     assert residual.std() == pytest.approx(0.5, abs=0.013)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.9, -0.6])
+def test_correlated_has_the_covariance_it_says(correlation):
+    draws = 20_000
+    X = make(Correlated(draws, 6, correlation=correlation), 0, 0).X
+    lags = np.abs(np.subtract.outer(np.arange(5), np.arange(5)))
+    # The standard error of a covariance is at most √(2 / draws): five of them.
+    assert X[:, :-1].T @ X[:, :-1] / draws == pytest.approx(
+        np.where(lags == 0, 1.0, correlation**lags), abs=5 * np.sqrt(2 / draws)
+    )
+    assert (X[:, -1] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["linear", "geometric", "power", "two_point"])
+@pytest.mark.parametrize("shape", [(40, 7), (7, 40), (9, 9), (300, 2), (1, 4), (5, 1)])
+@pytest.mark.parametrize("condition_number", [1.0, 30.0, 1e12])
+def test_the_spectrum_is_the_prescribed_one(name, shape, condition_number):
+    problem = Prescribed(*shape, condition_number=condition_number, profile=name)
+    k, kappa = min(shape), condition_number
+    i, last = np.arange(k), max(k - 1, 1)
+    expected = {
+        "linear": 1 - i / last * (1 - 1 / kappa),
+        "geometric": kappa ** -(i / last),
+        "power": (i + 1.0) ** -(np.log(kappa) / np.log(max(k, 2))),
+        "two_point": np.where(2 * i < k, 1, 1 / kappa),
+    }[name]
+    found = 2 * scipy.linalg.svdvals(make(problem, 0, 0).X) ** 2
+    # Singular values are right to a few eps of the largest, and squared that is √kappa of relative
+    # error: 1e-9 for 1e12.
+    tolerance = 100 * np.finfo(float).eps * np.sqrt(kappa)
+    assert found == pytest.approx(2 * shape[0] * expected, rel=tolerance)
+
+
+def test_a_condition_number_of_1e12_in_high_precision():
+    problem = make(Prescribed(20, 6, condition_number=1e12), 0, 0)
+    with mpmath.workdps(50):
+        X = mpmath.matrix(problem.X.tolist())
+        smallest = min(mpmath.eigsy(2 * X.T * X, eigvals_only=True))
+    assert float(smallest) == pytest.approx(40 / 1e12, rel=1e-8)
+
+
+def test_random_directions_have_random_signs():
+    signs = {float(np.sign(make(Prescribed(1, 1), seed, 0).X[0, 0])) for seed in range(20)}
+    assert signs == {-1.0, 1.0}
+
+
+def test_random_directions_are_uniform():
+    """The mean of vvᵀ over all directions is I / d; sign and order carry no information."""
+    draws = 2000
+    first = np.array(
+        [make(Prescribed(1, 3, condition_number=1.0), seed, 0).X[0] for seed in range(draws)]
+    )
+    # Entries of vvᵀ vary by less than 0.3 about their means.
+    assert first.T @ first / draws == pytest.approx(np.eye(3) / 3, abs=5 * 0.3 / np.sqrt(draws))
+    assert first.mean(axis=0) == pytest.approx(np.zeros(3), abs=5 / np.sqrt(3 * draws))
+
+
+def test_unknown_profile_is_refused():
+    with pytest.raises(ValueError, match="linear, geometric, power or two_point"):
+        profile("bogus", 10.0, 3)
+
+
+def test_polynomial_has_the_powers_of_points():
+    problem = make(Polynomial(n_samples=500, degree=4, noise=0.0), 0, 0)
+    points = problem.X[:, -2]
+    powers = points[:, None] ** np.array([4, 3, 2, 1, 0])
+    assert powers == pytest.approx(problem.X, rel=1e-15)
+    assert (problem.X[:, -1] == 1).all()
+    # Uniform on [−1, 1]: mean 0, variance 1/3; five standard errors.
+    assert np.abs(points).max() <= 1
+    assert points.mean() == pytest.approx(0, abs=5 * np.sqrt(1 / 3 / 500))
+    assert points.var() == pytest.approx(1 / 3, abs=5 * 0.3 / np.sqrt(500))
+
+
+@pytest.mark.parametrize("config", [Correlated, Prescribed, Polynomial])
+def test_target_is_linear_plus_noise(config):
+    problem = make(config(n_samples=5000, noise=0.5), 0, 0)
+    residual = problem.y - problem.X @ np.linalg.lstsq(problem.X, problem.y)[0]
+    # Standard error of the deviation of 5000 draws: 1 %.
+    assert residual.std() == pytest.approx(0.5, rel=0.05)
+    exact = make(config(n_samples=50, noise=0.0), 0, 0)
+    residual = exact.y - exact.X @ np.linalg.lstsq(exact.X, exact.y)[0]
+    assert residual == pytest.approx(np.zeros(50), abs=1e-12)
 
 
 def test_draws_depend_on_seed_and_repetition_alone():

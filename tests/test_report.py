@@ -252,6 +252,25 @@ def test_a_single_run_is_told_and_not_tabulated(tmp_path):
     assert facts["bound_as_stated_holds"] == "no, first broken at iteration 2"
 
 
+@pytest.mark.parametrize(("rank", "said"), [(4, False), (3, True)])
+def test_a_rank_below_the_number_of_features_is_said(tmp_path, rank, said):
+    single = summary(make_study(tmp_path / "one", run(rank=rank)))
+    assert ("n_features 4, rank 3 only, seed 0" in single) == said
+    several = summary(make_study(tmp_path / "two", run(rank=rank), run(1, rank=rank, seed=1)))
+    heading, row = several.splitlines()[2:4]
+    assert ("rank" in heading.split()) == said
+    assert (row.split()[3] == "3") == said
+
+
+def test_starts_that_differ_are_rows_of_their_own(tmp_path):
+    runs = [
+        run(number, start="eigenvector", start_which=which, start_radius=radius)
+        for number, (which, radius) in enumerate([("max", 1.0), ("min", 1.0), ("min", 2.0)])
+    ]
+    lines = summary(make_study(tmp_path / "study", *runs)).splitlines()
+    assert [line.split()[3:5] for line in lines[3:]] == [["max", "1"], ["min", "1"], ["min", "2"]]
+
+
 def test_text_of_the_files_is_shown_as_text(tmp_path):
     evil = "<script>alert(1)</script>&'\""
     folder = make_study(

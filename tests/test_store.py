@@ -212,7 +212,7 @@ def spoil_the_commands(folder):
 
 def other_schema(folder):
     path = folder / "provenance.json"
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
 
 
 def no_json(folder):
@@ -224,7 +224,7 @@ def no_json(folder):
     [
         (damage_header, ["curves.csv line 1"]),
         (repeat_a_run, ["runs.csv line 10", "repeats run_id"]),
-        (drop_a_cell, ["runs.csv line 2", "39 cells instead of 40"]),
+        (drop_a_cell, ["runs.csv line 2", "41 cells instead of 42"]),
         (spoil_a_number, ["runs.csv line 2", "no number", "twelve"]),
         (spoil_the_encoding, ["runs.csv line 2", "UTF-8"]),
         (write_junk, ["eigenvalues.csv line 12", "not as gdconv wrote it"]),
@@ -256,7 +256,7 @@ def test_provenance(study):
         CONFIGS, study, ["gdconv", "results_dir=" + os.path.expanduser("~/x")]
     ).folder
     found = json.loads((folder / "provenance.json").read_text())
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert set(found["packages"]) >= {"numpy", "scipy", "hydra-core"}
     assert any("openblas" in library for library in found["linear_algebra"])
     # The cross-check of the spectrum: a few d eps.

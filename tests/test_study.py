@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 
 from gdconv.config import (
+    Correlated,
     Csv,
     Gaussian,
     GradientDescent,
+    Polynomial,
+    Prescribed,
     Record,
     RunConfig,
     Step,
@@ -33,7 +36,7 @@ def test_every_column_is_filled(tables):
     for name, table in tables._asdict().items():
         assert list(table.columns) == list(COLUMNS[name])
         empty = set(table.columns[table.isna().all()])
-        assert empty <= {"error"}, name
+        assert empty <= {"error", "start_which", "start_radius"}, name
 
 
 def test_status_and_verdicts_by_step(tables):
@@ -123,21 +126,85 @@ def test_a_run_ends_where_it_reaches_the_floor(tables):
         (Gaussian(n_samples=10, n_features=25), 10),
         (Gaussian(n_samples=12, n_features=12), 12),
         (Gaussian(n_samples=40, n_features=6, noise=0.0), 6),
+        (Correlated(n_samples=1, n_features=4), 1),
+        (Correlated(n_samples=9, n_features=1), 1),
+        (Prescribed(n_samples=1, n_features=4), 1),
+        (Prescribed(n_samples=9, n_features=1), 1),
+        (Polynomial(n_samples=1, degree=4), 1),
+        (Polynomial(n_samples=9, degree=0), 1),
+        (Polynomial(n_samples=5, degree=8), 5),
     ],
-    ids=["1x1", "9x1", "1x4", "wide", "square", "exact fit"],
+    ids=lambda value: str(value) if isinstance(value, int) else f"{value.name} {value.n_samples}",
 )
 @pytest.mark.parametrize("reduce", ["qr", "none"])
 def test_degenerate_problems_give_finite_rows(problem, rank, reduce):
     config = RunConfig(problem, method=GradientDescent(reduce=reduce), step=Step(value=[1.0, 2.1]))
     runs = run_study(config).runs
     assert runs["rank"].tolist() == [rank, rank]
-    assert (runs.lambda_min == 0).all() == (rank < problem.n_features)
+    assert (runs.lambda_min == 0).all() == (rank < runs.n_features[0])
     assert (runs.lambda_min_positive > 0).all()
     assert runs.bound_holds.all()
     assert runs.status[1] == "diverged"
     assert runs.rate_measured[1] == pytest.approx(1.21, rel=1e-3)
     numbers = runs.select_dtypes("number").to_numpy(dtype=float, na_value=np.nan)
     assert not np.isinf(numbers).any()
+
+
+def of_table(tmp_path, text, **options):
+    """The run of a CSV table whose target is y."""
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    config = RunConfig(Csv(path=str(path), target="y"), **options)
+    tables = run_study(config)
+    for table in tables:
+        numbers = table.select_dtypes("number").to_numpy(dtype=float, na_value=np.nan)
+        assert not np.isinf(numbers).any()
+    assert tables.runs.status[0] == "converged"
+    assert tables.runs.bound_holds[0]
+    return tables.runs.iloc[0]
+
+
+def test_a_column_of_zeros_changes_nothing_but_the_rank(tmp_path):
+    without = of_table(tmp_path, "a,y\n1,2\n2,3\n4,5.5\n3,1\n")
+    run = of_table(tmp_path, "a,b,y\n1,0,2\n2,0,3\n4,0,5.5\n3,0,1\n")
+    assert (run["rank"], run.n_features, run.lambda_min) == (2, 3, 0)
+    same = ["lambda_min_positive", "lambda_max", "loss_star", "initial_gap", "initial_distance"]
+    # Two decompositions of matrices with a condition number of 10.
+    assert run[same].tolist() == pytest.approx(without[same].tolist(), rel=1e-12)
+
+
+def test_equal_rows(tmp_path):
+    """The loss is that of the mean: H = 2n xxᵀ with x = (2, 3, 1)."""
+    run = of_table(tmp_path, "a,b,y\n2,3,1\n2,3,2\n2,3,6\n2,3,7\n")
+    assert (run["rank"], run.n_features) == (1, 3)
+    assert (run.lambda_min, run.condition_number) == (0, 1)
+    # A handful of roundings in each.
+    assert run.lambda_max == pytest.approx(8 * 14, rel=1e-14)
+    assert run.loss_star == pytest.approx(26, rel=1e-14)
+    assert run.initial_gap == pytest.approx(4 * 4**2, rel=1e-14)
+    # w* = 4 x / ‖x‖².
+    assert run.initial_distance == pytest.approx(4 / np.sqrt(14), rel=1e-14)
+
+
+def test_no_feature_but_the_constant(tmp_path):
+    run = of_table(tmp_path, "y\n1\n2\n6\n7\n")
+    assert (run["rank"], run.n_features) == (1, 1)
+    assert run.lambda_max == pytest.approx(8, rel=1e-14)
+    assert run.loss_star == pytest.approx(26, rel=1e-14)
+    assert run.initial_distance == pytest.approx(4, rel=1e-14)
+
+
+def test_a_target_that_the_features_fit_exactly(tmp_path):
+    run = of_table(
+        tmp_path,
+        "a,y\n1,1\n2,4\n4,10\n-3,-11\n",
+        method=GradientDescent(iterations=1000),
+    )
+    # 3a − 2, up to the squares of roundings of numbers up to 11.
+    assert 0 <= run.loss_star < 1e-28
+    assert run.initial_gap == pytest.approx(1 + 16 + 100 + 121, rel=1e-14)
+    assert run.initial_distance == pytest.approx(np.sqrt(13), rel=1e-14)
+    assert run.final_gap < 1e-27
 
 
 def test_starting_at_the_optimum(tmp_path):
@@ -179,7 +246,7 @@ def test_run_id_depends_on_what_decides_the_rows_and_nothing_else():
     assert len(set(ids)) == len(ids)
     assert all(len(run_id) == 16 and int(run_id, 16) >= 0 for run_id in ids)
     # A published identifier must not change by accident: results/ would be computed again.
-    assert ids[0] == "8ff634acc3c07756"
+    assert ids[0] == "02c88cbc17fb6436"
     assert run_ids(list(expand(RunConfig(Gaussian(noise=1), step=Step(value=1)))))[0] == ids[0]
 
 

@@ -1,0 +1,257 @@
+"""One run with everything that statements about it need, and how far rounding lets them be off.
+
+Rounding errors are bounded from the sizes of what is added up, as in Higham, Accuracy and Stability
+of Numerical Algorithms (2002). Let c_j = ‖X_j‖ be the lengths of the columns and
+
+    magnitude(w) = Σ_j c_j |w_j| + ‖y‖    >= ‖|X||w|‖ + ‖y‖.
+
+A computed residual Xw − y is off by unit * magnitude(w), and component j of a computed gradient by
+unit * 2 c_j magnitude(w), where unit = (n + d + 10) eps: inner products of length n and d on both
+sides of a comparison, and ten operations more. The decompositions are backward stable, column by
+column, and their errors no larger; where `spectra` took the ordinary one, which is so only as a
+whole, c_j stands for ‖X‖. Nothing here is fitted to what was seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gdconv import bounds
+from gdconv.config import Run
+from gdconv.descent import descend
+from gdconv.objective import Objective
+from gdconv.problems import make
+from gdconv.recorder import recorded_iterations
+from gdconv.spectra import ORDINARY, nearest_minimiser
+from gdconv.starts import starting_point
+from nnlib import Graph
+
+# A run is followed for so many iterations at most, until it says nothing more or overflows.
+LONGEST = 10_000
+POINTS = 40
+LARGEST_GAP = 1e250
+RANDOM_POINTS = 8
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A recorded iteration of the run, and how far rounding errors may have taken it.
+
+    Attributes
+    ----------
+    t : int
+    w : ndarray, shape (d,)
+    following : ndarray, shape (d,), or None
+        w_{t+1}, unless it was too far away.
+    gap : float
+        ‖X(w_t − w*)‖².
+    components_error : ndarray, shape (rank,)
+        What v_iᵀ w_t may be off by.
+    distance_error, gap_error : float
+        What ‖w_t − w*‖ and √gap may be off by.
+    """
+
+    t: int
+    w: np.ndarray
+    following: np.ndarray | None
+    gap: float
+    components_error: np.ndarray
+    distance_error: float
+    gap_error: float
+
+
+class Case:
+    """One run: its problem, its graph, its spectrum, its trajectory.
+
+    Raises
+    ------
+    ConfigError
+        If the problem's file will not do.
+    ValueError
+        If X is zero or the squares of its singular values do not fit into floats.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        problem = make(run.problem, run.seed, run.repetition)
+        self.X, self.y = problem.X, problem.y
+        self.objective = Objective(problem, run.method.reduce)
+        self.spectrum = self.objective.spectrum
+        self.start = starting_point(run.start, run.seed, run.repetition, self.objective)
+        self.w_star = nearest_minimiser(
+            self.spectrum, self.objective.matrix, self.objective.target, self.start
+        )
+        self.lambda_max = self.spectrum.lambda_max
+        self.lambda_min = self.spectrum.lambda_min
+        self.lambda_min_positive = self.spectrum.lambda_min_positive
+        self.eigenvalues = self.spectrum.eigenvalues[: self.spectrum.rank]
+        self.step_size = float(
+            bounds.step_size(
+                run.step_unit, run.step_value, self.lambda_max, self.lambda_min_positive
+            )
+        )
+        self.K = 1 / self.step_size
+        singular, columns = self.spectrum.singular_values, np.linalg.norm(self.X, axis=0)
+        self.width = float(np.linalg.norm(columns))
+        ordinary = len(singular) == min(self.X.shape) and singular[0] <= ORDINARY * singular[-1]
+        self.columns = np.full_like(columns, singular[0]) if ordinary else columns
+        self.unit = (sum(self.X.shape) + 10) * np.finfo(float).eps
+        self.components = self.spectrum.right.T @ (self.start - self.w_star)
+        self.distance = float(np.sum((self.start - self.w_star) ** 2))
+        generator = np.random.default_rng(
+            np.random.SeedSequence(run.seed, spawn_key=(run.repetition, 2))
+        )
+        # Each column contributes to Xw about as much as there is in y.
+        size = np.linalg.norm(self.y) or 1.0
+        draws = generator.standard_normal((RANDOM_POINTS, self.X.shape[1]))
+        self.points = draws * size / np.where(columns > 0, columns, 1.0)
+        self._graph()
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.moments = self._follow()
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The smallest eigenvalue that is not 0, and the largest."""
+        return self.lambda_min_positive, self.lambda_max
+
+    @property
+    def nu(self) -> float:
+        """ν by `bounds.contraction`."""
+        return float(bounds.contraction(self.step_size, *self.ends[::-1]))
+
+    @property
+    def log_nu(self) -> float:
+        """ln ν by `bounds.log_contraction`."""
+        return float(bounds.log_contraction(self.step_size, *self.ends[::-1]))
+
+    @property
+    def times(self) -> np.ndarray:
+        """The recorded iterations."""
+        return np.array([moment.t for moment in self.moments])
+
+    @property
+    def measured(self) -> tuple[np.ndarray, np.ndarray]:
+        """√gap at the recorded iterations, and what rounding may have done to it.
+
+        Closed forms that are compared with it take exponentials of t ln ν, of which each unit adds
+        an eps where ν > 1.
+        """
+        gaps = np.sqrt([moment.gap for moment in self.moments])
+        errors = np.array([moment.gap_error for moment in self.moments])
+        return gaps, errors + 4 * np.finfo(float).eps * self.times * max(self.log_nu, 0.0) * gaps
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """c_j; where X has not full rank, plus ‖X‖ for what the rank rule takes for 0."""
+        full = self.spectrum.rank == min(self.X.shape)
+        return self.columns + (0.0 if full else self.width)
+
+    @property
+    def moves(self) -> list[Moment]:
+        """The recorded iterations of which the next one is known."""
+        return [moment for moment in self.moments if moment.following is not None]
+
+    def move_size(self, moment: Moment, lengths: np.ndarray | float) -> np.ndarray:
+        """The size of what is added up in a step and in w − w*, component by component."""
+        values = np.abs(moment.w) + np.abs(moment.following) + np.abs(self.w_star)
+        return values + 2 * self.step_size * lengths * self.magnitude(moment.w, self.w_star)
+
+    def step_along(self, index: int) -> tuple[float, float]:
+        """By what one step with nnlib's gradient multiplies an error along v_i, and its error.
+
+        The first is that of |1 − step_size λ_i|, the second how far off it may be as part of 1 +
+        step_size λmax. The step starts so far from w* that X times the distance is as large as what
+        is added up at w* anyway.
+        """
+        v, singular = self.spectrum.right[:, index], self.spectrum.singular_values[index]
+        length = (self.magnitude(self.w_star) or 1.0) / singular
+        w = self.w_star + length * v
+        after = w - self.step_size * self.gradient(w)
+        factor = abs(float(v @ (after - self.w_star)) / length)
+        error = np.abs(v) @ (np.abs(w) + np.abs(after) + np.abs(self.w_star))
+        magnitude = self.magnitude(w, self.w_star)
+        error += 2 * self.step_size * (singular + self.width) * magnitude
+        return factor, 2 * self.unit * error / length / (1 + self.step_size * self.lambda_max)
+
+    def magnitude(self, *points: np.ndarray) -> float:
+        """The size of what is added up in residuals at these points."""
+        norm = float(np.linalg.norm(self.y))
+        return sum(float(self.columns @ np.abs(w)) + norm for w in points)
+
+    def hessian_times(self, w: np.ndarray) -> np.ndarray:
+        """H w = 2 Xᵀ(X w), shape (d,)."""
+        return 2 * (self.X.T @ (self.X @ w))
+
+    def loss(self, w: np.ndarray) -> float:
+        """L(w) as nnlib's graph has it."""
+        self.graph.set(self.vertex_w, w)
+        self.graph.run_eval(self.vertex_loss)
+        return float(self.graph.value[self.vertex_loss])
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        """The gradient of L at w by nnlib's `run_grad`, shape (d,)."""
+        self.graph.set(self.vertex_w, w)
+        self.graph.run_grad(self.vertex_loss)
+        return self.graph.grad[self.vertex_w]
+
+    def gradient_of_slope(self, w: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """The gradient of directionᵀ∇L at w, from the gradient's own graph: H direction."""
+        self.graph.set(self.vertex_w, w)
+        self.graph.set(self.vertex_direction, direction)
+        self.graph.run_grad(self.vertex_slope)
+        return self.graph.grad[self.vertex_w]
+
+    def _graph(self) -> None:
+        graph = Graph()
+        X, y = graph.tensor(self.X, name="X"), graph.tensor(self.y, name="y")
+        self.vertex_w = graph.tensor(self.w_star, name="w")
+        self.vertex_loss = graph.sum(graph.square(graph.sub(graph.matmul(X, self.vertex_w), y)))
+        (gradient,) = graph.grad_graph(self.vertex_loss, [self.vertex_w])
+        self.vertex_direction = graph.tensor(self.w_star, name="direction")
+        self.vertex_slope = graph.sum(graph.mul(gradient, self.vertex_direction))
+        self.graph = graph
+
+    def _follow(self) -> list[Moment]:
+        """Run the iteration, and add up what rounding may do to it.
+
+        A step turns the component e_i = v_iᵀ(w − w*) into (1 − step_size λ_i) e_i, with a new error
+        from w and from the gradient, of which σ_i multiplies the residual's error because that
+        enters through Xᵀ. Errors made before are multiplied along with e_i.
+        """
+        singular, V = self.spectrum.singular_values, np.abs(self.spectrum.right).T
+        matrix, target = self.objective.matrix, self.objective.target
+        residual_star = matrix @ self.w_star - target
+        factor = np.abs(1 - self.step_size * self.eigenvalues)
+        longest = min(self.run.method.iterations, LONGEST)
+        recorded = set(recorded_iterations(longest, POINTS).tolist())
+        star = float(np.linalg.norm(residual_star))
+        components_error = self.unit * (V @ np.abs(self.start) + V @ np.abs(self.w_star))
+        outside = self.unit * float(np.linalg.norm(self.start) + np.linalg.norm(self.w_star))
+        moments: list[Moment] = []
+
+        def observe(t, columns, W, residual):
+            nonlocal components_error, outside
+            w, along = W[:, 0].copy(), residual[:, 0]
+            gap = float(np.sum((along - residual_star) ** 2))
+            if not gap <= LARGEST_GAP:
+                return np.array([True])
+            magnitude = self.magnitude(w, self.w_star)
+            noise = float(np.linalg.norm(singular * components_error))
+            noise += self.unit * (magnitude + self.width * outside)
+            if moments and moments[-1].t == t - 1:
+                moments[-1] = replace(moments[-1], following=w)
+            if t in recorded:
+                distance_error = float(np.hypot(np.linalg.norm(components_error), outside))
+                moments.append(Moment(t, w, None, gap, components_error, distance_error, noise))
+            product = self.width * (float(np.linalg.norm(along)) + star)
+            components_error = factor * components_error + self.unit * (
+                V @ (np.abs(w) + np.abs(self.w_star))
+                + 2 * self.step_size * (singular * magnitude + product)
+            )
+            outside += self.unit * (float(np.linalg.norm(w)) + 2 * self.step_size * product)
+            return np.array([True]) if t >= POINTS and gap <= noise**2 else None
+
+        descend(self.objective, self.start, np.array([self.step_size]), longest + 1, observe)
+        return moments

@@ -1,0 +1,461 @@
+"""The statements of the coursework, (1) to (20) and (a) to (k), as checks on one run.
+
+One function for each equation. What is compared with what, and how large rounding may make the
+difference, is said there and in `gdconv.case`; formulas of `gdconv.bounds` are compared with the
+same quantity in 200 digits, because a bound that is 0.1 % too large would still hold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal, localcontext
+
+import numpy as np
+
+from gdconv import bounds
+from gdconv.case import Case
+from gdconv.checks import (
+    DIGITS,
+    EPS,
+    FAILS,
+    HOLDS,
+    Check,
+    agree,
+    enclosed,
+    largest_product,
+    not_below,
+    positive,
+    powers,
+    under,
+)
+
+# Iterations at which the closed forms are compared.
+TIMES = (0, 1, 2, 3, 10, 31, 100, 316, 1000)
+# Closer to a threshold than this, relatively, rounding decides on which side a step size is.
+EDGE = 8 * EPS
+
+
+def verify(case: Case) -> list[Check]:
+    """Return every statement's check for one run."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+        return [check for equation in EQUATIONS for check in equation(case)]
+
+
+def loss_1(case: Case) -> Iterator[Check]:
+    """(1) L(w) = ‖Xw − y‖²."""
+    found = np.array([case.loss(w) for w in case.points])
+    expected = [np.sum((case.X @ w - case.y) ** 2) for w in case.points]
+    sizes = np.array([case.magnitude(w) ** 2 for w in case.points])
+    yield agree("(1)", "nnlib's loss is ‖Xw − y‖²", found - expected, sizes, 2 * case.unit)
+
+
+def gradient_3(case: Case) -> Iterator[Check]:
+    """(3) ∇L(w) = 2XᵀXw − 2Xᵀy, by `run_grad`, by the iteration's program, by differences.
+
+    L is quadratic, so its central differences are exact for a step of any size: it is as long as w.
+    """
+    expected = [2 * (case.X.T @ (case.X @ w)) - 2 * (case.X.T @ case.y) for w in case.points]
+    sizes = np.array([2 * case.columns * case.magnitude(w) for w in case.points])
+    found = np.array([case.gradient(w) for w in case.points])
+    name = "2XᵀXw − 2Xᵀy"
+    yield agree("(3)", f"nnlib's gradient is {name}", found - expected, sizes, case.unit)
+    _, by_program = case.objective.program(len(case.points))(case.points.T.copy())
+    difference = by_program.T - expected
+    yield agree("(3)", f"the iteration's gradient is {name}", difference, sizes, case.unit)
+    pairs = list(zip(case.points, np.roll(case.points, 1, axis=0), strict=True))
+    slopes = np.array([case.gradient(w) @ v for w, v in pairs])
+    differences = np.array([(case.loss(w + v) - case.loss(w - v)) / 2 for w, v in pairs])
+    sizes = np.array([case.magnitude(w, v) ** 2 for w, v in pairs])
+    statement = "nnlib's gradient is the central difference of L"
+    yield agree("(3)", statement, slopes - differences, sizes, 2 * case.unit)
+
+
+def hessian_4(case: Case) -> Iterator[Check]:
+    """(4) H = 2XᵀX, as H v: by differentiating the gradient's graph, and by differences of it."""
+    pairs = list(zip(case.points, np.roll(case.points, 1, axis=0), strict=True))
+    expected = np.array([case.hessian_times(v) for _, v in pairs])
+    sizes = np.array([2 * case.columns * case.magnitude(w, v) for w, v in pairs])
+    found = np.array([case.gradient_of_slope(w, v) for w, v in pairs])
+    statement = "the gradient of nnlib's gradient is 2XᵀX"
+    yield agree("(4)", statement, found - expected, sizes, case.unit)
+    found = np.array([(case.gradient(w + v) - case.gradient(w - v)) / 2 for w, v in pairs])
+    statement = "the central difference of nnlib's gradient is 2XᵀX"
+    yield agree("(4)", statement, found - expected, sizes, case.unit)
+
+
+def optimum_5(case: Case) -> Iterator[Check]:
+    """(5) ½Hw* = Xᵀy, and of all such w* it is the one nearest to w_0.
+
+    With c_j the length of column j, component j may be off by unit c_j magnitude(w*); where X has
+    not full rank, also by what the rank rule takes for 0, of the size of unit σ_1.
+    """
+    difference = case.hessian_times(case.w_star) / 2 - case.X.T @ case.y
+    sizes = case.lengths * case.magnitude(case.w_star)
+    yield agree("(5)", "½Hw* = Xᵀy", difference, sizes, case.unit)
+    V, away = case.spectrum.right, case.start - case.w_star
+    outside = np.linalg.norm(away - V @ (V.T @ away))
+    size = np.linalg.norm(case.start) + np.linalg.norm(case.w_star)
+    yield agree("(5)", "w* is the minimiser nearest to w₀", outside, size, case.unit)
+
+
+def step_6(case: Case) -> Iterator[Check]:
+    """(6) The step size is the one asked for; the optimal one makes both ends shrink alike.
+
+    |1 − step_size λ⁺min| = |1 − step_size λmax| with opposite signs, at 2 / (λ⁺min + λmax).
+    """
+    unit, value = case.run.step_unit, case.run.step_value
+    with localcontext(prec=DIGITS):
+        asked, largest = Decimal(value), Decimal(case.lambda_max)
+        smallest = Decimal(case.lambda_min_positive)
+        expected = {
+            "lambda_max": asked / largest,
+            "optimal": 2 * asked / (smallest + largest),
+            "absolute": asked,
+            "K": 1 / asked,
+        }[unit]
+        difference = float(Decimal(case.step_size) / expected - 1)
+        best = Decimal(bounds.optimal_step_size(case.lambda_max, case.lambda_min_positive))
+        unequal = float(2 - best * (smallest + largest))
+    yield agree("(6)", f"η is step.value in the unit {unit}", difference, 1.0, 4 * EPS)
+    yield agree("(6)", "at the optimal η both ends shrink alike", unequal, 1.0, 4 * EPS)
+
+
+def step_7(case: Case) -> Iterator[Check]:
+    """(7) w_t = w_{t−1} − ηH(w_{t−1} − w*) for iterates of the run."""
+    moments = case.moves
+    difference, sizes = [], []
+    for moment in moments:
+        expected = moment.w - case.step_size * case.hessian_times(moment.w - case.w_star)
+        difference.append(moment.following - expected)
+        sizes.append(case.move_size(moment, case.lengths))
+    statement = "wₜ = wₜ₋₁ − ηH(wₜ₋₁ − w*)"
+    yield agree("(7)", statement, difference, sizes, 2 * case.unit)
+
+
+def step_8(case: Case) -> Iterator[Check]:
+    """(8) w_t − w* = (I − ηH)(w_{t−1} − w*), H from its eigenvalues and eigenvectors."""
+    V = case.spectrum.right
+    difference, sizes = [], []
+    for moment in case.moves:
+        error = moment.w - case.w_star
+        expected = error - V @ (case.step_size * case.eigenvalues * (V.T @ error))
+        difference.append(moment.following - case.w_star - expected)
+        sizes.append(case.move_size(moment, case.width))
+    statement = "wₜ − w* = (I − ηH)(wₜ₋₁ − w*), H = Σ λᵢvᵢvᵢᵀ"
+    yield agree("(8)", statement, difference, sizes, 2 * case.unit)
+
+
+def unrolled_9(case: Case) -> Iterator[Check]:
+    """(9) w_t − w* = (I − ηH)^t(w_0 − w*), along every v_i: (1 − ηλ_i)^t times what it was."""
+    factor = 1 - case.step_size * case.eigenvalues
+    difference, tolerance, sizes = [], [], []
+    for moment in case.moments:
+        expected = factor**moment.t * case.components
+        difference.append(case.spectrum.right.T @ (moment.w - case.w_star) - expected)
+        tolerance.append(moment.components_error)
+        growth = max(1.0, float(np.max(np.abs(factor)))) ** moment.t
+        sizes.append(np.full(len(factor), np.sqrt(case.distance) * growth))
+    statement = "wₜ − w* = (I − ηH)ᵗ(w₀ − w*)"
+    yield agree("(9)", statement, difference, sizes, np.array(tolerance) / positive(sizes))
+
+
+def eigenvectors_12(case: Case) -> Iterator[Check]:
+    """(12) Aw = λw at the maximum: H v_i = λ_i v_i for all i.
+
+    An exact decomposition is that of X + E, and H v_i − λ_i v_i = −2(XᵀE + EᵀX) v_i, of which
+    component j is at most 2 unit (c_j ‖X‖ + ‖X‖ σ_i).
+    """
+    V, singular = case.spectrum.right, case.spectrum.singular_values
+    difference = 2 * (case.X.T @ (case.X @ V)) - V * case.eigenvalues
+    sizes = 2 * case.width * (case.columns[:, None] + singular)
+    yield agree("(12)", "Hvᵢ = λᵢvᵢ", difference, sizes, case.unit)
+
+
+def quadratic_form_13(case: Case) -> Iterator[Check]:
+    """(13) wᵀHw <= λmax ‖w‖², with equality at v_max."""
+    points = case.points / np.linalg.norm(case.points, axis=1)[:, None]
+    values = 2 * np.sum((case.X @ points.T) ** 2, axis=0)
+    size = 1 + 2 * case.width**2 / case.lambda_max
+    slack = 1 - values / case.lambda_max
+    yield not_below("(13)", "wᵀHw ≤ λmax‖w‖²", slack, 2 * case.unit * size)
+    v = case.spectrum.right[:, 0]
+    difference = 2 * np.sum((case.X @ v) ** 2) / case.lambda_max - 1
+    yield agree("(13)", "with equality at v_max", difference, size, 2 * case.unit)
+
+
+def distance_14(case: Case) -> Iterator[Check]:
+    """(14) ‖w_t − w*‖² = (w_0 − w*)ᵀ(I − ηH)^{2t}(w_0 − w*) <= ν^{2t} ‖w_0 − w*‖².
+
+    ν is the largest absolute eigenvalue of I − ηH on the range of H.
+    """
+    factor = np.abs(1 - case.step_size * case.eigenvalues)
+    measured = np.array([np.linalg.norm(m.w - case.w_star) for m in case.moments])
+    exact = np.array([np.linalg.norm(factor**m.t * case.components) for m in case.moments])
+    error = np.array([moment.distance_error for moment in case.moments])
+    size = positive(measured + exact + error)
+    statement = "‖wₜ − w*‖² = (w₀ − w*)ᵀ(I − ηH)²ᵗ(w₀ − w*)"
+    yield agree("(14)", statement, measured - exact, size, error / size)
+    nu, t = case.nu, case.times
+    bound = np.sqrt(bounds.distance_bound(nu, t, case.distance))
+    yield under("(14)", "‖wₜ − w*‖² ≤ ν²ᵗ‖w₀ − w*‖²", measured, bound, error)
+    found = bounds.distance_bound(nu, TIMES, case.distance)
+    statement = "ν²ᵗ‖w₀ − w*‖² is reached along an eigenvector"
+    yield _closed_form("(14)", statement, case, found, case.ends, case.distance)
+
+
+def taylor_15(case: Case) -> Iterator[Check]:
+    """(15) L(w_1) = L(w_2) + ∇L(w_2)ᵀ(w_1 − w_2) + ½(w_1 − w_2)ᵀH(w_1 − w_2)."""
+    difference, sizes = [], []
+    for w, other in zip(case.points, np.roll(case.points, 1, axis=0), strict=True):
+        away = w - other
+        second = away @ case.hessian_times(away) / 2
+        expected = case.loss(other) + case.gradient(other) @ away + second
+        difference.append(case.loss(w) - expected)
+        sizes.append(case.magnitude(w, other) ** 2)
+    statement = "L(w) = L(w′) + ∇L(w′)ᵀ(w − w′) + ½(w − w′)ᵀH(w − w′)"
+    yield agree("(15)", statement, difference, sizes, 4 * case.unit)
+
+
+def gap_16(case: Case) -> Iterator[Check]:
+    """(16) L(w) − L(w*) = ½(w − w*)ᵀH(w − w*) at random w."""
+    yield _gap_at("(16)", "L(w) − L(w*) = ½(w − w*)ᵀH(w − w*)", case, case.points)
+
+
+def gap_17(case: Case) -> Iterator[Check]:
+    """(17) The same at w_t; by (9) it is ½ Σ λ_i (1 − ηλ_i)^{2t} c_i²."""
+    iterates = [moment.w for moment in case.moments]
+    yield _gap_at("(17)", "L(wₜ) − L(w*) = ½(wₜ − w*)ᵀH(wₜ − w*)", case, iterates)
+    shares = case.eigenvalues / 2 * case.components**2
+    exact = bounds.exact_gap(case.eigenvalues, shares, case.step_size, case.times)
+    measured, error = case.measured
+    size = positive(measured + np.sqrt(exact) + error)
+    statement = "the run's gap is ½ Σ λᵢ(1 − ηλᵢ)²ᵗcᵢ²"
+    yield agree("(17)", statement, measured - np.sqrt(exact), size, error / size)
+    found = bounds.exact_gap(case.eigenvalues, shares, case.step_size, TIMES)
+    terms = [powers(case.step_size, value, TIMES) for value in case.eigenvalues]
+    expected = sum(share * power for share, (power, _) in zip(shares, terms, strict=True))
+    error = sum(share * error for share, (_, error) in zip(shares, terms, strict=True))
+    error += len(shares) * EPS * expected
+    statement = "½ Σ λᵢ(1 − ηλᵢ)²ᵗcᵢ² to 200 digits"
+    yield enclosed("(17)", statement, found, expected, error, _growth(case))
+
+
+def bound_18(case: Case) -> Iterator[Check]:
+    """(18) L(w_t) − L(w*) <= λmax/2 ν^{2t} ‖w_0 − w*‖², and what is sharper.
+
+    The relative bound is ν^{2t} times the gap at the start, the sharp one the largest value of
+    ½ λ(1 − ηλ)^{2t} ‖w_0 − w*‖² over λ⁺min <= λ <= λmax.
+    """
+    measured, error = case.measured
+    nu, t = case.nu, case.times
+    bound = bounds.gap_bound(nu, t, case.distance, case.lambda_max)
+    statement = "L(wₜ) − L(w*) ≤ ½λmax ν²ᵗ‖w₀ − w*‖²"
+    yield under("(18)", statement, measured, np.sqrt(bound), error)
+    found = bounds.gap_bound(nu, TIMES, case.distance, case.lambda_max)
+    scale = case.lambda_max / 2 * case.distance
+    statement = "½λmax ν²ᵗ‖w₀ − w*‖² to 200 digits"
+    yield _closed_form("(18)", statement, case, found, case.ends, scale)
+
+    initial = measured[0] ** 2 if len(measured) else 0.0
+    bound = bounds.gap_bound_relative(nu, t, initial)
+    statement = "relative: gap ≤ ν²ᵗ times the gap at the start"
+    carried = error + error[:1] * nu**t
+    yield under("(18)", statement, measured, np.sqrt(bound), carried)
+    found = bounds.gap_bound_relative(nu, TIMES, initial)
+    statement = "ν²ᵗ times the gap at the start to 200 digits"
+    yield _closed_form("(18)", statement, case, found, case.ends, initial)
+
+    ends = case.ends[::-1]
+    bound = bounds.gap_bound_sharp(case.step_size, t, case.distance, *ends)
+    statement = "sharp: gap ≤ max ½λ(1 − ηλ)²ᵗ‖w₀ − w*‖²"
+    yield under("(18)", statement, measured, np.sqrt(bound), error)
+    found = bounds.gap_bound_sharp(case.step_size, TIMES, case.distance, *ends)
+    exact, error = largest_product(case.step_size, case.ends, TIMES, case.distance / 2)
+    yield enclosed("(18)", "that maximum, by search", found, exact, error, _growth(case))
+
+
+def bound_19(case: Case) -> Iterator[Check]:
+    """(19) L(w_t) − L(w*) <= λmax/2 (1 − λmin/K)^{2t} ‖w_0 − w*‖², as stated and as it should be.
+
+    As stated it is true for K >= (λmin + λmax)/2. Below that it is broken by starts whose exact gap
+    exceeds it, and where the exact gap does so the measured one has to.
+    """
+    stated = float(bounds.contraction_as_stated(case.step_size, case.lambda_min))
+    measured, error = case.measured
+    t = case.times
+    bound = np.sqrt(bounds.gap_bound_as_stated(stated, t, case.distance, case.lambda_max))
+    shares = case.eigenvalues / 2 * case.components**2
+    exact = np.sqrt(bounds.exact_gap(case.eigenvalues, shares, case.step_size, t))
+    statement = "as stated: gap ≤ ½λmax(1 − λmin/K)²ᵗ‖w₀ − w*‖²"
+    yield _as_stated(statement, case, measured, bound, exact, error)
+
+    found = bounds.gap_bound_as_stated(stated, TIMES, case.distance, case.lambda_max)
+    scale = case.lambda_max / 2 * case.distance
+    statement = "½λmax(1 − λmin/K)²ᵗ‖w₀ − w*‖² to 200 digits"
+    yield _closed_form("(19)", statement, case, found, [case.lambda_min], scale)
+    with localcontext(prec=DIGITS):
+        exactly = 1 - Decimal(case.step_size) * Decimal(case.lambda_min)
+        difference = float(Decimal(stated) - exactly)
+    size = 1 + case.step_size * case.lambda_min
+    yield agree("(19)", "1 − λmin/K to 200 digits", difference, size, 4 * EPS)
+
+    nu = case.nu
+    corrected = max(abs(1 - case.lambda_min_positive / case.K), abs(1 - case.lambda_max / case.K))
+    size = 1 + case.lambda_max * case.step_size
+    statement = "ν is max(|1 − λ⁺min/K|, |1 − λmax/K|)"
+    yield agree("(19)", statement, nu - corrected, size, 4 * EPS)
+    bound = case.lambda_max / 2 * corrected ** (2.0 * t) * case.distance
+    statement = "corrected: gap ≤ ½λmax ν²ᵗ‖w₀ − w*‖²"
+    yield under("(19)", statement, measured, np.sqrt(bound), error)
+
+
+def rate_20(case: Case) -> Iterator[Check]:
+    """(20) L(w_t) − L(w*) <= O(r^t) with r = ν², and how many iterations make ν^{2t} small.
+
+    Predicted is the least whole t >= 1 with ν^{2t} <= method.tolerance. ln |1 − x| has a relative
+    error of a few eps for a small x; elsewhere 1 − x is off by a few eps (1 + x).
+    """
+    log_nu = case.log_nu
+    with localcontext(prec=DIGITS):
+        factors = [abs(1 - Decimal(case.step_size) * Decimal(value)) for value in case.ends]
+        logs = np.array([float(factor.ln()) for factor in factors])
+    x = case.step_size * np.array(case.ends)
+    error = np.abs(logs) + np.where(x < 0.5, 0.0, (1 + x) / positive(np.array(factors, float)))
+    exact, error = logs.max(), 4 * EPS * error
+    error = max(np.max(logs + error) - exact, exact - np.max(logs - error))
+    if exact > math.log(EDGE * (1 + x.max())):
+        yield agree("(20)", "ln ν to 200 digits", log_nu - exact, 1.0, error)
+    else:
+        yield agree("(20)", "ν is 0 up to rounding", math.exp(log_nu), 1 + x.max(), 2 * EDGE)
+    r, tolerance = _rate(log_nu), case.run.method.tolerance
+    t = float(bounds.iterations_to(tolerance, log_nu))
+    statement = f"L(wₜ) − L(w*) ≤ O(rᵗ), r = ν² = {r}: "
+    if log_nu >= 0:
+        passed = math.isinf(t)
+        verdict = "no r below 1" if passed else FAILS
+        yield Check("(20)", statement + "no rate", "slack", -2 * log_nu, 0.0, verdict, passed)
+        return
+    # t is enough and t − 1 is not, up to the rounding of a logarithm, and t is whole.
+    target = math.log(tolerance)
+    enough = 2 * t * log_nu - target
+    short = target - 2 * (t - 1) * log_nu if t > 1 else -math.inf
+    worst = max(enough, short, abs(t - round(t)), 0.0)
+    statement += f"{t:.6g} iterations to {tolerance:g}"
+    yield agree("(20)", statement, worst, abs(target), EDGE)
+
+
+def condition_j(case: Case) -> Iterator[Check]:
+    """(j) K > λmin is what the coursework asks of K; gradient descent converges for K > λmax/2.
+
+    One step from w* + v_max multiplies the error by 1 − λmax/K, whatever (19) promises.
+    """
+    factor = abs(1 - case.lambda_max / case.K)
+    found, error = case.step_along(0)
+    statement = f"a step along v_max multiplies by |1 − λmax/K| = {factor:.6g}"
+    yield agree("(j)", statement, found - factor, 1 + case.lambda_max / case.K, error)
+    margin = 2 * case.K / case.lambda_max - 1
+    converges = case.log_nu < 0
+    passed = abs(margin) <= EDGE or converges == (margin > 0)
+    verdict = FAILS
+    if passed:
+        verdict = "holds: it converges" if converges else "holds: it does not converge"
+    statement = "as it should be: it converges if and only if K > λmax/2"
+    yield Check("(j)", statement, "slack", margin, EDGE, verdict, bool(passed))
+    slack = float(case.K / positive(case.lambda_min) - 1)
+    verdict = HOLDS
+    if slack <= 0:
+        verdict = "as stated: says nothing of this K ≤ λmin"
+    elif not converges:
+        verdict = "as stated: fails, expected for this K ≤ λmax/2"
+    yield Check("(j)", "as stated: it converges if K > λmin", "slack", slack, EDGE, verdict, True)
+
+
+def kind_k(case: Case) -> Iterator[Check]:
+    """(k) Linear: one step from w* along the slowest v_i multiplies the gap by r = ν², no less."""
+    slowest = int(np.argmax(np.abs(1 - case.step_size * case.eigenvalues)))
+    log_nu = case.log_nu
+    found, error = case.step_along(slowest)
+    kind = f"linear, r = ν² = {_rate(log_nu)}" if log_nu < 0 else "no convergence, ν ≥ 1"
+    statement = f"{kind}: a step along the slowest vᵢ multiplies by ν"
+    size = 1 + case.step_size * case.lambda_max
+    yield agree("(k)", statement, found - case.nu, size, error)
+
+
+EQUATIONS: Sequence[Callable[[Case], Iterator[Check]]] = (
+    *(loss_1, gradient_3, hessian_4, optimum_5, step_6, step_7, step_8, unrolled_9),
+    *(eigenvectors_12, quadratic_form_13, distance_14, taylor_15, gap_16, gap_17),
+    *(bound_18, bound_19, rate_20, condition_j, kind_k),
+)
+
+
+def _rate(log_nu: float) -> str:
+    """The rate ν², with the digits of a rate close to 1."""
+    below = -math.expm1(2 * log_nu) if log_nu < 1 else -math.inf
+    return f"1 − {below:.3g}" if 0 < below < 1e-4 else f"{math.exp(min(2 * log_nu, 700)):.6g}"
+
+
+def _gap_at(equation: str, statement: str, case: Case, points: Sequence[np.ndarray]) -> Check:
+    """L(w) − L(w*) and the quadratic form; what the rank rule takes for 0 is allowed to differ."""
+    V, minimum = case.spectrum.right, case.loss(case.w_star)
+    residual = np.linalg.norm(case.X @ case.w_star - case.y)
+    difference, sizes, tolerance = [], [], []
+    for w in points:
+        away = w - case.w_star
+        difference.append(case.loss(w) - minimum - away @ case.hessian_times(away) / 2)
+        sizes.append(case.magnitude(w, case.w_star) ** 2)
+        cut = np.linalg.norm(case.X @ (away - V @ (V.T @ away)))
+        tolerance.append(4 * case.unit + 2 * cut * residual / positive(sizes[-1]))
+    return agree(equation, statement, difference, sizes, tolerance)
+
+
+def _growth(case: Case) -> np.ndarray:
+    """The largest factor (1 − ηλ)^{2t} at TIMES."""
+    return max(abs(1 - case.step_size * value) for value in case.ends) ** (2.0 * np.array(TIMES))
+
+
+def _closed_form(
+    equation: str,
+    statement: str,
+    case: Case,
+    found: np.ndarray,
+    eigenvalues: Sequence[float],
+    scale: float,
+) -> Check:
+    """A bound at TIMES, and scale times the largest (1 − ηλ)^{2t}."""
+    terms = [powers(case.step_size, value, TIMES) for value in eigenvalues]
+    exact = np.max([power for power, _ in terms], axis=0)
+    error = np.max([power + error for power, error in terms], axis=0) - exact
+    error = scale * (error + 4 * EPS * exact)
+    return enclosed(equation, statement, found, scale * exact, error, _growth(case))
+
+
+def _as_stated(
+    statement: str,
+    case: Case,
+    measured: np.ndarray,
+    bound: np.ndarray,
+    exact: np.ndarray,
+    error: np.ndarray,
+) -> Check:
+    """(19) as it stands: broken where theory says so, and nowhere else."""
+    broken = measured > bound + error
+    must_be = exact > bound + 2 * error
+    may_be = exact > bound
+    safe = 2 * case.K / (case.lambda_min + case.lambda_max) >= 1 + EDGE
+    size = positive(bound + error)
+    order = np.where(np.isfinite(size), (bound - measured) / size, np.inf)
+    # The closest approach, or where it is broken first.
+    at = int(np.argmax(broken) if broken.any() else np.argmin(order)) if len(order) else 0
+    value, tolerance = (order[at], (error / size)[at]) if len(order) else (0.0, 0.0)
+    passed = not (broken & ~may_be).any() and not (must_be & ~broken).any()
+    passed = passed and not (safe and broken.any())
+    verdict = HOLDS
+    if not passed:
+        verdict = FAILS
+    elif broken.any():
+        t = case.moments[at].t
+        verdict = f"as stated: fails at t = {t}, expected for this K < (λmin + λmax)/2"
+    elif not safe:
+        verdict = "holds for this start, as stated not for all: K < (λmin + λmax)/2"
+    return Check("(19)", statement, "slack", float(value), float(tolerance), verdict, bool(passed))

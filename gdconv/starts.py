@@ -1,0 +1,45 @@
+"""Where gradient descent starts: from a checked configuration to w_0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gdconv.config import Eigenvector, Normal, Section, Zeros
+from gdconv.objective import Objective
+from gdconv.spectra import nearest_minimiser
+
+
+def starting_point(start: Section, seed: int, repetition: int, objective: Objective) -> np.ndarray:
+    """Return w_0, shape (d,).
+
+    Its random numbers depend on nothing but seed and repetition, and are not those of the problem.
+    """
+    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(repetition, 1)))
+    return STARTS[start.name](start, generator, objective)
+
+
+def zeros(start: Zeros, generator: np.random.Generator, objective: Objective) -> np.ndarray:
+    """w_0 = 0."""
+    return np.zeros(objective.matrix.shape[1])
+
+
+def normal(start: Normal, generator: np.random.Generator, objective: Objective) -> np.ndarray:
+    """w_0 with independent normal entries of mean 0 and standard deviation radius."""
+    return start.radius * generator.standard_normal(objective.matrix.shape[1])
+
+
+def eigenvector(
+    start: Eigenvector, generator: np.random.Generator, objective: Objective
+) -> np.ndarray:
+    """w_0 = w* + radius v, with v the eigenvector of lambda_max or of lambda_min_positive.
+
+    w* is the minimiser of least norm; it is also the one nearest to w_0, because v has no part in
+    the null space of H. Of a multiple eigenvalue v is one eigenvector.
+    """
+    v = objective.spectrum.right[:, 0 if start.which == "max" else -1]
+    origin = np.zeros(objective.matrix.shape[1])
+    w_star = nearest_minimiser(objective.spectrum, objective.matrix, objective.target, origin)
+    return w_star + start.radius * v
+
+
+STARTS = {Zeros.name: zeros, Normal.name: normal, Eigenvector.name: eigenvector}

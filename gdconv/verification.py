@@ -1,0 +1,94 @@
+"""The statements of the coursework, checked on one run: as a table for the terminal and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+import threadpoolctl
+
+from gdconv.case import Case
+from gdconv.checks import Check
+from gdconv.config import RunConfig, expand
+from gdconv.identities import verify
+from gdconv.keys import ConfigError
+
+COLUMNS = ("equation", "statement", "measure", "value", "tolerance", "verdict")
+
+
+def case_of(config: RunConfig) -> Case:
+    """Return the one run of a configuration, made ready to be checked.
+
+    Raises
+    ------
+    ConfigError
+        If there are several runs, or theory has nothing to say of the problem.
+    """
+    runs = list(expand(config))
+    if len(runs) > 1:
+        counts = {
+            "seed": len(config.seed),
+            "repetitions": config.repetitions,
+            "step.value": len(config.step.value),
+        }
+        key, count = next((key, count) for key, count in counts.items() if count > 1)
+        given = {"seed": config.seed, "step.value": config.step.value}.get(key, count)
+        raise ConfigError(key, given, "must be one: a single run is checked")
+    try:
+        with threadpoolctl.threadpool_limits(1):
+            return Case(runs[0])
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError("problem", config.problem.name, str(error)) from error
+
+
+def checked(case: Case) -> list[Check]:
+    """Return what became of every statement."""
+    with threadpoolctl.threadpool_limits(1):
+        return verify(case)
+
+
+def as_table(case: Case, checks: Sequence[Check]) -> str:
+    """Return the run in a line or two, a row a statement, and the conclusion."""
+    n_samples, n_features = case.X.shape
+    lines = [
+        f"{case.run.problem.name}, n_samples {n_samples}, n_features {n_features}, rank"
+        f" {case.spectrum.rank}, start {case.run.start.name}, {case.moments[-1].t} iterations",
+        f"step_size {case.step_size:.6g}, K {case.K:.6g} = {case.K / case.lambda_max:.6g} λmax,"
+        f" condition_number {case.spectrum.condition_number:.6g}",
+        "",
+    ]
+    rows = [("", "statement", "deviation", "tolerance", "verdict")]
+    for check in checks:
+        mark = " (slack)" if check.measure == "slack" else ""
+        numbers = f"{check.value:.1e}", f"{check.tolerance:.1e}"
+        rows.append((check.equation, check.statement + mark, *numbers, check.verdict))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for equation, statement, value, tolerance, verdict in rows:
+        lines.append(
+            f"{equation:{widths[0]}} {statement:{widths[1]}} {value:>{widths[2]}}"
+            f" {tolerance:>{widths[3]}}  {verdict}"
+        )
+    return "\n".join([*lines, "", conclusion(checks)])
+
+
+def conclusion(checks: Sequence[Check]) -> str:
+    """Return how many statements hold, fail, and fail as stated where they have to."""
+    failed = sum(not check.passed for check in checks)
+    stated = sum(check.verdict.startswith("as stated: fails") for check in checks)
+    said = f"{len(checks) - failed - stated} of {len(checks)} statements hold"
+    if stated:
+        said += f", {stated} as stated fail where they have to"
+    return said + (f", {failed} FAIL" if failed else "")
+
+
+def as_csv(checks: Sequence[Check]) -> str:
+    """Return the table as CSV, numbers to the last bit."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for check in checks:
+        writer.writerow([getattr(check, name) for name in COLUMNS])
+    return text.getvalue()

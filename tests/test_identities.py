@@ -1,0 +1,222 @@
+"""The statements hold on every kind of run, and a formula that is off by 0.1 % is noticed."""
+
+import inspect
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gdconv import bounds, case, identities
+from gdconv.case import Case
+from gdconv.config import (
+    Correlated,
+    Csv,
+    Eigenvector,
+    Gaussian,
+    GradientDescent,
+    Normal,
+    Polynomial,
+    Prescribed,
+    RunConfig,
+    Step,
+    Zeros,
+    expand,
+)
+from gdconv.identities import verify
+from nnlib.ops import OPS
+
+DIABETES = str(Path(__file__).parent / "data" / "diabetes.csv")
+PROBLEMS = {
+    "gaussian": Gaussian(60, 20),
+    "one feature": Gaussian(9, 1),
+    "one sample": Gaussian(1, 4),
+    "one number": Gaussian(1, 1),
+    "wide": Gaussian(10, 25),
+    "exact fit": Gaussian(40, 6, noise=0.0),
+    "correlated": Correlated(50, 8, correlation=0.999),
+    "flat spectrum": Prescribed(30, 7, condition_number=1.0),
+    "two points": Prescribed(30, 7, condition_number=1e8, profile="two_point"),
+    "condition number 1e18": Prescribed(30, 7, condition_number=1e18),
+    "wide, 1e12": Prescribed(5, 9, condition_number=1e12),
+    "polynomial": Polynomial(50, 5),
+    "degree too high": Polynomial(4, 9),
+    "degree out of reach of floats": Polynomial(60, 60),
+    "standardized data": Csv(DIABETES, "progression", True),
+    "raw data": Csv(DIABETES, "progression", False),
+}
+STARTS = {
+    "zeros": Zeros(),
+    "far away": Normal(1e8),
+    "along v_max": Eigenvector("max", 1.0),
+    "along v_min": Eigenvector("min", 1e-9),
+}
+STEPS = [
+    ("lambda_max", 1e-12),
+    ("lambda_max", 1.0),
+    ("lambda_max", 1.99),
+    ("lambda_max", 2.0),
+    ("lambda_max", 2.5),
+    ("lambda_max", 1e100),
+    ("optimal", 1.0),
+    ("K", 3.0),
+    ("absolute", 1e-3),
+]
+
+
+def one(problem, start=None, step=("lambda_max", 1.5), iterations=100, reduce="qr"):
+    method = GradientDescent(iterations=iterations, reduce=reduce)
+    (run,) = expand(RunConfig(problem, start or Zeros(), method, Step(*step)))
+    return Case(run)
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_every_statement_holds(problem, start):
+    # A third of the steps for each start, so that every problem meets every step.
+    first = [*STARTS.values()].index(start) % 3
+    for number, step in enumerate(STEPS[first::3]):
+        checks = verify(one(problem, start, step, reduce=("qr", "none")[number % 2]))
+        assert [check for check in checks if not check.passed] == [], step
+        numbers = [each for check in checks for each in (check.value, check.tolerance)]
+        assert not np.isnan(numbers).any()
+
+
+def test_every_equation_is_there():
+    equations = [check.equation for check in verify(one(Gaussian(60, 20)))]
+    assert list(dict.fromkeys(equations)) == [
+        f"({each})" for each in [1, *range(3, 10), 12, 13, 14, 15, 16, 17, 18, 19, 20, "j", "k"]
+    ]
+    for function in identities.EQUATIONS:
+        assert inspect.getdoc(function).startswith(f"({function.__name__.rpartition('_')[2]})")
+
+
+def test_tolerances_are_rounding_and_no_more():
+    """With 20 features and a good condition number nothing needs more than 1e-9."""
+    checks = verify(one(Gaussian(60, 20)))
+    assert all(0 <= check.tolerance <= 1e-9 for check in checks)
+
+
+# A wrong formula
+
+FORMULAS = {
+    name: function
+    for name, function in vars(bounds).items()
+    if inspect.isfunction(function) and function.__module__ == bounds.__name__
+}
+
+
+@pytest.mark.parametrize("factor", [1.001, 0.999])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_formula_off_by_a_thousandth_is_noticed(name, factor, monkeypatch):
+    right = FORMULAS[name]
+    monkeypatch.setattr(bounds, name, lambda *args, **kwargs: factor * right(*args, **kwargs))
+    assert not all(check.passed for check in verify(one(Gaussian(60, 20))))
+
+
+@pytest.mark.parametrize("name", ["matmul", "sub", "square", "sum"])
+def test_a_gradient_of_nnlib_off_by_a_thousandth_is_noticed(name, monkeypatch):
+    def off(gradient):
+        def wrong(ops, upstream, *rest, **attributes):
+            found = gradient(ops, upstream, *rest, **attributes)
+            return ops.mul(found, ops.constant(1.001, upstream))
+
+        return gradient and wrong
+
+    wrong = replace(OPS[name], gradients=tuple(map(off, OPS[name].gradients)))
+    monkeypatch.setitem(OPS, name, wrong)
+    failed = {check.equation for check in verify(one(Gaussian(60, 20))) if not check.passed}
+    assert {"(3)", "(4)", "(7)"} <= failed
+
+
+@pytest.mark.parametrize(
+    ("change", "equation"),
+    [
+        (lambda spectrum: replace(spectrum, eigenvalues=1.001 * spectrum.eigenvalues), "(12)"),
+        (lambda spectrum: replace(spectrum, right=spectrum.right[:, ::-1]), "(12)"),
+        (lambda spectrum: replace(spectrum, rank=spectrum.rank), None),
+    ],
+    ids=["eigenvalues", "order of eigenvectors", "nothing"],
+)
+def test_a_wrong_spectrum_is_noticed(change, equation, monkeypatch):
+    right = case.Objective
+
+    class Wrong(right):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.spectrum = change(self.spectrum)
+
+    monkeypatch.setattr(case, "Objective", Wrong)
+    failed = {check.equation for check in verify(one(Gaussian(60, 20))) if not check.passed}
+    assert (equation in failed) if equation else not failed
+
+
+def test_a_wrong_minimiser_is_noticed(monkeypatch):
+    right = case.nearest_minimiser
+    monkeypatch.setattr(case, "nearest_minimiser", lambda *given: 1.001 * right(*given))
+    failed = {check.equation for check in verify(one(Gaussian(60, 20))) if not check.passed}
+    assert {"(5)", "(7)", "(16)"} <= failed
+
+
+def test_a_wrong_step_of_the_iteration_is_noticed(monkeypatch):
+    right = case.descend
+    monkeypatch.setattr(
+        case,
+        "descend",
+        lambda objective, w, steps, *rest: right(objective, w, 1.001 * steps, *rest),
+    )
+    failed = {check.equation for check in verify(one(Gaussian(60, 20))) if not check.passed}
+    assert {"(7)", "(8)", "(9)", "(17)"} <= failed
+
+
+# As stated
+
+
+def stated(checks):
+    return {
+        check.equation: check.verdict for check in checks if check.statement.startswith("as stated")
+    }
+
+
+@pytest.mark.parametrize(
+    ("which", "value", "bound", "condition"),
+    [
+        ("max", 1.0, "holds", "holds"),
+        ("max", 1.55, "holds", "holds"),
+        ("max", 1.65, "as stated: fails at t = 1, expected", "holds"),
+        ("max", 1.99, "as stated: fails at t = 1, expected", "holds"),
+        ("max", 2.01, "as stated: fails at t = 1, expected", "as stated: fails, expected"),
+        ("max", 4.01, "as stated: fails at t = 1, expected", "as stated: says nothing"),
+        ("min", 1.65, "holds for this start", "holds"),
+        ("min", 2.01, "holds for this start", "as stated: fails, expected"),
+    ],
+)
+def test_where_the_coursework_errs(which, value, bound, condition):
+    """Eigenvalues 1 and 4: (19) needs a relative step up to 4 · 2/5 = 1.6, convergence up to 2."""
+    problem = Prescribed(2, 2, noise=0.0, condition_number=4.0)
+    checks = verify(one(problem, Eigenvector(which), ("lambda_max", value), iterations=8))
+    assert all(check.passed for check in checks)
+    verdicts = stated(checks)
+    assert verdicts["(19)"].startswith(bound)
+    assert verdicts["(j)"].startswith(condition)
+
+
+def test_the_first_violation_is_that_of_the_exact_gap():
+    """A start with a hundredth along v_max: (1 − 1.99)^{2t} / 100² passes (1 − 1.99/4)^{2t}."""
+    found = one(Prescribed(2, 2, noise=0.0, condition_number=4.0), None, ("lambda_max", 1.99), 40)
+    shares = found.eigenvalues / 2 * found.components**2
+    times = np.arange(41)
+    exact = bounds.exact_gap(found.eigenvalues, shares, found.step_size, times)
+    bound = bounds.gap_bound_as_stated(
+        1 - found.step_size * found.lambda_min, times, found.distance, found.lambda_max
+    )
+    first = int(np.argmax(exact > bound))
+    assert f"fails at t = {first}," in stated(verify(found))["(19)"]
+
+
+def test_a_violation_where_there_must_be_none_is_a_failure(monkeypatch):
+    right = bounds.gap_bound_as_stated
+    monkeypatch.setattr(bounds, "gap_bound_as_stated", lambda *given: 0.01 * right(*given))
+    checks = verify(one(Gaussian(60, 20), None, ("lambda_max", 1.0)))
+    (check,) = (each for each in checks if each.statement.startswith("as stated: gap"))
+    assert not check.passed

@@ -1,0 +1,138 @@
+"""The command gdconv-verify: its table, its CSV, its exit status."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+
+from gdconv import bounds, cli
+from gdconv.case import Case
+from gdconv.config import Gaussian, RunConfig, expand
+from gdconv.identities import verify
+from gdconv.verification import COLUMNS, as_csv
+
+SMALL = ["problem.n_samples=30", "problem.n_features=4", "method.iterations=50"]
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Run `gdconv-verify ARGUMENTS...` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gdconv-verify", *arguments])
+        return cli.verify(), *capsys.readouterr()
+
+    return run
+
+
+def test_a_row_for_every_statement(command, tmp_path):
+    status, out, err = command(*SMALL, "step.value=1.5")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("gaussian, n_samples 30, n_features 4, rank 4, start zeros, ")
+    assert lines[-1] == "41 of 41 statements hold"
+    rows = lines[4:-2]
+    assert len(rows) == 41
+    assert all(row.endswith("holds") or "holds: it converges" in row for row in rows)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_fails_as_stated_is_told_and_no_failure(command):
+    status, out, _ = command(*SMALL, "step.value=2.5", "start=eigenvector")
+    assert status == 0
+    assert "as stated: fails at t = 1, expected for this K < (λmin + λmax)/2" in out
+    assert "as stated: fails, expected for this K ≤ λmax/2" in out
+    assert out.splitlines()[-1] == "39 of 41 statements hold, 2 as stated fail where they have to"
+
+
+def test_a_wrong_formula_is_exit_status_1(command, monkeypatch):
+    right = bounds.gap_bound_sharp
+    monkeypatch.setattr(bounds, "gap_bound_sharp", lambda *given: 1.001 * right(*given))
+    status, out, _ = command(*SMALL)
+    assert status == 1
+    assert out.splitlines()[-1].endswith(", 1 FAIL")
+    (row,) = (line for line in out.splitlines() if line.endswith("FAILS"))
+    assert row.startswith("(18) that maximum, by search")
+
+
+@pytest.mark.parametrize("option", [["--csv", "table.csv"], ["--csv=table.csv"]])
+def test_the_table_as_csv(command, tmp_path, option):
+    status, _, _ = command(*option, *SMALL)
+    assert status == 0
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(COLUMNS)
+    assert {row["verdict"] for row in rows} == {"holds", "holds: it converges"}
+    assert all(
+        abs(float(row["value"])) <= float(row["tolerance"])
+        for row in rows
+        if row["measure"] == "deviation"
+    )
+
+
+def test_numbers_of_the_csv_are_exact():
+    (run,) = expand(RunConfig(Gaussian(30, 4)))
+    checks = verify(Case(run))
+    rows = list(csv.DictReader(as_csv(checks).splitlines()))
+    assert [float(row["value"]) for row in rows] == [check.value for check in checks]
+
+
+def test_the_same_command_prints_the_same(command):
+    assert command(*SMALL)[1] == command(*SMALL)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["step.value=[1,2]"], "step.value=[1.0,2.0]: must be one"),
+        (["seed=[1,2]"], "seed=[1,2]: must be one"),
+        (["repetitions=2"], "repetitions=2: must be one"),
+        (["-m", "seed=1,2"], "-m: makes 2 jobs"),
+        (["--csv"], "--csv: must be followed by the name of a file"),
+        (["problem.n_features=0"], "problem.n_features=0: must be a whole number"),
+        (["problem=nosuch"], "problem=nosuch: must be one of"),
+        (["start.which=middle", "start=eigenvector"], "start.which=middle: must be one of"),
+        (["problem=csv", "problem.path=no.csv", "problem.target=y"], "problem.path=no.csv: must"),
+        (["--typo"], "--typo"),
+    ],
+)
+def test_bad_input_is_one_line(command, tmp_path, arguments, says):
+    status, out, err = command(*arguments)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith("gdconv-verify: ")
+    assert says in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_squares_that_are_no_floats_are_one_line(command, tmp_path):
+    (tmp_path / "huge.csv").write_text("a,y\n1e200,1\n-1e200,2\n")
+    status, _, err = command("problem=csv", "problem.path=huge.csv", "problem.target=y")
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert err.startswith("gdconv-verify: problem=csv: ")
+    assert "scale the features" in err
+
+
+def test_a_table_that_cannot_be_written(command):
+    status, _, err = command(*SMALL, "--csv", "no/folder/table.csv")
+    assert (status, len(err.splitlines())) == (1, 1)
+    assert "table.csv" in err
+
+
+def test_questions(command):
+    status, out, _ = command("--help")
+    assert status == 0
+    assert out.startswith("gdconv-verify [--csv FILE] [KEY=VALUE]...")
+    assert command("--version")[1].startswith("gdconv-verify ")
+    assert "n_features: 20" in command("--cfg", "job")[1]
+
+
+def test_the_installed_command(tmp_path):
+    program = Path(sys.executable).with_name("gdconv-verify")
+    done = subprocess.run([program, *SMALL], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "41 of 41 statements hold" in done.stdout
