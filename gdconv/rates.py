@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 
-# A gap this many times above its floor is off by less than 0.2 % (errors add as amplitudes), so that
-# half a percent can be measured even from one iteration to the next.
+# A gap this many times above its floor is off by less than 0.2 % (errors add as amplitudes), so
+# that half a percent can be measured even from one iteration to the next.
 FLOOR_MARGIN = 1e6
 # With fewer gaps than this above the floor no kind is named.
 FEWEST_GAPS = 5
@@ -111,7 +111,7 @@ class _Curve:
         return slope, error
 
     def _limit(self, length: float) -> tuple[float, float, bool]:
-        """Limit of the slope, its standard error, whether it changes, from pieces of this length."""
+        """Limit of the slope, its standard error and whether it changes, from three pieces."""
         ends = np.maximum(self.t[-1] - length * np.array([3.0, 2.0, 1.0, 0.0]), self.t[0])
         slopes, noise = self.slopes(ends)
         earlier, later = np.diff(slopes) * length

@@ -6,15 +6,18 @@ made of the rounding errors of one step. With u the unit roundoff, A the matrix 
 rounding errors taken as independent (Higham and Mary, SIAM J. Sci. Comput. 41, 2019: √d u in place
 of the worst case d u):
 
-    e = √d u (‖|A||w*|‖ + ‖y‖)              error of the computed residual A w − b
-    |v_iᵀ p_t| <= step_size (2 σ_i e + 2 √n u |v_i|ᵀ|A|ᵀ|A w* − b|) + u |v_i|ᵀ|w*|
+    e_k = √d u (|A||w*| + |b|)_k            error of entry k of the computed residual A w − b
+    g_j = √n u (|A|ᵀ|A w* − b|)_j           error of entry j of the product with Aᵀ
+    |v_iᵀ p_t| ~ step_size 2 (σ_i ‖u_i∘e‖ + ‖v_i∘g‖) + u |v_i|ᵀ|w*|
 
-σ_i multiplies e because e enters through Aᵀ; the middle term is the error of the product with Aᵀ,
-which stays where the fit is not exact; the last is the rounding of w itself, which lets the
-iteration stop moving where the step is smaller than the last digit. Summed over the steps,
-component i stalls at |v_iᵀ p| S_i, S_i = Σ_{s<t} |1 − step_size λ_i|^s, and the gap at
+with u_i and v_i the singular vectors of A and ∘ the product entry by entry: independent errors add
+up by their squares. σ_i stands before e because e enters through Aᵀ; g stays where the fit is not
+exact. The last term, the rounding of w itself, is no matter of chance: an entry of w no longer
+moves once its step is smaller than half its last digit, and each stops on the side it comes from.
+Summed over the steps, component i stalls at |v_iᵀ p| S_i, S_i = Σ_{s<t} |1 − step_size λ_i|^s, and
+the gap at
 
-    gap_floor = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + (2 e)²,
+    gap_floor = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + (2 (‖e‖ + √d u ‖y‖))²,
 
 the last term being the error of the gap that is computed from the residual.
 """
@@ -51,18 +54,22 @@ class StepErrors:
 
 
 def step_errors(
-    matrix: np.ndarray, residual: np.ndarray, w_star: np.ndarray, y_norm: float, spectrum: Spectrum
+    matrix: np.ndarray, target: np.ndarray, w_star: np.ndarray, y_norm: float, spectrum: Spectrum
 ) -> StepErrors:
-    """Return the errors of one step for A of shape (n, d), A w* − b of shape (n,) and ‖y‖."""
+    """Return the errors of one step for A of shape (n, d), b of shape (n,) and ‖y‖."""
     rows, columns = matrix.shape
-    size, directions = np.abs(matrix), np.abs(spectrum.right).T
-    unit = np.sqrt(columns) * UNIT_ROUNDOFF
-    error = float(unit * (np.linalg.norm(size @ np.abs(w_star)) + y_norm))
-    product = np.sqrt(rows) * UNIT_ROUNDOFF * (directions @ (size.T @ np.abs(residual)))
+    size, unit = np.abs(matrix), np.sqrt(columns) * UNIT_ROUNDOFF
+    error = unit * (size @ np.abs(w_star) + np.abs(target))
+    product = np.sqrt(rows) * UNIT_ROUNDOFF * (size.T @ np.abs(matrix @ w_star - target))
+    left, right = spectrum.left.T, spectrum.right.T
     return StepErrors(
-        residual=error,
-        gradient=2 * (spectrum.singular_values * error + product),
-        iterate=UNIT_ROUNDOFF * (directions @ np.abs(w_star)),
+        residual=float(np.linalg.norm(error) + unit * y_norm),
+        gradient=2
+        * (
+            spectrum.singular_values * np.linalg.norm(left * error, axis=1)
+            + np.linalg.norm(right * product, axis=1)
+        ),
+        iterate=UNIT_ROUNDOFF * (np.abs(right) @ np.abs(w_star)),
     )
 
 

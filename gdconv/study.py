@@ -196,7 +196,9 @@ def _run_rows(
         "nu_as_stated": theory.nu_as_stated.tolist(),
         "rate_predicted": theory.rate.tolist(),
         "rate_measured": [each.rate for each in convergence],
+        "rate_standard_error": [each.standard_error for each in convergence],
         "convergence": [each.kind for each in convergence],
+        "order": [each.order for each in convergence],
         "iterations": t[measured.last].tolist(),
         "iterations_to_tolerance": [n if n >= 0 else None for n in measured.to_tolerance.tolist()],
         # More than 64 bits would no longer read back as a whole number.

@@ -54,7 +54,7 @@ class Theory:
         self.residual_star = matrix @ self.w_star - target
         self.loss_star = objective.offset + float(self.residual_star @ self.residual_star)
         y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
-        self.errors = step_errors(matrix, self.residual_star, self.w_star, y_norm, self.spectrum)
+        self.errors = step_errors(matrix, target, self.w_star, y_norm, self.spectrum)
         self.relative_error = relative_error(matrix.shape[1])
 
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -76,6 +76,7 @@ class Theory:
             "gap_exact": bounds.exact_gap(positive, self.components, step_size, t),
             "gap_bound": bounds.gap_bound(nu, t, distance, largest),
             "gap_bound_as_stated": bounds.gap_bound_as_stated(stated, t, distance, largest),
+            "gap_bound_relative": bounds.gap_bound_relative(nu, t, self.components.sum()),
             "gap_bound_sharp": bounds.gap_bound_sharp(step_size, t, distance, largest, smallest),
             "distance_bound": bounds.distance_bound(nu, t, distance),
         }
