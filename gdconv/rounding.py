@@ -105,20 +105,23 @@ def relative_error(columns: int) -> float:
     return float(8 * np.sqrt(columns) * UNIT_ROUNDOFF)
 
 
-def contraction_error(
-    contraction: ArrayLike, nu: ArrayLike, relative_step: ArrayLike, columns: int
-) -> np.ndarray:
-    """Return by how much rounding may raise `contraction`, the factor by which errors shrink.
+def drift(nu: ArrayLike, relative_step: ArrayLike, columns: int, t: ArrayLike) -> np.ndarray:
+    """Return how far rounding may take the error after t iterations, as a part of that at t = 0.
 
-    A step multiplies w − w* by I − step_size H with an error of `relative_error` times
-    1 + step_size lambda_max, the size of that matrix, and the computed nu is off by no more. Where
-    a contraction smaller than nu is claimed, the error is smaller in proportion. So a computed
-    trajectory that obeys a bound obeys it with contraction + contraction_error.
+    A step multiplies w − w* by I − step_size H with an error delta of `relative_error` rho times
+    1 + step_size lambda_max, the size of that matrix, and reading the gap off adds rho:
+
+        (1 + rho) (nu + delta)^t − nu^t
+
+    It is the same whatever is claimed of the run: a start along v_min has rounding errors along
+    v_max, and they grow or shrink in their own way.
     """
-    contraction, nu = np.abs(contraction), np.asarray(nu, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.where(contraction < nu, contraction / nu, 1.0)
-    return part * relative_error(columns) * (1 + np.asarray(relative_step, dtype=float))
+    rho = relative_error(columns)
+    nu, t = np.asarray(nu, dtype=float), np.asarray(t, dtype=float)
+    delta = rho * (1 + np.asarray(relative_step, dtype=float))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        grown = nu**t * np.expm1(t * np.log1p(delta / nu) + np.log1p(rho))
+        return np.where(nu > 0, grown, np.where(t > 0, (1 + rho) * delta**t, rho))
 
 
 def _summed(relative_step: np.ndarray, iterations: int, t: np.ndarray) -> np.ndarray:

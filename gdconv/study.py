@@ -150,17 +150,18 @@ def _run_rows(
     column, t, gap = measured.column, measured.t, measured.gap
     floor = theory.floor(column, t)
     judged = gap > floor
+    drift = theory.drift(column, t)
 
     def exceeds(allowed: np.ndarray) -> np.ndarray:
         # Rounding errors add to the error vector, so it is the square roots that are off by a sum.
-        return judged & (np.sqrt(gap) > np.sqrt(allowed) + np.sqrt(floor))
+        return judged & (np.sqrt(gap) > np.sqrt(allowed) + drift + np.sqrt(floor))
 
     def verdicts(violated: np.ndarray) -> list[bool | None]:
         return [not violated[rows].any() if judged[rows].any() else None for rows in measured.rows]
 
-    violated = exceeds(theory.loosest_gap(theory.nu, column, t))
-    violated_as_stated = exceeds(theory.loosest_gap(theory.nu_as_stated, column, t))
-    grown = exceeds(theory.loosest_start(gap[measured.first], column, t))
+    violated = exceeds(predicted["gap_bound"])
+    violated_as_stated = exceeds(predicted["gap_bound_as_stated"])
+    grown = exceeds(gap[measured.first][column])
     status = np.where(measured.reached_floor, "converged", "max_iterations")
     status[measured.reached_ceiling | grown[measured.last]] = "diverged"
     convergence = [rates.measure(t[rows], gap[rows], floor[rows]) for rows in measured.rows]

@@ -9,12 +9,14 @@ import numpy as np
 from gdconv import bounds
 from gdconv.config import Run
 from gdconv.objective import Objective
-from gdconv.rounding import contraction_error, gap_floor, relative_error, step_errors
+from gdconv.rounding import drift, gap_floor, step_errors
 from gdconv.spectra import nearest_minimiser
 
 # No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
 # finite.
 LARGEST = 1e300
+# A squared distance below this has lost digits.
+SHORTEST = 1e-290
 # Squares of residuals and of their rounding errors are to be normal numbers.
 SMALLEST = 1e-130
 
@@ -49,13 +51,14 @@ class Theory:
         self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
         self.distance = float(np.sum((start - self.w_star) ** 2))
         fits = max(self.components.sum() + objective.offset, self.distance) <= LARGEST
-        if not fits or 0 < np.abs(target).max() < SMALLEST:
+        # With a squared distance that is 0 every bound would be.
+        lost = self.components.sum() > 0 and self.distance < SHORTEST
+        if not fits or lost or 0 < np.abs(target).max() < SMALLEST:
             raise ValueError("the loss at the start does not fit into a float; scale the target")
         self.residual_star = matrix @ self.w_star - target
         self.loss_star = objective.offset + float(self.residual_star @ self.residual_star)
         y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
         self.errors = step_errors(matrix, target, self.w_star, y_norm, self.spectrum)
-        self.relative_error = relative_error(matrix.shape[1])
 
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The level of rounding noise in run column[k] at iteration t[k]."""
@@ -81,15 +84,8 @@ class Theory:
             "distance_bound": bounds.distance_bound(nu, t, distance),
         }
 
-    def loosest_gap(self, nu: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """The largest gap a computed run may have if `gap_bound` with this nu is true of it."""
+    def drift(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """How far rounding may take the square root of the gap, beside that of its floor."""
+        size = np.sqrt(self.spectrum.lambda_max / 2) * np.sqrt(self.distance)
         columns = self.spectrum.right.shape[0]
-        error = contraction_error(nu, self.nu, self.relative_step, columns)
-        loosest = (np.abs(nu) + error)[column]
-        bound = bounds.gap_bound(loosest, t, self.distance, self.spectrum.lambda_max)
-        return bound * (1 + self.relative_error) ** 2
-
-    def loosest_start(self, gap: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """The largest gap after t iterations of a computed run whose exact gap stays what it is."""
-        error = self.relative_error * (1 + self.relative_step[column])
-        return gap[column] * (1 + error) ** (2.0 * t)
+        return size * drift(self.nu[column], self.relative_step[column], columns, t)

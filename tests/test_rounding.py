@@ -1,5 +1,6 @@
 """The floor against the level at which long iterations really stall."""
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -7,7 +8,7 @@ from gdconv.config import Gaussian, GradientDescent, Record, Run, Zeros
 from gdconv.descent import descend
 from gdconv.objective import Objective
 from gdconv.problems import LeastSquares, make
-from gdconv.rounding import contraction_error
+from gdconv.rounding import drift, relative_error
 from gdconv.theory import Theory
 
 RELATIVE_STEPS = [0.3, 1.0, 1.7, 1.95]
@@ -97,13 +98,16 @@ def test_floor_grows_with_a_growing_error():
     assert late[1] / early[1] == pytest.approx(1.21**50, rel=0.05)
 
 
-def test_contraction_error_is_a_few_roundings():
-    few, many = contraction_error([0.9, 9.0], [0.9, 9.0], [0.1, 10.0], columns=100)
-    assert np.finfo(float).eps < few < many < 1e-12
+@pytest.mark.parametrize("nu", [0.0, 0.5, 0.999999, 1.1, 1e20])
+@pytest.mark.parametrize("t", [0, 1, 7, 300])
+def test_drift_is_its_formula(nu, t):
+    with mpmath.workdps(60):
+        rho = mpmath.mpf(relative_error(4))
+        delta = rho * (1 + mpmath.mpf(1.5))
+        expected = float((1 + rho) * (nu + delta) ** t - mpmath.mpf(nu) ** t)
+    # t times the logarithm of a number close to 1: a few roundings.
+    assert drift(nu, 1.5, 4, t) == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_smaller_contraction_has_a_smaller_error():
-    """At a huge step the error is proportional to what grows, not added to what is claimed."""
-    own, claimed = contraction_error([1e20, 1e18], [1e20, 1e20], [1e20, 1e20], columns=4)
-    assert own / 1e20 == pytest.approx(claimed / 1e18, rel=1e-12)
-    assert claimed / 1e18 < 1e-13
+def test_drift_is_a_few_roundings_a_step():
+    assert np.finfo(float).eps < drift(1.0, 1.0, 100, 1) < 1e-12
