@@ -1,10 +1,12 @@
 """The floor against the level at which long iterations really stall."""
 
+import sys
+
 import mpmath
 import numpy as np
 import pytest
 
-from gdconv.config import Gaussian, GradientDescent, Record, Run, Zeros
+from gdconv.config import Gaussian, GradientDescent, Prescribed, Record, Run, Zeros
 from gdconv.descent import descend
 from gdconv.objective import Objective
 from gdconv.problems import LeastSquares, make
@@ -86,6 +88,18 @@ def test_no_small_problem_stalls_above_its_floor(n, d, reduce):
         assert (level <= floor)[rested].all()
         rests += rested.sum()
     assert rests >= 30
+
+
+@pytest.mark.parametrize("reduce", ["qr", "none"])
+@pytest.mark.parametrize(("n", "d"), [(5, 1), (8, 6), (60, 20)])
+def test_floor_close_to_the_edge_where_all_eigenvalues_are_equal(monkeypatch, n, d, reduce):
+    """Each rounding is repeated, with alternating sign, for a thousand steps."""
+    monkeypatch.setattr(sys.modules[__name__], "RELATIVE_STEPS", [1.9, 1.99, 1.999])
+    data = make(Prescribed(n, d, noise=30.0, condition_number=1.0), 0, 0)
+    level, floor, rested = stall(data, reduce, 60_000)
+    assert rested.all()
+    assert (level <= floor).all()
+    assert (floor <= 1e6 * level).all()
 
 
 def test_floor_grows_with_a_growing_error():

@@ -4,16 +4,23 @@ import pytest
 from gdconv.config import (
     Correlated,
     Csv,
+    Eigenvector,
     Gaussian,
     GradientDescent,
+    Normal,
     Polynomial,
     Prescribed,
     Record,
     RunConfig,
     Step,
+    Zeros,
     expand,
 )
+from gdconv.objective import Objective
+from gdconv.problems import make
+from gdconv.rates import FLOOR_MARGIN
 from gdconv.recorder import recorded_iterations
+from gdconv.starts import starting_point
 from gdconv.study import failed_group, problem_id, run_group, run_ids
 from gdconv.sweep import run_study
 from gdconv.tables import COLUMNS, encode
@@ -374,3 +381,64 @@ def test_predicted_iterations_keep_their_digits(tmp_path):
     assert run.iterations_predicted == pytest.approx(
         np.log(1e-6) / (2 * np.log1p(-1e-15)), rel=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Gaussian(60, 10),
+        Gaussian(60, 10, feature_mean=1.0),
+        Gaussian(6, 12),
+        Correlated(60, 8, correlation=0.6),
+        Prescribed(40, 8, condition_number=30.0, profile="linear"),
+        Prescribed(40, 8, condition_number=30.0, profile="two_point"),
+        Prescribed(40, 8, condition_number=1.0),
+        Polynomial(40, 3),
+    ],
+    ids=lambda problem: problem.name,
+)
+@pytest.mark.parametrize("start", [Zeros(), Normal(10.0), Eigenvector("min")], ids=lambda s: s.name)
+def test_measured_rates_of_all_families(problem, start):
+    """Within half a percent once a run has lasted ten time constants of its slowest mode.
+
+    1 / ln(nu² / next) with next the largest contraction that is not within 0.1 % of nu²; counted
+    from where the slowest mode makes up half of the gap.
+    """
+    config = RunConfig(
+        problem,
+        start,
+        GradientDescent(iterations=20_000),
+        Step("optimal", [0.1, 0.5, 0.9, 0.97, 0.99, 1.0, 1.01, 1.03]),
+    )
+    tables = run_study(config)
+    eigenvalues = tables.eigenvalues.eigenvalue[tables.eigenvalues.eigenvalue > 0].to_numpy()
+    curves = dict(list(tables.curves.groupby("run_id")))
+    data = make(problem, 0, 0)
+    objective = Objective(data, "qr")
+    w = starting_point(start, 0, 0, objective)
+    components = (objective.spectrum.left.T @ (objective.matrix @ w - objective.target)) ** 2
+    # Of a start along v_min, what stands in the other components is rounding.
+    present = components > 1e-24 * components.sum()
+    eigenvalues, components = eigenvalues[present], components[present]
+    for run in tables.runs.itertuples():
+        contraction = (1 - run.step_size * eigenvalues) ** 2
+        rate = contraction.max()
+        if rate < 1e-20:
+            continue
+        alike = contraction >= 0.999 * rate
+        others = contraction[~alike].max(initial=0.0)
+        curve = curves[run.run_id]
+        clear = curve.iteration[curve.gap > FLOOR_MARGIN * run.gap_floor]
+        if len(clear) < 5:
+            assert run.convergence == "undecided"
+            continue
+        last = clear.max()
+        with np.errstate(divide="ignore"):
+            head_start = np.log(max(components[~alike].sum() / components[alike].sum(), 1.0))
+            separated = last * np.log(rate / others) - head_start
+        if separated >= 10 and -last * np.log(rate) >= 10:
+            assert run.convergence == "linear"
+            assert run.rate_measured == pytest.approx(rate, rel=5e-3)
+        elif run.convergence == "linear":
+            off = abs(run.rate_measured - rate)
+            assert off <= max(5e-3 * rate, 3 * run.rate_standard_error)
