@@ -27,6 +27,7 @@ from gdconv.config import (
 )
 from gdconv.objective import Objective
 from gdconv.problems import FAMILIES, LeastSquares, gaussian, make
+from gdconv.rounding import UNIT_ROUNDOFF
 from gdconv.starts import starting_point
 from gdconv.sweep import run_study
 from gdconv.theory import Theory
@@ -149,8 +150,11 @@ def judge(config):
                 assert abs(losses[i] - losses[0] - closed) <= scale * mpmath.mpf("1e-35")
         # Of the oracle itself: two square roots rounded to floats.
         assert (true <= bound * (1 + 4 * np.finfo(float).eps)).all()
-        # What a step may do to the error, what reading the gap off may, and the floor.
-        allowed = theory.drift(np.full(len(t), column), t) + np.sqrt(floor)
+        # What a step may do to the error, what reading the gap off may, the floor, and where w* is.
+        drift = theory.drift(np.full(len(t), column), t)
+        condition = np.sqrt(theory.spectrum.condition_number)
+        displaced = np.sqrt(len(start)) * UNIT_ROUNDOFF * condition * np.sqrt(theory.loss_star)
+        allowed = drift + np.sqrt(floor) + displaced
         finite = above & np.isfinite(true)
         assert (abs(np.sqrt(gap) - true) <= allowed)[finite].all(), run
         if not above.any():
