@@ -115,12 +115,20 @@ def test_bad_input_is_one_line(command, tmp_path, arguments, says):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_squares_that_are_no_floats_are_one_line(command, tmp_path):
-    (tmp_path / "huge.csv").write_text("a,y\n1e200,1\n-1e200,2\n")
-    status, _, err = command("problem=csv", "problem.path=huge.csv", "problem.target=y")
-    assert (status, len(err.splitlines())) == (2, 1)
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (["1e200,1", "-1e200,2"], "scale the features"),
+        (["1,1e140", "2,-1e140"], "scale the target"),
+        (["1,1e-140", "2,-1e-140"], "scale the target"),
+    ],
+)
+def test_squares_that_are_no_floats_are_one_line(command, tmp_path, rows, says):
+    (tmp_path / "huge.csv").write_text("\n".join(["a,y", *rows, ""]))
+    status, out, err = command("problem=csv", "problem.path=huge.csv", "problem.target=y")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
     assert err.startswith("gdconv-verify: problem=csv: ")
-    assert "scale the features" in err
+    assert says in err
 
 
 def test_a_table_that_cannot_be_written(command):
