@@ -32,6 +32,7 @@ from nnlib import Graph
 LONGEST = 10_000
 POINTS = 40
 LARGEST_GAP = 1e250
+SMALLEST_TARGET = 1e-130
 RANDOM_POINTS = 8
 
 
@@ -70,7 +71,7 @@ class Case:
     ConfigError
         If the problem's file will not do.
     ValueError
-        If X is zero or the squares of its singular values do not fit into floats.
+        If X is zero, or squares of its singular values or of the target do not fit into floats.
     """
 
     def __init__(self, run: Run) -> None:
@@ -110,6 +111,8 @@ class Case:
         self._graph()
         with np.errstate(over="ignore", invalid="ignore"):
             self.moments = self._follow()
+        if not self.moments or 0 < np.abs(self.y).max() < SMALLEST_TARGET:
+            raise ValueError("the loss at the start does not fit into a float; scale the target")
 
     @property
     def ends(self) -> tuple[float, float]:

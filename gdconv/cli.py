@@ -97,7 +97,7 @@ def verify() -> int:
         if not jobs:
             return 0
         if len(jobs) > 1:
-            raise CommandError(f"-m: makes {len(jobs)} jobs; a single run is checked")
+            raise CommandError(f"the command makes {len(jobs)} jobs: a single run is checked")
         from gdconv import verification
 
         case = verification.case_of(jobs[0][0])

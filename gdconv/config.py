@@ -28,6 +28,7 @@ from gdconv.keys import (
     one_or_more,
     positive,
     study_name,
+    typed,
 )
 
 
@@ -290,6 +291,16 @@ def _refuse_unknown(mapping: Mapping[str, Any], known: set[str], prefix: str) ->
         if name not in known:
             allowed = ", ".join(prefix + each for each in sorted(known)) or "none"
             raise ConfigError(f"{prefix}{name}", value, f"is not a key; allowed: {allowed}")
+
+
+def problem_options(problem: Section) -> str:
+    """Return the keys of a problem that have no column of their own, as they are typed.
+
+    Without the path of a file: a file counts by its content.
+    """
+    shown = {"n_samples", "n_features", "noise", "path"}
+    keys = [each for each in fields(problem) if each.name not in shown]
+    return " ".join(f"{each.name}={typed(getattr(problem, each.name))}" for each in keys)
 
 
 def identity(section: Section) -> dict[str, Any]:

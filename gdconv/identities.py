@@ -363,12 +363,15 @@ def condition_j(case: Case) -> Iterator[Check]:
     statement = "as it should be: it converges if and only if K > λmax/2"
     yield Check("(j)", statement, "slack", margin, EDGE, verdict, bool(passed))
     slack = float(case.K / positive(case.lambda_min) - 1)
-    verdict = HOLDS
-    if slack <= 0:
-        verdict = "as stated: says nothing of this K ≤ λmin"
-    elif not converges:
+    wrong = slack > 0 and not converges
+    passed = abs(margin) <= EDGE or wrong == (slack > 0 and margin <= 0)
+    verdict = FAILS if wrong else HOLDS
+    if passed and wrong:
         verdict = "as stated: fails, expected for this K ≤ λmax/2"
-    yield Check("(j)", "as stated: it converges if K > λmin", "slack", slack, EDGE, verdict, True)
+    elif passed and slack <= 0:
+        verdict = "as stated: says nothing of this K ≤ λmin"
+    statement = "as stated: it converges if K > λmin"
+    yield Check("(j)", statement, "slack", slack, EDGE, verdict, bool(passed))
 
 
 def kind_k(case: Case) -> Iterator[Check]:

@@ -13,19 +13,19 @@ class ConfigError(ValueError):
     """A configuration that cannot be run; the message names key, value and what is allowed."""
 
     def __init__(self, key: str, value: Any, allowed: str) -> None:
-        line = f"{key}={_shown(value)}: {' '.join(allowed.split())}"
+        line = f"{key}={typed(value)}: {' '.join(allowed.split())}"
         # File names and cells are shown, but do not get to steer the terminal.
         super().__init__("".join(char if char.isprintable() else "?" for char in line))
 
 
-def _shown(value: Any) -> str:
-    """A value as one would type it on the command line, on one line."""
+def typed(value: Any) -> str:
+    """Return a value as one would type it on the command line, on one line."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return "[" + ",".join(_shown(element) for element in value) + "]"
+        return "[" + ",".join(typed(element) for element in value) + "]"
     text = " ".join(str(value).split())
     return text if len(text) <= 80 else text[:77] + "..."
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gdconv import rates
-from gdconv.config import Run, identity
+from gdconv.config import Run, identity, problem_options
 from gdconv.descent import descend
 from gdconv.objective import Objective
 from gdconv.problems import LeastSquares, make, problem_identity
@@ -169,6 +169,7 @@ def _run_rows(
         tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
     shared = {
         "problem": first.problem.name,
+        "problem_options": problem_options(first.problem),
         "n_samples": problem.X.shape[0],
         "n_features": problem.X.shape[1],
         "rank": decomposition.rank,
@@ -271,6 +272,7 @@ def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupT
         "run_id": list(ids),
         "status": ["failed"] * len(runs),
         "problem": [run.problem.name for run in runs],
+        "problem_options": [problem_options(run.problem) for run in runs],
         "n_samples": [getattr(run.problem, "n_samples", None) for run in runs],
         "n_features": [getattr(run.problem, "n_features", None) for run in runs],
         "noise": [getattr(run.problem, "noise", None) for run in runs],

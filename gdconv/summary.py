@@ -15,7 +15,7 @@ NONE = "–"
 
 # Runs that agree in all of these are repetitions of one another or differ in their step size.
 SETTING = (
-    *("problem", "n_samples", "n_features", "noise"),
+    *("problem", "n_samples", "n_features", "noise", "problem_options"),
     *("start", "start_which", "start_radius", "method"),
 )
 
@@ -29,6 +29,7 @@ _HEADINGS = {
     "n_samples": ("", "n"),
     "n_features": ("", "d"),
     "noise": ("", "noise"),
+    "problem_options": ("", "options"),
     "start": ("", "start"),
     "start_which": ("start", "which"),
     "start_radius": ("start", "radius"),
@@ -88,8 +89,8 @@ def summary(
 def settings(runs: pd.DataFrame) -> list[Setting]:
     """Split runs into groups that differ in seed, repetition and step size alone.
 
-    Runs of problems that differ in something without a column, as the features' mean, are told
-    apart by their condition numbers.
+    Tables of the user, of which no column says which file they are, are told apart by their
+    condition numbers.
 
     Parameters
     ----------
@@ -98,14 +99,27 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     Returns
     -------
     list of (dict, DataFrame)
-        The columns of `SETTING` with their values, NA where empty, and the runs that have them.
+        The columns of `SETTING` with their values, NA where empty, and the runs that have them. Of
+        the options only those are there in which problems of one family differ.
     """
+    runs = runs.assign(problem_options=_differing_options(runs))
     same = runs.groupby([*SETTING, "seed", "repetition"], dropna=False)["condition_number"]
     keys = [*SETTING, same.rank("dense").fillna(1).rename("variant")]
     return [
         (dict(zip(SETTING, values, strict=False)), group)
         for values, group in runs.groupby(keys, dropna=False)
     ]
+
+
+def _differing_options(runs: pd.DataFrame) -> pd.Series:
+    """The options of each run but those that all runs of its family share; NA if none is left."""
+    told = pd.Series(pd.NA, runs.index, dtype="string")
+    for _, options in runs["problem_options"].dropna().groupby(runs["problem"]):
+        words = {each: each.split(" ") for each in options.unique()}
+        shared = set.intersection(*map(set, words.values()))
+        left = {each: " ".join(w for w in words[each] if w not in shared) for each in words}
+        told[options.index] = options.map(left).replace("", pd.NA)
+    return told
 
 
 def headed(row: dict[str, Any]) -> dict[str, Any]:
@@ -122,10 +136,12 @@ def counts(runs: pd.DataFrame) -> str:
 
 def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """One row for each setting, named by its problem and size and by what else differs."""
-    names = [*SETTING[:3], *(name for name in SETTING[3:] if runs[name].nunique(dropna=False) > 1)]
+    every = settings(runs)
+    known = pd.DataFrame([setting for setting, _ in every], columns=list(SETTING))
+    names = [*SETTING[:3], *(name for name in SETTING[3:] if known[name].nunique(dropna=False) > 1)]
     deficient = (runs["rank"] < runs["n_features"]).any()
     rows = []
-    for setting, group in settings(runs):
+    for setting, group in every:
         status = group["status"].value_counts()
         rows.append(
             {name: setting[name] for name in names}

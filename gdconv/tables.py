@@ -23,6 +23,7 @@ COLUMNS = {
         "problem_id": TEXT,
         "status": TEXT,
         "problem": TEXT,
+        "problem_options": TEXT,
         "n_samples": WHOLE,
         "n_features": WHOLE,
         "rank": WHOLE,

@@ -17,6 +17,7 @@ from gdconv.config import (
     StudyConfig,
     expand,
     from_mapping,
+    problem_options,
     to_mapping,
 )
 from gdconv.keys import ConfigError
@@ -108,6 +109,20 @@ def test_expand_makes_a_run_of_each_element():
 def test_mapping_goes_there_and_back(config):
     study = StudyConfig(study="there", report=False)
     assert from_mapping(to_mapping(config) | to_mapping(study)) == (config, study)
+
+
+@pytest.mark.parametrize(
+    ("problem", "options"),
+    [
+        (Gaussian(feature_mean=2), "feature_mean=2.0"),
+        (Correlated(), "correlation=0.9"),
+        (Prescribed(condition_number=1e12), "condition_number=1000000000000.0 profile=geometric"),
+        (Polynomial(), "degree=5"),
+        (Csv("/home/me/a.csv", "the price"), "target=the price standardize=false"),
+    ],
+)
+def test_options_are_what_has_no_column(problem, options):
+    assert problem_options(problem) == options
 
 
 @pytest.mark.parametrize(

@@ -234,8 +234,7 @@ def test_what_differs_tells_problems_apart(tmp_path):
     ]
 
 
-def test_problems_that_differ_in_no_column_are_not_mixed():
-    # feature_mean has no column of its own.
+def test_problems_that_differ_in_an_option_alone_are_not_mixed():
     means = (0.0, 1.0, 5.0)
     tables = study(
         *(Gaussian(60, 4, feature_mean=m) for m in means), step=(0.5, 1.5), repetitions=2

@@ -169,6 +169,15 @@ def test_a_wrong_step_of_the_iteration_is_noticed(monkeypatch):
     assert {"(7)", "(8)", "(9)", "(17)"} <= failed
 
 
+@pytest.mark.parametrize("value", [1.5, 2.5])
+def test_a_wrong_answer_to_j_is_noticed(value, monkeypatch):
+    right = bounds.log_contraction
+    monkeypatch.setattr(bounds, "log_contraction", lambda *given: -right(*given))
+    checks = verify(one(Gaussian(60, 20), None, ("lambda_max", value)))
+    failed = [check.statement for check in checks if check.equation == "(j)" and not check.passed]
+    assert [statement.split(":")[0] for statement in failed] == ["as it should be", "as stated"]
+
+
 # As stated
 
 

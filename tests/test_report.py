@@ -262,6 +262,19 @@ def test_a_rank_below_the_number_of_features_is_said(tmp_path, rank, said):
     assert (row.split()[3] == "3") == said
 
 
+def test_only_the_options_that_differ_are_told(tmp_path):
+    options = ["a=1 b=2", "a=1 b=3", "c=4"]
+    problems = ["one", "one", "two"]
+    runs = [
+        run(number, problem=problem, problem_options=each)
+        for number, (problem, each) in enumerate(zip(problems, options, strict=True))
+    ]
+    lines = summary(make_study(tmp_path / "study", *runs)).splitlines()
+    assert [line.split()[3] for line in lines[3:]] == ["b=2", "b=3", "–"]
+    alike = summary(make_study(tmp_path / "alike", runs[0], runs[2])).splitlines()
+    assert "options" not in alike[2]
+
+
 def test_starts_that_differ_are_rows_of_their_own(tmp_path):
     runs = [
         run(number, start="eigenvector", start_which=which, start_radius=radius)
@@ -347,7 +360,7 @@ def of_another_version(folder):
 
 def with_text_for_a_number(folder):
     with (folder / "runs.csv").open("a") as file:
-        file.write("x,p,converged,gaussian,many" + "," * (len(COLUMNS["runs"]) - 5) + "\n")
+        file.write("x,p,converged,gaussian,,many" + "," * (len(COLUMNS["runs"]) - 6) + "\n")
 
 
 def with_too_many_cells(folder):

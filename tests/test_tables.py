@@ -7,12 +7,13 @@ from gdconv.study import GroupTables, run_group
 from gdconv.tables import COLUMNS, decode, encode, header, read
 
 # The contract with everyone who reads the files.
-RUNS = """run_id problem_id status problem n_samples n_features rank noise seed repetition start
-start_which start_radius method step_unit step_value step_size K relative_step lambda_min
-lambda_min_positive lambda_max condition_number nu nu_as_stated rate_predicted rate_measured
-rate_standard_error convergence order iterations iterations_to_tolerance iterations_predicted
-loss_star initial_gap final_gap initial_distance final_distance gap_floor bound_holds
-bound_as_stated_holds first_violation_as_stated bound_over_gap_median error"""
+RUNS = """run_id problem_id status problem problem_options n_samples n_features rank noise seed
+repetition start start_which start_radius method step_unit step_value step_size K
+relative_step lambda_min lambda_min_positive lambda_max condition_number nu nu_as_stated
+rate_predicted rate_measured rate_standard_error convergence order iterations
+iterations_to_tolerance iterations_predicted loss_star initial_gap final_gap initial_distance
+final_distance gap_floor bound_holds bound_as_stated_holds first_violation_as_stated
+bound_over_gap_median error"""
 CURVES = """run_id problem n_features repetition relative_step iteration loss gap distance_squared
 gap_exact gap_bound gap_bound_as_stated gap_bound_relative gap_bound_sharp distance_bound"""
 EIGENVALUES = "problem_id n_samples n_features seed repetition index eigenvalue"
@@ -53,7 +54,7 @@ def test_what_does_not_apply_is_empty():
     rows = encode(
         table(run_id=["0" * 16], status=["failed"], seed=[2**63 - 1], rank=[None], nu=[np.nan])
     )
-    assert rows.runs.decode() == "0" * 16 + ",,failed,,,,,," + str(2**63 - 1) + "," * 35 + "\n"
+    assert rows.runs.decode() == "0" * 16 + ",,failed,,,,,,," + str(2**63 - 1) + "," * 35 + "\n"
     run = decode([rows]).runs.iloc[0]
     assert run.seed == 2**63 - 1
     assert pd.isna(run[["rank", "nu", "bound_holds", "error", "problem"]]).all()

@@ -1,6 +1,7 @@
 """The command gdconv-verify: its table, its CSV, its exit status."""
 
 import csv
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -23,11 +24,15 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
 
+    loggers = [(log, log.level, log.handlers[:]) for log in map(logging.getLogger, ["", "gdconv"])]
+
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["gdconv-verify", *arguments])
         return cli.verify(), *capsys.readouterr()
 
-    return run
+    yield run
+    for log, level, handlers in loggers:
+        log.level, log.handlers = level, handlers
 
 
 def test_a_row_for_every_statement(command, tmp_path):
@@ -92,7 +97,8 @@ def test_the_same_command_prints_the_same(command):
         (["step.value=[1,2]"], "step.value=[1.0,2.0]: must be one"),
         (["seed=[1,2]"], "seed=[1,2]: must be one"),
         (["repetitions=2"], "repetitions=2: must be one"),
-        (["-m", "seed=1,2"], "-m: makes 2 jobs"),
+        (["-m", "seed=1,2"], "the command makes 2 jobs"),
+        (["experiment=default"], "the command makes 4 jobs"),
         (["--csv"], "--csv: must be followed by the name of a file"),
         (["problem.n_features=0"], "problem.n_features=0: must be a whole number"),
         (["problem=nosuch"], "problem=nosuch: must be one of"),
@@ -109,12 +115,20 @@ def test_bad_input_is_one_line(command, tmp_path, arguments, says):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_squares_that_are_no_floats_are_one_line(command, tmp_path):
-    (tmp_path / "huge.csv").write_text("a,y\n1e200,1\n-1e200,2\n")
-    status, _, err = command("problem=csv", "problem.path=huge.csv", "problem.target=y")
-    assert (status, len(err.splitlines())) == (2, 1)
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (["1e200,1", "-1e200,2"], "scale the features"),
+        (["1,1e140", "2,-1e140"], "scale the target"),
+        (["1,1e-140", "2,-1e-140"], "scale the target"),
+    ],
+)
+def test_squares_that_are_no_floats_are_one_line(command, tmp_path, rows, says):
+    (tmp_path / "huge.csv").write_text("\n".join(["a,y", *rows, ""]))
+    status, out, err = command("problem=csv", "problem.path=huge.csv", "problem.target=y")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
     assert err.startswith("gdconv-verify: problem=csv: ")
-    assert "scale the features" in err
+    assert says in err
 
 
 def test_a_table_that_cannot_be_written(command):
