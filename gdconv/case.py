@@ -127,6 +127,11 @@ class Case:
         return float(bounds.log_contraction(self.step_size, *self.ends[::-1]))
 
     @property
+    def shares(self) -> np.ndarray:
+        """½ λ_i c_i², the part of every v_i in the gap at the start."""
+        return self.eigenvalues / 2 * self.components**2
+
+    @property
     def times(self) -> np.ndarray:
         """The recorded iterations."""
         return np.array([moment.t for moment in self.moments])

@@ -10,7 +10,7 @@ import math
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, redirect_stderr
 from importlib import import_module
 from importlib.metadata import version
@@ -70,48 +70,36 @@ def main() -> int:
         Exit status: 0 all well, 1 some runs failed or could not be stored, 2 the command or the
         configuration is wrong and nothing was run or written, 130 interrupted, 143 terminated.
     """
-    arguments = sys.argv[1:]
     signal.signal(signal.SIGTERM, _terminate)
-    # A terminal without Greek letters gets question marks, not an exception.
-    sys.stdout.reconfigure(errors="replace")
-    if "--version" in arguments:
-        print(f"gdconv {version('gdconv')}")
-        return 0
-    try:
-        with ExitStack() as started:
-            # Processes take as long to start as Hydra takes to compose.
-            ahead = plainly_asked_for(arguments)
-            engine = started.enter_context(engines.engine(ahead)) if ahead else None
-            jobs = compose()
-            if not jobs:
-                return 0
-            study = shared_study([study for _, study in jobs])
-            command = ["gdconv", *arguments]
-            if study.engine != ahead:
-                engine = started.enter_context(engines.engine(study.engine))
-            from gdconv import sweep
+    return _exit_status("gdconv", _run_study, "; the same command continues the study")
 
-            modules = ["gdconv.summary", *(["gdconv.figures"] if study.report else [])]
-            started.callback(import_meanwhile(modules).join)
-            outcome = sweep.run_sweep([config for config, _ in jobs], study, command, engine)
-        from gdconv import report, summary
 
-        if study.report and not report.is_current(outcome.folder):
-            report.write(outcome.folder)
-        print(summary.summary(outcome.folder, run_ids=outcome.run_ids))
-        if study.report:
-            print(f"report: {outcome.folder / 'report.html'}")
-        return 1 if outcome.failed else 0
-    except (CommandError, ConfigError) as error:
-        print("gdconv:", " ".join(str(error).split()), file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"gdconv: {error}; the same command continues the study", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt as stop:
-        how, status = ("terminated", 143) if isinstance(stop, Terminated) else ("interrupted", 130)
-        print(f"gdconv: {how}; the same command continues the study", file=sys.stderr)
-        return status
+def _run_study() -> int:
+    arguments = sys.argv[1:]
+    with ExitStack() as started:
+        # Processes take as long to start as Hydra takes to compose.
+        ahead = plainly_asked_for(arguments)
+        engine = started.enter_context(engines.engine(ahead)) if ahead else None
+        jobs = compose()
+        if not jobs:
+            return 0
+        study = shared_study([study for _, study in jobs])
+        command = ["gdconv", *arguments]
+        if study.engine != ahead:
+            engine = started.enter_context(engines.engine(study.engine))
+        from gdconv import sweep
+
+        modules = ["gdconv.summary", *(["gdconv.figures"] if study.report else [])]
+        started.callback(import_meanwhile(modules).join)
+        outcome = sweep.run_sweep([config for config, _ in jobs], study, command, engine)
+    from gdconv import report, summary
+
+    if study.report and not report.is_current(outcome.folder):
+        report.write(outcome.folder)
+    print(summary.summary(outcome.folder, run_ids=outcome.run_ids))
+    if study.report:
+        print(f"report: {outcome.folder / 'report.html'}")
+    return 1 if outcome.failed else 0
 
 
 def verify() -> int:
@@ -123,37 +111,48 @@ def verify() -> int:
         Exit status: 0 if every true statement holds, 1 if one does not or the table could not be
         written, 2 if the command or the configuration is wrong.
     """
-    sys.stdout.reconfigure(errors="replace")
-    if "--version" in sys.argv[1:]:
-        print(f"gdconv-verify {version('gdconv')}")
-        return 0
+    return _exit_status("gdconv-verify", _check_statements)
+
+
+def _check_statements() -> int:
     if {"--help", "-h"} & {*sys.argv[1:]}:
         print(_VERIFY_HELP)
         return 0
-    try:
-        sys.argv[1:], table = _without_option("--csv", sys.argv[1:])
-        jobs = compose()
-        if not jobs:
-            return 0
-        if len(jobs) > 1:
-            raise CommandError(f"the command makes {len(jobs)} jobs: a single run is checked")
-        from gdconv import verification
+    sys.argv[1:], table = _without_option("--csv", sys.argv[1:])
+    jobs = compose()
+    if not jobs:
+        return 0
+    if len(jobs) > 1:
+        raise CommandError(f"the command makes {len(jobs)} jobs: a single run is checked")
+    from gdconv import verification
 
-        case = verification.case_of(jobs[0][0])
-        checks = verification.checked(case)
-        print(verification.as_table(case, checks))
-        if table is not None:
-            Path(table).write_text(verification.as_csv(checks), encoding="utf-8")
-        return 0 if all(check.passed for check in checks) else 1
+    case = verification.case_of(jobs[0][0])
+    checks = verification.checked(case)
+    print(verification.as_table(case, checks))
+    if table is not None:
+        Path(table).write_text(verification.as_csv(checks), encoding="utf-8")
+    return 0 if all(check.passed for check in checks) else 1
+
+
+def _exit_status(program: str, run: Callable[[], int], advice: str = "") -> int:
+    """Run a command and return its exit status; what stops it is told in one line."""
+    # A terminal without Greek letters gets question marks, not an exception.
+    sys.stdout.reconfigure(errors="replace")
+    if "--version" in sys.argv[1:]:
+        print(f"{program} {version('gdconv')}")
+        return 0
+    try:
+        return run()
     except (CommandError, ConfigError) as error:
-        print("gdconv-verify:", " ".join(str(error).split()), file=sys.stderr)
+        print(f"{program}:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"gdconv-verify: {error}", file=sys.stderr)
+        print(f"{program}: {error}{advice}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("gdconv-verify: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        how, status = ("terminated", 143) if isinstance(stop, Terminated) else ("interrupted", 130)
+        print(f"{program}: {how}{advice}", file=sys.stderr)
+        return status
 
 
 def compose() -> list[tuple[RunConfig, StudyConfig]]:

@@ -35,38 +35,36 @@ from gdconv.keys import (
 
 
 @dataclass(frozen=True)
-class Gaussian(Section):
-    """Rows of independent normal features with a common mean, and a last column of ones."""
+class Drawn(Section):
+    """The keys of the families that draw X of any size, and y = X w + noise."""
 
     prefix: ClassVar[str] = "problem."
-    name: ClassVar[str] = "gaussian"
     n_samples: int = key(200, integer(1, 10**7))
     n_features: int = key(20, integer(1, 10**5))
     noise: float = key(1.0, not_negative)
+
+
+@dataclass(frozen=True)
+class Gaussian(Drawn):
+    """Rows of independent normal features with a common mean, and a last column of ones."""
+
+    name: ClassVar[str] = "gaussian"
     feature_mean: float = key(0.0, any_real)
 
 
 @dataclass(frozen=True)
-class Correlated(Section):
+class Correlated(Drawn):
     """Rows of normal features with covariance correlation^|i − j|, and a last column of ones."""
 
-    prefix: ClassVar[str] = "problem."
     name: ClassVar[str] = "correlated"
-    n_samples: int = key(200, integer(1, 10**7))
-    n_features: int = key(20, integer(1, 10**5))
-    noise: float = key(1.0, not_negative)
     correlation: float = key(0.9, correlation)
 
 
 @dataclass(frozen=True)
-class Prescribed(Section):
+class Prescribed(Drawn):
     """Random singular vectors and a prescribed spectrum of H; no column is constant."""
 
-    prefix: ClassVar[str] = "problem."
     name: ClassVar[str] = "spectrum"
-    n_samples: int = key(200, integer(1, 10**7))
-    n_features: int = key(20, integer(1, 10**5))
-    noise: float = key(1.0, not_negative)
     condition_number: float = key(100.0, condition_number)
     profile: str = key("geometric", choice("linear", "geometric", "power", "two_point"))
 

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -65,7 +65,13 @@ class Engine:
 
     def work_off(self, groups: Sequence[Group]) -> Iterator[Rows]:
         """Yield the rows of all groups, in any order."""
-        yield from map(work, groups)
+        import threadpoolctl
+
+        # What is limited is the BLAS that has been loaded; afterwards the caller has its own again.
+        import gdconv.study  # noqa: F401
+
+        with threadpoolctl.threadpool_limits(1):
+            yield from map(work, groups)
 
 
 class _Pool(Engine):
@@ -112,10 +118,10 @@ class _Pool(Engine):
 
     def _submit(self, group: Group) -> Future:
         try:
-            return self.executor.submit(work, group)
+            return self.executor.submit(_in_worker, work, group)
         except self.died:
             self.mend()
-            return self.executor.submit(work, group)
+            return self.executor.submit(_in_worker, work, group)
 
 
 class _Processes(_Pool):
@@ -209,7 +215,6 @@ def work(group: Group) -> Rows:
     from gdconv.study import run_group
     from gdconv.tables import encode
 
-    _one_thread()
     try:
         return encode(run_group(list(group.values()), list(group)))
     except Exception as error:
@@ -231,10 +236,17 @@ def _result(future: Future) -> Rows:
         raise ConnectionError("the Dask scheduler is gone") from None
 
 
+def _in_worker(function: Callable[[Group], Rows], group: Group) -> Rows:
+    _one_thread()
+    return function(group)
+
+
 @cache
 def _one_thread() -> None:
-    """Keep BLAS on one thread in this process: two make small products several times slower."""
+    """Keep BLAS on one thread in this worker: two make small products several times slower."""
     import threadpoolctl
+
+    import gdconv.study  # noqa: F401
 
     threadpoolctl.threadpool_limits(1)
 
@@ -248,7 +260,7 @@ def _prepare(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    import gdconv.study  # noqa: F401
+    _one_thread()
 
 
 def _versions() -> dict[str, Any]:

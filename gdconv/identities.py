@@ -226,7 +226,7 @@ def gap_17(case: Case) -> Iterator[Check]:
     """(17) The same at w_t; by (9) it is ½ Σ λ_i (1 − ηλ_i)^{2t} c_i²."""
     iterates = [moment.w for moment in case.moments]
     yield _gap_at("(17)", "L(wₜ) − L(w*) = ½(wₜ − w*)ᵀH(wₜ − w*)", case, iterates)
-    shares = case.eigenvalues / 2 * case.components**2
+    shares = case.shares
     exact = bounds.exact_gap(case.eigenvalues, shares, case.step_size, case.times)
     measured, error = case.measured
     size = positive(measured + np.sqrt(exact) + error)
@@ -285,8 +285,7 @@ def bound_19(case: Case) -> Iterator[Check]:
     measured, error = case.measured
     t = case.times
     bound = np.sqrt(bounds.gap_bound_as_stated(stated, t, case.distance, case.lambda_max))
-    shares = case.eigenvalues / 2 * case.components**2
-    exact = np.sqrt(bounds.exact_gap(case.eigenvalues, shares, case.step_size, t))
+    exact = np.sqrt(bounds.exact_gap(case.eigenvalues, case.shares, case.step_size, t))
     statement = "as stated: gap ≤ ½λmax(1 − λmin/K)²ᵗ‖w₀ − w*‖²"
     yield _as_stated(statement, case, measured, bound, exact, error)
 

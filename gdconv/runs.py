@@ -83,11 +83,9 @@ def group_of(run: Run) -> Hashable:
     return run.problem, run.start, run.method, run.record, run.seed, run.repetition
 
 
-def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupTables:
-    """Return the rows of a group that could not be run: what was asked for, and the reason."""
-    table = {
-        "run_id": list(ids),
-        "status": ["failed"] * len(runs),
+def asked_for(runs: Sequence[Run]) -> dict[str, list]:
+    """Return the columns of runs.csv that the configuration of a run decides, a value a run."""
+    return {
         "problem": [run.problem.name for run in runs],
         "problem_options": [problem_options(run.problem) for run in runs],
         "n_samples": [getattr(run.problem, "n_samples", None) for run in runs],
@@ -101,6 +99,14 @@ def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupT
         "method": [run.method.name for run in runs],
         "step_unit": [run.step_unit for run in runs],
         "step_value": [run.step_value for run in runs],
+    }
+
+
+def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupTables:
+    """Return the rows of a group that could not be run: what was asked for, and the reason."""
+    table = asked_for(runs) | {
+        "run_id": list(ids),
+        "status": ["failed"] * len(runs),
         "error": [" ".join(reason.split())] * len(runs),
     }
     return GroupTables(table, [], {}, None)

@@ -217,22 +217,15 @@ class Store:
         """Note the runs whose row stands in runs.csv and whose other rows are there too."""
         curve_rows = self._curve_rows()
         self._problems = self._complete_problems()
-        names, seen = list(COLUMNS["runs"]), set()
-        types = list(COLUMNS["runs"].values())
+        seen = set()
         for number, line in enumerate(self._lines("runs"), start=2):
             where = f"runs.csv line {number}"
             try:
                 (cells,) = csv.reader([line.decode()], strict=True)
             except (ValueError, csv.Error):
                 raise self._damaged(where, "is no line of CSV in UTF-8") from None
-            if len(cells) != len(names):
-                raise self._damaged(where, f"has {len(cells)} cells instead of {len(names)}")
-            for name, dtype, cell in zip(names, types, cells, strict=True):
-                if cell and not is_cell(dtype, cell):
-                    raise self._damaged(
-                        f"{where}, column {name}", f"has {cell!r}, which is not {KINDS[dtype]}"
-                    )
-            run = dict(zip(names, cells, strict=True))
+            self._check_cells("runs", where, cells)
+            run = dict(zip(COLUMNS["runs"], cells, strict=True))
             run_id = run["run_id"]
             if run_id in seen:
                 raise self._damaged(where, f"repeats run_id {run_id}")
@@ -265,16 +258,19 @@ class Store:
         for number, line in enumerate(self._lines(name), start=2):
             cells = line.split(b",", text_columns)
             if line.count(b",") != columns - 1 or cells[-1].translate(None, b"0123456789.,e+-\n"):
-                where, cells = f"{name}.csv line {number}", line.decode(errors="replace").split(",")
-                if len(cells) != columns:
-                    raise self._damaged(where, f"has {len(cells)} cells instead of {columns}")
-                for (column, dtype), cell in zip(COLUMNS[name].items(), cells, strict=True):
-                    if cell and not is_cell(dtype, cell):
-                        where = f"{where}, column {column}"
-                        raise self._damaged(
-                            where, f"has {cell.strip()!r}, which is not {KINDS[dtype]}"
-                        )
+                text = line.decode(errors="replace").removesuffix("\n")
+                self._check_cells(name, f"{name}.csv line {number}", text.split(","))
             yield line
+
+    def _check_cells(self, name: str, where: str, cells: Sequence[str]) -> None:
+        """Refuse a line of a table with a cell too few or too many, or one of another type."""
+        columns = COLUMNS[name]
+        if len(cells) != len(columns):
+            raise self._damaged(where, f"has {len(cells)} cells instead of {len(columns)}")
+        for (column, dtype), cell in zip(columns.items(), cells, strict=True):
+            if cell and not is_cell(dtype, cell):
+                what = f"has {cell!r}, which is not {KINDS[dtype]}"
+                raise self._damaged(f"{where}, column {column}", what)
 
     def _lines(self, name: str) -> Iterator[bytes]:
         """The complete lines of a table below its header; none if the file is not there."""

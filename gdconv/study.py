@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from gdconv import rates
-from gdconv.config import Run, problem_options
+from gdconv.config import Run
 from gdconv.descent import descend
 from gdconv.objective import Objective
 from gdconv.problems import LeastSquares, make
 from gdconv.recorder import Recorder, Trajectories, recorded_iterations
-from gdconv.runs import GroupTables, group_of, problem_id, run_ids
+from gdconv.runs import GroupTables, asked_for, group_of, problem_id, run_ids
 from gdconv.spectra import Spectrum, eigh_difference
 from gdconv.starts import starting_point
 from gdconv.theory import Theory
@@ -98,60 +98,57 @@ def _run_rows(
     with np.errstate(divide="ignore", invalid="ignore"):
         tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
     shared = {
-        "problem": first.problem.name,
-        "problem_options": problem_options(first.problem),
         "n_samples": problem.X.shape[0],
         "n_features": problem.X.shape[1],
         "rank": decomposition.rank,
-        "noise": getattr(first.problem, "noise", None),
-        "seed": first.seed,
-        "repetition": first.repetition,
-        "start": first.start.name,
-        "start_which": getattr(first.start, "which", None),
-        "start_radius": getattr(first.start, "radius", None),
-        "method": first.method.name,
         "lambda_min": decomposition.lambda_min,
         "lambda_min_positive": decomposition.lambda_min_positive,
         "lambda_max": decomposition.lambda_max,
         "condition_number": decomposition.condition_number,
         "loss_star": theory.loss_star,
     }
-    return {name: [value] * len(runs) for name, value in shared.items()} | {
-        "run_id": ids,
-        "status": status.tolist(),
-        "step_unit": [run.step_unit for run in runs],
-        "step_value": [run.step_value for run in runs],
-        "step_size": theory.step_size.tolist(),
-        "K": (1 / theory.step_size).tolist(),
-        "relative_step": theory.relative_step.tolist(),
-        "nu": theory.nu.tolist(),
-        "nu_as_stated": theory.nu_as_stated.tolist(),
-        "rate_predicted": theory.rate.tolist(),
-        "rate_measured": [each.rate for each in convergence],
-        "rate_standard_error": [each.standard_error for each in convergence],
-        "convergence": [each.kind for each in convergence],
-        "order": [each.order for each in convergence],
-        "iterations": t[measured.last].tolist(),
-        "curve_rows": [
-            0 if first.record.curves == "none" else rows.stop - rows.start for rows in measured.rows
-        ],
-        "iterations_to_tolerance": [n if n >= 0 else None for n in measured.to_tolerance.tolist()],
-        # More than 64 bits would no longer read back as a whole number.
-        "iterations_predicted": [
-            int(n) if n < 2**63 else None for n in theory.iterations_predicted
-        ],
-        "initial_gap": gap[measured.first].tolist(),
-        "final_gap": gap[measured.last].tolist(),
-        "initial_distance": np.sqrt(measured.distance_squared[measured.first]).tolist(),
-        "final_distance": np.sqrt(measured.distance_squared[measured.last]).tolist(),
-        "gap_floor": floor[measured.last].tolist(),
-        "bound_holds": verdicts(violated),
-        "bound_as_stated_holds": verdicts(violated_as_stated),
-        "first_violation_as_stated": [
-            _first(t[rows], violated_as_stated[rows]) for rows in measured.rows
-        ],
-        "bound_over_gap_median": [_median(tightness[rows]) for rows in measured.rows],
-    }
+    repeated = {name: [value] * len(runs) for name, value in shared.items()}
+    return (
+        asked_for(runs)
+        | repeated
+        | {
+            "run_id": ids,
+            "status": status.tolist(),
+            "step_size": theory.step_size.tolist(),
+            "K": (1 / theory.step_size).tolist(),
+            "relative_step": theory.relative_step.tolist(),
+            "nu": theory.nu.tolist(),
+            "nu_as_stated": theory.nu_as_stated.tolist(),
+            "rate_predicted": theory.rate.tolist(),
+            "rate_measured": [each.rate for each in convergence],
+            "rate_standard_error": [each.standard_error for each in convergence],
+            "convergence": [each.kind for each in convergence],
+            "order": [each.order for each in convergence],
+            "iterations": t[measured.last].tolist(),
+            "curve_rows": [
+                0 if first.record.curves == "none" else rows.stop - rows.start
+                for rows in measured.rows
+            ],
+            "iterations_to_tolerance": [
+                n if n >= 0 else None for n in measured.to_tolerance.tolist()
+            ],
+            # More than 64 bits would no longer read back as a whole number.
+            "iterations_predicted": [
+                int(n) if n < 2**63 else None for n in theory.iterations_predicted
+            ],
+            "initial_gap": gap[measured.first].tolist(),
+            "final_gap": gap[measured.last].tolist(),
+            "initial_distance": np.sqrt(measured.distance_squared[measured.first]).tolist(),
+            "final_distance": np.sqrt(measured.distance_squared[measured.last]).tolist(),
+            "gap_floor": floor[measured.last].tolist(),
+            "bound_holds": verdicts(violated),
+            "bound_as_stated_holds": verdicts(violated_as_stated),
+            "first_violation_as_stated": [
+                _first(t[rows], violated_as_stated[rows]) for rows in measured.rows
+            ],
+            "bound_over_gap_median": [_median(tightness[rows]) for rows in measured.rows],
+        }
+    )
 
 
 def _curve_rows(

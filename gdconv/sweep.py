@@ -76,8 +76,8 @@ def run_sweep(
             store.forget(run_id for run_id in runs if store.done.get(run_id) == "failed")
         missing = {run_id: run for run_id, run in runs.items() if run_id not in store.done}
         if missing or store.unfinished:
-            made = engines.engine(study.engine if missing else Serial())
-            with nullcontext(engine) if engine else made as ready:
+            section = study.engine if missing else Serial()
+            with nullcontext(engine) if engine else engines.engine(section) as ready:
                 groups = blocks(grouped(missing), ready.workers)
                 store.begin(configs, command, len(missing))
                 for rows in _watched(ready.work_off(groups), groups):

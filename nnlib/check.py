@@ -217,8 +217,19 @@ def _difference(
     return float(np.sum(grad * (f_high - f_low)) / distance), float(rounding / distance)
 
 
-def _check(op: str, shapes: Sequence[Shape], attributes: dict[str, Any]) -> list[Report]:
-    """Check the gradient of an operation and, along a random direction, the gradient of that."""
+def check_operation(op: str, shapes: Sequence[Shape], attributes: dict[str, Any]) -> list[Report]:
+    """Check the gradient of an operation and, along a random direction, the gradient of that.
+
+    Parameters
+    ----------
+    op, shapes, attributes
+        A case of `nnlib.cases.CASES`.
+
+    Returns
+    -------
+    list of Report
+        Of the gradient, and of its gradient.
+    """
     rng = np.random.default_rng(0)
     g = Graph()
     leaves = [g.tensor(x) for x in operands(op, shapes, rng)]
@@ -240,7 +251,7 @@ def main() -> int:
     print(widths.format(*header[:2], "", *header[2:], "verdict"))
     failed = 0
     for op, shapes, attributes in CASES:
-        reports = _check(op, shapes, attributes)
+        reports = check_operation(op, shapes, attributes)
         passed = all(report.passed for report in reports)
         failed += not passed
         numbers = [f"{x:.1e}" for r in reports for x in (r.largest_error, r.tolerance)]

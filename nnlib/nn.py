@@ -83,28 +83,30 @@ class Linear:
         return self._g.add(self._g.matmul(x, W), b)
 
 
-class ReLU:
+class _Elementwise:
+    """A layer without parameters: the operation of this name, element by element."""
+
+    operation: str
+
+    def __init__(self, g: Graph) -> None:
+        self._g = g
+        self.parameters: list[int] = []
+
+    def __call__(self, x: int) -> Vertex:
+        """Add the vertex of the operation."""
+        return getattr(self._g, self.operation)(x)
+
+
+class ReLU(_Elementwise):
     """The layer max(0, x), without parameters."""
 
-    def __init__(self, g: Graph) -> None:
-        self._g = g
-        self.parameters: list[int] = []
-
-    def __call__(self, x: int) -> Vertex:
-        """Add the vertex for max(0, x)."""
-        return self._g.relu(x)
+    operation = "relu"
 
 
-class Tanh:
+class Tanh(_Elementwise):
     """The layer tanh x, without parameters."""
 
-    def __init__(self, g: Graph) -> None:
-        self._g = g
-        self.parameters: list[int] = []
-
-    def __call__(self, x: int) -> Vertex:
-        """Add the vertex for tanh x."""
-        return self._g.tanh(x)
+    operation = "tanh"
 
 
 class Sequential:

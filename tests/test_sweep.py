@@ -2,6 +2,7 @@ import logging
 
 import pandas as pd
 import pytest
+import threadpoolctl
 
 from gdconv import study as studies
 from gdconv import sweep
@@ -56,6 +57,15 @@ def test_bad_files_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ConfigError, match=r"problem\.path=missing\.csv"):
         run_sweep([SMALL, RunConfig(Csv(path="missing.csv", target="y"))], study)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_callers_blas_keeps_its_threads():
+    with threadpoolctl.threadpool_limits(2):
+        before = [library["num_threads"] for library in threadpoolctl.threadpool_info()]
+        run_study(SMALL)
+        after = [library["num_threads"] for library in threadpoolctl.threadpool_info()]
+    assert 2 in before
+    assert after == before
 
 
 def test_a_group_that_fails_leaves_the_others_alone(tmp_path, monkeypatch):
