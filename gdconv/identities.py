@@ -320,9 +320,11 @@ def rate_20(case: Case) -> Iterator[Check]:
         factors = [abs(1 - Decimal(case.step_size) * Decimal(value)) for value in case.ends]
         logs = np.array([float(factor.ln()) for factor in factors])
     x = case.step_size * np.array(case.ends)
-    error = np.abs(logs) + np.where(x < 0.5, 0.0, (1 + x) / positive(np.array(factors, float)))
-    exact, error = logs.max(), 4 * EPS * error
-    error = max(np.max(logs + error) - exact, exact - np.max(logs - error))
+    size, delta = np.array(factors, dtype=float), 4 * EPS * (1 + x)
+    low = np.where(x < 0.5, logs, np.log(np.maximum(size - delta, 0.0)))
+    high = np.where(x < 0.5, logs, np.log(size + delta))
+    exact = logs.max()
+    error = max(high.max() - exact, exact - low.max()) + 4 * EPS * abs(exact)
     if exact > math.log(EDGE * (1 + x.max())):
         yield agree("(20)", "ln ν to 200 digits", log_nu - exact, 1.0, error)
     else:

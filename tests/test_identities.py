@@ -82,6 +82,23 @@ def test_every_statement_holds(problem, start):
         assert not np.isnan(numbers).any()
 
 
+def test_powers_out_of_the_range_of_floats_are_left_out():
+    """From 1e-20 off w*, 19 steps of 1e16 end in a gap below 1e300, the power ν^{2t} beyond it."""
+    start, step = Eigenvector("min", 1e-20), ("lambda_max", 1e16)
+    checks = verify(one(Correlated(1, 8, noise=0.0), start, step, iterations=300))
+    assert all(check.passed for check in checks)
+
+
+def test_a_factor_of_exactly_0_beside_another():
+    """λmax is a power of 2 and the step its inverse: ln |1 − ηλmax| is −inf, and ln ν is not."""
+    found = one(Gaussian(60, 20))
+    found.lambda_max, found.step_size = 1024.0, 2.0**-10
+    with np.errstate(divide="ignore"):
+        rate, iterations = identities.rate_20(found)
+    assert (rate.passed, iterations.passed) == (True, True)
+    assert 0 <= rate.tolerance < 1e-12
+
+
 def test_every_equation_is_there():
     equations = [check.equation for check in verify(one(Gaussian(60, 20)))]
     assert list(dict.fromkeys(equations)) == [
