@@ -124,10 +124,13 @@ def nearest_minimiser(
     It is the point gradient descent from w converges to. With full column rank it is the ordinary
     solution of (5), whatever w.
     """
+    right, values = decomposition.right, decomposition.singular_values
+    # Of w, only its part in the null space stays: a large w must not leave its roundings behind.
+    for _ in range(2):
+        w = w - right @ (right.T @ w)
     # The second pass removes the error of the decomposition, which may be tens of roundings.
     for _ in range(2):
-        components = decomposition.left.T @ (y - X @ w)
-        w = w + decomposition.right @ (components / decomposition.singular_values)
+        w = w + right @ (decomposition.left.T @ (y - X @ w) / values)
     return w
 
 

@@ -47,7 +47,7 @@ PROBLEMS = {
 }
 STARTS = {
     "zeros": Zeros(),
-    "far away": Normal(1e8),
+    "far away": Normal(1e25),
     "along v_max": Eigenvector("max", 1.0),
     "along v_min": Eigenvector("min", 1e-9),
 }

@@ -154,6 +154,16 @@ def test_minimiser_of_a_flat_loss_is_the_nearest():
     assert null_space.T @ (found - w) == pytest.approx(np.zeros(5), abs=1e-12)
 
 
+@pytest.mark.parametrize("far", [1e8, 1e16, 1e30])
+def test_minimiser_does_not_feel_how_far_away_the_start_is(far):
+    X, y = gaussian(30, 6), gaussian(30, 1, seed=1)[:, 0]
+    near = nearest_minimiser(spectrum(X), X, y, np.zeros(6))
+    # Roundings of w* and of the residual, times the condition number of X, here 3.
+    assert nearest_minimiser(spectrum(X), X, y, far * gaussian(6, 1)[:, 0]) == pytest.approx(
+        near, abs=100 * EPS
+    )
+
+
 @pytest.mark.parametrize(
     ("X", "words"), [(np.zeros((3, 2)), "every value of X is 0"), (np.full((3, 2), 1e200), "scale")]
 )
