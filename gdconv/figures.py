@@ -19,21 +19,31 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
-from gdconv.panels import NothingToShowError, apart, choose, grid, legend, style, write
+from gdconv.errata import errata
+from gdconv.panels import (
+    EDGE,
+    MEASURED,
+    NothingToShowError,
+    apart,
+    choose,
+    grid,
+    legend,
+    style,
+    write,
+)
 from gdconv.summary import settings
 from gdconv.tables import Tables
 
 FORMATS = ("png", "svg", "pdf")
 MOST_STEPS = 5
-# The relative step beyond which gradient descent diverges, and the last one worth a place on the
-# axis of steps: beyond it rates are (step − 1)² and would squeeze the rest into a corner.
-EDGE = 2.0
+# The last relative step worth a place on the axis of steps: beyond it rates are (step − 1)² and
+# would squeeze the rest into a corner.
 FARTHEST = 4.0
 
 _WITHOUT_DATE = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 # The light end of the map would be lost on white paper.
 _COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.85, 256)))
-_MEASURED, _STATED, _GREY = "#1f4e79", "#b3450c", "0.9"
+_STATED, _GREY = "#b3450c", "0.9"
 _STEP_LABEL = r"relative step $\eta\,\lambda_{\max}$   (dimensionless)"
 
 
@@ -173,10 +183,13 @@ def _last_iteration(curves: Sequence[pd.DataFrame], top: float) -> float:
 def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: Any) -> None:
     """The gap and its bounds; of two bounds that are the same line only one."""
     t = curve["iteration"].to_numpy()
-    bound, stated = curve["gap_bound"].to_numpy(), curve["gap_bound_as_stated"].to_numpy()
+    names = ("gap_bound", "gap_bound_sharp", "gap_bound_as_stated")
+    bound, sharp, stated = (curve[name].to_numpy() for name in names)
     thin = {"color": colour, "linewidth": 0.9}
     ax.plot(t, curve["gap"].to_numpy(), color=colour, linewidth=1.5, label="measured")
     ax.plot(t, bound, **thin, linestyle="--", label="bound")
+    if not np.allclose(bound, sharp, rtol=1e-6, atol=0, equal_nan=True):
+        ax.plot(t, sharp, color=colour, linewidth=0.5, label="sharp bound")
     if not np.allclose(bound, stated, rtol=1e-6, atol=0, equal_nan=True):
         above = stated > 0
         ax.plot(t[above], stated[above], **thin, linestyle=":", label="bound as stated")
@@ -272,8 +285,8 @@ def _draw_rates(ax: Axes, runs: pd.DataFrame, last: float) -> None:
     ax.plot(between, promised**2, color=_STATED, linewidth=1.5, linestyle=":", label="as stated")
     ax.plot(between, true**2, color="black", linewidth=1, label=r"predicted $\nu^2$")
     ax.plot(best_step, best_nu**2, "kD", markersize=4.5, label="optimum")
-    ax.vlines(steps, spread["min"], spread["max"], color=_MEASURED, linewidth=0.8)
-    ax.plot(steps, measured, "o", color=_MEASURED, markersize=4, fillstyle="none", label="measured")
+    ax.vlines(steps, spread["min"], spread["max"], color=MEASURED, linewidth=0.8)
+    ax.plot(steps, measured, "o", color=MEASURED, markersize=4, fillstyle="none", label="measured")
 
 
 def _stretch_around_one(ax: Axes, width: float, least: float, most: float) -> None:
@@ -310,14 +323,14 @@ FIGURES = (
         " relative steps ηλmax, written at the ends of the curves: the smallest, the nearest to 1,"
         " the one of the best predicted rate, the nearest to the edge 2 on either side, or others"
         " where these coincide. A straight line is linear convergence. Solid: measured. Dashed: the"
-        " bound"
-        " (λmax/2) ν²ᵗ ‖w₀ − w*‖² with ν = max |1 − ηλᵢ|. Dotted: the bound as stated, with"
+        " bound (λmax/2) ν²ᵗ ‖w₀ − w*‖² with ν = max |1 − ηλᵢ|. Thin: the sharp bound, the best"
+        " that knows no more than λ⁺min, λmax and ‖w₀ − w*‖. Dotted: the bound as stated, with"
         " 1 − λmin/K, K = 1/η, in place of ν; it is drawn where it differs, and beyond the optimum"
         " the measured gap can cross it. Grey: below this floor a gap is rounding noise. Triangle:"
         " a diverging run leaves the panel.",
         {
             "runs": ("relative_step", "condition_number", "rate_predicted"),
-            "curves": ("iteration", "gap", "gap_bound", "gap_bound_as_stated"),
+            "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp", "gap_bound_as_stated"),
         },
         _convergence,
     ),
@@ -335,5 +348,18 @@ FIGURES = (
         " where slow rates crowd.",
         {"runs": ("relative_step", "nu", "nu_as_stated", "condition_number", "rate_measured")},
         _rate_vs_step,
+    ),
+    Plot(
+        "errata",
+        "When the bound as stated, (λmax/2) (1 − λmin/K)²ᵗ ‖w₀ − w*‖² with K = 1/η, is first"
+        " broken, against K/λmax, and which runs diverged. It is stated for every K > λmin (dotted"
+        " line). By theory gradient descent diverges below λmax/2 (dark), and the bound is true"
+        " from (λmin + λmax)/2 on; in between (light) gradient descent converges, only not as fast"
+        " as promised. From a start along v_max the promise is broken at once all the way up to"
+        " there; from another one the part along v_max has to show first, which close to the"
+        " threshold may take longer than the gap has before it is rounding noise. Triangles: the"
+        " run diverged. Circles: it did not.",
+        {"runs": ("K", "lambda_min", "lambda_max", "relative_step", "bound_as_stated_holds")},
+        errata,
     ),
 )

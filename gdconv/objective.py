@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from gdconv.problems import LeastSquares
-from gdconv.spectra import spectrum
+from gdconv.spectra import nearest_minimiser, product, spectrum
 from nnlib import Graph, Program
 
 
@@ -34,12 +34,27 @@ class Objective:
         if reduce == "qr" and n_samples > n_features:
             Q, R = scipy.linalg.qr(problem.X, mode="economic")
             self.matrix = np.ascontiguousarray(R)
+            w_star = nearest_minimiser(self.spectrum, problem.X, problem.y, np.zeros(n_features))
             self.spectrum = replace(self.spectrum, left=Q.T @ self.spectrum.left)
-            self.target = Q.T @ problem.y
-            rest = problem.y - Q @ self.target
-            self.offset = float(np.sum(rest**2))
+            self.target = self._with_minimiser(w_star, Q.T @ problem.y, problem)
+            self.offset = float(np.sum((problem.y - Q @ self.target) ** 2))
         else:
             self.matrix, self.target, self.offset = problem.X, problem.y, 0.0
+
+    def _with_minimiser(
+        self, w_star: np.ndarray, target: np.ndarray, problem: LeastSquares
+    ) -> np.ndarray:
+        """Qᵀy, of which R has the same minimiser as X.
+
+        Q spans the range of X but for eps σ_1/σ_i, and lets through so much of the residual. R w*
+        is right along u_i but for eps σ_i ‖w*‖, the last digit of w*: it is taken where that is
+        less.
+        """
+        left, values = self.spectrum.left, self.spectrum.singular_values
+        outside = np.linalg.norm(problem.X @ w_star - problem.y)
+        better = values**2 * np.linalg.norm(w_star) < values[0] * outside
+        difference = left.T @ (product(self.matrix, w_star) - target)
+        return target + left[:, better] @ difference[better]
 
     def program(self, runs: int) -> Program:
         """Return a function from W (runs x d) to W matrixᵀ − target and the gradient (3).

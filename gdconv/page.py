@@ -13,7 +13,15 @@ from typing import Any
 import pandas as pd
 
 from gdconv.figures import FIGURES, FORMATS, Plot
-from gdconv.summary import SETTING, counts, headed, rows_by_setting, short, verdicts
+from gdconv.summary import (
+    SETTING,
+    counts,
+    errata_facts,
+    headed,
+    rows_by_setting,
+    short,
+    verdicts,
+)
 
 MOST_RUNS = 500
 FILES = ("runs.csv", "curves.csv", "eigenvalues.csv", "config.yaml", "provenance.json")
@@ -66,6 +74,7 @@ def _result(runs: pd.DataFrame) -> dict[str, str]:
         "bound": f"holds in {verdict['bound_holds']} runs with a verdict",
         "bound as stated": f"fails in {verdict['bound_as_stated_fails']} runs with a verdict",
     }
+    facts |= errata_facts(runs)
     deviation = (runs["rate_measured"] - runs["rate_predicted"]).abs()
     if deviation.notna().any():
         run = runs.loc[deviation.idxmax()]

@@ -17,6 +17,8 @@ from matplotlib.patheffects import withStroke
 from gdconv.summary import SETTING, Setting
 
 MOST_PANELS = 6
+# More names than this take two lines below the panels.
+MOST_NAMES = 5
 
 _FORMS = {
     "n_samples": "$n$ = {}",
@@ -37,6 +39,9 @@ STYLE = {
     # Without a salt the names inside an SVG are random.
     "svg.hashsalt": "gdconv",
 }
+# The relative step beyond which gradient descent diverges.
+EDGE = 2.0
+MEASURED = "#1f4e79"
 # Inches; at half a page's width the smallest text is still more than 4 points high.
 WIDTH = 5.2
 
@@ -90,14 +95,16 @@ def grid(
     figure.supylabel(ylabel)
 
     values = pd.DataFrame([setting for setting, _ in panels])
-    shared = [
-        name for name in SETTING if name != "n_features" and values[name].nunique(dropna=False) == 1
-    ]
-    for ax, (setting, runs) in zip(axes, panels, strict=True):
-        kappa = _number(runs["condition_number"].median())
+    shared = [name for name in SETTING if values[name].nunique(dropna=False) == 1]
+    kappas = [_number(runs["condition_number"].median()) for _, runs in panels]
+    # Panels that differ in their start alone are all of one problem.
+    one_problem = len(panels) > 1 and len(set(kappas)) == 1 and len(shared) < len(SETTING)
+    if "n_features" in shared and not one_problem:
+        shared.remove("n_features")
+    for ax, (setting, _), kappa in zip(axes, panels, kappas, strict=True):
         differing = _describe(setting, [name for name in SETTING if name not in shared])
-        ax.set_title(f"{differing}, $\\kappa$ = {kappa}")
-    above = [_describe(panels[0][0], shared), note]
+        ax.set_title(differing if one_problem else f"{differing}, $\\kappa$ = {kappa}")
+    above = [_describe(panels[0][0], shared), f"$\\kappa$ = {kappas[0]}" * one_problem, note]
     if total > len(panels):
         above.append(f"{len(panels)} of {total} problems")
     figure.suptitle("; ".join(filter(None, above)), fontsize=7, x=0.01, ha="left")
@@ -122,7 +129,7 @@ def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> N
     drawn = figure.legend(
         handles=list(handles.values()),
         loc="outside lower center",
-        ncols=len(handles),
+        ncols=len(handles) if len(handles) <= MOST_NAMES else -(-len(handles) // 2),
         frameon=False,
         handlelength=2,
         handletextpad=0.5,

@@ -1,4 +1,4 @@
-"""What floating point can tell of a trajectory: the floor below which a gap is rounding noise.
+"""What floating point can tell of a trajectory: how far a computed gap is off, and its floor.
 
 The computed iteration is w_t − w* = (I − step_size H)(w_{t−1} − w*) + p_t with a perturbation p_t
 made of the rounding errors of one step. With u the unit roundoff, A the matrix that is iterated
@@ -6,17 +6,32 @@ made of the rounding errors of one step. With u the unit roundoff, A the matrix 
 rounding errors taken as independent (Higham and Mary, SIAM J. Sci. Comput. 41, 2019: √d u in place
 of the worst case d u):
 
-    e = √d u (‖|A||w*|‖ + ‖y‖)              error of the computed residual A w − b
-    |v_iᵀ p_t| <= step_size (2 σ_i e + 2 √n u |v_i|ᵀ|A|ᵀ|A w* − b|) + u |v_i|ᵀ|w*|
+    e_k² = d u² ((|A||w*|)_k² + ‖y‖²/n)            error of the computed residual (A w − b)_k
+    g_j² = n u² Σ_k A_kj² (A w* − b)_k²            error of the product of Aᵀ with it
+    |v_iᵀ p_t| = 2 step_size (σ_i √Σ_k u_ik² e_k² + √Σ_j v_ij² g_j²) + u |v_i|ᵀ|w*|
 
-σ_i multiplies e because e enters through Aᵀ; the middle term is the error of the product with Aᵀ,
-which stays where the fit is not exact; the last is the rounding of w itself, which lets the
-iteration stop moving where the step is smaller than the last digit. Summed over the steps,
+σ_i and the left singular vector u_i weigh e because it enters through Aᵀ; g stays where the fit is
+not exact; the last term is the rounding of w itself, which lets the iteration stop moving, or jump
+to and fro between two points, where the step is smaller than the last digit: it is the same in each
+step and has the signs of v_i, so that its parts are added up, not their squares. The errors of
+different entries are independent, those of different steps need not be. Summed over the steps,
 component i stalls at |v_iᵀ p| S_i, S_i = Σ_{s<t} |1 − step_size λ_i|^s, and the gap at
 
-    gap_floor = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + (2 e)²,
+    noise = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + 4 Σ_k e_k²,
 
 the last term being the error of the gap that is computed from the residual.
+
+At that level a run has come to rest. Far from w* the errors of a step are in proportion to w − w*,
+which is multiplied by I − step_size H + E with ‖E‖ <= ε (1 + step_size λ_max), ε = 8 √d u: a
+handful of roundings in two products with A. With ν' = ν + ε (1 + step_size λ_max), t steps make of
+it at most ν'^t − ν^t of ‖w_0 − w*‖, along any direction, and the residual that the gap is computed
+from adds ε ν^t. It is more than a small part of the gap where w_0 − w* lacks the directions that
+shrink most slowly, or all but those of small λ_i. Altogether
+
+    |√computed gap − √gap| <= √gap_floor
+    gap_floor = (√noise + √(λ_max / 2) ‖w_0 − w*‖ (ν'^t − ν^t + ε ν^t))²,
+
+and gap and bound are told apart only where their square roots differ by more.
 """
 
 from __future__ import annotations
@@ -38,7 +53,7 @@ class StepErrors:
     Attributes
     ----------
     residual : float
-        e, the size of the error of a computed residual A w − b.
+        ‖e‖, the size of the error of a computed residual A w − b.
     gradient : ndarray, shape (r,)
         Error of the gradient along each v_i, to be multiplied by the step size.
     iterate : ndarray, shape (r,)
@@ -55,18 +70,23 @@ def step_errors(
 ) -> StepErrors:
     """Return the errors of one step for A of shape (n, d), A w* − b of shape (n,) and ‖y‖."""
     rows, columns = matrix.shape
-    size, directions = np.abs(matrix), np.abs(spectrum.right).T
-    unit = np.sqrt(columns) * UNIT_ROUNDOFF
-    error = float(unit * (np.linalg.norm(size @ np.abs(w_star)) + y_norm))
-    product = np.sqrt(rows) * UNIT_ROUNDOFF * (directions @ (size.T @ np.abs(residual)))
+    size = np.hypot(np.abs(matrix) @ np.abs(w_star), y_norm / np.sqrt(rows))
+    error = np.sqrt(columns) * UNIT_ROUNDOFF * size
+    product = np.sqrt(rows) * UNIT_ROUNDOFF * _norms(matrix, residual)
+    through = spectrum.singular_values * _norms(spectrum.left, error)
     return StepErrors(
-        residual=error,
-        gradient=2 * (spectrum.singular_values * error + product),
-        iterate=UNIT_ROUNDOFF * (directions @ np.abs(w_star)),
+        residual=float(np.linalg.norm(error)),
+        gradient=2 * (through + _norms(spectrum.right, product)),
+        iterate=UNIT_ROUNDOFF * (np.abs(spectrum.right).T @ np.abs(w_star)),
     )
 
 
-def gap_floor(
+def _norms(matrix: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """√Σ_k matrix_kj² errors_k² for each column j: independent errors, carried along by it."""
+    return np.linalg.norm(matrix * errors[:, None], axis=0)
+
+
+def noise_level(
     errors: StepErrors, spectrum: Spectrum, step_size: ArrayLike, iterations: int, t: ArrayLike
 ) -> np.ndarray:
     """Return the level of the noise in the computed gap, shape (m,), as derived above.
@@ -98,20 +118,22 @@ def relative_error(columns: int) -> float:
     return float(8 * np.sqrt(columns) * UNIT_ROUNDOFF)
 
 
-def contraction_error(
-    contraction: ArrayLike, nu: ArrayLike, relative_step: ArrayLike, columns: int
-) -> np.ndarray:
-    """Return by how much rounding may raise `contraction`, the factor by which errors shrink.
+def drift(nu: ArrayLike, relative_step: ArrayLike, t: ArrayLike, columns: int) -> np.ndarray:
+    """Return how far rounding may carry w_t − w* off, as a part of ‖w_0 − w*‖, as derived above.
 
-    A step multiplies w − w* by I − step_size H with an error of `relative_error` times
-    1 + step_size lambda_max, the size of that matrix, and the computed nu is off by no more. Where
-    a contraction smaller than nu is claimed, the error is smaller in proportion. So a computed
-    trajectory that obeys a bound obeys it with contraction + contraction_error.
+    Parameters
+    ----------
+    nu, relative_step, t : array_like
+        Contraction, step_size lambda_max and iteration.
+    columns : int
+        d.
     """
-    contraction, nu = np.abs(contraction), np.asarray(nu, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.where(contraction < nu, contraction / nu, 1.0)
-    return part * relative_error(columns) * (1 + np.asarray(relative_step, dtype=float))
+    unit = relative_error(columns)
+    error = unit * (1 + np.asarray(relative_step, dtype=float))
+    nu = np.maximum(nu, np.finfo(float).tiny)
+    with np.errstate(over="ignore"):
+        steps = (nu + error) ** t * -np.expm1(-t * np.log1p(error / nu))
+        return steps + unit * nu**t
 
 
 def _summed(relative_step: np.ndarray, iterations: int, t: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
         theory.residual_star,
         objective.offset,
         recorded_iterations(first.method.iterations, first.record.points),
-        floor=theory.floor(np.arange(len(runs)), np.zeros(len(runs))),
+        floor=theory.noise(np.arange(len(runs)), np.zeros(len(runs))),
         ceiling=theory.ceiling(),
         tolerance=first.method.tolerance,
     )
@@ -79,18 +79,20 @@ def _run_rows(
     """Put what was measured beside theory, a row a run, and judge it."""
     first, decomposition = runs[0], theory.spectrum
     column, t, gap = measured.column, measured.t, measured.gap
-    floor = theory.floor(column, t)
+    floor = predicted["gap_floor"]
     judged = gap > floor
 
+    # Of the computed roots of the gap and of a bound.
+    tolerance = np.sqrt(floor) + theory.relative_error * np.sqrt(gap)
+
     def exceeds(allowed: np.ndarray) -> np.ndarray:
-        # Rounding errors add to the error vector, so it is the square roots that are off by a sum.
-        return judged & (np.sqrt(gap) > np.sqrt(allowed) + np.sqrt(floor))
+        return judged & (np.sqrt(gap) - np.sqrt(allowed) > tolerance)
 
     def verdicts(violated: np.ndarray) -> list[bool | None]:
         return [not violated[rows].any() if judged[rows].any() else None for rows in measured.rows]
 
-    violated = exceeds(theory.loosest_gap(theory.nu, column, t))
-    violated_as_stated = exceeds(theory.loosest_gap(theory.nu_as_stated, column, t))
+    violated = exceeds(predicted["gap_bound"])
+    violated_as_stated = exceeds(predicted["gap_bound_as_stated"])
     grown = exceeds(theory.loosest_start(gap[measured.first], column, t))
     status = np.where(measured.reached_floor, "converged", "max_iterations")
     status[measured.reached_ceiling | grown[measured.last]] = "diverged"

@@ -230,6 +230,31 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def errata_facts(runs: pd.DataFrame) -> dict[str, str]:
+    """Up to which K/λmax a bound as stated was broken and a run diverged, beside the thresholds.
+
+    Empty where neither happened.
+    """
+    known = runs.dropna(subset=["K", "lambda_max", "lambda_min", "bound_as_stated_holds"])
+    at = known["K"] / known["lambda_max"]
+    broken = at[~known["bound_as_stated_holds"].astype(bool)]
+    diverged = at[known["status"] == "diverged"]
+    facts = {}
+    if len(broken):
+        thresholds = (1 + known["lambda_min"] / known["lambda_max"]) / 2
+        least, most = short(thresholds.min(), 3), short(thresholds.max(), 3)
+        facts["as stated broken"] = (
+            f"at K/λmax up to {short(broken.max(), 3)}; by theory below (λmin + λmax)/2, that is"
+            f" {least if least == most else f'{least} to {most}'}"
+        )
+    if len(diverged):
+        facts["diverged"] = (
+            f"at K/λmax up to {short(diverged.max(), 3)}; by theory below λmax/2, that is 0.5,"
+            " though as stated every K > λmin will do"
+        )
+    return facts
+
+
 def _facts(run: pd.Series) -> dict[str, str]:
     """What one wants to know of a single run, as it stands in runs.csv."""
     value = run.map(short)

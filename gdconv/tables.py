@@ -83,6 +83,7 @@ COLUMNS = {
         "gap_bound_relative": NUMBER,
         "gap_bound_sharp": NUMBER,
         "distance_bound": NUMBER,
+        "gap_floor": NUMBER,
     },
     "eigenvalues": {
         "problem_id": TEXT,

@@ -9,7 +9,7 @@ import numpy as np
 from gdconv import bounds
 from gdconv.config import Run
 from gdconv.objective import Objective
-from gdconv.rounding import contraction_error, gap_floor, relative_error, step_errors
+from gdconv.rounding import drift, noise_level, relative_error, step_errors
 from gdconv.spectra import nearest_minimiser
 
 # No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
@@ -58,8 +58,16 @@ class Theory:
         self.relative_error = relative_error(matrix.shape[1])
 
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """The level of rounding noise in run column[k] at iteration t[k]."""
-        return gap_floor(self.errors, self.spectrum, self.step_size[column], self.iterations, t)
+        """How far rounding may carry the gap of run column[k] at iteration t[k], as a gap."""
+        columns = self.spectrum.right.shape[0]
+        size = np.sqrt(self.spectrum.lambda_max / 2) * np.sqrt(self.distance)
+        off = size * drift(self.nu[column], self.relative_step[column], t, columns)
+        return (np.sqrt(self.noise(column, t)) + off) ** 2
+
+    def noise(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The level at which the gap of run column[k] comes to rest, at iteration t[k]."""
+        step_size = self.step_size[column]
+        return noise_level(self.errors, self.spectrum, step_size, self.iterations, t)
 
     def ceiling(self) -> np.ndarray:
         """A gap from which the next one, or its squared distance, may exceed LARGEST."""
@@ -67,7 +75,7 @@ class Theory:
         return LARGEST / growth / max(1.0, 2 / self.spectrum.lambda_min_positive)
 
     def curves(self, column: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
-        """The exact gap and the bounds for run column[k] at iteration t[k], by column of curves."""
+        """What is known of run column[k] at iteration t[k], by column of curves."""
         largest, smallest = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
         positive = self.spectrum.eigenvalues[: self.spectrum.rank]
         step_size, nu, distance = self.step_size[column], self.nu[column], self.distance
@@ -79,15 +87,8 @@ class Theory:
             "gap_bound_relative": bounds.gap_bound_relative(nu, t, self.components.sum()),
             "gap_bound_sharp": bounds.gap_bound_sharp(step_size, t, distance, largest, smallest),
             "distance_bound": bounds.distance_bound(nu, t, distance),
+            "gap_floor": self.floor(column, t),
         }
-
-    def loosest_gap(self, nu: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """The largest gap a computed run may have if `gap_bound` with this nu is true of it."""
-        columns = self.spectrum.right.shape[0]
-        error = contraction_error(nu, self.nu, self.relative_step, columns)
-        loosest = (np.abs(nu) + error)[column]
-        bound = bounds.gap_bound(loosest, t, self.distance, self.spectrum.lambda_max)
-        return bound * (1 + self.relative_error) ** 2
 
     def loosest_start(self, gap: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The largest gap after t iterations of a computed run whose exact gap stays what it is."""

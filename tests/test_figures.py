@@ -55,7 +55,7 @@ def replaced(tables, table, **columns):
 
 
 def test_one_panel_a_dimension(tables, drawn):
-    assert list(drawn) == ["convergence", "rate_vs_step"]
+    assert list(drawn) == ["convergence", "rate_vs_step", "errata"]
     for figure in drawn.values():
         titles = [ax.get_title() for ax in panels(figure)]
         assert [title.split(",")[0] for title in titles] == ["$d$ = 4", "$d$ = 9"]
@@ -94,11 +94,13 @@ def test_convergence_shows_the_landmarks_of_the_first_repetition(tables, drawn):
 
 def test_convergence_draws_the_measured_solid_and_the_bounds_dashed_and_dotted(tables, drawn):
     for ax in panels(drawn["convergence"]):
-        styles = {"measured": "-", "bound": "--", "bound as stated": ":"}
+        styles = {"measured": "-", "bound": "--", "sharp bound": "-", "bound as stated": ":"}
         for label, style in styles.items():
             assert {line.get_linestyle() for line in lines(ax, label)} == {style}
         colours = [line.get_color() for line in lines(ax, "measured")]
         assert [line.get_color() for line in lines(ax, "bound")] == colours
+        widths = {line.get_linewidth() for line in lines(ax, "sharp bound")}
+        assert max(widths) < min(line.get_linewidth() for line in lines(ax, "bound"))
         assert len(set(colours)) == len(colours)
         # The bound as stated is another line only beyond the optimum.
         optimum = 2 / (1 + 1 / tables.runs.condition_number[tables.runs.n_features.eq(4)].iloc[0])
@@ -261,7 +263,8 @@ def test_a_figure_without_data_is_left_out_with_a_reason(tables):
     drawn, omitted = figures.draw(study(Gaussian(60, 4), step=1.0))
     assert list(drawn) == ["convergence"]
     assert omitted == {
-        "rate_vs_step": "no problem has measured rates at two relative steps up to 4"
+        "rate_vs_step": "no problem has measured rates at two relative steps up to 4",
+        "errata": "no problem has verdicts at 8 relative steps on both sides of 2",
     }
     _, omitted = figures.draw(replaced(tables, "runs", rate_measured=np.nan))
     assert omitted == {"rate_vs_step": "runs.csv has no values of rate_measured"}
@@ -284,12 +287,12 @@ def test_a_study_of_diverging_runs_alone_is_drawn():
 
 def test_the_legend_names_what_is_drawn_and_nothing_else(drawn):
     assert {text.get_text() for text in drawn["convergence"].legends[0].get_texts()} == {
-        *("measured", "bound", "bound as stated", "diverges", "rounding floor")
+        *("measured", "bound", "sharp bound", "bound as stated", "diverges", "rounding floor")
     }
     single, _ = figures.draw(study(Gaussian(60, 4), step=1.0))
     (legend,) = single["convergence"].legends
     names = [text.get_text() for text in legend.get_texts()]
-    assert names == ["measured", "bound", "rounding floor"]
+    assert names == ["measured", "bound", "sharp bound", "rounding floor"]
     assert to_rgba(legend.legend_handles[0].get_color()) == to_rgba("black")
 
 

@@ -63,7 +63,7 @@ def test_measured_rate_is_the_predicted_one(tables):
 
 
 def test_gap_follows_the_exact_formula(tables):
-    curves = tables.curves.merge(tables.runs[["run_id", "gap_floor"]], on="run_id")
+    curves = tables.curves
     settled = curves[curves.gap > 1e6 * curves.gap_floor]
     assert len(settled) > 250
     # 1e6 floors above the noise the gap is right to 1e-3; a thousand roundings add 1e-12 each.

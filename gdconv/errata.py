@@ -1,0 +1,77 @@
+"""The figure of the two errata: up to which K the bound as stated is false, and runs diverge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from gdconv.panels import EDGE, MEASURED, NothingToShowError, choose, grid, legend
+from gdconv.summary import settings
+from gdconv.tables import Tables
+
+FEWEST_STEPS = 8
+
+
+def errata(tables: Tables) -> Figure:
+    """Draw, against K/λmax, when the bound as stated is first broken and which runs diverge."""
+    runs = tables.runs.dropna(subset=["K", "lambda_max", "bound_as_stated_holds"])
+    every = [
+        (setting, group)
+        for setting, group in settings(runs)
+        if group["relative_step"].nunique() >= FEWEST_STEPS
+        and group["relative_step"].min() < EDGE < group["relative_step"].max()
+    ]
+    if not every:
+        raise NothingToShowError(
+            f"no problem has verdicts at {FEWEST_STEPS} relative steps on both sides of {EDGE:g}"
+        )
+    panels = choose(every)
+    shown = pd.concat([group for _, group in panels])
+    axis, first = (
+        r"$K/\lambda_{\max}$   (dimensionless)",
+        "first iteration $t$ that breaks the bound as stated",
+    )
+    figure, axes = grid(panels, len(every), "", axis, first, sharex=True)
+    latest = shown["first_violation_as_stated"].max()
+    # The rows of the runs that are never broken, above those that are.
+    never = 4 * max(10, 0 if pd.isna(latest) else latest)
+    within = shown["K"] / shown["lambda_max"]
+    axes[0].set(xscale="log", xlim=(within.min() / 1.1, within.max() * 1.1))
+    axes[0].set(yscale="log", ylim=(0.6, 2 * never))
+    for ax, (_, group) in zip(axes, panels, strict=True):
+        _draw_errata(ax, group, never)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
+    ticks = [10.0**power for power in range(int(np.log10(never)) + 1) if 10.0**power < never / 2]
+    axes[0].set_yticks([*ticks, never], [*(f"{tick:.0f}" for tick in ticks), "never"])
+    axes[0].yaxis.set_minor_locator(NullLocator())
+    legend(figure, axes)
+    return figure
+
+
+def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
+    smallest = (runs["lambda_min"] / runs["lambda_max"]).median()
+    holds_from, left = (1 + smallest) / 2, ax.get_xlim()[0]
+    flat = {"linewidth": 0, "zorder": 0}
+    ax.axvspan(left, 1 / EDGE, color="0.8", **flat, label="diverges by theory")
+    ax.axvspan(1 / EDGE, holds_from, color="0.92", **flat, label="false by theory")
+    lines = {"color": "black", "linewidth": 0.8}
+    ax.axvline(1 / EDGE, **lines, linestyle="-.", label=r"$\lambda_{\max}/2$")
+    ax.axvline(holds_from, **lines, label=r"$(\lambda_{\min}+\lambda_{\max})/2$")
+    if smallest > left:
+        ax.axvline(smallest, **lines, linestyle=":", label=r"$\lambda_{\min}$")
+    at = runs["K"] / runs["lambda_max"]
+    first = runs["first_violation_as_stated"].astype("float64").fillna(never)
+    diverged = runs["status"] == "diverged"
+    points = {"linestyle": "none", "clip_on": False}
+    rows = (
+        ("^", "black", 4, diverged, "diverged"),
+        ("o", MEASURED, 4, ~diverged, "did not diverge"),
+    )
+    for marker, colour, size, chosen, label in rows:
+        style = {"marker": marker, "color": colour, "markersize": size, "fillstyle": "none"}
+        ax.plot(at[chosen], first[chosen], **points, **style, label=label)
