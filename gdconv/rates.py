@@ -61,14 +61,16 @@ def measure(iterations: np.ndarray, gaps: np.ndarray, floor: ArrayLike) -> Conve
 
     Notes
     -----
-    Linear: the slope of ln gap has settled, and the gap has shrunk by e at it. Sublinear: the
-    slope goes to 0 like 1/t or like 1/(t ln t): the exponent of a power law is the same in four
-    octaves, or falls evenly. Superlinear: the slope becomes steeper, and not more slowly than
-    before; as q^t, if q > 1 is the order. Diverging: the gap grows, and grows no more slowly than
-    before. Everything else is undecided.
+    Linear: the slope of ln gap has settled, and the gap has shrunk by e at it; or the limit of the
+    slope is known, and the gap has shrunk by e⁴. Sublinear: the slope goes to 0 like 1/t or like
+    1/(t ln t): the exponent of a power law is the same in four octaves, or falls evenly.
+    Superlinear: the slope becomes steeper, and not more slowly than before; as q^t, if q > 1 is the
+    order. Diverging: the gap grows, and grows no more slowly than before. Everything else is
+    undecided.
 
-    Where parts of different rates are left, the slope approaches that of the slowest like s^t. The
-    rate is therefore extrapolated (Aitken) from the slopes in three windows of equal length.
+    The gap of gradient descent is a sum of powers with positive weights, so that the slope of
+    ln gap only ever rises, to the logarithm of the rate. Where it still does, the rate is that of
+    the slower of two powers through four gaps, equally spaced over the last half.
     """
     # Of numbers below the smallest normal one, digits are lost too.
     above = gaps > np.maximum(FLOOR_MARGIN * np.asarray(floor), np.finfo(float).tiny)
@@ -79,7 +81,7 @@ def measure(iterations: np.ndarray, gaps: np.ndarray, floor: ArrayLike) -> Conve
     chosen = slice(changes[0], changes[1])
     record = _Record(iterations[chosen], gaps[chosen], np.broadcast_to(floor, gaps.shape)[chosen])
     slope, error = _limit(record)
-    kind, order = _kind(record)
+    kind, order = _kind(record, slope, error)
     with np.errstate(over="ignore"):
         rate = np.exp(slope)
     return Convergence(float(rate), float(rate * error), order, kind)
@@ -93,7 +95,7 @@ class _Record:
         self.log_gap = np.log(gaps)
         # Beside the noise the floor tells of, and the roundings of the gap itself.
         self.scatter = _scatter(self.t, self.log_gap)
-        self.error = np.hypot(2 * np.sqrt(floor / gaps) + 1e-15, self.scatter)
+        self.error = np.hypot(2 * np.sqrt(floor / gaps) + 1e-12, self.scatter)
         self.end = self.t[-1]
 
     def slope(self, start: float, end: float) -> tuple[float, float]:
@@ -101,6 +103,14 @@ class _Record:
         stop = max(int(np.searchsorted(self.t, end, side="right")), 2)
         first = min(int(np.searchsorted(self.t, start)), stop - 2)
         return _fit(*(each[first:stop] for each in (self.t, self.log_gap, self.error)))
+
+    def at(self, t: float) -> float:
+        """ln gap between recorded iterations, by the polynomial through the four nearest."""
+        first = min(max(int(np.searchsorted(self.t, t)) - 2, 0), len(self.t) - 4)
+        nodes, values = self.t[first : first + 4], self.log_gap[first : first + 4]
+        apart = nodes[:, None] - nodes + np.eye(4)
+        towards = np.where(np.eye(4, dtype=bool), 1.0, t - nodes)
+        return float(values @ np.prod(towards / apart, axis=1))
 
     def exponents(self, octaves: int) -> np.ndarray:
         """p of the power law t^-p that fits each of the last octaves best, the last one first."""
@@ -130,24 +140,43 @@ def _scatter(t: np.ndarray, log_gap: np.ndarray) -> float:
 
 def _limit(record: _Record) -> tuple[float, float]:
     """The slope of ln gap for t → ∞, and its standard error."""
-    end = record.end
-    if len(record.t) < FEWEST_GAPS:
+    t, end = record.t, record.end
+    if len(t) < FEWEST_GAPS:
         return record.slope(end / 2, end)[0], np.nan
-    (early, before), (middle, _), (late, after) = (
-        record.slope(start * end, (start + 0.2) * end) for start in (0.4, 0.6, 0.8)
-    )
-    change, earlier_change = late - middle, middle - early
-    noise = np.hypot(before, after)
-    if abs(change) <= 2 * noise and abs(earlier_change) <= 2 * noise:
-        slope, error = record.slope(0.4 * end, end)
-        return slope, np.hypot(error, abs(late - early) / 2)
-    if change * earlier_change > 0 and abs(change) < 0.8 * abs(earlier_change):
-        left = change**2 / (earlier_change - change)
-        return late + left, np.hypot(after, abs(left) + 0.1 * abs(change))
-    return late, np.hypot(after, 3 * abs(change))
+    # The last half, its first part is history; or as much as three steps of the record.
+    length = max(end / 6, min(t[-1] - t[-2], end / 3))
+    at = np.maximum(end - length * np.arange(3, -1, -1), 0.0)
+    noise = np.interp(at, t, record.error)
+    pieces = np.diff([*(record.at(each) for each in at[:3]), record.log_gap[-1]])
+    earlier, later = np.diff(pieces)
+    of_slope = np.hypot(noise[2], noise[3])
+    of_change = np.sqrt(noise[1] ** 2 + 4 * noise[2] ** 2 + noise[3] ** 2)
+    if abs(later) <= 2 * of_change:
+        slope, error = record.slope(end / 2, end)
+        return slope, np.hypot(error, of_change / end)
+    left = _still_to_come(earlier, later)
+    if np.isfinite(left):
+        error = np.hypot(of_slope + 2 * abs(left / later) * of_change, 2 * left)
+    else:
+        left, error = 0.0, 3 * max(abs(later), abs(earlier))
+    return (pieces[2] + left) / length, float(error / length)
 
 
-def _kind(record: _Record) -> tuple[str, float]:
+def _still_to_come(earlier: float, later: float) -> float:
+    """What the limit of ln (g_{k+1}/g_k) is above its last value if g is a sum of two powers.
+
+    Of g_0, ..., g_3 the two are the roots of R² − p R + q (Prony 1795). Only the changes of
+    ln (g_{k+1}/g_k) are needed. nan if there are no such powers.
+    """
+    with np.errstate(all="ignore"):
+        # g_1/g_0 and g_2/g_1 as parts of g_3/g_2.
+        first, second = np.exp(-earlier - later), np.exp(-later)
+        p = second * (1 - first) / (second - first)
+        q = first * second * (1 - second) / (second - first)
+        return float(np.log(p / 2 + np.sqrt(p**2 / 4 - q)))
+
+
+def _kind(record: _Record, limit: float, limit_error: float) -> tuple[str, float]:
     """The kind and the order."""
     undecided = "undecided", np.nan
     if len(record.t) < FEWEST_GAPS:
@@ -161,11 +190,14 @@ def _kind(record: _Record) -> tuple[str, float]:
         return ("diverging", np.nan) if steeper <= SETTLED * late + 3 * error else undecided
     if late > -3 * late_error:
         return undecided
+    change = record.log_gap[np.searchsorted(record.t, record.end / 4)] - record.log_gap[-1]
     if abs(steeper) <= SETTLED * abs(late) + 3 * error:
-        change = record.log_gap[np.searchsorted(record.t, record.end / 4)] - record.log_gap[-1]
         return ("linear", 1.0) if change >= LEAST_CHANGE else undecided
     if steeper < 0:
-        return ("sublinear", 1.0) if _is_power_law(record) else undecided
+        if _is_power_law(record):
+            return "sublinear", 1.0
+        known = limit_error <= SETTLED * -limit and change >= 4 * LEAST_CHANGE
+        return ("linear", 1.0) if known else undecided
     # A slope on its way to a limit changes less in each octave than in the one before.
     if 0 > early > middle and steeper >= 0.8 * (early - middle):
         return _superlinear(record)
