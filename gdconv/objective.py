@@ -44,17 +44,20 @@ class Objective:
     def _with_minimiser(
         self, w_star: np.ndarray, target: np.ndarray, problem: LeastSquares
     ) -> np.ndarray:
-        """Qᵀy, of which R has the same minimiser as X.
+        """Qᵀy as far as it is in the range of R, of which R has the same minimiser as X.
 
         Q spans the range of X but for eps σ_1/σ_i, and lets through so much of the residual. R w*
         is right along u_i but for eps σ_i ‖w*‖, the last digit of w*: it is taken where that is
-        less.
+        less. Outside the range, rounding has left R something to multiply a residual with.
         """
         left, values = self.spectrum.left, self.spectrum.singular_values
         outside = np.linalg.norm(problem.X @ w_star - problem.y)
         better = values**2 * np.linalg.norm(w_star) < values[0] * outside
-        difference = left.T @ (product(self.matrix, w_star) - target)
-        return target + left[:, better] @ difference[better]
+        # Twice, because left is orthonormal but for some roundings.
+        inside = left @ (left.T @ target)
+        inside += left @ (left.T @ (target - inside))
+        difference = left.T @ (product(self.matrix, w_star) - inside)
+        return inside + left[:, better] @ difference[better]
 
     def program(self, runs: int) -> Program:
         """Return a function from W (runs x d) to W matrixᵀ − target and the gradient (3).

@@ -17,9 +17,10 @@ step and has the signs of v_i, so that its parts are added up, not their squares
 different entries are independent, those of different steps need not be. Summed over the steps,
 component i stalls at |v_iᵀ p| S_i, S_i = Σ_{s<t} |1 − step_size λ_i|^s, and the gap at
 
-    noise = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + 4 Σ_k e_k²,
+    noise = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + 9 Σ_k e_k²,
 
-the last term being the error of the gap that is computed from the residual.
+the last term being the error of the gap that is computed from the residual: those of A w_t − b and
+A w* − b, and that of w*, which is rounded too.
 
 At that level a run has come to rest. Far from w* the errors of a step are in proportion to w − w*,
 which is multiplied by I − step_size H + E with ‖E‖ <= ε (1 + step_size λ_max), ε = 8 √d u: a
@@ -83,7 +84,9 @@ def step_errors(
 
 def _norms(matrix: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """√Σ_k matrix_kj² errors_k² for each column j: independent errors, carried along by it."""
-    return np.linalg.norm(matrix * errors[:, None], axis=0)
+    # Its square might not fit into a float.
+    largest = np.abs(errors).max() or 1.0
+    return largest * np.linalg.norm(matrix * (errors / largest)[:, None], axis=0)
 
 
 def noise_level(
@@ -102,7 +105,7 @@ def noise_level(
         the noise grows along with it.
     """
     step_size, t = np.asarray(step_size, dtype=float), np.asarray(t, dtype=float)
-    floor = np.full(step_size.shape, (2 * errors.residual) ** 2)
+    floor = np.full(step_size.shape, (3 * errors.residual) ** 2)
     with np.errstate(over="ignore", invalid="ignore"):
         for eigenvalue, gradient, iterate in zip(
             spectrum.eigenvalues, errors.gradient, errors.iterate, strict=False

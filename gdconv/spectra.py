@@ -128,13 +128,13 @@ def nearest_minimiser(
     right, values = decomposition.right, decomposition.singular_values
     # Of w, only its part in the null space stays: a large w must not leave its roundings behind.
     for _ in range(2):
-        w = w - right @ (right.T @ w)
+        w = w - right @ (right.T @ w) if decomposition.rank < len(w) else np.zeros_like(w)
     # The second pass removes the error of the decomposition, which may be tens of roundings.
     for _ in range(2):
         w = w + right @ (decomposition.left.T @ (y - X @ w) / values)
     # The left vectors span the range of X but for eps times the condition number: what they see of
     # the residual there, the gradient does not.
-    gradient = product(X.T, y - X @ w)
+    gradient = product(X.T, y - product(X, w))
     return w + right @ (right.T @ gradient / values / values)
 
 
