@@ -7,6 +7,7 @@ imported for a run before all configurations are known to be good.
 from __future__ import annotations
 
 import math
+import os
 import re
 import signal
 import sys
@@ -17,7 +18,7 @@ from importlib.metadata import version
 from io import StringIO
 from numbers import Real
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any
 
 import hydra
@@ -31,6 +32,8 @@ from yaml import YAMLError
 from gdconv import engines
 from gdconv.config import Processes, RunConfig, StudyConfig, flat, from_mapping, to_mapping
 from gdconv.keys import ConfigError
+
+GRACE_SECONDS = 5.0
 
 
 class CommandError(ValueError):
@@ -57,8 +60,16 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM has come: what is at work is ended as it is for Ctrl-C."""
 
 
-def _terminate(*_: Any) -> None:
-    raise Terminated
+def _stop(number: int, _: Any) -> None:
+    """End what is at work, and the process with it, within `GRACE_SECONDS`.
+
+    An exception that comes at any moment may leave a lock held for ever, as that of an import, and
+    tidying up would wait for it. Nothing is lost by not tidying up: see `store`.
+    """
+    patience = Timer(GRACE_SECONDS, os._exit, [128 + number])
+    patience.daemon = True
+    patience.start()
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
 def main() -> int:
@@ -70,7 +81,10 @@ def main() -> int:
         Exit status: 0 all well, 1 some runs failed or could not be stored, 2 the command or the
         configuration is wrong and nothing was run or written, 130 interrupted, 143 terminated.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A shell makes what it starts in the background ignore Ctrl-C.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
     return _exit_status("gdconv", _run_study, "; the same command continues the study")
 
 

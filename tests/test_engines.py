@@ -226,10 +226,13 @@ def test_a_group_that_kills_its_worker_fails_alone_and_can_be_retried(
 # A sweep that dies
 
 
-def run(folder, *arguments, marker="", **options):
+def run(folder, *arguments, program=(GDCONV,), marker="", **options):
+    # Started in the background, this process would ignore Ctrl-C, and so would its children.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     environment = os.environ | {"GDCONV_TEST": marker or str(folder)}
-    return subprocess.Popen(
-        [GDCONV, *SWEEP, f"results_dir={folder}", *arguments],
+    process = subprocess.Popen(
+        [*program, *SWEEP, f"results_dir={folder}", *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -238,6 +241,20 @@ def run(folder, *arguments, marker="", **options):
         start_new_session=True,
         **options,
     )
+    STARTED.append(process)
+    return process
+
+
+STARTED = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on():
+    """End what a failed test has left running."""
+    yield
+    while STARTED:
+        with STARTED.pop() as process:
+            process.kill()
 
 
 def alive(marker):
@@ -286,6 +303,33 @@ def test_no_process_outlives_the_sweep(engine, number, tmp_path):
     statuses = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
     assert process.returncode == statuses[number]
     assert "Traceback" not in said
+    assert_none_left(str(tmp_path))
+
+
+STUCK = """
+import sys, threading
+from gdconv import cli, engines
+
+def stuck(*_):
+    print("stuck", file=sys.stderr, flush=True)
+    threading.Event().wait()
+
+engines._Processes.__exit__ = stuck
+sys.exit(cli.main())
+"""
+
+
+def test_a_lock_that_an_interrupt_leaves_held_keeps_nothing_alive(tmp_path):
+    """Python's own lock on imports is one of those: seen in one interrupt of a hundred."""
+    process = run(tmp_path, "engine=processes", program=[sys.executable, "-c", STUCK])
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "s" / "runs.csv").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stuck\n" in said
     assert_none_left(str(tmp_path))
 
 
