@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Collection
 from pathlib import Path
@@ -143,11 +144,12 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
         the options only those are there in which problems of one family differ.
     """
     runs = runs.assign(problem_options=_differing_options(runs))
-    same = runs.groupby([*SETTING, "seed", "repetition"], dropna=False)["condition_number"]
+    same = runs.groupby([*SETTING, "seed", "repetition"], dropna=False, observed=True)
+    same = same["condition_number"]
     keys = [*SETTING, same.rank("dense").fillna(1).rename("variant")]
     return [
         (dict(zip(SETTING, values, strict=False)), group)
-        for values, group in runs.groupby(keys, dropna=False)
+        for values, group in runs.groupby(keys, dropna=False, observed=True)
     ]
 
 
@@ -159,7 +161,14 @@ def _differing_options(runs: pd.DataFrame) -> pd.Series:
         shared = set.intersection(*map(set, words.values()))
         left = {each: " ".join(w for w in words[each] if w not in shared) for each in words}
         told[options.index] = options.map(left).replace("", pd.NA)
-    return told
+    in_order = sorted(told.dropna().unique(), key=_by_number)
+    return told.astype(pd.CategoricalDtype(in_order, ordered=True))
+
+
+def _by_number(options: str) -> list[tuple[str, float]]:
+    """What to sort options by: 3 before 10."""
+    found = re.findall(r"([^\d-]+)(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)?", options)
+    return [(name, float(number or 0)) for name, number in found]
 
 
 def headed(row: dict[str, Any]) -> dict[str, Any]:

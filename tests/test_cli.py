@@ -33,7 +33,6 @@ from gdconv.keys import ConfigError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 DEFAULTS = to_mapping(StudyConfig()) | to_mapping(RunConfig())
-EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
 class Command(NamedTuple):
@@ -121,11 +120,6 @@ def test_every_kind_has_its_file_with_the_dataclasses_defaults(group, kinds):
         name: {"name": name} | {declared.name: declared.default for declared in fields(kind)}
         for name, kind in kinds.items()
     }
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_composes(command, name):
-    assert command(f"experiment={name}").status == 0
 
 
 def test_the_default_study(command):

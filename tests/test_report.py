@@ -275,6 +275,13 @@ def test_only_the_options_that_differ_are_told(tmp_path):
     assert "options" not in alike[2]
 
 
+def test_options_are_in_the_order_of_their_numbers(tmp_path):
+    options = ["profile=linear rho=10.0", "profile=linear rho=3.0", "profile=linear rho=-1e2"]
+    runs = [run(number, problem_options=each) for number, each in enumerate(options)]
+    lines = summary(make_study(tmp_path / "study", *runs)).splitlines()
+    assert [line.split()[3] for line in lines[3:]] == ["rho=-1e2", "rho=3.0", "rho=10.0"]
+
+
 def test_starts_that_differ_are_rows_of_their_own(tmp_path):
     runs = [
         run(number, start="eigenvector", start_which=which, start_radius=radius)

@@ -1,0 +1,49 @@
+"""The stored sweeps: each runs, here in a reduced size, and varies what it is about."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GDCONV = Path(sys.executable).with_name("gdconv")
+DIABETES = ROOT / "tests" / "data" / "diabetes.csv"
+
+# What makes an experiment small, and the columns that vary in it all the same.
+EXPERIMENTS = {
+    "default": (["problem.n_features=2,3"], ["n_features", "relative_step", "repetition"]),
+    "step_size": (["problem.n_features=3"], ["relative_step", "repetition"]),
+    "dimension": (["problem.n_features=3,20"], ["n_features", "step_unit", "rank", "repetition"]),
+    "conditioning": (["problem.n_features=3"], ["condition_number", "step_unit", "step_value"]),
+    "rank_deficient": (["problem.n_features=3,20"], ["rank", "start", "relative_step"]),
+    "feature_mean": (["problem.n_features=3"], ["problem_options", "step_unit", "step_value"]),
+    "errata": (["problem.n_features=3"], ["start", "relative_step"]),
+    "reference": (["problem.n_features=2,20"], ["n_features", "start", "step_unit", "rank"]),
+    "csv": (
+        [f"problem.path={DIABETES}", "problem.target=progression"],
+        ["step_unit", "relative_step"],
+    ),
+}
+
+
+def test_every_stored_sweep_is_tried_and_in_the_readme():
+    stored = {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
+    assert stored == EXPERIMENTS.keys()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (row,) = (line for line in readme.splitlines() if line.startswith("| `experiment` |"))
+    assert all(f"`{name}`" in row for name in stored)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_stored_sweep_runs(name, tmp_path):
+    smaller, varied = EXPERIMENTS[name]
+    samples = [] if name == "csv" else ["problem.n_samples=12"]
+    command = [GDCONV, f"experiment={name}", *smaller, *samples, "method.iterations=30"]
+    done = subprocess.run([*command, "report=false"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout[:8]) == (0, "results/"), done.stderr
+    runs = pd.read_csv(tmp_path / "results" / name / "runs.csv")
+    assert "failed" not in set(runs.status)
+    assert runs.bound_holds.dropna().all()
+    assert [column for column in varied if runs[column].nunique() < 2] == []
