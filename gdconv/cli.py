@@ -12,12 +12,15 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, redirect_stderr
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from importlib import import_module
 from importlib.metadata import version
+from importlib.resources import files
 from io import StringIO
 from numbers import Real
 from pathlib import Path
+from string import Template
+from textwrap import fill
 from threading import Thread, Timer
 from typing import Any
 
@@ -90,6 +93,9 @@ def main() -> int:
 
 def _run_study() -> int:
     arguments = sys.argv[1:]
+    if _HELP & {*arguments}:
+        print(_help([word for word in arguments if word not in _HELP | _MULTIRUN]))
+        return 0
     with ExitStack() as started:
         # Processes take as long to start as Hydra takes to compose.
         ahead = plainly_asked_for(arguments)
@@ -129,8 +135,8 @@ def verify() -> int:
 
 
 def _check_statements() -> int:
-    if {"--help", "-h"} & {*sys.argv[1:]}:
-        print(_VERIFY_HELP)
+    if _HELP & {*sys.argv[1:]}:
+        print(_text("help_verify.txt"))
         return 0
     sys.argv[1:], table = _without_option("--csv", sys.argv[1:])
     jobs = compose()
@@ -181,7 +187,7 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
     """
     arguments = sys.argv[1:]
     # Between overrides argparse would not take the flag.
-    sys.argv[1:] = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
+    sys.argv[1:] = sorted(arguments, key=lambda word: word not in _MULTIRUN)
     _refuse_unsupported(arguments)
     _refuse_unknown_options(sys.argv[1:])
     for name, resolver in RESOLVERS.items():
@@ -302,6 +308,31 @@ def _rounded(number: float) -> float:
     return float(f"{number:.12g}")
 
 
+def _help(arguments: Sequence[str]) -> str:
+    """The help of gdconv. Hydra's own way to it composes a hundred times and takes as long."""
+    sys.argv[1:] = [*arguments, "--cfg", "job"]
+    with redirect_stdout(StringIO()) as printed:
+        compose()
+    groups = sorted(folder for folder in configuration_folder().iterdir() if folder.is_dir())
+    choices = [
+        fill(
+            f"{group.name}: {', '.join(sorted(path.stem for path in group.glob('*.yaml')))}",
+            width=100,
+            initial_indent="  ",
+            subsequent_indent="    ",
+        )
+        for group in groups
+        if group.name != "hydra"
+    ]
+    return Template(_text("help.txt")).substitute(
+        CHOICES="\n".join(choices), CONFIG=printed.getvalue()
+    )
+
+
+def _text(name: str) -> str:
+    return files("gdconv").joinpath(name).read_text(encoding="utf-8").rstrip("\n")
+
+
 def _without_option(option: str, arguments: Sequence[str]) -> tuple[list[str], str | None]:
     """The arguments without `option VALUE` or `option=VALUE`, and the value."""
     rest, value = [], None
@@ -375,19 +406,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
     return f"{' '.join(named or arguments)}: {reason}"
 
 
-_VERIFY_HELP = """\
-gdconv-verify [--csv FILE] [KEY=VALUE]...
-
-Runs gradient descent once and checks the coursework's equations (1) to (20) and answers to (j) and
-(k) on it: a row a statement, with the largest deviation or the smallest slack and what rounding
-explains of it. --csv FILE writes the table. Exit status 0 if every true statement holds, 1 if not.
-
-The keys are those of gdconv, see gdconv --help; of a list nothing but one element is taken.
-
-Examples:
-  gdconv-verify
-  gdconv-verify problem=spectrum problem.condition_number=1e12 start=eigenvector step.value=1.9
-  gdconv-verify problem=csv problem.path=FILE problem.target=COLUMN --csv statements.csv"""
+_HELP, _MULTIRUN = {"--help", "-h"}, {"--multirun", "-m"}
 
 # Nothing but Hydra and OmegaConf runs while the jobs are composed, and at some odd values they fail
 # with errors of the second line.
