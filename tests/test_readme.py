@@ -1,6 +1,9 @@
-"""The README's table of keys and its Python example are those of the code."""
+"""What the README says is so: keys, Python examples, commands, and what these print."""
 
 import re
+import shlex
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,7 +11,8 @@ import pytest
 
 from gdconv.config import ENGINES, METHODS, PROBLEMS, STARTS, Record, RunConfig, Step, StudyConfig
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def declared():
@@ -56,3 +60,85 @@ def test_the_python_examples_run():
     shown = shown_by(study)
     assert shown.relative_step.tolist() == pytest.approx([0.5, 1.0, 1.9], rel=1e-15)
     assert shown.rate_measured.to_numpy() == pytest.approx(shown.rate_predicted, rel=0.05)
+
+
+# Commands
+
+SCRIPTS = Path(sys.executable).parent
+# It would run this test.
+NOT_RUN = "python3 scripts/test.py"
+DEFAULT = ["gdconv", "experiment=default"]
+
+
+def commands():
+    """Every indented line of the README that is a command, without its comment."""
+    text = README.replace("\\\n", "")
+    lines = re.findall(r"^    ((?:gdconv|python3|\.venv/bin/python).*)$", text, re.MULTILINE)
+    return [line.partition("  #")[0].strip() for line in lines]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An empty folder but for what the README's commands refer to."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "tests").symlink_to(ROOT / "tests")
+    (folder / "mine.csv").write_text("size,rooms,price\n50,2,100\n70,3,180\n90,3,200\n30,1,90\n")
+    return folder
+
+
+def run(words, folder):
+    """Run a command of the README; FILE and COLUMN are the reader's."""
+    own = {"FILE": "mine.csv", "COLUMN": "price"}
+    words = [own.get(word, word) for word in words]
+    program = {".venv/bin/python": sys.executable}.get(words[0], SCRIPTS / words[0])
+    return subprocess.run([program, *words[1:]], cwd=folder, capture_output=True, text=True)
+
+
+def shape(text):
+    """A text without its numbers and without the widths of its columns."""
+    lines = (re.sub(r"[-+]?\d[\d.e+-]*", "#", line) for line in text.strip().splitlines())
+    return [re.sub(r"\s+", " ", line).strip() for line in lines]
+
+
+def shown(beginning):
+    """The block of the README that begins so, behind its prompt if it has one."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    (block,) = (
+        text for language, text in fenced if not language and text.strip().startswith(beginning)
+    )
+    return block
+
+
+def test_the_default_study_prints_what_is_shown(folder):
+    done = run(DEFAULT, folder)
+    assert done.returncode == 0, done.stderr
+    assert shape(done.stdout) == shape(shown("results/default"))
+    # Counts and iterations are the same on every machine.
+    counts = [line.split()[3:7] for line in done.stdout.splitlines()[3:-1]]
+    assert counts == [line.split()[3:7] for line in shown("results/default").splitlines()[3:-1]]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_runs(command, folder):
+    if command == NOT_RUN:
+        assert (ROOT / "scripts" / "test.py").exists()
+        return
+    if command.startswith("python3 scripts/study.py"):
+        assert '["experiment=default"]' in (ROOT / "scripts" / "study.py").read_text()
+        return
+    done = run(shlex.split(command), folder)
+    assert done.returncode == 0, done.stderr
+    if command == "gdconv problem.n_features=20 step.value=1.5":
+        assert shape(done.stdout) == shape(shown("results/scratch"))
+
+
+def test_what_is_refused_is_refused_in_the_words_shown(folder):
+    command, answer = shown("$ ").strip().split("\n")
+    done = run(shlex.split(command.removeprefix("$ ")), folder)
+    assert (done.returncode, done.stderr.strip()) == (2, answer)
+
+
+def test_the_statements_shown_are_among_those_printed(folder):
+    done = run(["gdconv-verify", "step.value=1.95"], folder)
+    assert done.returncode == 0, done.stderr
+    assert set(shape(shown("statement"))) <= set(shape(done.stdout))
