@@ -1,0 +1,250 @@
+"""Whole commands: against a plain NumPy script, with many runs, as the sizes grow, at the start."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.common import (
+    GDCONV,
+    ONE_THREAD_TOO,
+    command_seconds,
+    only_one_thread,
+    print_table,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+N_FEATURES = (25, 50, 100, 200)
+REPETITIONS = 3
+RELATIVE_STEPS = (0.1, 1.9, 32)
+
+
+def plain(iterations: int, workers: int) -> None:
+    """Do the runs of the sweep as one would without gdconv: one by one, with gaps at 60 times."""
+    from joblib import Parallel, delayed
+
+    jobs = [
+        delayed(plain_run)(n_features, repetition, relative_step, iterations)
+        for n_features in N_FEATURES
+        for repetition in range(REPETITIONS)
+        for relative_step in grid(*RELATIVE_STEPS)
+    ]
+    gaps = Parallel(n_jobs=workers)(jobs)
+    print(sum(map(len, gaps)), "gaps")
+
+
+def plain_run(
+    n_features: int, repetition: int, relative_step: float, iterations: int
+) -> dict[int, float]:
+    """Do one run; return the gap at each recorded iteration."""
+    import numpy as np
+
+    recorded = set(np.geomspace(1, iterations, 59).round().astype(int)) | {0}
+    rng = np.random.default_rng(repetition)
+    X = rng.standard_normal((2 * n_features, n_features))
+    X[:, -1] = 1.0
+    y = X @ rng.standard_normal(n_features) + rng.standard_normal(2 * n_features)
+    w_star = np.linalg.lstsq(X, y)[0]
+    step_size = relative_step / (2 * np.linalg.norm(X, 2) ** 2)
+    gaps = {}
+    w = np.zeros(n_features)
+    for t in range(iterations + 1):
+        if t in recorded:
+            error = X @ (w - w_star)
+            gaps[t] = error @ error
+        w -= step_size * (2 * (X.T @ (X @ w - y)))
+    return gaps
+
+
+def grid(start: float, stop: float, count: int) -> list[float]:
+    """Return evenly spaced numbers, as ${linspace:...} does."""
+    return [(start * (count - 1 - i) + stop * i) / (count - 1) for i in range(count)]
+
+
+def sweep(iterations: int, rounds: int, workers: int) -> None:
+    """Time the whole command against `plain`, in turn."""
+    engine = ["engine=processes", f"engine.workers={workers}"] if workers > 1 else []
+    with tempfile.TemporaryDirectory() as folder:
+
+        def command(round_number: int) -> list[str]:
+            return [
+                GDCONV,
+                "-m",
+                f"results_dir={folder}",
+                f"study=round{round_number}",
+                "report=false",
+                f"repetitions={REPETITIONS}",
+                f"method.iterations={iterations}",
+                "problem.n_features=" + ",".join(map(str, N_FEATURES)),
+                'problem.n_samples="${multiply:2,${problem.n_features}}"',
+                "step.value=${linspace:" + ",".join(map(str, RELATIVE_STEPS)) + "}",
+                *engine,
+            ]
+
+        reference = [sys.executable, sys.argv[0], "plain", f"--iterations={iterations}"]
+        reference += [f"--workers={workers}"]
+        seconds: dict[str, list[float]] = {"gdconv": [], "plain NumPy": []}
+        for number in range(rounds):
+            seconds["gdconv"].append(command_seconds(command(number)))
+            seconds["plain NumPy"].append(command_seconds(reference))
+    runs = len(N_FEATURES) * REPETITIONS * RELATIVE_STEPS[2]
+    print(
+        f"{runs} runs of {iterations} iterations in {workers} process{'es' * (workers > 1)}, median"
+        f" of {rounds} rounds."
+    )
+    median = {name: statistics.median(times) for name, times in seconds.items()}
+    rows = [
+        [name, f"{each:.2f}", f"{1000 * each / runs:.2f}", f"{each / median['gdconv']:.2f}"]
+        for name, each in median.items()
+    ]
+    print_table(["", "s", "ms a run", "ratio"], rows)
+
+
+def scale(runs: int, workers: int, curves: str) -> None:
+    """Time a sweep of a tenth of the runs and one of all of them: 40 problems, d = 20."""
+    engine = ["engine=processes", f"engine.workers={workers}"] if workers > 1 else []
+    print(f"40 problems with d = 20, 500 iterations, record.curves={curves}.")
+    rows = []
+    for count in (runs // 10, runs):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [
+                GDCONV,
+                *(f"results_dir={folder}", "study=scale", "report=false", *engine),
+                *("problem.n_features=20", "repetitions=40", "method.iterations=500"),
+                f"record.curves={curves}",
+                "step.value=${linspace:0.02,2.1," + str(count // 40) + "}",
+            ]
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ONE_THREAD_TOO
+            )
+            # That of this process alone, whereas getrusage gives the largest of all children.
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - started
+            if os.waitstatus_to_exitcode(status):
+                raise SystemExit("gdconv failed")
+            size = sum(path.stat().st_size for path in Path(folder).rglob("*.csv")) / 2**20
+            peak = usage.ru_maxrss / 2**10
+        cells = [f"{seconds:.1f}", f"{1000 * seconds / count:.3f}", f"{peak:.0f}", f"{size:.0f}"]
+        rows.append([f"{count:,}", *cells])
+    print_table(["runs", "s", "ms a run", "peak MiB of the parent", "CSV MiB"], rows)
+
+
+BASE = {"d": 20, "step sizes": 64, "iterations": 1000, "repetitions": 1}
+GROWTH = {
+    "d": (10, 20, 50, 100, 200, 400),
+    "step sizes": (8, 64, 512, 4096),
+    "iterations": (100, 1000, 10_000, 100_000),
+    "repetitions": (1, 10, 100),
+}
+GROWTH_FIGURE = ROOT / "docs" / "growth.png"
+
+
+def growth(rounds: int) -> None:
+    """Time a study as each of its sizes grows, start-up left out, and draw it."""
+    only_one_thread()
+    others = ", ".join(f"{value} {name}" for name, value in BASE.items() if name != "d")
+    print(
+        f"Seconds of a study, CSVs included, start-up not, as one size grows and the others stay at"
+        f" d = {BASE['d']} (n = 2d), {others}; smallest of {rounds} rounds."
+    )
+    # What is imported late must not count.
+    _study_seconds(BASE, 1)
+    seconds = {
+        name: [_study_seconds(BASE | {name: value}, rounds) for value in values]
+        for name, values in GROWTH.items()
+    }
+    for name, values in GROWTH.items():
+        print_table(
+            [name, *(f"{value:,}" for value in values)],
+            [["s", *(f"{each:.3f}" for each in seconds[name])]],
+        )
+    _draw_growth(seconds)
+    print(f"![Seconds against each size]({GROWTH_FIGURE.name})")
+
+
+def _study_seconds(size: dict[str, int], rounds: int) -> float:
+    from gdconv import run_study
+    from gdconv.config import Gaussian, GradientDescent, RunConfig, Step
+
+    start, stop, count = 0.02, 2.1, size["step sizes"]
+    config = RunConfig(
+        Gaussian(2 * size["d"], size["d"]),
+        method=GradientDescent(iterations=size["iterations"]),
+        step=Step(value=[start + (stop - start) * k / count for k in range(count)]),
+        repetitions=size["repetitions"],
+    )
+    times = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            run_study(config, folder=Path(folder) / "study")
+            times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def _draw_growth(seconds: dict[str, list[float]]) -> None:
+    """Four panels, logarithmic, each with the line of a cost in proportion to the size."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    panels = figure.subplots(2, 2, sharey=True).ravel()
+    for ax, (name, times) in zip(panels, seconds.items(), strict=True):
+        sizes = GROWTH[name]
+        ax.loglog(sizes, times, "ko-", linewidth=1, markersize=4, label="measured")
+        ax.loglog(
+            sizes,
+            [times[-1] * size / sizes[-1] for size in sizes],
+            "k:",
+            linewidth=1,
+            label="in proportion",
+        )
+        ax.set(xlabel=name)
+        if name in ("d", "iterations"):
+            ax.set(ylabel="seconds")
+    panels[0].legend(frameon=False)
+    figure.savefig(GROWTH_FIGURE, dpi=150)
+
+
+def startup(rounds: int) -> None:
+    """Time what comes before the first iteration."""
+    with tempfile.TemporaryDirectory() as folder:
+        cells = 10_000
+        many = [
+            GDCONV,
+            "-m",
+            f"results_dir={folder}",
+            "study=cells",
+            "report=false",
+            "record.curves=none",
+            "problem.n_samples=2",
+            "problem.n_features=1",
+            "method.iterations=1",
+            f"seed=range(0,{cells})",
+        ]
+        command_seconds(many)
+        imports = "import numpy, scipy.linalg, pandas"
+        commands = {
+            f"`python -c '{imports}'`": [sys.executable, "-c", imports],
+            "`gdconv --help`": [GDCONV, "--help"],
+            "`gdconv report=false`, a study of one run": [
+                GDCONV,
+                f"results_dir={folder}",
+                "report=false",
+            ],
+            f"`gdconv -m` with {cells:,} cells that are done": many,
+        }
+        rows = []
+        print(f"Whole commands, median of {rounds} rounds.")
+        for name, command in commands.items():
+            times = []
+            for number in range(rounds):
+                again = [f"study=one{number}"] if command[-1] == "report=false" else []
+                times.append(command_seconds([*command, *again]))
+            rows.append([name, f"{statistics.median(times):.2f}"])
+        print_table(["", "s"], rows)
