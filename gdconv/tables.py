@@ -260,10 +260,20 @@ def _lines(name: str, table: dict[str, list]) -> bytes:
         raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
     length = len(next(iter(table.values())))
     columns = [
-        [_cell(value) for value in table[column]] if column in table else [""] * length
+        _cells(table[column]) if column in table else [""] * length
         for column in COLUMNS[name]
     ]
     return "".join(",".join(row) + "\n" for row in zip(*columns, strict=True)).encode()
+
+
+def _cells(values: list) -> list[str]:
+    # Nearly all columns are numbers or one text, and several times as fast to write in one go.
+    kinds = set(map(type, values))
+    if kinds == {int} or (kinds == {float} and all(map(math.isfinite, values))):
+        return list(map(repr, values))
+    if kinds == {str} and values.count(values[0]) == len(values):
+        return [_cell(values[0])] * len(values)
+    return list(map(_cell, values))
 
 
 def _cell(value: Any) -> str:
