@@ -260,8 +260,7 @@ def _lines(name: str, table: dict[str, list]) -> bytes:
         raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
     length = len(next(iter(table.values())))
     columns = [
-        _cells(table[column]) if column in table else [""] * length
-        for column in COLUMNS[name]
+        _cells(table[column]) if column in table else [""] * length for column in COLUMNS[name]
     ]
     return "".join(",".join(row) + "\n" for row in zip(*columns, strict=True)).encode()
 

@@ -24,10 +24,11 @@ def only_one_thread() -> None:
         os.execve(sys.executable, [sys.executable, *sys.argv], ONE_THREAD_TOO)
 
 
-def command_seconds(command: Sequence[str]) -> float:
+def command_seconds(command: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
     """Return how long a command takes, which must succeed."""
     started = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, env=ONE_THREAD_TOO)
+    variables = ONE_THREAD_TOO | dict(environment or {})
+    subprocess.run(command, check=True, capture_output=True, env=variables)
     return time.perf_counter() - started
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from benchmarks.common import (
     GDCONV,
@@ -44,11 +47,8 @@ def plain_run(
     """Do one run; return the gap at each recorded iteration."""
     import numpy as np
 
-    recorded = set(np.geomspace(1, iterations, 59).round().astype(int)) | {0}
-    rng = np.random.default_rng(repetition)
-    X = rng.standard_normal((2 * n_features, n_features))
-    X[:, -1] = 1.0
-    y = X @ rng.standard_normal(n_features) + rng.standard_normal(2 * n_features)
+    recorded = recorded_iterations(iterations)
+    X, y = random_problem(n_features, repetition)
     w_star = np.linalg.lstsq(X, y)[0]
     step_size = relative_step / (2 * np.linalg.norm(X, 2) ** 2)
     gaps = {}
@@ -59,6 +59,23 @@ def plain_run(
             gaps[t] = error @ error
         w -= step_size * (2 * (X.T @ (X @ w - y)))
     return gaps
+
+
+def random_problem(n_features: int, repetition: int) -> tuple[Any, Any]:
+    """Return X and y of a problem as those of gdconv's family gaussian."""
+    import numpy as np
+
+    rng = np.random.default_rng(repetition)
+    X = rng.standard_normal((2 * n_features, n_features))
+    X[:, -1] = 1.0
+    return X, X @ rng.standard_normal(n_features) + rng.standard_normal(2 * n_features)
+
+
+def recorded_iterations(iterations: int) -> set[int]:
+    """Return 0 and up to 59 others, evenly spaced on a logarithmic scale, the last among them."""
+    import numpy as np
+
+    return {0, *np.geomspace(1, iterations, 59).round().astype(int).tolist()}
 
 
 def grid(start: float, stop: float, count: int) -> list[float]:
@@ -86,12 +103,15 @@ def sweep(iterations: int, rounds: int, workers: int) -> None:
                 *engine,
             ]
 
-        reference = [sys.executable, sys.argv[0], "plain", f"--iterations={iterations}"]
-        reference += [f"--workers={workers}"]
+        script = [sys.executable, sys.argv[0], "plain", f"--iterations={iterations}"]
+        script += [f"--workers={workers}"]
         seconds: dict[str, list[float]] = {"gdconv": [], "plain NumPy": []}
         for number in range(rounds):
             seconds["gdconv"].append(command_seconds(command(number)))
-            seconds["plain NumPy"].append(command_seconds(reference))
+            seconds["plain NumPy"].append(command_seconds(script))
+            if find_spec("benchopt"):
+                times = seconds.setdefault("benchopt, its callback", [])
+                times.append(_by_benchopt(Path(folder) / f"benchopt{number}", iterations, workers))
     runs = len(N_FEATURES) * REPETITIONS * RELATIVE_STEPS[2]
     print(
         f"{runs} runs of {iterations} iterations in {workers} process{'es' * (workers > 1)}, median"
@@ -103,6 +123,16 @@ def sweep(iterations: int, rounds: int, workers: int) -> None:
         for name, each in median.items()
     ]
     print_table(["", "s", "ms a run", "ratio"], rows)
+
+
+def _by_benchopt(folder: Path, iterations: int, workers: int) -> float:
+    shutil.copytree(Path(__file__).parent / "benchopt", folder)
+    # The first evaluation is not counted, and at the last but one it stops.
+    evaluations = len(recorded_iterations(iterations)) - 1
+    environment = {"PYTHONPATH": str(ROOT / "scripts"), "ITERATIONS": str(iterations)}
+    command = [sys.executable, "-m", "benchopt", "run", str(folder), "--no-plot", "--no-timeout"]
+    command += ["-r", "1", "-n", str(evaluations), "-j", str(workers)]
+    return command_seconds(command, environment)
 
 
 def scale(runs: int, workers: int, curves: str) -> None:
