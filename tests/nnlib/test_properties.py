@@ -150,8 +150,8 @@ def graphs(draw):
     for i in [i for i in range(len(g) - 1) if not g.parents[i]]:
         weights = g.tensor(rng.normal(size=g.shape[i]))
         loss = g.add(loss, g.sum(g.mul(weights, i)))
-    # Without them autograd warns of gradients that do not depend on the leaves, and a loss may be so
-    # close to 0 that the rounding of its parts is more than check_gradients allows for.
+    # Without them autograd warns of gradients that do not depend on the leaves, and the loss may be
+    # so close to 0 that the rounding of its parts is more than check_gradients allows for.
     for leaf in leaves:
         loss = g.add(loss, g.sum(g.square(leaf)))
     return g, leaves, int(loss)
