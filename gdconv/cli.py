@@ -12,7 +12,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from importlib.metadata import version
 from importlib.resources import files
@@ -34,7 +34,7 @@ from yaml import YAMLError
 
 from gdconv import engines
 from gdconv.config import Processes, RunConfig, StudyConfig, flat, from_mapping, to_mapping
-from gdconv.keys import ConfigError
+from gdconv.keys import ConfigError, typed
 
 GRACE_SECONDS = 5.0
 
@@ -393,8 +393,10 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
             return f"{override}: {str(cause).partition(_DETAILS)[0]}"
         case HydraException() if several := _SEVERAL.match(text):
             return f"{several[1]}: add -m to sweep over the values, or write a list as [a,b]"
-        case OmegaConfBaseException(full_key=str(key), parent_node=Container() as parent):
-            written = OmegaConf.to_container(parent, resolve=False)[error.key]
+        case RecursionError():
+            deepest = max(arguments, key=lambda word: sum(map(word.count, "[{(")))
+            return f"{typed(deepest)}: is nested too deeply"
+        case OmegaConfBaseException(full_key=str(key)) if (written := _written(error)) is not None:
             reason = _WRAPPED.sub("", text.partition(_DETAILS)[0]).replace(
                 "HydraConfig was not set", "the hydra node is not part of a job"
             )
@@ -406,13 +408,23 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
     return f"{' '.join(named or arguments)}: {reason}"
 
 
+def _written(error: OmegaConfBaseException) -> str | None:
+    """What stands where OmegaConf objects; None if that is within a value."""
+    if not isinstance(error.parent_node, Container):
+        return None
+    values = OmegaConf.to_container(error.parent_node, resolve=False)
+    with suppress(LookupError):
+        return str(values[error.key])
+    return None
+
+
 _HELP, _MULTIRUN = {"--help", "-h"}, {"--multirun", "-m"}
 
 # Nothing but Hydra and OmegaConf runs while the jobs are composed, and at some odd values they fail
 # with errors of the second line.
 _NOT_CONFIGURATIONS = (
     *(HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError),
-    *(AssertionError, AttributeError, LookupError, TypeError),
+    *(AssertionError, AttributeError, LookupError, RecursionError, TypeError),
 )
 _HARMLESS = re.compile(
     r"hydra\.(mode|verbose)=|\+{0,2}hydra\.sweeper\.params\.|hydra/(launcher|sweeper)=grouped$"

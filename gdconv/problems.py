@@ -22,6 +22,7 @@ from gdconv.config import (
     Section,
     identity,
 )
+from gdconv.keys import typed
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
     """The user's table; standardized, features have mean 0 and variance 1 (constant ones are 0)."""
     names, table = _read_table(*_version(problem))
     if problem.target not in names:
-        raise ConfigError("problem.target", problem.target, f"must be one of {', '.join(names)}")
+        allowed = "must be one of " + typed(", ".join(names))
+        raise ConfigError("problem.target", problem.target, allowed)
     if len(table) < 2:
         raise ConfigError(
             "problem.path", problem.path, f"must have at least 2 rows of data, has {len(table)}"
@@ -232,7 +234,10 @@ def _read_table(path: str, modified: int, size: int) -> tuple[list[str], np.ndar
             # last.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(path, index_col=False, low_memory=False, compression=None)
-            header = pd.read_csv(path, header=None, nrows=1, dtype=str, compression=None)
+            # A column may be called NA.
+            header = pd.read_csv(
+                path, header=None, nrows=1, dtype=str, na_filter=False, compression=None
+            )
     except pd.errors.ParserWarning:
         raise refuse("must be a CSV table: its rows have more cells than its header") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
@@ -242,11 +247,14 @@ def _read_table(path: str, modified: int, size: int) -> tuple[list[str], np.ndar
     names = [str(name).strip() for name in header.iloc[0]]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise refuse(f"must not have two columns of one name, has {twice} twice")
+        raise refuse(f"must not have two columns of one name, has {typed(twice)} twice")
     if all(_is_number(name) for name in names):
-        raise refuse(f"must begin with a line of column names, begins with {', '.join(names)}")
+        first = typed(", ".join(names))
+        raise refuse(f"must begin with a line of column names, begins with {first}")
     if len(names) == 1 and set(names[0]) & set(";\t|"):
-        raise refuse(f"must have its columns separated by commas; the only one is {names[0]}")
+        raise refuse(
+            f"must have its columns separated by commas; the only one is {typed(names[0])}"
+        )
     table = np.empty(frame.shape)
     for index, name in enumerate(names):
         cells = frame.iloc[:, index]
@@ -259,8 +267,9 @@ def _read_table(path: str, modified: int, size: int) -> tuple[list[str], np.ndar
         if wrong.any():
             row = int(np.argmax(wrong))
             cell = cells.iloc[row]
-            found = "an empty cell or NaN" if pd.isna(cell) else f"{str(cell)!r}"
-            raise refuse(f"must hold finite numbers only: row {row + 1}, column {name} has {found}")
+            found = "an empty cell or NaN" if pd.isna(cell) else repr(typed(cell))
+            where = f"row {row + 1}, column {typed(name)}"
+            raise refuse(f"must hold finite numbers only: {where} has {found}")
     return names, table
 
 

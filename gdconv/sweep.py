@@ -16,6 +16,7 @@ from pathlib import Path
 from gdconv import engines
 from gdconv.config import Run, RunConfig, Section, Serial, StudyConfig, expand
 from gdconv.engines import Engine
+from gdconv.keys import ConfigError
 from gdconv.problems import shape
 from gdconv.runs import Group, group_of, run_ids
 from gdconv.store import Store
@@ -25,6 +26,8 @@ log = logging.getLogger("gdconv")
 
 # Multiples of `descent.ROW_BLOCK`, so that no row of a matrix is padding.
 SMALLEST_BLOCK, LARGEST_BLOCK = 64, 512
+# Of one command: the plan is held in memory.
+MOST_RUNS = 10**6
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,14 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
     Raises
     ------
     ConfigError
-        If a problem's file will not do.
+        If a problem's file will not do, or there are more than MOST_RUNS runs.
     """
+    count = 0
+    for config in configs:
+        count += len(config.seed) * config.repetitions * len(config.step.value)
+        if count > MOST_RUNS:
+            allowed = f"makes more than {MOST_RUNS} runs with the seeds and step sizes"
+            raise ConfigError("repetitions", config.repetitions, allowed)
     runs = [run for config in configs for run in expand(config)]
     return dict(zip(run_ids(runs), runs, strict=True))
 

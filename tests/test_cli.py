@@ -319,6 +319,15 @@ BAD_TOGETHER = [
     ),
     (["-m", "step.value=interval(0,1)"], "step.value=interval(0,1): ", "cannot be listed"),
     (["-m", "seed=range(0,0)"], "seed=range(0,0): ", "holds no value"),
+    (["-m", "seed=range(0,1e12)"], "seed=range(0,1e12): ", "makes more than 100000 jobs"),
+    (["-m", "seed=shuffle(range(0,1e12))"], "seed=shuffle(range(0,1e12)): ", "more than 100000"),
+    (
+        ["-m", "seed=range(0,317)", "step.value=range(1,317)"],
+        "step.value=range(1,317): ",
+        "makes more than 100000 jobs",
+    ),
+    (["-m", "study=choice(1,choice(2))"], "-m study=choice(1,choice(2)): ", "Unexpected type"),
+    ([f"seed={'[' * 999 + ']' * 999}"], f"seed={'[' * 72}...: ", "is nested too deeply"),
     (["-m", "study=a,b"], "study=[a,b]: ", "one sweep fills one study"),
     (["-m", "hydra.verbose=true,false"], "hydra.verbose=true,false: ", "not supported"),
     (["experiment=default", "problem.noise=-1"], "problem.noise=-1: ", "of at least 0"),
@@ -335,7 +344,7 @@ BAD_TOGETHER = [
     ("arguments", "begins", "says"),
     [
         *(pytest.param([each], f"{each}: ", says, id=each) for each, says in BAD.items()),
-        *(pytest.param(*each, id=" ".join(each[0])) for each in BAD_TOGETHER),
+        *(pytest.param(*each, id=" ".join(each[0])[:80]) for each in BAD_TOGETHER),
     ],
 )
 def test_bad_input_is_one_line(command, arguments, begins, says):

@@ -206,6 +206,22 @@ def test_bad_tables_are_refused(tmp_path, content, words):
     assert all(word in message for word in words), message
 
 
+@pytest.mark.parametrize("name", ["NA", "nan", "null", "a,b", "größe (∂)", "1"])
+def test_a_target_of_any_name(tmp_path, name):
+    path = tmp_path / "t.csv"
+    path.write_text(f'x,"{name}"\n1,2\n3,4\n')
+    assert make(Csv(path=str(path), target=name), 0, 0).y.tolist() == [2, 4]
+
+
+def test_ten_thousand_columns(tmp_path):
+    names = [f"a{i}" for i in range(10_000)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([",".join(names), *[",".join("1234567890" * 1000)] * 2]) + "\n")
+    assert make(Csv(path=str(path), target="a9"), 0, 0).X.shape == (2, 10_000)
+    with pytest.raises(ConfigError, match=r"^problem\.target=y: must be one of a0, a1, .*\.\.\.$"):
+        make(Csv(path=str(path), target="y"), 0, 0)
+
+
 def test_a_folder_is_no_table(tmp_path):
     with pytest.raises(ConfigError, match="not a regular file"):
         make(Csv(path=str(tmp_path), target="y"), 0, 0)

@@ -23,6 +23,12 @@ def test_every_run_is_planned_once():
     assert [run.step_value for run in runs.values()] == [0.5, 1.0, 1.5]
 
 
+def test_a_plan_that_memory_cannot_hold_is_refused_before_it_is_made():
+    configs = [SMALL, RunConfig(repetitions=10**6)]
+    with pytest.raises(ConfigError, match=r"^repetitions=1000000: makes more than 1000000 runs"):
+        plan(configs)
+
+
 def test_groups_share_all_but_the_step():
     configs = [
         RunConfig(Gaussian(n_features=d), step=Step(value=[value]), repetitions=2)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
+from itertools import islice
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -25,6 +26,9 @@ from gdconv.keys import ConfigError
 _store = ConfigStore.instance().store
 _store("grouped", {"_target_": f"{__name__}.GroupedSweeper", "params": {}}, "hydra/sweeper")
 _store("grouped", {"_target_": f"{__name__}.GroupedLauncher"}, "hydra/launcher")
+
+# Composed in a minute or two, and held in memory.
+MOST_JOBS = 10**5
 
 
 class GroupedSweeper(BasicSweeper):
@@ -37,14 +41,28 @@ class GroupedSweeper(BasicSweeper):
         """Launch every combination of the swept values as one batch."""
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides(self._parse_config() + arguments)
+        count = 1
         for override in filter(Override.is_sweep_override, overrides):
             key, _, value = override.input_line.partition("=")
             if override.is_interval_sweep():
                 raise ConfigError(key, value, "cannot be listed: write a,b,c or range(a,b,step)")
-            if not any(True for _ in override.sweep_iterator()):
+            count *= _count_up_to(MOST_JOBS + 1, override)
+            if count == 0:
                 raise ConfigError(key, value, "holds no value")
+            if count > MOST_JOBS:
+                raise ConfigError(
+                    key, value, f"makes more than {MOST_JOBS} jobs; a list [a,b] or a grid is one"
+                )
         [jobs] = self.split_arguments(overrides, max_batch_size=None)
         return self.launcher.launch(jobs, initial_job_idx=0)
+
+
+def _count_up_to(most: int, override: Override) -> int:
+    """Count the values of a sweep, none of which is made for a range without end."""
+    swept = override.value()
+    # To shuffle them, Hydra would list them.
+    values = swept.range() if isinstance(swept, RangeSweep) else override.sweep_iterator()
+    return sum(1 for _ in islice(values, most))
 
 
 class GroupedLauncher(Launcher):
