@@ -1,0 +1,209 @@
+"""How iterations, extreme eigenvalues and condition number grow with the problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+
+from gdconv import random_matrices
+from gdconv.plots.families import AXES, Family, families
+from gdconv.plots.panels import MEASURED, STATED, Plot, frame, legend, names, number
+from gdconv.tables import Tables
+
+MOST_FAMILIES = 3
+BAND = (0.1, 0.9)
+# Factors between the ends of an axis: from which on it is logarithmic, and has powers of ten alone.
+FLAT, WIDE = 4.0, 20.0
+
+_LOOKS = (("o", MEASURED, "0.8"), ("s", STATED, "0.87"), ("^", "0.25", "0.93"))
+_ALONE = ("D", "black", "0.87")
+_EIGENVALUES = {"lambda_max": r"$\lambda_{\max}$", "lambda_min_positive": r"$\lambda_{\min}^+$"}
+_STEP = ["step_unit", "step_value"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity against the problem: a value for each draw, and what theory predicts.
+
+    Attributes
+    ----------
+    label : str
+    x : ndarray, shape (k,)
+    values : list of ndarray
+        k of them; inf where a run never got there.
+    predicted : ndarray, shape (k,)
+        nan where it predicts nothing.
+    look : tuple
+        Marker, colour, and the colour of the band.
+    """
+
+    label: str
+    x: np.ndarray
+    values: list[np.ndarray]
+    predicted: np.ndarray
+    look: tuple[str, str, str]
+
+
+def draw(tables: Tables) -> Figure:
+    every = families(tables.runs.dropna(subset=["relative_step", "condition_number"]))
+    shown = [
+        every[round(index)]
+        for index in np.linspace(0, len(every) - 1, min(MOST_FAMILIES, len(every)))
+    ]
+    common, told = names([family.setting for family in shown])
+    if len(shown) == 1:
+        common, told = ", ".join(filter(None, (common, told[0]))), [""]
+    panels = {
+        "iterations to the tolerance": _iterations(shown, told),
+        **{
+            f"{symbol}   (units of $x^2$)": _spectral(tables, shown, told, column)
+            for column, symbol in _EIGENVALUES.items()
+        },
+    }
+    if shown[0].column != "condition_number":
+        title = r"condition number $\kappa$"
+        panels[title] = _spectral(tables, shown, told, "condition_number")
+    draws = max(len(runs[["seed", "repetition"]].drop_duplicates()) for runs in _runs(shown))
+    header = [common, f"{draws} draws" if draws > 1 else "one draw"]
+    if len(every) > len(shown):
+        header.append(f"{len(shown)} of {len(every)} families")
+    x_label = AXES[shown[0].column][0]
+    if shown[0].column == "n_samples":
+        x_label = "samples per feature $n/d$"
+    figure, axes = frame(list(panels), header, x_label, "", sharex=True, sharey=False)
+    for ax, curves in zip(axes, panels.values(), strict=True):
+        for curve in curves:
+            _draw_curve(ax, curve)
+    x = np.concatenate([curve.x for curve in next(iter(panels.values()))])
+    for ax in axes:
+        _scale(ax, x)
+    legend(figure, axes)
+    return figure
+
+
+def _runs(shown: Sequence[Family]) -> list[pd.DataFrame]:
+    return [runs for family in shown for _, runs in family.members]
+
+
+def _x(family: Family) -> np.ndarray:
+    x = np.array([value for value, _ in family.members])
+    if family.column != "n_samples":
+        return x
+    return x / np.array([float(runs["n_features"].median()) for _, runs in family.members])
+
+
+def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
+    curves = []
+    for family, name in zip(shown, told, strict=True):
+        for step in _steps(family)[: 2 if len(shown) == 1 else 1]:
+            same = [runs[(runs[_STEP] == step).all(axis=1)] for _, runs in family.members]
+            at = number(float(pd.concat(same)["relative_step"].median()))
+            label = ", ".join(filter(None, (name, f"step {at}")))
+            counts = [runs["iterations_to_tolerance"].astype("float64") for runs in same]
+            reached = [count.fillna(np.inf).to_numpy() for count in counts]
+            promised = [runs["iterations_predicted"].astype("float64").median() for runs in same]
+            look = _LOOKS[len(curves)]
+            curves.append(Curve(label, _x(family), reached, np.array(promised), look))
+    return curves
+
+
+def _steps(family: Family) -> list[tuple[str, float]]:
+    """The step nearest to 1, and the one that takes fewest iterations all in all.
+
+    Of those that every member has.
+    """
+    of_each = [set(map(tuple, runs[_STEP].to_numpy().tolist())) for _, runs in family.members]
+    every = family.runs.assign(
+        iterations=lambda runs: runs["iterations_to_tolerance"].astype("float64").fillna(np.inf)
+    )
+    by_step = every.groupby(_STEP)[["relative_step", "iterations"]].median()
+    by_step = by_step[[step in set.intersection(*of_each) for step in by_step.index]]
+    if by_step.empty:
+        return []
+    nearest = (by_step["relative_step"] - 1).abs().idxmin()
+    return list(dict.fromkeys([nearest, by_step["iterations"].idxmin()]))
+
+
+def _spectral(
+    tables: Tables, shown: Sequence[Family], told: Sequence[str], column: str
+) -> list[Curve]:
+    looks = _LOOKS if len(shown) > 1 else (_ALONE,)
+    curves = []
+    for family, name, look in zip(shown, told, looks, strict=False):
+        problems = [runs.drop_duplicates("problem_id") for _, runs in family.members]
+        values = [runs[column].to_numpy() for runs in problems]
+        predicted = np.array([_law(tables, runs, column) for runs in problems])
+        curves.append(Curve(name or "of $H$", _x(family), values, predicted, look))
+    return curves
+
+
+def _law(tables: Tables, runs: pd.DataFrame, column: str) -> float:
+    """What Marchenko and Pastur's law says for independent features of mean 0, else nan."""
+    options = tables.runs["problem_options"][runs.index]
+    if not ((runs["problem"] == "gaussian") & (options == "feature_mean=0.0")).all():
+        return np.nan
+    n, d = (float(runs[name].median()) for name in ("n_samples", "n_features"))
+    low, high = (2 * n * float(edge) for edge in random_matrices.edges(d / n))
+    if low == 0 and column != "lambda_max":
+        return np.nan
+    known = {"lambda_max": high, "lambda_min_positive": low}
+    return high / low if column == "condition_number" else known[column]
+
+
+def _draw_curve(ax: Axes, curve: Curve) -> None:
+    marker, colour, band = curve.look
+    median = np.array([np.median(values) for values in curve.values])
+    # Quantiles that are values of the sample: between a number and inf there is none.
+    low, high = np.transpose(
+        [np.quantile(values, BAND, method="inverted_cdf") for values in curve.values]
+    )
+    reached = np.isfinite(median)
+    x, median, low = curve.x[reached], median[reached], low[reached]
+    high = np.where(np.isfinite(high), high, np.nanmax(median, initial=0))[reached]
+    if (low < high).any():
+        ax.fill_between(x, low, high, color=band, linewidth=0, zorder=0, label="10 to 90 %")
+    if np.isfinite(curve.predicted).any():
+        ax.plot(curve.x, curve.predicted, "--", color=colour, linewidth=1, label="predicted")
+    look = {"color": colour, "marker": marker, "markersize": 3.5, "linewidth": 0.8}
+    ax.plot(x, median, **look, fillstyle="none", label=curve.label)
+
+
+def _scale(ax: Axes, x: np.ndarray) -> None:
+    """Equal factors are worth equal lengths on axes that go far, with ticks that can be read."""
+    if x.max() > WIDE * x.min():
+        ax.set_xscale("log")
+    low, high = ax.dataLim.intervaly
+    if not 0 < FLAT * low < high:
+        return
+    ax.set_yscale("log")
+    if high < WIDE * low:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+PLOT = Plot(
+    "scaling",
+    "What grows with the problem: iterations to the tolerance at the step nearest to 1 and at the"
+    " one that takes fewest, the extreme eigenvalues of H, and κ, against the dimension d (against"
+    " n/d where n varies, against κ where that does). Markers: the median over seeds and"
+    " repetitions; band: 10 to 90 % of them. Dashed: predicted, the iterations from ν for each"
+    " problem, the eigenvalues from the edges 2n(1 ± √(d/n))² of the law of Marchenko and Pastur,"
+    " where the features are independent with mean 0. The predicted iterations are those of the"
+    " slowest eigenvector, an upper limit that a start with little of it stays below. A point is"
+    " missing where half of the runs never came to the tolerance.",
+    {
+        "runs": (
+            *("relative_step", "iterations_to_tolerance", "iterations_predicted"),
+            *("lambda_max", "lambda_min_positive", "condition_number"),
+        )
+    },
+    draw,
+)
