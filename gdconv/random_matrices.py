@@ -1,9 +1,10 @@
 """The eigenvalues that random features lead to: closed forms, numbers in and out.
 
-If X is n x d with independent entries of mean 0 and variance 1, and n and d grow with d / n = ratio,
-the distribution of the eigenvalues of XᵀX / n = H / (2n) tends to that of Marchenko and Pastur,
-Mathematics of the USSR-Sbornik 1 (1967) 457. A few columns of another kind, as the constant one, and
-a common mean of the features move a few eigenvalues and leave the distribution as it is.
+Let X be n x d with independent entries of mean 0 and variance 1. As n and d grow with
+d / n = ratio, the distribution of the eigenvalues of XᵀX / n = H / (2n) tends to that of Marchenko
+and Pastur, Mathematics of the USSR-Sbornik 1 (1967) 457. A few columns of another kind, as the
+constant one, and a common mean of the features move a few eigenvalues and leave the distribution
+as it is.
 """
 
 from __future__ import annotations

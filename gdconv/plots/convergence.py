@@ -33,6 +33,7 @@ MOST_STEPS = 5
 
 
 def draw(tables: Tables) -> Figure:
+    """Draw the gap of a few runs of each problem, with its bounds."""
     curves = tables.curves[tables.curves["gap"] > 0]
     counts = curves["run_id"].value_counts()
     runs = tables.runs[tables.runs["run_id"].isin(counts.index[counts > 1])]
@@ -130,7 +131,7 @@ def _label_ends(ax: Axes, curves: Sequence[pd.DataFrame], steps: Sequence[float]
         for (_, y, step), x in zip(ends, apart([x for x, *_ in ends], width), strict=True):
             write(ax, f"{step:.3g}", (x, y), offset, va="top", ha=align)
     beside.sort()
-    for (_, step), y in zip(beside, apart([y for y, _ in beside], 0.09), strict=True):
+    for (_, step), y in zip(beside, apart([y for y, _ in beside], 0.09, last=0.98), strict=True):
         write(ax, f"{step:.3g}", (1, y), (3, 0), va="center")
 
 

@@ -17,8 +17,8 @@ from gdconv.plots.panels import (
     frame,
     legend,
     names,
-    number,
     one_draw,
+    with_kappa,
 )
 from gdconv.summary import settings
 from gdconv.tables import Tables
@@ -27,9 +27,11 @@ FEWEST = 3
 # A step stands for one of those wanted if it is no farther from it than this, and on the same side
 # of the edge.
 NEAR = 0.02
-# Below this part of the distance between the ends of a float's digits, see `start`.
+# Eigenvalues that differ by a smaller part leave six digits or more of the components to rounding.
 APART = 1e-6
-MOST_POINTS = 200
+MOST_POINTS = 100
+# Width over height of a panel.
+SHAPE = 1.6
 # The κ whose ellipses are neither circles nor needles.
 NICEST = 10.0
 
@@ -59,6 +61,7 @@ class Scene:
 
 
 def draw(tables: Tables) -> Figure:
+    """Draw trajectories of one problem, a panel a step."""
     runs = tables.runs.dropna(subset=["relative_step", "condition_number"])
     runs = runs[(runs["n_features"] == 2) & (runs["rank"] == 2)]
     if runs.empty:
@@ -83,9 +86,9 @@ def draw(tables: Tables) -> Figure:
     kappa = scene.eigenvalues[0] / scene.eigenvalues[1]
     draws = "seed {}, repetition {}".format(*scene.steps[["seed", "repetition"]].iloc[0])
     common, (told,) = names([setting])
-    header = [common, told, f"$\\kappa$ = {number(kappa)}", draws]
+    header = [with_kappa(f"{common}, {told}", scene.steps), draws]
     titles = [_title(step, kappa) for step in scene.steps["relative_step"]]
-    x, y = (rf"$v_{{\{end}}}^\top (w_t - w^*)$   (units of $w$)" for end in ("max", "min"))
+    x, y = (rf"$v_{{\{end}}}^\top (w_t - w^*)$   (units of $w$)" for end in ("min", "max"))
     figure, axes = frame(titles, header, x, y, sharex=True)
     for ax, run in zip(axes, scene.steps.itertuples(index=False), strict=True):
         _draw_scene(ax, scene, float(run.relative_step), int(run.iterations))
@@ -146,27 +149,20 @@ def _title(step: float, kappa: float) -> str:
 
 
 def _draw_scene(ax: Axes, scene: Scene, step: float, iterations: int) -> None:
-    widest = scene.start.max()
-    x, y = 1.5 * np.maximum(scene.start, 0.3 * widest)
-    across, along = np.meshgrid(np.linspace(-x, x, 121), np.linspace(-y, y, 121))
+    # The long axes of the ellipses lie flat.
     large, small = scene.eigenvalues
-    gap = (large * across**2 + small * along**2) / 2
-    levels = gap.max() * 4.0 ** np.arange(-6, 1)
-    ax.contour(across, along, gap, levels, colors="0.7", linewidths=0.6)
-    points = scene.trajectory(step, min(iterations, MOST_POINTS))
-    inside = (np.abs(points) <= [x, y]).all(axis=1)
-    left = int(np.argmin(inside)) if not inside.all() else len(points)
-    ax.plot(
-        *points[: left + 1].T,
-        color=MEASURED,
-        linewidth=0.8,
-        marker="o",
-        markersize=2.2,
-        label="$w_t$",
-    )
+    y = 1.4 * max(scene.start[0], scene.start[1] / SHAPE)
+    x = SHAPE * y
+    across, along = np.meshgrid(np.linspace(-x, x, 161), np.linspace(-y, y, 161))
+    gap = (small * across**2 + large * along**2) / 2
+    first = scene.eigenvalues @ scene.start**2 / 2
+    ax.contour(across, along, gap, first * 4.0 ** np.arange(-5, 3), colors="0.7", linewidths=0.6)
+    points = scene.trajectory(step, min(iterations, MOST_POINTS))[:, ::-1]
+    look = {"color": MEASURED, "linewidth": 0.8, "marker": "o", "markersize": 2.2}
+    ax.plot(*points.T, **look, label="$w_t$")
     ax.plot(*points[0], "ks", markersize=4, fillstyle="none", linestyle="none", label="$w_0$")
     ax.plot(0, 0, "k+", markersize=6, linestyle="none", label="$w^*$")
-    ax.set(xlim=(-x, x), ylim=(-y, y))
+    ax.set(xlim=(-x, x), ylim=(-y, y), aspect="equal")
 
 
 PLOT = Plot(

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from gdconv.plots.families import AXES, Family, families
 from gdconv.plots.panels import (
@@ -19,8 +18,10 @@ from gdconv.plots.panels import (
     STEP_LABEL,
     NothingToShowError,
     Plot,
+    evenly_by_factors,
     frame,
     legend,
+    logarithmic,
     names,
 )
 from gdconv.tables import Tables
@@ -30,6 +31,7 @@ FEWEST_STEPS = 3
 
 
 def draw(tables: Tables) -> Figure:
+    """Draw a row of cells for each problem, a panel a family."""
     runs = tables.runs.dropna(subset=["relative_step", "condition_number", "status"])
     every = [
         family
@@ -58,12 +60,12 @@ def draw(tables: Tables) -> Figure:
     steps = pd.concat([row["relative_step"] for family in rows for row in family])
     for ax, family, members in zip(axes, shown, rows, strict=True):
         _draw_family(ax, family, members, colours)
-        _scale(ax, steps)
+        if evenly_by_factors(steps):
+            ax.set_xscale("log")
+            logarithmic(ax.xaxis, np.log10(steps.max() / steps.min()))
     bar = figure.colorbar(colours, ax=axes, aspect=40)
     bar.set_label("iterations to the tolerance, measured")
-    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    bar.ax.yaxis.set_major_formatter("{x:g}")
-    bar.ax.yaxis.set_minor_locator(NullLocator())
+    logarithmic(bar.ax.yaxis, np.log10(norm.vmax / norm.vmin))
     legend(figure, axes)
     return figure
 
@@ -119,17 +121,6 @@ def _draw_family(
 
 def _hatched(hatch: str, label: str) -> dict[str, object]:
     return {"facecolor": "white", "edgecolor": "0.35", "hatch": hatch, "label": label}
-
-
-def _scale(ax: Axes, steps: pd.Series) -> None:
-    """Scale the steps as they are spaced: evenly, or by equal factors."""
-    values = np.unique(steps)
-    gaps, factors = np.diff(values), np.diff(np.log(values))
-    if factors.std() / factors.mean() < gaps.std() / gaps.mean():
-        ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_minor_locator(NullLocator())
 
 
 PLOT = Plot(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +12,21 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+from numpy.typing import ArrayLike
 
 from gdconv.summary import Setting
 from gdconv.tables import Tables
 
 MOST_PANELS = 6
+MANY_DECADES = 2.5
+# Characters of a title that find room above one of two panels.
+LONGEST_TITLE = 28
 # More names than this take two lines below the panels.
 MOST_NAMES = 5
 
@@ -135,10 +142,8 @@ def grid(
     kappas = [number(runs["condition_number"].median()) for _, runs in panels]
     # Panels that differ in their start alone are all of one problem.
     one_problem = len(set(kappas)) == 1 and len(panels) > 1 and all(titles)
-    titles = [
-        title if one_problem else ", ".join(filter(None, (title, f"$\\kappa$ = {kappa}")))
-        for title, kappa in zip(titles, kappas, strict=True)
-    ]
+    if not one_problem:
+        titles = [with_kappa(title, runs) for title, (_, runs) in zip(titles, panels, strict=True)]
     header = [common, f"$\\kappa$ = {kappas[0]}" * one_problem, note]
     if total > len(panels):
         header.append(f"{len(panels)} of {total} problems")
@@ -166,7 +171,7 @@ def frame(
         ax.tick_params(labelbottom=True)
         ax.set_xlabel(xlabel)
     for ax, title in zip(axes, titles, strict=True):
-        ax.set_title(title)
+        ax.set_title(_wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE))
     figure.supylabel(ylabel)
     figure.suptitle("; ".join(filter(None, header)), fontsize=7, x=0.01, ha="left")
     return figure, axes
@@ -180,6 +185,12 @@ def names(settings: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
     told = [name for name in values if name not in shared] + ["n_features"] * alone
     common = [name for name in shared if name not in told]
     return _describe(settings[0], common), [_describe(each, told) for each in settings]
+
+
+def with_kappa(title: str, runs: pd.DataFrame) -> str:
+    """Return a title with the condition number of some runs, which it may have already."""
+    kappa = f"$\\kappa$ = {number(runs['condition_number'].median())}"
+    return title if r"\kappa" in title else ", ".join(filter(None, (title, kappa)))
 
 
 def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> None:
@@ -228,18 +239,55 @@ def write(
     )
 
 
-def apart(positions: Sequence[float], distance: float) -> list[float]:
-    """Return ascending positions, pushed up until neighbours are a distance apart."""
+def apart(positions: Sequence[float], distance: float, last: float = np.inf) -> list[float]:
+    """Return ascending positions, moved until neighbours are a distance apart and none is beyond.
+
+    They are pushed up, and then down where the last of them would be above `last`.
+    """
     moved: list[float] = []
     for position in positions:
         moved.append(max(position, moved[-1] + distance) if moved else position)
+    for number in reversed(range(len(moved))):
+        moved[number] = min(moved[number], last - distance * (len(moved) - 1 - number))
     return moved
 
 
 def number(value: float) -> str:
     """Return a number with three digits, and a power of ten where it needs one."""
     mantissa, _, exponent = f"{value:.3g}".partition("e")
-    return f"{mantissa}$\\times 10^{{{int(exponent)}}}$" if exponent else mantissa
+    if not exponent:
+        return mantissa
+    power = f"10^{{{int(exponent)}}}$"
+    return f"${power}" if mantissa == "1" else f"{mantissa}$\\times {power}"
+
+
+def logarithmic(axis: Axis, decades: float) -> None:
+    """Label a logarithmic axis that spans so many decades: by 1, 2, 5 or by powers of ten."""
+    if decades < MANY_DECADES:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.7 else range(1, 10)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def evenly_by_factors(values: ArrayLike) -> bool:
+    """Return whether some positive values are spaced by equal factors rather than evenly."""
+    values = np.unique(values)
+    gaps, factors = np.diff(values), np.diff(np.log(values))
+    return len(values) > 2 and factors.std() / factors.mean() < gaps.std() / gaps.mean()
+
+
+def _wrapped(title: str, longest: int) -> str:
+    """A title in lines that break between its parts."""
+    lines = [""]
+    for part in title.split(", "):
+        line = f"{lines[-1]}, {part}" if lines[-1] else part
+        if lines[-1] and len(re.sub(r"[$^{}]|\\[a-z]+", "", line)) > longest:
+            lines[-1] += ","
+            lines.append(part)
+        else:
+            lines[-1] = line
+    return "\n".join(lines)
 
 
 def _describe(setting: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -247,8 +295,23 @@ def _describe(setting: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _say(name: str, value: Any) -> str:
+    if name == "problem_options":
+        return ", ".join(_option(*option.partition("=")[::2]) for option in value.split(" "))
     if isinstance(value, str):
-        # A name is not mathematics, and an underscore reads better as a space but in a folder's name.
+        # A name is not mathematics; an underscore in it reads better as a space, but for folders.
         value = value.replace("$", r"\$")
         value = value if name == "study" else value.replace("_", " ")
     return _FORMS.get(name, "{}").format(value)
+
+
+def _option(name: str, value: str) -> str:
+    """An option of a problem, as problem_options has it, in few characters."""
+    try:
+        value = number(float(value))
+    except ValueError:
+        value = value.replace("$", r"\$")
+    return (
+        f"$\\kappa$ = {value}"
+        if name == "condition_number"
+        else f"{name} {value}".replace("_", " ")
+    )

@@ -27,6 +27,7 @@ from gdconv.tables import Tables
 
 
 def draw(tables: Tables) -> Figure:
+    """Draw a panel for each problem."""
     known = ["relative_step", "nu", "nu_as_stated", "condition_number"]
     runs = tables.runs.dropna(subset=known)
     near = runs[runs["relative_step"] <= FARTHEST]

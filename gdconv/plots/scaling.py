@@ -9,17 +9,29 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from gdconv import random_matrices
 from gdconv.plots.families import AXES, Family, families
-from gdconv.plots.panels import MEASURED, STATED, Plot, frame, legend, names, number
+from gdconv.plots.panels import (
+    MEASURED,
+    STATED,
+    Plot,
+    evenly_by_factors,
+    frame,
+    legend,
+    logarithmic,
+    names,
+    number,
+)
 from gdconv.tables import Tables
 
 MOST_FAMILIES = 3
 BAND = (0.1, 0.9)
-# Factors between the ends of an axis: from which on it is logarithmic, and has powers of ten alone.
-FLAT, WIDE = 4.0, 20.0
+# The factor between the ends of an axis from which on it is logarithmic.
+FLAT = 4.0
+# Values that differ by no more than this part are equal but for rounding.
+SAME = 1e-6
 
 _LOOKS = (("o", MEASURED, "0.8"), ("s", STATED, "0.87"), ("^", "0.25", "0.93"))
 _ALONE = ("D", "black", "0.87")
@@ -51,6 +63,7 @@ class Curve:
 
 
 def draw(tables: Tables) -> Figure:
+    """Draw a panel a quantity."""
     every = families(tables.runs.dropna(subset=["relative_step", "condition_number"]))
     shown = [
         every[round(index)]
@@ -59,8 +72,9 @@ def draw(tables: Tables) -> Figure:
     common, told = names([family.setting for family in shown])
     if len(shown) == 1:
         common, told = ", ".join(filter(None, (common, told[0]))), [""]
+    at = ", step nearest to 1" if len(shown) > 1 else ""
     panels = {
-        "iterations to the tolerance": _iterations(shown, told),
+        f"iterations to the tolerance{at}": _iterations(shown, told),
         **{
             f"{symbol}   (units of $x^2$)": _spectral(tables, shown, told, column)
             for column, symbol in _EIGENVALUES.items()
@@ -104,7 +118,7 @@ def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
         for step in _steps(family)[: 2 if len(shown) == 1 else 1]:
             same = [runs[(runs[_STEP] == step).all(axis=1)] for _, runs in family.members]
             at = number(float(pd.concat(same)["relative_step"].median()))
-            label = ", ".join(filter(None, (name, f"step {at}")))
+            label = name or f"step {at}"
             counts = [runs["iterations_to_tolerance"].astype("float64") for runs in same]
             reached = [count.fillna(np.inf).to_numpy() for count in counts]
             promised = [runs["iterations_predicted"].astype("float64").median() for runs in same]
@@ -114,20 +128,24 @@ def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
 
 
 def _steps(family: Family) -> list[tuple[str, float]]:
-    """The step nearest to 1, and the one that takes fewest iterations all in all.
-
-    Of those that every member has.
-    """
-    of_each = [set(map(tuple, runs[_STEP].to_numpy().tolist())) for _, runs in family.members]
-    every = family.runs.assign(
-        iterations=lambda runs: runs["iterations_to_tolerance"].astype("float64").fillna(np.inf)
+    """The step nearest to 1, and the fastest where it is slowest; of those every member has."""
+    medians = pd.concat(
+        [
+            runs.assign(iterations=runs["iterations_to_tolerance"].astype("float64").fillna(np.inf))
+            .groupby(_STEP)[["relative_step", "iterations"]]
+            .median()
+            for _, runs in family.members
+        ],
+        keys=range(len(family.members)),
     )
-    by_step = every.groupby(_STEP)[["relative_step", "iterations"]].median()
-    by_step = by_step[[step in set.intersection(*of_each) for step in by_step.index]]
-    if by_step.empty:
+    steps = {
+        step: rows for step, rows in medians.groupby(_STEP) if len(rows) == len(family.members)
+    }
+    if not steps:
         return []
-    nearest = (by_step["relative_step"] - 1).abs().idxmin()
-    return list(dict.fromkeys([nearest, by_step["iterations"].idxmin()]))
+    nearest = min(steps, key=lambda step: abs(steps[step]["relative_step"].median() - 1))
+    fastest = min(steps, key=lambda step: sorted(steps[step]["iterations"], reverse=True))
+    return list(dict.fromkeys([nearest, fastest]))
 
 
 def _spectral(
@@ -176,17 +194,16 @@ def _draw_curve(ax: Axes, curve: Curve) -> None:
 
 def _scale(ax: Axes, x: np.ndarray) -> None:
     """Equal factors are worth equal lengths on axes that go far, with ticks that can be read."""
-    if x.max() > WIDE * x.min():
+    if evenly_by_factors(x):
         ax.set_xscale("log")
+        ax.xaxis.set_minor_locator(NullLocator())
     low, high = ax.dataLim.intervaly
+    if high - low < SAME * high:
+        ax.set_ylim(0, 2 * high)
     if not 0 < FLAT * low < high:
         return
     ax.set_yscale("log")
-    if high < WIDE * low:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    logarithmic(ax.yaxis, np.log10(high / low))
 
 
 PLOT = Plot(

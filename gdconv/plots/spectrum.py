@@ -69,6 +69,7 @@ class Spectra:
 
 
 def draw(tables: Tables) -> Figure:
+    """Draw a panel for each problem."""
     runs = tables.runs.dropna(subset=["problem_id", "n_samples", "condition_number"])
     every = []
     for setting, group in settings(runs.drop_duplicates("problem_id")):
@@ -94,7 +95,9 @@ def draw(tables: Tables) -> Figure:
         header.append(f"{len(panels)} of {len(every)} problems")
     axis = "eigenvalue of $H/(2n)$   (units of $x^2$)"
     figure, axes = frame(titles, header, axis, "", sharey=False)
-    logarithmic = [_draw_spectra(ax, spectra[id(group)]) for ax, (_, group) in zip(axes, panels)]
+    logarithmic = [
+        _draw_spectra(ax, spectra[id(group)]) for ax, (_, group) in zip(axes, panels, strict=True)
+    ]
     per = "" if not any(logarithmic) else ", on a logarithmic axis per decade"
     figure.supylabel(f"density of eigenvalues   (1/units of $x^2${per})")
     legend(figure, axes)
@@ -141,39 +144,36 @@ def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
         # Close to 0 the density may be infinite, and bends most there.
         x = a + (b - a) * np.linspace(0, 1, 400) ** 2
         x = x[x > 0]
-        ax.plot(
-            x,
-            random_matrices.density(x, spectra.ratio),
-            color="black",
-            linewidth=1,
-            label="Marchenko-Pastur",
-        )
-        ax.set_ylim(0, 1.25 * density.max())
+        law = random_matrices.density(x, spectra.ratio)
+        ax.plot(x, law, color="black", linewidth=1, label="Marchenko-Pastur")
+        ax.set_ylim(0, 1.1 * max(density.max(), min(law.max(), 1.5 * density.max())))
     width = edges[-1] - edges[0]
     ax.set_xlim(edges[0] - 0.05 * width, edges[-1] + 0.12 * width)
-    _mark_outliers(ax, spectra.values[outlier])
+    said = _mark_outliers(ax, spectra.values[outlier])
     if spectra.zeros:
         share = spectra.zeros / (spectra.zeros + len(spectra.values))
-        write(ax, f"{share:.3g} of them are 0", (0.97, 0.93), (0, 0), ha="right", va="top")
+        said.append(f"{share:.3g} of all are 0")
+    if said:
+        ax.set_ylim(0, 1.25 * ax.get_ylim()[1])
+        write(ax, "\n".join(said), (0.98, 0.97), (0, 0), ha="right", va="top")
     return False
 
 
-def _mark_outliers(ax: Axes, values: np.ndarray) -> None:
+def _mark_outliers(ax: Axes, values: np.ndarray) -> list[str]:
     """Triangles on the axis; those outside stand at the panel's edge, with their place in words."""
     left, right = ax.get_xlim()
     inside = (left < values) & (values < right)
     look = {"linestyle": "none", "color": "black", "markersize": 4, "clip_on": False}
-    base = ax.get_xaxis_transform()
     if inside.any():
-        at = values[inside]
+        at, base = values[inside], ax.get_xaxis_transform()
         ax.plot(at, np.full(len(at), 0.03), "v", **look, transform=base, label="outlier")
+    said = []
     for beyond, edge, marker in ((values >= right, 1, ">"), (values <= left, 0, "<")):
         if beyond.any():
-            ax.plot(edge, 0.05, marker, **look, transform=ax.transAxes, label="outlier")
+            ax.plot(edge, 0.03, marker, **look, transform=ax.transAxes, label="outlier")
             least, most = (number(bound(values[beyond])) for bound in (np.min, np.max))
-            said = least if least == most else f"{least} to {most}"
-            text = f"{beyond.sum()} at {said}"
-            write(ax, text, (edge, 0.05), (-4 if edge else 4, 5), ha="right" if edge else "left")
+            said.append(f"{beyond.sum()} at {least}" + f" to {most}" * (least != most))
+    return said
 
 
 PLOT = Plot(

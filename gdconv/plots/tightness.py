@@ -19,14 +19,18 @@ from gdconv.plots.panels import (
     choose,
     frame,
     legend,
+    logarithmic,
     names,
     number,
     one_draw,
+    with_kappa,
 )
 from gdconv.summary import settings
 from gdconv.tables import Tables
 
 MOST_PROBLEMS = 3
+# So far above its floor a gap is right to 2 %, and the ratio too.
+CLEAR = 1e4
 # Below this a bound is broken beyond all doubt, and by how much no longer matters.
 LEAST = 1e-2
 
@@ -57,42 +61,35 @@ BOUNDS = {
 
 
 def draw(tables: Tables) -> Figure:
+    """Draw a panel for some runs of some problems."""
     curves = tables.curves
-    curves = curves[(curves["gap"] > curves["gap_floor"]) & (curves["distance_squared"] > 0)]
+    clear = curves["gap"] > CLEAR * curves["gap_floor"].fillna(0)
+    curves = curves[clear & (curves["gap"] > 0) & (curves["distance_squared"] > 0)]
     counts = curves["run_id"].value_counts()
     runs = tables.runs.dropna(subset=["relative_step", "condition_number"])
     runs = runs[runs["run_id"].isin(counts.index[counts > 1]) & (runs["status"] != "diverged")]
     if runs.empty:
         raise NothingToShowError(
-            "no run that did not diverge has two recorded iterations above the rounding floor"
+            "no run that did not diverge has two recorded iterations well above the rounding floor"
         )
     every = [(setting, one_draw(group)) for setting, group in settings(runs)]
     problems = choose(every, MOST_PROBLEMS)
     each = MOST_PANELS // len(problems)
     panels = [
-        (setting | {"step": f"step {number(step)}"}, run_id, kappa)
+        (setting | {"step": f"step {number(run['relative_step'].iloc[0])}"}, run)
         for setting, group in problems
-        for run_id, step, kappa in landmarks(group, each)[
-            ["run_id", "relative_step", "condition_number"]
-        ].itertuples(index=False)
+        for _, run in landmarks(group, each).groupby("relative_step")
     ]
-    common, told = names([setting for setting, *_ in panels])
-    titles = [
-        f"{title}, $\\kappa$ = {number(kappa)}"
-        for title, (*_, kappa) in zip(told, panels, strict=True)
-    ]
+    common, told = names([setting for setting, _ in panels])
+    titles = [with_kappa(title, run) for title, (_, run) in zip(told, panels, strict=True)]
     draws = problems[0][1][["seed", "repetition"]].iloc[0]
     header = [common, "seed {}, repetition {}".format(*draws)]
     if len(every) > len(problems):
         header.append(f"{len(problems)} of {len(every)} problems")
-    figure, axes = frame(titles, header, "iteration $t$", "bound / measured   (dimensionless)")
-    for ax, (_, run_id, _) in zip(axes, panels, strict=True):
-        _draw_bounds(ax, curves[curves["run_id"] == run_id])
-    top = max(ax.dataLim.y1 for ax in axes)
-    lowest = min(ax.dataLim.y0 for ax in axes)
-    axes[0].set(yscale="log", ylim=(max(LEAST, min(lowest / 1.5, 0.5)), 2 * top))
-    for ax in axes:
-        ax.axhspan(LEAST / 10, 1, color=GREY, linewidth=0, zorder=0, label="bound broken")
+    axis = "bound / measured   (dimensionless)"
+    figure, axes = frame(titles, header, "iteration $t$", axis, sharey=False)
+    for ax, (_, run) in zip(axes, panels, strict=True):
+        _draw_bounds(ax, curves[curves["run_id"] == run["run_id"].iloc[0]])
     legend(figure, axes)
     return figure
 
@@ -109,7 +106,7 @@ def landmarks(runs: pd.DataFrame, most: int) -> pd.DataFrame:
 
 def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
     t = curve["iteration"].to_numpy()
-    bounds = curve["gap_bound"].to_numpy()
+    bounds, top = curve["gap_bound"].to_numpy(), 1.0
     for column, (measured, label, look) in BOUNDS.items():
         values = curve[column].to_numpy()
         same = np.allclose(values, bounds, rtol=1e-6, atol=0, equal_nan=True)
@@ -119,8 +116,14 @@ def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
         # A bound that has underflowed has no place on the axis.
         drawn = ratio > 0
         ax.plot(t[drawn], ratio[drawn], **look, label=label)
+        # The bound as stated may be anywhere: it leaves the panel.
+        if column != "gap_bound_as_stated":
+            top = max(top, ratio.max())
+    ax.set(yscale="log", ylim=(min(0.5, max(LEAST, ax.dataLim.y0 / 1.5)), 2 * top))
+    logarithmic(ax.yaxis, np.log10(np.divide(*ax.get_ylim()[::-1])))
+    ax.axhspan(LEAST / 10, 1, color=GREY, linewidth=0, zorder=0, label="bound broken")
     last = max(1, int(t[-1]))
-    ax.set_xscale("symlog", linthresh=1)
+    ax.set_xscale("symlog", linthresh=1, linscale=0.4)
     ax.set_xlim(0, last)
     powers = [10**power for power in range(len(str(last))) if 10**power <= last]
     ax.xaxis.set_major_locator(FixedLocator([0, *powers]))
