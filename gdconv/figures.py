@@ -21,7 +21,7 @@ from gdconv.plots import (
     spectrum,
     tightness,
 )
-from gdconv.plots.panels import NothingToShowError, Plot, style
+from gdconv.plots.panels import DPI, NothingToShowError, Plot, style
 from gdconv.tables import Tables
 
 FORMATS = ("png", "svg", "pdf")
@@ -76,11 +76,11 @@ def draw(
 
 
 def save(figure: Figure, stem: Path, formats: Collection[str] = FORMATS) -> None:
-    """Write a figure as PNG (200 dpi), SVG and PDF; equal figures give equal bytes."""
+    """Write a figure as PNG (200 dots an inch), SVG and PDF; equal figures give equal bytes."""
     with style():
         for suffix in formats:
             path = stem.with_name(f"{stem.name}.{suffix}")
-            figure.savefig(path, dpi=200, metadata=_WITHOUT_DATE[suffix])
+            figure.savefig(path, dpi=DPI, metadata=_WITHOUT_DATE[suffix])
 
 
 def _require(columns: Mapping[str, Sequence[str]], tables: Tables) -> None:

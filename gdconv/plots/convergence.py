@@ -23,6 +23,7 @@ from gdconv.plots.panels import (
     choose,
     grid,
     legend,
+    logarithmic,
     one_draw,
     write,
 )
@@ -39,8 +40,8 @@ def draw(tables: Tables) -> Figure:
     runs = tables.runs[tables.runs["run_id"].isin(counts.index[counts > 1])]
     if runs.empty:
         raise NothingToShowError("no run has two recorded iterations with a gap above 0")
-    every = [(setting, one_draw(group)) for setting, group in settings(runs)]
-    panels = [(setting, representative(group)) for setting, group in choose(every)]
+    every = settings(runs)
+    panels = [(setting, representative(one_draw(group))) for setting, group in choose(every)]
     shown = pd.concat([group for _, group in panels])
     curves = dict(list(curves[curves["run_id"].isin(shown["run_id"])].groupby("run_id")))
     bottom, top = _gap_limits(shown, curves)
@@ -50,9 +51,11 @@ def draw(tables: Tables) -> Figure:
     note = "seed {}, repetition {}".format(*shown[["seed", "repetition"]].iloc[0])
     gap = "gap $L(w_t) - L(w^*)$   (units of $y^2$)"
     figure, axes = grid(panels, len(every), note, "iteration $t$", gap, sharex=False)
+    axes[0].set(yscale="log", ylim=(bottom, top))
+    logarithmic(axes[0].yaxis, np.log10(top / bottom))
     for ax, (_, group) in zip(axes, panels, strict=True):
         lines = [curves[run_id] for run_id in group["run_id"]]
-        ax.set(yscale="log", ylim=(bottom, top), xlim=(0, max(1, _last_iteration(lines, top))))
+        ax.set_xlim(0, max(1, _last_iteration(lines, top)))
         for curve, step in zip(lines, group["relative_step"], strict=True):
             _draw_curve(ax, curve, colours.to_rgba(step))
         _label_ends(ax, lines, group["relative_step"])
@@ -147,7 +150,7 @@ PLOT = Plot(
     " the measured gap can cross it. Grey: below this floor a gap is rounding noise. Triangle:"
     " a diverging run leaves the panel.",
     {
-        "runs": ("relative_step", "condition_number", "rate_predicted"),
+        "runs": ("relative_step", "condition_number", "rate_predicted", "gap_floor"),
         "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp", "gap_bound_as_stated"),
     },
     draw,

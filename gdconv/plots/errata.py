@@ -87,6 +87,11 @@ PLOT = Plot(
     " there; from another one the part along v_max has to show first, which close to the"
     " threshold may take longer than the gap has before it is rounding noise. Triangles: the"
     " run diverged. Circles: it did not.",
-    {"runs": ("K", "lambda_min", "lambda_max", "relative_step", "bound_as_stated_holds")},
+    {
+        "runs": (
+            *("K", "lambda_min", "lambda_max", "relative_step", "condition_number", "status"),
+            "bound_as_stated_holds",
+        )
+    },
     draw,
 )

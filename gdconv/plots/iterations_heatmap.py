@@ -134,8 +134,8 @@ PLOT = Plot(
     " of the slowest eigenvector reaches the tolerance before that one matters.",
     {
         "runs": (
-            *("relative_step", "n_features", "condition_number", "status"),
-            "iterations_to_tolerance",
+            *("step_unit", "step_value", "relative_step", "n_features", "condition_number"),
+            *("status", "iterations_to_tolerance"),
         )
     },
     draw,

@@ -17,7 +17,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from gdconv.summary import Setting
@@ -39,6 +39,10 @@ _FORMS = {
     "start_radius": "radius {:g}",
 }
 
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+# Dots per inch of a PNG; a figure laid out with as many needs its text measured once.
+DPI = 200
 STYLE = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -101,15 +105,17 @@ def style() -> Iterator[None]:
 def choose(panels: Sequence[Setting], most: int = MOST_PANELS) -> list[Setting]:
     """Return some panels spread evenly, the first and the last problem among them.
 
-    Those of one problem in several studies stay together.
+    Those of one problem in several studies stay together. Where there are such, no others are
+    chosen.
     """
     problems: dict[str, list[Setting]] = {}
     for setting, runs in panels:
         problem = str({name: value for name, value in setting.items() if name != "study"})
         kappa = str(runs["condition_number"].median()) * ("study" not in setting)
         problems.setdefault(problem + kappa, []).append((setting, runs))
-    groups = list(problems.values())
-    room = max(1, most // max(map(len, groups), default=1))
+    studies = max(map(len, problems.values()), default=1)
+    groups = [group for group in problems.values() if len(group) == studies]
+    room = max(1, most // studies)
     if len(groups) > room:
         groups = [groups[round(index)] for index in np.linspace(0, len(groups) - 1, room)]
     return [panel for group in groups for panel in group]
@@ -162,7 +168,7 @@ def frame(
     """Return a figure with axes for each title, in two columns, and a line of text above them."""
     columns = min(len(titles), 2)
     rows = -(-len(titles) // columns)
-    figure = Figure((WIDTH, 3.4 if rows == 1 else 1.2 + 1.6 * rows), layout="constrained")
+    figure = Figure((WIDTH, 3.4 if rows == 1 else 1.2 + 1.6 * rows), DPI, layout="constrained")
     places = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).ravel()
     axes = list(places[: len(titles)])
     for empty in places[len(titles) :]:
@@ -171,7 +177,8 @@ def frame(
         ax.tick_params(labelbottom=True)
         ax.set_xlabel(xlabel)
     for ax, title in zip(axes, titles, strict=True):
-        ax.set_title(_wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE))
+        # Left to Matplotlib, a title's height takes a third of the time of drawing a panel.
+        ax.set_title(_wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE), y=1)
     figure.supylabel(ylabel)
     figure.suptitle("; ".join(filter(None, header)), fontsize=7, x=0.01, ha="left")
     return figure, axes
@@ -257,17 +264,23 @@ def number(value: float) -> str:
     mantissa, _, exponent = f"{value:.3g}".partition("e")
     if not exponent:
         return mantissa
-    power = f"10^{{{int(exponent)}}}$"
-    return f"${power}" if mantissa == "1" else f"{mantissa}$\\times {power}"
+    power = power_of_ten(10.0 ** int(exponent))
+    return power if mantissa == "1" else f"{mantissa}×{power}"
 
 
 def logarithmic(axis: Axis, decades: float) -> None:
     """Label a logarithmic axis that spans so many decades: by 1, 2, 5 or by powers of ten."""
     if decades < MANY_DECADES:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.7 else range(1, 10)))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.5 else range(1, 10)))
         axis.set_major_formatter("{x:g}")
-        axis.set_minor_locator(NullLocator())
-    axis.set_minor_formatter(NullFormatter())
+    else:
+        axis.set_major_formatter(lambda value, _: power_of_ten(value))
+    axis.set_minor_locator(NullLocator())
+
+
+def power_of_ten(value: float) -> str:
+    """Return 10ⁿ for a power of ten; mathematics would take Matplotlib ten times as long."""
+    return "10" + str(round(np.log10(value))).translate(_SUPERSCRIPTS)
 
 
 def evenly_by_factors(values: ArrayLike) -> bool:

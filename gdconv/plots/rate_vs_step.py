@@ -113,7 +113,7 @@ def _stretch_around_one(ax: Axes, width: float, least: float, most: float) -> No
         for distance in (digit * 10.0**power for power in range(-12, 13) for digit in digits):
             tick = 1 + sign * distance if distance < 1 else sign * distance
             at = height(tick)
-            if tick > 0 and low < at < high and abs(at - nearest) > 0.09 * (high - low):
+            if 0 < tick != 1 and low < at < high and abs(at - nearest) > 0.09 * (high - low):
                 ticks.append(tick)
                 nearest = at
     ax.set_yticks(ticks, [f"{tick:.12g}" for tick in ticks])
@@ -132,6 +132,11 @@ PLOT = Plot(
     " decides, and it shrinks more slowly than promised. A run too short for its slowest"
     " component to take over lies below the line. The vertical axis is stretched around 1,"
     " where slow rates crowd.",
-    {"runs": ("relative_step", "nu", "nu_as_stated", "condition_number", "rate_measured")},
+    {
+        "runs": (
+            *("relative_step", "nu", "nu_as_stated", "condition_number", "rate_measured"),
+            *("lambda_min", "lambda_max", "step_unit", "step_value"),
+        )
+    },
     draw,
 )

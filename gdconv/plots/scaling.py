@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from gdconv import random_matrices
 from gdconv.plots.families import AXES, Family, families
@@ -115,8 +114,11 @@ def _x(family: Family) -> np.ndarray:
 def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
     curves = []
     for family, name in zip(shown, told, strict=True):
-        for step in _steps(family)[: 2 if len(shown) == 1 else 1]:
-            same = [runs[(runs[_STEP] == step).all(axis=1)] for _, runs in family.members]
+        for unit, value in _steps(family)[: 2 if len(shown) == 1 else 1]:
+            same = [
+                runs[(runs["step_unit"] == unit) & (runs["step_value"] == value)]
+                for _, runs in family.members
+            ]
             at = number(float(pd.concat(same)["relative_step"].median()))
             label = name or f"step {at}"
             counts = [runs["iterations_to_tolerance"].astype("float64") for runs in same]
@@ -184,7 +186,7 @@ def _draw_curve(ax: Axes, curve: Curve) -> None:
     reached = np.isfinite(median)
     x, median, low = curve.x[reached], median[reached], low[reached]
     high = np.where(np.isfinite(high), high, np.nanmax(median, initial=0))[reached]
-    if (low < high).any():
+    if (high - low > SAME * high).any():
         ax.fill_between(x, low, high, color=band, linewidth=0, zorder=0, label="10 to 90 %")
     if np.isfinite(curve.predicted).any():
         ax.plot(curve.x, curve.predicted, "--", color=colour, linewidth=1, label="predicted")
@@ -196,7 +198,7 @@ def _scale(ax: Axes, x: np.ndarray) -> None:
     """Equal factors are worth equal lengths on axes that go far, with ticks that can be read."""
     if evenly_by_factors(x):
         ax.set_xscale("log")
-        ax.xaxis.set_minor_locator(NullLocator())
+        logarithmic(ax.xaxis, np.log10(x.max() / x.min()))
     low, high = ax.dataLim.intervaly
     if high - low < SAME * high:
         ax.set_ylim(0, 2 * high)
@@ -218,7 +220,8 @@ PLOT = Plot(
     " missing where half of the runs never came to the tolerance.",
     {
         "runs": (
-            *("relative_step", "iterations_to_tolerance", "iterations_predicted"),
+            *("step_unit", "step_value", "relative_step", "iterations_to_tolerance"),
+            *("iterations_predicted", "n_samples", "n_features"),
             *("lambda_max", "lambda_min_positive", "condition_number"),
         )
     },

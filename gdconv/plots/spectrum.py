@@ -17,6 +17,7 @@ from gdconv.plots.panels import (
     choose,
     frame,
     legend,
+    logarithmic,
     names,
     number,
     write,
@@ -95,10 +96,10 @@ def draw(tables: Tables) -> Figure:
         header.append(f"{len(panels)} of {len(every)} problems")
     axis = "eigenvalue of $H/(2n)$   (units of $x^2$)"
     figure, axes = frame(titles, header, axis, "", sharey=False)
-    logarithmic = [
+    decades = [
         _draw_spectra(ax, spectra[id(group)]) for ax, (_, group) in zip(axes, panels, strict=True)
     ]
-    per = "" if not any(logarithmic) else ", on a logarithmic axis per decade"
+    per = "" if not any(decades) else ", on a logarithmic axis per decade"
     figure.supylabel(f"density of eigenvalues   (1/units of $x^2${per})")
     legend(figure, axes)
     return figure
@@ -117,28 +118,29 @@ def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
     """Draw histogram, law and outliers; return whether the axis is logarithmic."""
     outlier = spectra.outliers
     bulk = spectra.values[~outlier]
-    logarithmic = not spectra.law and spectra.values[-1] > WIDE * spectra.values[0]
+    wide = not spectra.law and spectra.values[-1] > WIDE * spectra.values[0]
     low, high = bulk.min(), bulk.max()
     if spectra.law:
         a, b = random_matrices.edges(spectra.ratio)
         low, high = min(low, a), max(high, b)
     bins = int(np.clip(np.ceil(2 * len(bulk) ** (1 / 3)), 8, 40))
-    scaled, span = (np.log10, np.log10([low, high])) if logarithmic else (np.asarray, (low, high))
+    scaled, span = (np.log10, np.log10([low, high])) if wide else (np.asarray, (low, high))
     pad = 0 if span[0] < span[1] else 0.5
     edges = np.linspace(span[0] - pad, span[1] + pad, bins + 1)
     count, _ = np.histogram(scaled(bulk), edges)
     density = count / (len(spectra.values) + spectra.zeros) / np.diff(edges)
     ax.stairs(
         density,
-        10**edges if logarithmic else edges,
+        10**edges if wide else edges,
         fill=True,
         facecolor="0.82",
         edgecolor=MEASURED,
         linewidth=0.8,
         label="measured",
     )
-    if logarithmic:
+    if wide:
         ax.set_xscale("log")
+        logarithmic(ax.xaxis, span[1] - span[0])
         return True
     if spectra.law:
         # Close to 0 the density may be infinite, and bends most there.
@@ -186,6 +188,9 @@ PLOT = Plot(
     " d times the squared feature mean that a mean leads to, or a small one of the constant column"
     " beside such features. Other families have no such law; where their eigenvalues differ by"
     " more than a factor of 100 the axis is logarithmic.",
-    {"runs": ("problem_id", "n_samples"), "eigenvalues": ("problem_id", "eigenvalue")},
+    {
+        "runs": ("problem_id", "n_samples", "n_features", "condition_number"),
+        "eigenvalues": ("problem_id", "eigenvalue"),
+    },
     draw,
 )

@@ -72,8 +72,8 @@ def draw(tables: Tables) -> Figure:
         raise NothingToShowError(
             "no run that did not diverge has two recorded iterations well above the rounding floor"
         )
-    every = [(setting, one_draw(group)) for setting, group in settings(runs)]
-    problems = choose(every, MOST_PROBLEMS)
+    every = settings(runs)
+    problems = [(setting, one_draw(group)) for setting, group in choose(every, MOST_PROBLEMS)]
     each = MOST_PANELS // len(problems)
     panels = [
         (setting | {"step": f"step {number(run['relative_step'].iloc[0])}"}, run)
@@ -141,7 +141,7 @@ PLOT = Plot(
     " Solid: the sharp bound. Dotted: as stated, where it is another: beyond the optimum it is"
     " broken. With bars: ν²ᵗ ‖w₀ − w*‖² over ‖wₜ − w*‖².",
     {
-        "runs": ("relative_step", "condition_number"),
+        "runs": ("relative_step", "condition_number", "rate_predicted"),
         "curves": (*("iteration", "gap", "gap_floor", "distance_squared"), *BOUNDS),
     },
     draw,
