@@ -52,7 +52,7 @@ def test_measured_thresholds_are_those_of_theory(study, start):
 
 
 def test_the_figure_shows_first_violations_and_both_thresholds(study):
-    drawn, _ = figures.draw(study)
+    drawn, _ = figures.draw(study, ["errata"])
     assert drawn["errata"].axes[0].get_yticklabels()[-1].get_text() == "never"
     for ax, start in zip(drawn["errata"].axes, ("eigenvector", "zeros"), strict=True):
         runs = study.runs[study.runs.start == start]
@@ -88,5 +88,5 @@ def test_the_report_says_it_in_words(study):
 
 def test_a_study_without_steps_beyond_the_edge_has_no_such_figure():
     steps = Step(value=np.linspace(0.1, 1.9, 12))
-    _, omitted = figures.draw(run_study(RunConfig(Gaussian(60, 4), step=steps)))
+    _, omitted = figures.draw(run_study(RunConfig(Gaussian(60, 4), step=steps)), ["errata"])
     assert omitted == {"errata": "no problem has verdicts at 8 relative steps on both sides of 2"}

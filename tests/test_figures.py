@@ -351,6 +351,14 @@ def test_the_legend_names_what_is_drawn_and_nothing_else(drawn):
     assert to_rgba(legend.legend_handles[0].get_color()) == to_rgba("black")
 
 
+def test_steps_that_differ_by_rounding_alone_are_one():
+    tables = study(Gaussian(60, 4), Gaussian(60, 9), step=0.3, repetitions=2)
+    rounded = np.where(tables.runs.repetition == 0, 0.3, np.nextafter(0.3, 1))
+    drawn, omitted = figures.draw(replaced(tables, "runs", relative_step=rounded))
+    assert len(drawn["convergence"].axes) == 2
+    assert {"rate_vs_step", "iterations_heatmap", "errata"} <= omitted.keys()
+
+
 def test_labels_keep_apart():
     assert apart([0.1, 0.12, 0.5], 0.1) == pytest.approx([0.1, 0.2, 0.5])
     assert apart([], 0.1) == []

@@ -21,6 +21,7 @@ from gdconv.plots.panels import (
     Plot,
     apart,
     choose,
+    count_steps,
     grid,
     legend,
     logarithmic,
@@ -62,7 +63,7 @@ def draw(tables: Tables) -> Figure:
         floor = group["gap_floor"][group["status"] != "diverged"].min()
         if floor > bottom:
             ax.axhspan(bottom, floor, color=GREY, linewidth=0, zorder=0, label="rounding floor")
-    if steps.nunique() > 1:
+    if count_steps(shown) > 1:
         figure.colorbar(colours, ax=axes, aspect=40).set_label(STEP_LABEL)
     legend(figure, axes, colour="black")
     return figure
@@ -150,7 +151,10 @@ PLOT = Plot(
     " the measured gap can cross it. Grey: below this floor a gap is rounding noise. Triangle:"
     " a diverging run leaves the panel.",
     {
-        "runs": ("relative_step", "condition_number", "rate_predicted", "gap_floor"),
+        "runs": (
+            *("step_unit", "step_value", "relative_step", "condition_number"),
+            *("rate_predicted", "gap_floor"),
+        ),
         "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp", "gap_bound_as_stated"),
     },
     draw,

@@ -8,7 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from gdconv.plots.panels import EDGE, MEASURED, NothingToShowError, Plot, choose, grid, legend
+from gdconv.plots.panels import (
+    EDGE,
+    MEASURED,
+    NothingToShowError,
+    Plot,
+    choose,
+    count_steps,
+    grid,
+    legend,
+)
 from gdconv.summary import settings
 from gdconv.tables import Tables
 
@@ -21,7 +30,7 @@ def draw(tables: Tables) -> Figure:
     every = [
         (setting, group)
         for setting, group in settings(runs)
-        if group["relative_step"].nunique() >= FEWEST_STEPS
+        if count_steps(group) >= FEWEST_STEPS
         and group["relative_step"].min() < EDGE < group["relative_step"].max()
     ]
     if not every:
@@ -89,8 +98,8 @@ PLOT = Plot(
     " run diverged. Circles: it did not.",
     {
         "runs": (
-            *("K", "lambda_min", "lambda_max", "relative_step", "condition_number", "status"),
-            "bound_as_stated_holds",
+            *("K", "lambda_min", "lambda_max", "step_unit", "step_value", "relative_step"),
+            *("condition_number", "status", "bound_as_stated_holds"),
         )
     },
     draw,

@@ -18,6 +18,7 @@ from gdconv.plots.panels import (
     STEP_LABEL,
     NothingToShowError,
     Plot,
+    count_steps,
     evenly_by_factors,
     frame,
     legend,
@@ -36,7 +37,7 @@ def draw(tables: Tables) -> Figure:
     every = [
         family
         for family in families(runs[runs["relative_step"] <= FARTHEST])
-        if max(group["relative_step"].nunique() for _, group in family.members) >= FEWEST_STEPS
+        if max(count_steps(group) for _, group in family.members) >= FEWEST_STEPS
     ]
     if not every:
         raise NothingToShowError(f"no problem has {FEWEST_STEPS} relative steps up to {FARTHEST:g}")

@@ -128,6 +128,11 @@ def one_draw(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[(draws == draws.iloc[0]).all(axis=1)].drop_duplicates("relative_step")
 
 
+def count_steps(runs: pd.DataFrame) -> int:
+    """Return how many step sizes were asked for; relative steps differ in their last digits."""
+    return len(runs[["step_unit", "step_value"]].drop_duplicates())
+
+
 def grid(
     panels: Sequence[Setting], total: int, note: str, xlabel: str, ylabel: str, sharex: bool
 ) -> tuple[Figure, list[Axes]]:

@@ -19,6 +19,7 @@ from gdconv.plots.panels import (
     NothingToShowError,
     Plot,
     choose,
+    count_steps,
     grid,
     legend,
 )
@@ -34,7 +35,7 @@ def draw(tables: Tables) -> Figure:
     every = [
         (setting, runs)
         for setting, runs in settings(near)
-        if runs["relative_step"][runs["rate_measured"].notna()].nunique() > 1
+        if count_steps(runs[runs["rate_measured"].notna()]) > 1
     ]
     if not every:
         raise NothingToShowError(
