@@ -189,9 +189,10 @@ def _draw_curve(ax: Axes, curve: Curve) -> None:
     if (high - low > SAME * high).any():
         ax.fill_between(x, low, high, color=band, linewidth=0, zorder=0, label="10 to 90 %")
     if np.isfinite(curve.predicted).any():
-        ax.plot(curve.x, curve.predicted, "--", color=colour, linewidth=1, label="predicted")
-    look = {"color": colour, "marker": marker, "markersize": 3.5, "linewidth": 0.8}
-    ax.plot(x, median, **look, fillstyle="none", label=curve.label)
+        promise = {"linestyle": "--", "linewidth": 1, "markersize": 1.8, "label": "predicted"}
+        ax.plot(curve.x, curve.predicted, color=colour, marker=marker, **promise)
+    look = {"linewidth": 0.8, "markersize": 4, "fillstyle": "none", "label": curve.label}
+    ax.plot(x, median, color=colour, marker=marker, **look)
 
 
 def _scale(ax: Axes, x: np.ndarray) -> None:
@@ -211,13 +212,14 @@ def _scale(ax: Axes, x: np.ndarray) -> None:
 PLOT = Plot(
     "scaling",
     "What grows with the problem: iterations to the tolerance at the step nearest to 1 and at the"
-    " one that takes fewest, the extreme eigenvalues of H, and κ, against the dimension d (against"
-    " n/d where n varies, against κ where that does). Markers: the median over seeds and"
-    " repetitions; band: 10 to 90 % of them. Dashed: predicted, the iterations from ν for each"
-    " problem, the eigenvalues from the edges 2n(1 ± √(d/n))² of the law of Marchenko and Pastur,"
-    " where the features are independent with mean 0. The predicted iterations are those of the"
-    " slowest eigenvector, an upper limit that a start with little of it stays below. A point is"
-    " missing where half of the runs never came to the tolerance.",
+    " one that is fastest where it is slowest, the extreme eigenvalues of H, and κ, against the"
+    " dimension d (against n/d where n varies, against κ where that does). Large markers: the"
+    " median over seeds and repetitions; band: 10 to 90 % of them. Dashed, with small markers of"
+    " the same kind: predicted, the iterations from ν for each problem, the eigenvalues from the"
+    " edges 2n(1 ± √(d/n))² of the law of Marchenko and Pastur, where the features are independent"
+    " with mean 0. The predicted iterations are those of the slowest eigenvector, an upper limit"
+    " that a start with little of it stays below. A point is missing where half of the runs never"
+    " came to the tolerance.",
     {
         "runs": (
             *("step_unit", "step_value", "relative_step", "iterations_to_tolerance"),
