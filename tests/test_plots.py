@@ -225,6 +225,14 @@ def test_samples_are_counted_by_feature():
     assert lines(figure.axes[-1], "of $H$")[0].get_xdata().tolist() == [4, 8, 16]
 
 
+def test_without_a_common_step_iterations_are_left_out():
+    optimal = RunConfig(Gaussian(60, 9), step=Step("optimal", STEPS))
+    tables = run_study([RunConfig(Gaussian(60, 4), step=Step(value=STEPS)), optimal])
+    titles = [ax.get_title() for ax in drawn_of(tables, "scaling").axes]
+    assert len(titles) == 3
+    assert "iterations" not in "".join(titles)
+
+
 # spectrum
 
 

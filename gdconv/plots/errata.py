@@ -83,7 +83,9 @@ def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
     )
     for marker, colour, size, chosen, label in rows:
         style = {"marker": marker, "color": colour, "markersize": size, "fillstyle": "none"}
-        ax.plot(at[chosen], first[chosen], **points, **style, label=label)
+        # Without a point to draw, what is not clipped has no extent that can be laid out.
+        if chosen.any():
+            ax.plot(at[chosen], first[chosen], **points, **style, label=label)
 
 
 PLOT = Plot(

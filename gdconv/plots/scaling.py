@@ -89,6 +89,8 @@ def draw(tables: Tables) -> Figure:
     x_label = AXES[shown[0].column][0]
     if shown[0].column == "n_samples":
         x_label = "samples per feature $n/d$"
+    # Members with steps of different kinds have none in common.
+    panels = {title: curves for title, curves in panels.items() if curves}
     figure, axes = frame(list(panels), header, x_label, "", sharex=True, sharey=False)
     for ax, curves in zip(axes, panels.values(), strict=True):
         for curve in curves:
