@@ -137,6 +137,12 @@ def test_problems_of_both_studies_stand_side_by_side(tables):
         titles = [ax.get_title() for ax in drawn[name].axes if ax.get_title()]
         assert [title.split(",")[0] for title in titles] == ["a", r"b_\$1"]
         assert "$d$ = 9" in drawn[name].get_suptitle()
+    tight, _ = figures.draw(both, ["tightness"])
+    titles = [ax.get_title().replace("\n", " ") for ax in tight["tightness"].axes]
+    assert [title.split(",")[0] for title in titles] == ["a", r"b_\$1"] * 3
+    steps = [title.split("step ")[1].split(",")[0] for title in titles]
+    # The second study has a step more, 1.9, that is closest to the edge.
+    assert steps[:2] == ["1", "1"]
     names = {line.get_label() for line in drawn["scaling"].axes[1].lines}
     assert names == {"a", r"b_\$1", "predicted"}
 

@@ -149,6 +149,8 @@ def test_what_varies_alone_decides_the_axis():
     means = found(*(Gaussian(20, d, feature_mean=m) for d in (3, 4) for m in (0.0, 1.0, 5.0)))
     assert [each.column for each in means] == ["n_features"] * 3
     assert [each.labels() for each in means] == [["3", "4"]] * 3
+    degrees = found(*(Polynomial(20, degree) for degree in (1, 2, 5)))
+    assert [(each.column, each.labels()) for each in degrees] == [("n_features", ["2", "3", "6"])]
     with pytest.raises(NothingToShowError, match="no two problems"):
         found(Gaussian(20, 4), Polynomial(20, 2))
 

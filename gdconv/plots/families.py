@@ -67,7 +67,9 @@ def families(runs: pd.DataFrame) -> list[Family]:
     for varying, column in _VARYING:
         alike: dict[str, list[Setting]] = {}
         for setting, group in every:
-            common = {name: value for name, value in setting.items() if name not in varying}
+            # The degree of a polynomial is its number of features less one: no option beside it.
+            fixed = {"problem_options"} if setting["problem"] == "polynomial" else set()
+            common = {name: setting[name] for name in setting if name not in varying | fixed}
             alike.setdefault(str(common), []).append((common, group))
         found = [_family(column, members) for members in alike.values()]
         found = [family for family in found if len(family.members) > 1]

@@ -57,7 +57,9 @@ def draw(tables: Tables) -> Figure:
     if len(every) > len(shown):
         header.append(f"{len(shown)} of {len(every)} families")
     titles = titles if len(shown) > 1 else [""]
-    figure, axes = frame(titles, header, STEP_LABEL, AXES[shown[0].column][0], sharey=False)
+    # Beside a colour bar two panels have no room for the label in one line.
+    label = STEP_LABEL if len(shown) == 1 else STEP_LABEL.replace("   ", "\n")
+    figure, axes = frame(titles, header, label, AXES[shown[0].column][0], sharey=False)
     steps = pd.concat([row["relative_step"] for family in rows for row in family])
     for ax, family, members in zip(axes, shown, rows, strict=True):
         _draw_family(ax, family, members, colours)

@@ -99,8 +99,8 @@ def draw(tables: Tables) -> Figure:
     decades = [
         _draw_spectra(ax, spectra[id(group)]) for ax, (_, group) in zip(axes, panels, strict=True)
     ]
-    per = "" if not any(decades) else ", on a logarithmic axis per decade"
-    figure.supylabel(f"density of eigenvalues   (1/units of $x^2${per})")
+    units = ["per unit of $x^2$"] * (not all(decades)) + ["per decade"] * any(decades)
+    figure.supylabel(f"density of eigenvalues   ({' or '.join(units)})")
     legend(figure, axes)
     return figure
 

@@ -80,6 +80,9 @@ def draw(tables: Tables) -> Figure:
         for setting, group in problems
         for _, run in landmarks(group, each).groupby("relative_step")
     ]
+    if "study" in panels[0][0]:
+        # The same step of both studies, side by side.
+        panels.sort(key=lambda panel: panel[1]["relative_step"].iloc[0])
     common, told = names([setting for setting, _ in panels])
     titles = [with_kappa(title, run) for title, (_, run) in zip(told, panels, strict=True)]
     draws = problems[0][1][["seed", "repetition"]].iloc[0]
