@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 # What reads and draws is imported when it is needed: pandas and Matplotlib take a second.
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from gdconv.tables import Tables
 
 
@@ -31,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Draw the figures of a study and write its report.html from its CSV files;"
         " nothing is run again. A study that is still running is shown as far as it has come.",
         epilog="Written into each folder: report.html, one file that needs no other, and"
-        " figures/NAME.png, .svg and .pdf. A summary is printed.",
+        " figures/NAME.png, .svg and .pdf. A summary is printed. docs/figures.md explains the"
+        " figures.",
     )
     parser.add_argument(
         "folders",
@@ -41,30 +44,64 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="the folder of a study, with runs.csv, curves.csv and eigenvalues.csv",
     )
     parser.add_argument(
+        "--figures",
+        metavar="NAME,…",
+        help="draw only these, and leave report.html and the other figures as they are",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT,…",
+        help="draw only as png, svg or pdf, and leave report.html and the other files as they are",
+    )
+    parser.add_argument(
+        "--compare",
+        metavar="DIR2",
+        type=Path,
+        help="draw another study beside the first one, and write and print how their runs differ,"
+        " into RESULTS_DIR/compare-NAME, NAME being that of DIR2's folder",
+    )
+    parser.add_argument(
         "--status",
         action="store_true",
         help="say only how many runs are done, failed and missing; write nothing",
     )
     options = parser.parse_args(argv)
     folders = options.folders
+    drawing = [f"--{name}" for name in ("figures", "format", "compare") if vars(options)[name]]
+    if options.status and drawing:
+        return _complain(f"--status draws nothing: it does not go with {drawing[0]}")
     if options.status:
         return _print_status(folders)
+    if options.compare and len(folders) > 1:
+        return _complain(f"--compare goes with one RESULTS_DIR, not {len(folders)}")
 
+    from gdconv.figures import FIGURES, FORMATS
     from gdconv.summary import summary
     from gdconv.tables import read
 
+    try:
+        names = _listed("--figures", options.figures, [plot.name for plot in FIGURES])
+        formats = _listed("--format", options.format, FORMATS)
+    except ValueError as error:
+        return _complain(str(error))
     studies = []
-    for folder in folders:
+    for folder in [*folders, *([options.compare] if options.compare else [])]:
         try:
             studies.append((folder, read(folder)))
         except (OSError, ValueError) as error:
             return _refuse(folder, error)
+    if options.compare:
+        return _print_comparison(*studies, names, formats)
     for folder, tables in studies:
         try:
-            path = write(folder, tables)
+            if names is formats is None:
+                result = f"report: {write(folder, tables)}"
+            else:
+                drawn, omitted = _draw(folder / "figures", tables, names, formats)
+                result = "\n".join(_told(folder / "figures", drawn, omitted, formats))
         except OSError as error:
             return _refuse(folder, error)
-        print(summary(folder, tables), f"report: {path}", sep="\n")
+        print(summary(folder, tables), result, sep="\n")
     return 0
 
 
@@ -88,23 +125,120 @@ def write(folder: Path, tables: Tables | None = None) -> Path:
     FileNotFoundError, ValueError
         As `gdconv.tables.read`; nothing has been written then.
     """
-    from gdconv import figures
     from gdconv.page import page
     from gdconv.tables import read
 
     tables = tables or read(folder)
-    drawn, omitted = figures.draw(tables)
-    (folder / "figures").mkdir(exist_ok=True)
-    for name, figure in drawn.items():
-        figures.save(figure, folder / "figures" / name)
-    for name in omitted:
-        for suffix in figures.FORMATS:
-            (folder / "figures" / f"{name}.{suffix}").unlink(missing_ok=True)
+    drawn, omitted = _draw(folder / "figures", tables)
     html = page(folder, tables.runs, drawn, omitted)
     path, unfinished = folder / "report.html", folder / ".report.html.tmp"
     unfinished.write_text(html, encoding="utf-8", newline="\n")
     unfinished.replace(path)
     return path
+
+
+def compare(
+    first: tuple[Path, Tables],
+    second: tuple[Path, Tables],
+    names: Collection[str] | None = None,
+    formats: Collection[str] | None = None,
+) -> tuple[Path, str]:
+    """Draw two studies in one set of figures, and write how the runs that both have differ.
+
+    Parameters
+    ----------
+    first, second : tuple of Path and Tables
+        The studies' folders and tables.
+    names, formats : collection of str, optional
+        The figures to draw, and as what; all by default.
+
+    Returns
+    -------
+    Path
+        The folder with the figures and differences.csv, below that of the first study.
+    str
+        The differences in a few lines.
+
+    Raises
+    ------
+    ValueError
+        If both are the same study; nothing has been written then.
+    """
+    from gdconv import compare as comparison
+
+    labels = comparison.labels(first[0], second[0])
+    folder = first[0] / f"compare-{second[0].resolve().name}"
+    folder.mkdir(exist_ok=True)
+    both = comparison.together([first[1], second[1]], labels)
+    drawn, omitted = _draw(folder, both, names, formats)
+    table = comparison.differences(first[1], second[1], labels)
+    table.to_csv(folder / "differences.csv", index=False, lineterminator="\n")
+    told = [comparison.describe(table, labels), *_told(folder, drawn, omitted, formats)]
+    return folder, "\n".join(told)
+
+
+def _draw(
+    folder: Path,
+    tables: Tables,
+    names: Collection[str] | None = None,
+    formats: Collection[str] | None = None,
+) -> tuple[dict[str, Figure], dict[str, str]]:
+    """Write figures into a folder; old files of one that can no longer be drawn are removed."""
+    from gdconv import figures
+
+    formats = formats or figures.FORMATS
+    drawn, omitted = figures.draw(tables, names)
+    folder.mkdir(exist_ok=True)
+    for name, figure in drawn.items():
+        figures.save(figure, folder / name, formats)
+    for name in omitted:
+        for suffix in formats:
+            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
+    return drawn, omitted
+
+
+def _told(
+    folder: Path,
+    drawn: Collection[str],
+    omitted: Mapping[str, str],
+    formats: Collection[str] | None,
+) -> list[str]:
+    from gdconv.figures import FORMATS
+
+    said = ", ".join(f".{suffix}" for suffix in formats or FORMATS)
+    lines = [f"figures: {folder / name}{said}" for name in drawn]
+    return lines + [f"{name} is left out: {why}" for name, why in omitted.items()]
+
+
+def _listed(option: str, given: str | None, allowed: Sequence[str]) -> list[str] | None:
+    """The names in a comma-separated list, in the order of those allowed; None without a list."""
+    if given is None:
+        return None
+    wanted = given.split(",")
+    for name in wanted:
+        if name not in allowed:
+            raise ValueError(f"{option}={given}: {name!r} is not one of {', '.join(allowed)}")
+    return [name for name in allowed if name in wanted]
+
+
+def _print_comparison(
+    first: tuple[Path, Tables],
+    second: tuple[Path, Tables],
+    names: Collection[str] | None,
+    formats: Collection[str] | None,
+) -> int:
+    try:
+        folder, told = compare(first, second, names, formats)
+    except ValueError as error:
+        return _refuse(second[0], error)
+    except OSError as error:
+        return _refuse(first[0], error)
+    print(
+        f"{first[0]} and {second[0]}: {told}",
+        f"differences: {folder / 'differences.csv'}",
+        sep="\n",
+    )
+    return 0
 
 
 def is_current(folder: Path) -> bool:
@@ -134,5 +268,9 @@ def _refuse(folder: Path, error: Exception) -> int:
         what = f"{Path(name).name}: {error.strerror}" if name else error.strerror
     else:
         what = " ".join(str(error).split())
-    print(f"gdconv-report: {folder}: {what}", file=sys.stderr)
+    return _complain(f"{folder}: {what}")
+
+
+def _complain(what: str) -> int:
+    print(f"gdconv-report: {what}", file=sys.stderr)
     return 2

@@ -141,14 +141,15 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     -------
     list of (dict, DataFrame)
         The columns of `SETTING` with their values, NA where empty, and the runs that have them. Of
-        the options only those are there in which problems of one family differ.
+        the options only those are there in which problems of one family differ. Runs of several
+        studies at once have a column `study`, which comes first.
     """
     runs = runs.assign(problem_options=_differing_options(runs))
-    same = runs.groupby([*SETTING, "seed", "repetition"], dropna=False, observed=True)
-    same = same["condition_number"]
-    keys = [*SETTING, same.rank("dense").fillna(1).rename("variant")]
+    names = [*(["study"] if "study" in runs else []), *SETTING]
+    same = runs.groupby([*names, "seed", "repetition"], dropna=False, observed=True)
+    keys = [*names, same["condition_number"].rank("dense").fillna(1).rename("variant")]
     return [
-        (dict(zip(SETTING, values, strict=False)), group)
+        (dict(zip(names, values, strict=False)), group)
         for values, group in runs.groupby(keys, dropna=False, observed=True)
     ]
 

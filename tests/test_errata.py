@@ -7,7 +7,15 @@ import pytest
 from omegaconf import OmegaConf
 
 from gdconv import figures
-from gdconv.config import Eigenvector, Gaussian, GradientDescent, RunConfig, Step, Zeros
+from gdconv.config import (
+    Eigenvector,
+    Gaussian,
+    GradientDescent,
+    Prescribed,
+    RunConfig,
+    Step,
+    Zeros,
+)
 from gdconv.summary import errata_facts
 from gdconv.sweep import run_study
 
@@ -52,7 +60,7 @@ def test_measured_thresholds_are_those_of_theory(study, start):
 
 
 def test_the_figure_shows_first_violations_and_both_thresholds(study):
-    drawn, _ = figures.draw(study)
+    drawn, _ = figures.draw(study, ["errata"])
     assert drawn["errata"].axes[0].get_yticklabels()[-1].get_text() == "never"
     for ax, start in zip(drawn["errata"].axes, ("eigenvector", "zeros"), strict=True):
         runs = study.runs[study.runs.start == start]
@@ -88,5 +96,16 @@ def test_the_report_says_it_in_words(study):
 
 def test_a_study_without_steps_beyond_the_edge_has_no_such_figure():
     steps = Step(value=np.linspace(0.1, 1.9, 12))
-    _, omitted = figures.draw(run_study(RunConfig(Gaussian(60, 4), step=steps)))
+    _, omitted = figures.draw(run_study(RunConfig(Gaussian(60, 4), step=steps)), ["errata"])
     assert omitted == {"errata": "no problem has verdicts at 8 relative steps on both sides of 2"}
+
+
+def test_a_study_in_which_nothing_diverged_is_laid_out():
+    """Along v_min the gap shrinks beyond the edge too, until rounding errors along v_max grow."""
+    steps = Step(value=(0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.9, 2.1))
+    problem = Prescribed(20, 2, condition_number=3.0)
+    config = RunConfig(problem, Eigenvector("min"), GradientDescent(iterations=50), steps)
+    drawn, _ = figures.draw(run_study(config), ["errata"])
+    (ax,) = drawn["errata"].axes
+    assert "diverged" not in [line.get_label() for line in ax.lines]
+    assert ax.get_position().height > 0.4

@@ -12,9 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 
 from gdconv import figures
-from gdconv.config import Csv, Gaussian, RunConfig, Step
-from gdconv.panels import MOST_PANELS, apart
-from gdconv.summary import settings
+from gdconv.config import Csv, Gaussian, Prescribed, RunConfig, Step
+from gdconv.plots.convergence import MOST_STEPS
+from gdconv.plots.panels import MOST_PANELS, apart
+from gdconv.summary import SETTING, settings
 from gdconv.sweep import run_study
 
 STEPS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 1.8, 1.9, 2.0, 2.2, 2.5)
@@ -33,8 +34,15 @@ def tables():
 @pytest.fixture(scope="module")
 def drawn(tables):
     figures_, omitted = figures.draw(tables)
-    assert omitted == {}
+    assert omitted == {"gallery": "no problem has two features and rank 2"}
     return figures_
+
+
+def drawn_of(tables, name):
+    """One figure of a study that has the data for it."""
+    drawn, omitted = figures.draw(tables, [name])
+    assert omitted == {}
+    return drawn[name]
 
 
 def panels(figure):
@@ -55,12 +63,14 @@ def replaced(tables, table, **columns):
 
 
 def test_one_panel_a_dimension(tables, drawn):
-    assert list(drawn) == ["convergence", "rate_vs_step", "errata"]
-    for figure in drawn.values():
+    assert list(drawn) == [plot.name for plot in figures.FIGURES[:-1]]
+    for name in ("convergence", "rate_vs_step", "spectrum", "errata"):
+        figure = drawn[name]
         titles = [ax.get_title() for ax in panels(figure)]
         assert [title.split(",")[0] for title in titles] == ["$d$ = 4", "$d$ = 9"]
         header = figure.get_suptitle()
-        assert "gaussian, $n$ = 60, noise 1, start zeros, gradient descent" in header
+        start = "" if name == "spectrum" else "start zeros, "
+        assert f"gaussian, $n$ = 60, noise 1, {start}gradient descent" in header
 
 
 def test_axes_say_symbol_and_unit(drawn):
@@ -80,7 +90,7 @@ def test_convergence_shows_the_landmarks_of_the_first_repetition(tables, drawn):
         first = runs[(runs.n_features == d) & (runs.repetition == 0)]
         best = first.relative_step[first.rate_predicted.idxmin()]
         measured = lines(ax, "measured")
-        assert len(measured) <= figures.MOST_STEPS
+        assert len(measured) <= MOST_STEPS
         assert {"0.1", "1", f"{best:.3g}", "1.9", "2.2"} <= texts(ax)
         assert len(texts(ax)) == len(measured)
         for line in measured:
@@ -130,8 +140,7 @@ def test_convergence_has_a_colour_bar_unless_there_is_one_step(drawn):
     bar = drawn["convergence"].axes[-1]
     assert not bar.get_title()
     assert bar.get_ylim() == pytest.approx((0.1, 2.2))
-    single, _ = figures.draw(study(Gaussian(60, 4), step=1.0))
-    assert len(single["convergence"].axes) == 1
+    assert len(drawn_of(study(Gaussian(60, 4), step=1.0), "convergence").axes) == 1
 
 
 def test_rate_marks_optimum_edge_and_where_the_bound_as_stated_fails(tables, drawn):
@@ -181,15 +190,13 @@ def test_rate_axis_holds_everything_and_has_few_labels(drawn):
 
 def test_shading_begins_at_the_edge_when_the_rank_is_deficient():
     # λmin = 0: the bound as stated is flat, true up to the edge and false beyond.
-    drawn, _ = figures.draw(study(Gaussian(5, 12)))
-    (ax,) = panels(drawn["rate_vs_step"])
+    (ax,) = panels(drawn_of(study(Gaussian(5, 12)), "rate_vs_step"))
     assert ax.patches[0].get_x() == pytest.approx(2, abs=1e-9)
     assert lines(ax, "optimum")[0].get_xdata()[0] < 1.99
 
 
 def test_nothing_is_shaded_where_nothing_fails():
-    drawn, _ = figures.draw(study(Gaussian(60, 1)))
-    assert not panels(drawn["rate_vs_step"])[0].patches
+    assert not panels(drawn_of(study(Gaussian(60, 1)), "rate_vs_step"))[0].patches
 
 
 @pytest.mark.parametrize("kappa", [1e8, 1e19])
@@ -199,15 +206,14 @@ def test_rates_close_to_one_are_told_apart(tables, kappa):
     runs = tables.runs.assign(
         condition_number=kappa, lambda_min=tables.runs.lambda_max / kappa, nu=nu, nu_as_stated=nu
     )
-    drawn, _ = figures.draw(tables._replace(runs=runs[runs.n_features == 4]))
-    (ax,) = panels(drawn["rate_vs_step"])
+    (ax,) = panels(drawn_of(tables._replace(runs=runs[runs.n_features == 4]), "rate_vs_step"))
     heights = ax.transData.transform([(0.5, 1), (0.5, 1 - 1e-6), (0.5, 0.9)])[:, 1]
     assert heights[0] > heights[1] + 10 > heights[2] + 20
 
 
 def test_panels_are_chosen_among_many_and_the_figure_says_so():
     problems = [Gaussian(40, d) for d in range(2, 11)]
-    drawn, _ = figures.draw(study(*problems, step=(0.5, 1.5)))
+    drawn, _ = figures.draw(study(*problems, step=(0.5, 1.5)), ["convergence", "rate_vs_step"])
     for figure in drawn.values():
         titles = [ax.get_title().split(",")[0] for ax in panels(figure)]
         assert len(titles) == MOST_PANELS
@@ -216,17 +222,18 @@ def test_panels_are_chosen_among_many_and_the_figure_says_so():
 
 
 def test_an_odd_number_of_panels_leaves_no_empty_axes():
-    drawn, _ = figures.draw(study(*(Gaussian(40, d) for d in (2, 3, 4)), step=(0.5, 1.5)))
-    assert len(drawn["rate_vs_step"].axes) == 3
-    assert [bool(ax.get_xlabel()) for ax in drawn["rate_vs_step"].axes] == [False, True, True]
+    tables = study(*(Gaussian(40, d) for d in (2, 3, 4)), step=(0.5, 1.5))
+    axes = drawn_of(tables, "rate_vs_step").axes
+    assert len(axes) == 3
+    assert [bool(ax.get_xlabel()) for ax in axes] == [False, True, True]
 
 
 def test_what_differs_tells_problems_apart(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("a,b,y\n" + "".join(f"{i},{i * i % 7},{i % 5}\n" for i in range(20)))
     problems = (Gaussian(60, 4), Gaussian(60, 4, noise=2.0), Csv(str(table), "y", standardize=True))
-    drawn, _ = figures.draw(study(*problems, step=(0.5, 1.5)))
-    titles = [ax.get_title() for ax in panels(drawn["rate_vs_step"])]
+    figure = drawn_of(study(*problems, step=(0.5, 1.5)), "rate_vs_step")
+    titles = [ax.get_title().replace("\n", " ") for ax in panels(figure)]
     assert [title.rsplit(",", 1)[0] for title in titles] == [
         "csv, $n$ = 20, $d$ = 3",
         "gaussian, $n$ = 60, $d$ = 4, noise 1",
@@ -254,32 +261,81 @@ def test_failed_runs_and_empty_cells_are_passed_over(tables):
     runs.loc[runs.index[-1], "rate_measured"] = np.nan
     curves = tables.curves[tables.curves.repetition != 0]
     drawn, omitted = figures.draw(tables._replace(runs=runs, curves=curves))
-    assert omitted == {}
+    assert list(omitted) == ["gallery"]
     assert "repetition 1" in drawn["convergence"].get_suptitle()
     assert "medians of 2" in drawn["rate_vs_step"].get_suptitle()
 
 
 def test_a_figure_without_data_is_left_out_with_a_reason(tables):
     drawn, omitted = figures.draw(study(Gaussian(60, 4), step=1.0))
-    assert list(drawn) == ["convergence"]
+    assert list(drawn) == ["convergence", "tightness"]
+    alike = "no two problems differ in n_features, n_samples or condition_number"
     assert omitted == {
         "rate_vs_step": "no problem has measured rates at two relative steps up to 4",
+        "iterations_heatmap": alike,
+        "scaling": alike,
+        "spectrum": "no problem has 8 eigenvalues that are not 0",
         "errata": "no problem has verdicts at 8 relative steps on both sides of 2",
+        "gallery": "no problem has two features and rank 2",
     }
-    _, omitted = figures.draw(replaced(tables, "runs", rate_measured=np.nan))
-    assert omitted == {"rate_vs_step": "runs.csv has no values of rate_measured"}
-    without = tables._replace(curves=tables.curves.drop(columns="gap_bound"))
-    assert figures.draw(without)[1] == {"convergence": "curves.csv has no values of gap_bound"}
-    first_only = tables._replace(curves=tables.curves[tables.curves.iteration == 0])
-    assert "two recorded iterations" in figures.draw(first_only)[1]["convergence"]
-    empty = tables._replace(runs=tables.runs[:0], curves=tables.curves[:0])
+    empty = tables._replace(
+        runs=tables.runs[:0], curves=tables.curves[:0], eigenvalues=tables.eigenvalues[:0]
+    )
     drawn, omitted = figures.draw(empty)
     assert drawn == {}
     assert set(omitted) == {plot.name for plot in figures.FIGURES}
 
 
+@pytest.mark.parametrize(
+    ("plot", "table", "column"),
+    [
+        pytest.param(plot, table, column, id=f"{plot.name}-{column}")
+        for plot in figures.FIGURES
+        for table, columns in plot.columns.items()
+        for column in columns
+    ],
+)
+def test_a_figure_needs_the_columns_it_says_it_needs(tables, plot, table, column):
+    # One draw of one size will do: a column that is not there is noticed first.
+    emptied = getattr(tables, table)[:1].assign(**{column: pd.NA})
+    _, omitted = figures.draw(tables._replace(**{table: emptied}), [plot.name])
+    assert omitted == {plot.name: f"{table}.csv has no values of {column}"}
+    without = getattr(tables, table)[:1].drop(columns=column)
+    assert figures.draw(tables._replace(**{table: without}), [plot.name])[1] == omitted
+
+
+def test_a_figure_needs_no_other_columns(tables):
+    """With the columns of its entry, and those that name a run, a figure is as with all."""
+    # Where nothing is ever broken, first_violation_as_stated is empty, and there is a figure.
+    naming = {
+        "runs": (
+            *(*SETTING, "run_id", "problem_id", "status", "seed", "repetition"),
+            "first_violation_as_stated",
+        ),
+        "curves": ("run_id",),
+        "eigenvalues": ("problem_id",),
+    }
+    for plot in figures.FIGURES[:-1]:
+        kept = {table: list(columns) for table, columns in naming.items()}
+        for table, columns in plot.columns.items():
+            kept[table] += [column for column in columns if column not in kept[table]]
+        narrow = tables._replace(
+            **{table: getattr(tables, table)[columns] for table, columns in kept.items()}
+        )
+        _, omitted = figures.draw(narrow, [plot.name])
+        assert omitted == {}, plot.name
+
+
+def test_runs_with_their_first_iteration_alone_have_no_curve(tables):
+    first_only = tables._replace(curves=tables.curves[tables.curves.iteration == 0])
+    _, omitted = figures.draw(first_only, ["convergence", "tightness"])
+    assert "no run has two recorded iterations" in omitted["convergence"]
+    assert "two recorded iterations well above the rounding floor" in omitted["tightness"]
+
+
 def test_a_study_of_diverging_runs_alone_is_drawn():
-    drawn, _ = figures.draw(study(Gaussian(60, 4), step=(2.5, 3.0, 50.0)))
+    drawn, omitted = figures.draw(study(Gaussian(60, 4), step=(2.5, 3.0, 50.0)))
+    assert "did not diverge" in omitted["tightness"]
     (ax,) = panels(drawn["convergence"])
     assert np.isfinite([*ax.get_xlim(), *ax.get_ylim()]).all()
     assert len(lines(ax, "diverges")) + len(texts(ax) & {"2.5", "3", "50"}) >= 3
@@ -289,30 +345,45 @@ def test_the_legend_names_what_is_drawn_and_nothing_else(drawn):
     assert {text.get_text() for text in drawn["convergence"].legends[0].get_texts()} == {
         *("measured", "bound", "sharp bound", "bound as stated", "diverges", "rounding floor")
     }
-    single, _ = figures.draw(study(Gaussian(60, 4), step=1.0))
-    (legend,) = single["convergence"].legends
+    (legend,) = drawn_of(study(Gaussian(60, 4), step=1.0), "convergence").legends
     names = [text.get_text() for text in legend.get_texts()]
     assert names == ["measured", "bound", "sharp bound", "rounding floor"]
     assert to_rgba(legend.legend_handles[0].get_color()) == to_rgba("black")
 
 
+def test_steps_that_differ_by_rounding_alone_are_one():
+    tables = study(Gaussian(60, 4), Gaussian(60, 9), step=0.3, repetitions=2)
+    rounded = np.where(tables.runs.repetition == 0, 0.3, np.nextafter(0.3, 1))
+    drawn, omitted = figures.draw(replaced(tables, "runs", relative_step=rounded))
+    assert len(drawn["convergence"].axes) == 2
+    assert {"rate_vs_step", "iterations_heatmap", "errata"} <= omitted.keys()
+
+
 def test_labels_keep_apart():
     assert apart([0.1, 0.12, 0.5], 0.1) == pytest.approx([0.1, 0.2, 0.5])
     assert apart([], 0.1) == []
+    assert apart([0.9, 0.92, 0.98], 0.1, last=1) == pytest.approx([0.8, 0.9, 1.0])
+    assert apart([0.1, 0.95], 0.1, last=1) == pytest.approx([0.1, 0.95])
 
 
-def test_no_text_overlaps_or_is_cut_off(drawn):
-    for figure in drawn.values():
+@pytest.mark.parametrize("name", [plot.name for plot in figures.FIGURES[:-1]])
+def test_no_text_overlaps_or_is_cut_off(drawn, name):
+    for figure in [drawn[name]]:
         renderer = FigureCanvasAgg(figure).get_renderer()
         outer = figure.bbox
         shown = [figure._suptitle, *figure.legends[0].get_texts()]
         for ax in figure.axes:
             shown += [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
-        boxes = [text.get_window_extent(renderer) for text in shown if text.get_text()]
+            for axis in (ax.xaxis, ax.yaxis):
+                # The ticks inside the panel, where they are drawn now.
+                shown += [tick.label1 for tick in axis._update_ticks()]
+        shown = [text for text in shown if text.get_text() and text.get_visible()]
+        boxes = [text.get_window_extent(renderer) for text in shown]
         for number, box in enumerate(boxes):
             assert outer.x0 <= box.x0 < box.x1 <= outer.x1
             assert outer.y0 <= box.y0 < box.y1 <= outer.y1
-            assert not any(box.overlaps(other) for other in boxes[number + 1 :])
+            over = [k for k in range(number) if box.overlaps(boxes[k])]
+            assert over == [], [shown[k].get_text() for k in (*over, number)]
 
 
 def test_every_figure_has_its_entry():
@@ -346,8 +417,9 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(tmp_path):
     source, here, there = (tmp_path / name for name in ("study", "here", "there"))
     here.mkdir()
     there.mkdir()
-    config = RunConfig(Gaussian(60, 4), step=Step(value=STEPS))
-    drawn, _ = figures.draw(run_study(config, folder=source))
+    problems = (Gaussian(60, 4), Gaussian(60, 9), Prescribed(20, 2, condition_number=10.0))
+    steps = Step(value=(*STEPS, 1.95, 2.02))
+    drawn, _ = figures.draw(run_study([RunConfig(p, step=steps) for p in problems], folder=source))
     for name, figure in drawn.items():
         figures.save(figure, here / name)
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nsavefig.bbox: tight\n")

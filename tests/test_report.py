@@ -19,6 +19,8 @@ from gdconv.sweep import run_study
 from gdconv.tables import COLUMNS, header
 
 STEPS = (0.3, 0.7, 1.0, 1.4, 1.8, 2.1)
+# The figures that a study of two sizes with these steps has.
+DRAWN = ("convergence", "rate_vs_step", "iterations_heatmap", "scaling", "spectrum", "tightness")
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ def test_the_page_stands_alone(page):
             value = attributes.get(name, "")
             assert value.startswith("data:") or (tag == "a" and ":" not in value) or not value
     assert not re.search(r"https?:|url\(|@import", page)
-    assert page.count("data:image/svg+xml;base64,") == 2
+    assert page.count("data:image/svg+xml;base64,") == len(DRAWN)
 
 
 def test_links_lead_to_files_of_the_study(folder, page):
@@ -147,7 +149,7 @@ def test_the_page_shows_the_runs_with_the_names_of_the_csv(folder, page):
 
 
 def test_captions_stand_below_their_figures(page):
-    assert page.count("<figcaption>") == 2
+    assert page.count("<figcaption>") == len(DRAWN)
     assert page.index("<strong>convergence</strong>") < page.index("<strong>rate_vs_step</strong>")
     assert "‖w₀ − w*‖²" in page
 
@@ -160,9 +162,7 @@ def test_the_same_files_give_the_same_page(folder, tmp_path):
     assert report.write(copy) == copy / "report.html"
     assert (copy / "report.html").read_bytes() == (folder / "report.html").read_bytes()
     assert {path.name for path in (copy / "figures").iterdir()} == {
-        f"{name}.{suffix}"
-        for name in ("convergence", "rate_vs_step")
-        for suffix in ("png", "svg", "pdf")
+        f"{name}.{suffix}" for name in DRAWN for suffix in ("png", "svg", "pdf")
     }
 
 
@@ -440,6 +440,74 @@ def test_neither_hydra_nor_anything_slow_is_imported_without_need(tmp_path):
     folder = make_study(tmp_path / "study", run())
     subprocess.run([sys.executable, "-W", "error", "-c", ELSEWHERE, folder], check=True)
     assert (folder / "report.html").exists()
+
+
+# Some of the figures
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def reported(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / folder.name)
+
+
+def test_only_the_figures_asked_for_are_drawn_and_the_rest_stays(folder, reported, capsys):
+    (reported / "figures" / "spectrum.png").write_bytes(b"old")
+    (reported / "figures" / "scaling.svg").write_bytes(b"old")
+    (reported / "figures" / "gallery.pdf").write_bytes(b"old")
+    before = contents(reported)
+    assert report.main([str(reported), "--figures", "scaling,gallery"]) == 0
+    out = capsys.readouterr().out
+    assert summary(reported) in out
+    assert f"figures: {reported / 'figures' / 'scaling'}.png, .svg, .pdf\n" in out
+    # One that can no longer be drawn would be of another study.
+    assert "gallery is left out: no problem has two features and rank 2\n" in out
+    gone, redrawn = (reported / "figures" / name for name in ("gallery.pdf", "scaling.svg"))
+    after = contents(reported)
+    assert before.keys() - after.keys() == {gone}
+    assert {path for path in after if before[path] != after[path]} == {redrawn}
+    assert after[redrawn] == (folder / "figures" / "scaling.svg").read_bytes()
+
+
+def test_only_the_formats_asked_for_are_written(tmp_path, folder, capsys):
+    ignored = shutil.ignore_patterns("figures", "report.html")
+    fresh = shutil.copytree(folder, tmp_path / folder.name, ignore=ignored)
+    assert report.main([str(fresh), "--format", "pdf,png", "--figures", "convergence"]) == 0
+    made = fresh / "figures"
+    assert contents(made) == {
+        made / name: (folder / "figures" / name).read_bytes()
+        for name in ("convergence.pdf", "convergence.png")
+    }
+    assert not (fresh / "report.html").exists()
+    assert report.main([str(fresh), "--format", "svg"]) == 0
+    assert {path.name for path in made.glob("*.svg")} == {f"{name}.svg" for name in DRAWN}
+    assert len(list(made.iterdir())) == 2 + len(DRAWN)
+    assert "errata is left out: no problem has verdicts" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--figures", "scaling,gallry"], "'gallry' is not one of convergence, rate_vs_step,"),
+        (["--figures", ""], "'' is not one of convergence,"),
+        (["--format", "jpg"], "--format=jpg: 'jpg' is not one of png, svg, pdf"),
+        (["--format", "png,"], "'' is not one of png, svg, pdf"),
+        (["--status", "--format", "png"], "--status draws nothing: it does not go with --format"),
+        (["--compare", "x", "y"], "--compare goes with one RESULTS_DIR, not 2"),
+    ],
+)
+def test_options_that_will_not_do_are_refused_in_one_line(reported, capsys, arguments, says):
+    before = contents(reported)
+    assert report.main([*arguments, str(reported)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("gdconv-report: --")
+    assert says in err
+    assert err.count("\n") == 1
+    assert contents(reported) == before
 
 
 # How far a study has come

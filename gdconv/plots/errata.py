@@ -8,20 +8,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from gdconv.panels import EDGE, MEASURED, NothingToShowError, choose, grid, legend
+from gdconv.plots.panels import (
+    EDGE,
+    MEASURED,
+    NothingToShowError,
+    Plot,
+    choose,
+    count_steps,
+    grid,
+    legend,
+)
 from gdconv.summary import settings
 from gdconv.tables import Tables
 
 FEWEST_STEPS = 8
 
 
-def errata(tables: Tables) -> Figure:
+def draw(tables: Tables) -> Figure:
     """Draw, against K/λmax, when the bound as stated is first broken and which runs diverge."""
     runs = tables.runs.dropna(subset=["K", "lambda_max", "bound_as_stated_holds"])
     every = [
         (setting, group)
         for setting, group in settings(runs)
-        if group["relative_step"].nunique() >= FEWEST_STEPS
+        if count_steps(group) >= FEWEST_STEPS
         and group["relative_step"].min() < EDGE < group["relative_step"].max()
     ]
     if not every:
@@ -74,4 +83,26 @@ def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
     )
     for marker, colour, size, chosen, label in rows:
         style = {"marker": marker, "color": colour, "markersize": size, "fillstyle": "none"}
-        ax.plot(at[chosen], first[chosen], **points, **style, label=label)
+        # Without a point to draw, what is not clipped has no extent that can be laid out.
+        if chosen.any():
+            ax.plot(at[chosen], first[chosen], **points, **style, label=label)
+
+
+PLOT = Plot(
+    "errata",
+    "When the bound as stated, (λmax/2) (1 − λmin/K)²ᵗ ‖w₀ − w*‖² with K = 1/η, is first"
+    " broken, against K/λmax, and which runs diverged. It is stated for every K > λmin (dotted"
+    " line). By theory gradient descent diverges below λmax/2 (dark), and the bound is true"
+    " from (λmin + λmax)/2 on; in between (light) gradient descent converges, only not as fast"
+    " as promised. From a start along v_max the promise is broken at once all the way up to"
+    " there; from another one the part along v_max has to show first, which close to the"
+    " threshold may take longer than the gap has before it is rounding noise. Triangles: the"
+    " run diverged. Circles: it did not.",
+    {
+        "runs": (
+            *("K", "lambda_min", "lambda_max", "step_unit", "step_value", "relative_step"),
+            *("condition_number", "status", "bound_as_stated_holds"),
+        )
+    },
+    draw,
+)

@@ -1,0 +1,161 @@
+"""The gap against the iteration, with its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from gdconv.plots.panels import (
+    COLOURS,
+    EDGE,
+    GREY,
+    STEP_LABEL,
+    NothingToShowError,
+    Plot,
+    apart,
+    choose,
+    count_steps,
+    grid,
+    legend,
+    logarithmic,
+    one_draw,
+    write,
+)
+from gdconv.summary import settings
+from gdconv.tables import Tables
+
+MOST_STEPS = 5
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw the gap of a few runs of each problem, with its bounds."""
+    curves = tables.curves[tables.curves["gap"] > 0]
+    counts = curves["run_id"].value_counts()
+    runs = tables.runs[tables.runs["run_id"].isin(counts.index[counts > 1])]
+    if runs.empty:
+        raise NothingToShowError("no run has two recorded iterations with a gap above 0")
+    every = settings(runs)
+    panels = [(setting, representative(one_draw(group))) for setting, group in choose(every)]
+    shown = pd.concat([group for _, group in panels])
+    curves = dict(list(curves[curves["run_id"].isin(shown["run_id"])].groupby("run_id")))
+    bottom, top = _gap_limits(shown, curves)
+    steps = shown["relative_step"]
+    colours = ScalarMappable(Normalize(steps.min(), steps.max()), COLOURS)
+
+    note = "seed {}, repetition {}".format(*shown[["seed", "repetition"]].iloc[0])
+    gap = "gap $L(w_t) - L(w^*)$   (units of $y^2$)"
+    figure, axes = grid(panels, len(every), note, "iteration $t$", gap, sharex=False)
+    axes[0].set(yscale="log", ylim=(bottom, top))
+    logarithmic(axes[0].yaxis, np.log10(top / bottom))
+    for ax, (_, group) in zip(axes, panels, strict=True):
+        lines = [curves[run_id] for run_id in group["run_id"]]
+        ax.set_xlim(0, max(1, _last_iteration(lines, top)))
+        for curve, step in zip(lines, group["relative_step"], strict=True):
+            _draw_curve(ax, curve, colours.to_rgba(step))
+        _label_ends(ax, lines, group["relative_step"])
+        floor = group["gap_floor"][group["status"] != "diverged"].min()
+        if floor > bottom:
+            ax.axhspan(bottom, floor, color=GREY, linewidth=0, zorder=0, label="rounding floor")
+    if count_steps(shown) > 1:
+        figure.colorbar(colours, ax=axes, aspect=40).set_label(STEP_LABEL)
+    legend(figure, axes, colour="black")
+    return figure
+
+
+def representative(runs: pd.DataFrame) -> pd.DataFrame:
+    """A few of the runs: the landmarks of the range of steps, then others spread over it."""
+    steps = runs["relative_step"].to_numpy()
+    landmarks = [0, np.argmin(np.abs(steps - 1)), np.argmin(runs["rate_predicted"].fillna(np.inf))]
+    # A step meant to be the edge itself may be a rounding error off.
+    landmarks += [*np.flatnonzero(steps < EDGE - 1e-9)[-1:]]
+    landmarks += [*np.flatnonzero(steps > EDGE + 1e-9)[:1]]
+    others = np.linspace(0, len(steps) - 1, MOST_STEPS).round()
+    chosen = list(dict.fromkeys(int(index) for index in [*landmarks, *others]))
+    return runs.iloc[sorted(chosen[:MOST_STEPS])]
+
+
+def _gap_limits(runs: pd.DataFrame, curves: Mapping[str, pd.DataFrame]) -> tuple[float, float]:
+    """From below the smallest gap, with room for a label, to above where gaps and bounds begin."""
+    settled = runs["run_id"][runs["status"] != "diverged"]
+    smallest = min(curves[run_id]["gap"].min() for run_id in (settled if len(settled) else curves))
+    top = 1e3 * max(curve[["gap", "gap_bound"]].iloc[0].max() for curve in curves.values())
+    return smallest * (smallest / top) ** 0.1, top
+
+
+def _last_iteration(curves: Sequence[pd.DataFrame], top: float) -> float:
+    """Four times what the fastest run took: its slope can be seen, and where the slow ones go."""
+    inside = [curve["iteration"][curve["gap"] <= top].max() for curve in curves]
+    ended = [t for t, curve in zip(inside, curves, strict=True) if t == curve["iteration"].iloc[-1]]
+    return float(min(max(inside), 4 * min(ended, default=max(inside))))
+
+
+def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: Any) -> None:
+    """The gap and its bounds; of two bounds that are the same line only one."""
+    t = curve["iteration"].to_numpy()
+    names = ("gap_bound", "gap_bound_sharp", "gap_bound_as_stated")
+    bound, sharp, stated = (curve[name].to_numpy() for name in names)
+    thin = {"color": colour, "linewidth": 0.9}
+    ax.plot(t, curve["gap"].to_numpy(), color=colour, linewidth=1.5, label="measured")
+    ax.plot(t, bound, **thin, linestyle="--", label="bound")
+    if not np.allclose(bound, sharp, rtol=1e-6, atol=0, equal_nan=True):
+        ax.plot(t, sharp, color=colour, linewidth=0.5, label="sharp bound")
+    if not np.allclose(bound, stated, rtol=1e-6, atol=0, equal_nan=True):
+        above = stated > 0
+        ax.plot(t[above], stated[above], **thin, linestyle=":", label="bound as stated")
+
+
+def _label_ends(ax: Axes, curves: Sequence[pd.DataFrame], steps: Sequence[float]) -> None:
+    """Write each relative step where its curve ends or leaves the panel."""
+    right, (bottom, top) = ax.get_xlim()[1], np.log(ax.get_ylim())
+    over, below, beside = [], [], []
+    for curve, step in zip(curves, steps, strict=True):
+        # Parts of the panel's width and height; between two recorded iterations straight.
+        x = curve["iteration"].to_numpy() / right
+        y = (np.log(curve["gap"].to_numpy()) - bottom) / (top - bottom)
+        first = int(np.argmax(y > 1))
+        leaves = np.interp(1, y[first - 1 : first + 1], x[first - 1 : first + 1]) if first else 1
+        if leaves < 1:
+            triangle = {"markersize": 5, "clip_on": False, "transform": ax.transAxes}
+            ax.plot(leaves, 1, "k^", **triangle, label="diverges")
+            over.append((leaves, 1, step))
+        elif x[-1] < 1:
+            below.append((x[-1], y[-1], step))
+        else:
+            beside.append((np.interp(1, x, y), step))
+    width = 0.08 * ax.get_subplotspec().get_gridspec().ncols
+    for ends, offset, align in ((over, (5, -4), "left"), (below, (0, -2), "center")):
+        ends.sort()
+        for (_, y, step), x in zip(ends, apart([x for x, *_ in ends], width), strict=True):
+            write(ax, f"{step:.3g}", (x, y), offset, va="top", ha=align)
+    beside.sort()
+    for (_, step), y in zip(beside, apart([y for y, _ in beside], 0.09, last=0.98), strict=True):
+        write(ax, f"{step:.3g}", (1, y), (3, 0), va="center")
+
+
+PLOT = Plot(
+    "convergence",
+    "The gap to the smallest loss against the iteration, for one repetition and up to five"
+    " relative steps ηλmax, written at the ends of the curves: the smallest, the nearest to 1,"
+    " the one of the best predicted rate, the nearest to the edge 2 on either side, or others"
+    " where these coincide. A straight line is linear convergence. Solid: measured. Dashed: the"
+    " bound (λmax/2) ν²ᵗ ‖w₀ − w*‖² with ν = max |1 − ηλᵢ|. Thin: the sharp bound, the best"
+    " that knows no more than λ⁺min, λmax and ‖w₀ − w*‖. Dotted: the bound as stated, with"
+    " 1 − λmin/K, K = 1/η, in place of ν; it is drawn where it differs, and beyond the optimum"
+    " the measured gap can cross it. Grey: below this floor a gap is rounding noise. Triangle:"
+    " a diverging run leaves the panel.",
+    {
+        "runs": (
+            *("step_unit", "step_value", "relative_step", "condition_number"),
+            *("rate_predicted", "gap_floor"),
+        ),
+        "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp", "gap_bound_as_stated"),
+    },
+    draw,
+)

@@ -1,0 +1,335 @@
+"""What the figures share: panels with titles, a plain style, tidy labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator, NullLocator
+from numpy.typing import ArrayLike
+
+from gdconv.summary import Setting
+from gdconv.tables import Tables
+
+MOST_PANELS = 6
+MANY_DECADES = 2.5
+# Characters of a title that find room above one of two panels.
+LONGEST_TITLE = 28
+# More names than this take two lines below the panels.
+MOST_NAMES = 5
+
+_FORMS = {
+    "n_samples": "$n$ = {}",
+    "n_features": "$d$ = {}",
+    "noise": "noise {:g}",
+    "start": "start {}",
+    "start_which": "$\\lambda$ {}",
+    "start_radius": "radius {:g}",
+}
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+# Dots per inch of a PNG; a figure laid out with as many needs its text measured once.
+DPI = 200
+STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "figure.labelsize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "hatch.linewidth": 0.6,
+    # Without a salt the names inside an SVG are random.
+    "svg.hashsalt": "gdconv",
+}
+# The relative step beyond which gradient descent diverges.
+EDGE = 2.0
+# The last relative step worth a place on an axis of steps: beyond it rates are (step − 1)² and
+# would squeeze the rest into a corner.
+FARTHEST = 4.0
+MEASURED, STATED, GREY = "#1f4e79", "#b3450c", "0.9"
+# The light end of the map would be lost on white paper.
+COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.85, 256)))
+STEP_LABEL = r"relative step $\eta\,\lambda_{\max}$   (dimensionless)"
+# Inches; at half a page's width the smallest text is still more than 4 points high.
+WIDTH = 5.2
+
+
+class NothingToShowError(ValueError):
+    """A figure would be empty; the message says why."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One kind of figure.
+
+    Attributes
+    ----------
+    name : str
+        The name of its files and in the report.
+    caption : str
+        What it shows and how to read it.
+    columns : mapping
+        Table → the columns without which there is nothing to draw.
+    draw : callable
+        Tables → Figure; raises NothingToShowError.
+    """
+
+    name: str
+    caption: str
+    columns: Mapping[str, Sequence[str]]
+    draw: Callable[[Tables], Figure]
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in Matplotlib's own defaults and `STYLE`, whatever the user's defaults are."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
+def choose(panels: Sequence[Setting], most: int = MOST_PANELS) -> list[Setting]:
+    """Return some panels spread evenly, the first and the last problem among them.
+
+    Those of one problem in several studies stay together. Where there are such, no others are
+    chosen.
+    """
+    problems: dict[str, list[Setting]] = {}
+    for setting, runs in panels:
+        problem = str({name: value for name, value in setting.items() if name != "study"})
+        kappa = str(runs["condition_number"].median()) * ("study" not in setting)
+        problems.setdefault(problem + kappa, []).append((setting, runs))
+    studies = max(map(len, problems.values()), default=1)
+    groups = [group for group in problems.values() if len(group) == studies]
+    room = max(1, most // studies)
+    if len(groups) > room:
+        groups = [groups[round(index)] for index in np.linspace(0, len(groups) - 1, room)]
+    return [panel for group in groups for panel in group]
+
+
+def one_draw(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of the first seed and repetition, one a relative step and in its order."""
+    runs = runs.sort_values(["seed", "repetition", "relative_step"])
+    draws = runs[["seed", "repetition"]]
+    return runs[(draws == draws.iloc[0]).all(axis=1)].drop_duplicates("relative_step")
+
+
+def count_steps(runs: pd.DataFrame) -> int:
+    """Return how many step sizes were asked for; relative steps differ in their last digits."""
+    return len(runs[["step_unit", "step_value"]].drop_duplicates())
+
+
+def grid(
+    panels: Sequence[Setting], total: int, note: str, xlabel: str, ylabel: str, sharex: bool
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with axes for each panel, titled by what tells the panels apart.
+
+    Parameters
+    ----------
+    panels : sequence of (dict, DataFrame)
+    total : int
+        How many there are to choose from; the figure says so if it does not show them all.
+    note : str
+        What else to say above the panels, beside what they have in common.
+    xlabel, ylabel : str
+    sharex : bool
+        The vertical axis is always shared.
+    """
+    common, titles = names([setting for setting, _ in panels])
+    kappas = [number(runs["condition_number"].median()) for _, runs in panels]
+    # Panels that differ in their start alone are all of one problem.
+    one_problem = len(set(kappas)) == 1 and len(panels) > 1 and all(titles)
+    if not one_problem:
+        titles = [with_kappa(title, runs) for title, (_, runs) in zip(titles, panels, strict=True)]
+    header = [common, f"$\\kappa$ = {kappas[0]}" * one_problem, note]
+    if total > len(panels):
+        header.append(f"{len(panels)} of {total} problems")
+    return frame(titles, header, xlabel, ylabel, sharex=sharex)
+
+
+def frame(
+    titles: Sequence[str],
+    header: Sequence[str],
+    xlabel: str,
+    ylabel: str,
+    *,
+    sharex: bool = False,
+    sharey: bool = True,
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with axes for each title, in two columns, and a line of text above them."""
+    columns = min(len(titles), 2)
+    rows = -(-len(titles) // columns)
+    figure = Figure((WIDTH, 3.4 if rows == 1 else 1.2 + 1.6 * rows), DPI, layout="constrained")
+    places = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).ravel()
+    axes = list(places[: len(titles)])
+    for empty in places[len(titles) :]:
+        empty.remove()
+    for ax in axes[-columns:]:
+        ax.tick_params(labelbottom=True)
+        ax.set_xlabel(xlabel)
+    for ax, title in zip(axes, titles, strict=True):
+        # Left to Matplotlib, a title's height takes a third of the time of drawing a panel.
+        ax.set_title(_wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE), y=1)
+    figure.supylabel(ylabel)
+    figure.suptitle("; ".join(filter(None, header)), fontsize=7, x=0.01, ha="left")
+    return figure, axes
+
+
+def names(settings: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
+    """Return in words what some settings have in common, and what tells each apart."""
+    values = pd.DataFrame(settings)
+    shared = [name for name in values if values[name].nunique(dropna=False) == 1]
+    alone = len(settings) == 1 and "n_features" in shared
+    told = [name for name in values if name not in shared] + ["n_features"] * alone
+    common = [name for name in shared if name not in told]
+    return _describe(settings[0], common), [_describe(each, told) for each in settings]
+
+
+def with_kappa(title: str, runs: pd.DataFrame) -> str:
+    """Return a title with the condition number of some runs, which it may have already."""
+    kappa = f"$\\kappa$ = {number(runs['condition_number'].median())}"
+    return title if r"\kappa" in title else ", ".join(filter(None, (title, kappa)))
+
+
+def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> None:
+    """Explain, below the panels, everything in them that has a label, each label once.
+
+    Parameters
+    ----------
+    figure : Figure
+    axes : sequence of Axes
+    colour : str, optional
+        Of the lines in the legend, where their colours in the panels mean something else.
+    """
+    handles = {
+        label: handle
+        for ax in axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    drawn = figure.legend(
+        handles=list(handles.values()),
+        loc="outside lower center",
+        ncols=len(handles) if len(handles) <= MOST_NAMES else -(-len(handles) // 2),
+        frameon=False,
+        handlelength=2,
+        handletextpad=0.5,
+        columnspacing=1.2,
+    )
+    for handle in drawn.legend_handles:
+        if colour and isinstance(handle, Line2D):
+            handle.set_color(colour)
+
+
+def write(
+    ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **align: str
+) -> None:
+    """Write beside a point, given in parts of the panel's width and height, on a white halo."""
+    ax.annotate(
+        text,
+        at,
+        offset,
+        "axes fraction",
+        "offset points",
+        annotation_clip=False,
+        fontsize=7,
+        path_effects=[withStroke(linewidth=1.5, foreground="white")],
+        **align,
+    )
+
+
+def apart(positions: Sequence[float], distance: float, last: float = np.inf) -> list[float]:
+    """Return ascending positions, moved until neighbours are a distance apart and none is beyond.
+
+    They are pushed up, and then down where the last of them would be above `last`.
+    """
+    moved: list[float] = []
+    for position in positions:
+        moved.append(max(position, moved[-1] + distance) if moved else position)
+    for number in reversed(range(len(moved))):
+        moved[number] = min(moved[number], last - distance * (len(moved) - 1 - number))
+    return moved
+
+
+def number(value: float) -> str:
+    """Return a number with three digits, and a power of ten where it needs one."""
+    mantissa, _, exponent = f"{value:.3g}".partition("e")
+    if not exponent:
+        return mantissa
+    power = power_of_ten(10.0 ** int(exponent))
+    return power if mantissa == "1" else f"{mantissa}×{power}"
+
+
+def logarithmic(axis: Axis, decades: float) -> None:
+    """Label a logarithmic axis that spans so many decades: by 1, 2, 5 or by powers of ten."""
+    if decades < MANY_DECADES:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.5 else range(1, 10)))
+        axis.set_major_formatter("{x:g}")
+    else:
+        axis.set_major_formatter(lambda value, _: power_of_ten(value))
+    axis.set_minor_locator(NullLocator())
+
+
+def power_of_ten(value: float) -> str:
+    """Return 10ⁿ for a power of ten; mathematics would take Matplotlib ten times as long."""
+    return "10" + str(round(np.log10(value))).translate(_SUPERSCRIPTS)
+
+
+def evenly_by_factors(values: ArrayLike) -> bool:
+    """Return whether some positive values are spaced by equal factors rather than evenly."""
+    values = np.unique(values)
+    gaps, factors = np.diff(values), np.diff(np.log(values))
+    return len(values) > 2 and factors.std() / factors.mean() < gaps.std() / gaps.mean()
+
+
+def _wrapped(title: str, longest: int) -> str:
+    """A title in lines that break between its parts."""
+    lines = [""]
+    for part in title.split(", "):
+        line = f"{lines[-1]}, {part}" if lines[-1] else part
+        if lines[-1] and len(re.sub(r"[$^{}]|\\[a-z]+", "", line)) > longest:
+            lines[-1] += ","
+            lines.append(part)
+        else:
+            lines[-1] = line
+    return "\n".join(lines)
+
+
+def _describe(setting: Mapping[str, Any], names: Sequence[str]) -> str:
+    return ", ".join(_say(name, setting[name]) for name in names if pd.notna(setting[name]))
+
+
+def _say(name: str, value: Any) -> str:
+    if name == "problem_options":
+        return ", ".join(_option(*option.partition("=")[::2]) for option in value.split(" "))
+    if isinstance(value, str):
+        # A name is not mathematics; an underscore in it reads better as a space, but for folders.
+        value = value.replace("$", r"\$")
+        value = value if name == "study" else value.replace("_", " ")
+    return _FORMS.get(name, "{}").format(value)
+
+
+def _option(name: str, value: str) -> str:
+    """An option of a problem, as problem_options has it, in few characters."""
+    try:
+        value = number(float(value))
+    except ValueError:
+        value = value.replace("$", r"\$")
+    return (
+        f"$\\kappa$ = {value}"
+        if name == "condition_number"
+        else f"{name} {value}".replace("_", " ")
+    )

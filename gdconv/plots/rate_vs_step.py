@@ -1,0 +1,143 @@
+"""The measured contraction of the gap against the step size, beside the predicted one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gdconv.plots.panels import (
+    EDGE,
+    FARTHEST,
+    GREY,
+    MEASURED,
+    STATED,
+    STEP_LABEL,
+    NothingToShowError,
+    Plot,
+    choose,
+    count_steps,
+    grid,
+    legend,
+)
+from gdconv.summary import settings
+from gdconv.tables import Tables
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw a panel for each problem."""
+    known = ["relative_step", "nu", "nu_as_stated", "condition_number"]
+    runs = tables.runs.dropna(subset=known)
+    near = runs[runs["relative_step"] <= FARTHEST]
+    every = [
+        (setting, runs)
+        for setting, runs in settings(near)
+        if count_steps(runs[runs["rate_measured"].notna()]) > 1
+    ]
+    if not every:
+        raise NothingToShowError(
+            f"no problem has measured rates at two relative steps up to {FARTHEST:g}"
+        )
+    panels = choose(every)
+    draws = max(len(runs[["seed", "repetition"]].drop_duplicates()) for _, runs in panels)
+    notes = [f"medians of {draws} draws"] if draws > 1 else []
+    if len(near) < len(runs):
+        notes.append(f"{len(runs) - len(near)} runs beyond {FARTHEST:g} left out")
+    contraction = "contraction of the gap, per iteration"
+    figure, axes = grid(panels, len(every), ", ".join(notes), STEP_LABEL, contraction, sharex=True)
+    last = 1.03 * max(2.1, *(runs["relative_step"].max() for _, runs in panels))
+    axes[0].set_xlim(0, last)
+    for ax, (_, runs) in zip(axes, panels, strict=True):
+        _draw_rates(ax, runs, last)
+    least, most = zip(*(ax.dataLim.intervaly for ax in axes), strict=True)
+    # The best rate of an ill-conditioned problem rounds to 1.
+    width = max(1e-12, min(1 - _optimum(runs)[1] ** 2 for _, runs in panels))
+    _stretch_around_one(axes[0], width, min(least), max(most))
+    legend(figure, axes)
+    return figure
+
+
+def _optimum(runs: pd.DataFrame) -> tuple[float, float]:
+    """The optimal relative step and its ν, of the median condition number."""
+    kappa = runs["condition_number"].median()
+    return 2 / (1 + 1 / kappa), (kappa - 1) / (kappa + 1)
+
+
+def _draw_rates(ax: Axes, runs: pd.DataFrame, last: float) -> None:
+    columns = ["relative_step", "nu", "nu_as_stated", "rate_measured"]
+    repetitions = runs.groupby(["step_unit", "step_value"])
+    median = repetitions[columns].median().sort_values("relative_step")
+    spread = repetitions["rate_measured"].agg(["min", "max"]).loc[median.index]
+    steps, nu, stated, measured = median.to_numpy().T
+    best_step, best_nu = _optimum(runs)
+    # Against the step both ν are straight lines, but for the kink of the true one at the optimum.
+    kink = np.searchsorted(steps, best_step)
+    between = np.union1d(np.linspace(steps[0], steps[-1], 200), steps)
+    if 0 < kink < len(steps):
+        between = np.union1d(between, best_step)
+    true = np.interp(between, np.insert(steps, kink, best_step), np.insert(nu, kink, best_nu))
+    promised = np.interp(between, steps, stated)
+
+    fails_from = 2 / (1 + (runs["lambda_min"] / runs["lambda_max"]).median())
+    # With a single eigenvalue both ν are the same.
+    if fails_from > 1:
+        ax.axvspan(fails_from, last, color=GREY, linewidth=0, zorder=0, label="as stated fails")
+    ax.axhline(1, color="0.5", linewidth=0.6)
+    ax.axvline(EDGE, color="black", linewidth=0.8, linestyle="-.", label="edge")
+    ax.plot(between, promised**2, color=STATED, linewidth=1.5, linestyle=":", label="as stated")
+    ax.plot(between, true**2, color="black", linewidth=1, label=r"predicted $\nu^2$")
+    ax.plot(best_step, best_nu**2, "kD", markersize=4.5, label="optimum")
+    ax.vlines(steps, spread["min"], spread["max"], color=MEASURED, linewidth=0.8)
+    ax.plot(steps, measured, "o", color=MEASURED, markersize=4, fillstyle="none", label="measured")
+
+
+def _stretch_around_one(ax: Axes, width: float, least: float, most: float) -> None:
+    """Scale the axis evenly within width of 1, like the logarithm of the distance beyond."""
+
+    def height(rate: Any) -> Any:
+        return np.arcsinh((np.asarray(rate) - 1) / width)
+
+    def rate(height: Any) -> Any:
+        return 1 + width * np.sinh(height)
+
+    low, high = height([least, most])
+    low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
+    ax.set_yscale("function", functions=(height, rate))
+    ax.set_ylim(rate(low), rate(high))
+    digits = (1, 2, 5) if high - low < 8 else (1,)
+    ticks = [1.0]
+    for sign in (-1, 1):
+        nearest = 0.0
+        for distance in (digit * 10.0**power for power in range(-12, 13) for digit in digits):
+            tick = 1 + sign * distance if distance < 1 else sign * distance
+            at = height(tick)
+            if 0 < tick != 1 and low < at < high and abs(at - nearest) > 0.09 * (high - low):
+                ticks.append(tick)
+                nearest = at
+    ax.set_yticks(ticks, [f"{tick:.12g}" for tick in ticks])
+    ax.minorticks_off()
+
+
+PLOT = Plot(
+    "rate_vs_step",
+    "What one iteration, late in a run, leaves of the gap, against the relative step ηλmax."
+    " Where it is below 1 gradient descent converges; beyond the edge, step 2, it diverges."
+    " Circles: measured, the median over seeds and repetitions, with a bar from the least to"
+    " the greatest. Line: ν², predicted, least at the optimum 2/(1 + 1/κ), where ν = (κ −"
+    " 1)/(κ + 1). Dotted: (1 − λmin/K)², K = 1/η, which the bound as stated promises. It holds"
+    " only for K ≥ (λmin + λmax)/2, that is up to the relative step 2/(1 + λmin/λmax), at full"
+    " rank the optimum itself. Beyond it, shaded, the error along the eigenvector of λmax"
+    " decides, and it shrinks more slowly than promised. A run too short for its slowest"
+    " component to take over lies below the line. The vertical axis is stretched around 1,"
+    " where slow rates crowd.",
+    {
+        "runs": (
+            *("relative_step", "nu", "nu_as_stated", "condition_number", "rate_measured"),
+            *("lambda_min", "lambda_max", "step_unit", "step_value"),
+        )
+    },
+    draw,
+)

@@ -1,0 +1,233 @@
+"""How iterations, extreme eigenvalues and condition number grow with the problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gdconv import random_matrices
+from gdconv.plots.families import AXES, Family, families
+from gdconv.plots.panels import (
+    MEASURED,
+    STATED,
+    Plot,
+    evenly_by_factors,
+    frame,
+    legend,
+    logarithmic,
+    names,
+    number,
+)
+from gdconv.tables import Tables
+
+MOST_FAMILIES = 3
+BAND = (0.1, 0.9)
+# The factor between the ends of an axis from which on it is logarithmic.
+FLAT = 4.0
+# Values that differ by no more than this part are equal but for rounding.
+SAME = 1e-6
+
+_LOOKS = (("o", MEASURED, "0.8"), ("s", STATED, "0.87"), ("^", "0.25", "0.93"))
+_ALONE = ("D", "black", "0.87")
+_EIGENVALUES = {"lambda_max": r"$\lambda_{\max}$", "lambda_min_positive": r"$\lambda_{\min}^+$"}
+_STEP = ["step_unit", "step_value"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity against the problem: a value for each draw, and what theory predicts.
+
+    Attributes
+    ----------
+    label : str
+    x : ndarray, shape (k,)
+    values : list of ndarray
+        k of them; inf where a run never got there.
+    predicted : ndarray, shape (k,)
+        nan where it predicts nothing.
+    look : tuple
+        Marker, colour, and the colour of the band.
+    """
+
+    label: str
+    x: np.ndarray
+    values: list[np.ndarray]
+    predicted: np.ndarray
+    look: tuple[str, str, str]
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw a panel a quantity."""
+    every = families(tables.runs.dropna(subset=["relative_step", "condition_number"]))
+    shown = [
+        every[round(index)]
+        for index in np.linspace(0, len(every) - 1, min(MOST_FAMILIES, len(every)))
+    ]
+    common, told = names([family.setting for family in shown])
+    if len(shown) == 1:
+        common, told = ", ".join(filter(None, (common, told[0]))), [""]
+    at = ", step nearest to 1" if len(shown) > 1 else ""
+    panels = {
+        f"iterations to the tolerance{at}": _iterations(shown, told),
+        **{
+            f"{symbol}   (units of $x^2$)": _spectral(tables, shown, told, column)
+            for column, symbol in _EIGENVALUES.items()
+        },
+    }
+    if shown[0].column != "condition_number":
+        title = r"condition number $\kappa$"
+        panels[title] = _spectral(tables, shown, told, "condition_number")
+    draws = max(len(runs[["seed", "repetition"]].drop_duplicates()) for runs in _runs(shown))
+    header = [common, f"{draws} draws" if draws > 1 else "one draw"]
+    if len(every) > len(shown):
+        header.append(f"{len(shown)} of {len(every)} families")
+    x_label = AXES[shown[0].column][0]
+    if shown[0].column == "n_samples":
+        x_label = "samples per feature $n/d$"
+    # Members with steps of different kinds have none in common.
+    panels = {title: curves for title, curves in panels.items() if curves}
+    figure, axes = frame(list(panels), header, x_label, "", sharex=True, sharey=False)
+    for ax, curves in zip(axes, panels.values(), strict=True):
+        for curve in curves:
+            _draw_curve(ax, curve)
+    x = np.concatenate([curve.x for curve in next(iter(panels.values()))])
+    for ax in axes:
+        _scale(ax, x)
+    legend(figure, axes)
+    return figure
+
+
+def _runs(shown: Sequence[Family]) -> list[pd.DataFrame]:
+    return [runs for family in shown for _, runs in family.members]
+
+
+def _x(family: Family) -> np.ndarray:
+    x = np.array([value for value, _ in family.members])
+    if family.column != "n_samples":
+        return x
+    return x / np.array([float(runs["n_features"].median()) for _, runs in family.members])
+
+
+def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
+    curves = []
+    for family, name in zip(shown, told, strict=True):
+        for unit, value in _steps(family)[: 2 if len(shown) == 1 else 1]:
+            same = [
+                runs[(runs["step_unit"] == unit) & (runs["step_value"] == value)]
+                for _, runs in family.members
+            ]
+            at = number(float(pd.concat(same)["relative_step"].median()))
+            label = name or f"step {at}"
+            counts = [runs["iterations_to_tolerance"].astype("float64") for runs in same]
+            reached = [count.fillna(np.inf).to_numpy() for count in counts]
+            promised = [runs["iterations_predicted"].astype("float64").median() for runs in same]
+            look = _LOOKS[len(curves)]
+            curves.append(Curve(label, _x(family), reached, np.array(promised), look))
+    return curves
+
+
+def _steps(family: Family) -> list[tuple[str, float]]:
+    """The step nearest to 1, and the fastest where it is slowest; of those every member has."""
+    medians = pd.concat(
+        [
+            runs.assign(iterations=runs["iterations_to_tolerance"].astype("float64").fillna(np.inf))
+            .groupby(_STEP)[["relative_step", "iterations"]]
+            .median()
+            for _, runs in family.members
+        ],
+        keys=range(len(family.members)),
+    )
+    steps = {
+        step: rows for step, rows in medians.groupby(_STEP) if len(rows) == len(family.members)
+    }
+    if not steps:
+        return []
+    nearest = min(steps, key=lambda step: abs(steps[step]["relative_step"].median() - 1))
+    fastest = min(steps, key=lambda step: sorted(steps[step]["iterations"], reverse=True))
+    return list(dict.fromkeys([nearest, fastest]))
+
+
+def _spectral(
+    tables: Tables, shown: Sequence[Family], told: Sequence[str], column: str
+) -> list[Curve]:
+    looks = _LOOKS if len(shown) > 1 else (_ALONE,)
+    curves = []
+    for family, name, look in zip(shown, told, looks, strict=False):
+        problems = [runs.drop_duplicates("problem_id") for _, runs in family.members]
+        values = [runs[column].to_numpy() for runs in problems]
+        predicted = np.array([_law(tables, runs, column) for runs in problems])
+        curves.append(Curve(name or "of $H$", _x(family), values, predicted, look))
+    return curves
+
+
+def _law(tables: Tables, runs: pd.DataFrame, column: str) -> float:
+    """What Marchenko and Pastur's law says for independent features of mean 0, else nan."""
+    options = tables.runs["problem_options"][runs.index]
+    if not ((runs["problem"] == "gaussian") & (options == "feature_mean=0.0")).all():
+        return np.nan
+    n, d = (float(runs[name].median()) for name in ("n_samples", "n_features"))
+    low, high = (2 * n * float(edge) for edge in random_matrices.edges(d / n))
+    if low == 0 and column != "lambda_max":
+        return np.nan
+    known = {"lambda_max": high, "lambda_min_positive": low}
+    return high / low if column == "condition_number" else known[column]
+
+
+def _draw_curve(ax: Axes, curve: Curve) -> None:
+    marker, colour, band = curve.look
+    median = np.array([np.median(values) for values in curve.values])
+    # Quantiles that are values of the sample: between a number and inf there is none.
+    low, high = np.transpose(
+        [np.quantile(values, BAND, method="inverted_cdf") for values in curve.values]
+    )
+    reached = np.isfinite(median)
+    x, median, low = curve.x[reached], median[reached], low[reached]
+    high = np.where(np.isfinite(high), high, np.nanmax(median, initial=0))[reached]
+    if (high - low > SAME * high).any():
+        ax.fill_between(x, low, high, color=band, linewidth=0, zorder=0, label="10 to 90 %")
+    if np.isfinite(curve.predicted).any():
+        promise = {"linestyle": "--", "linewidth": 1, "markersize": 1.8, "label": "predicted"}
+        ax.plot(curve.x, curve.predicted, color=colour, marker=marker, **promise)
+    look = {"linewidth": 0.8, "markersize": 4, "fillstyle": "none", "label": curve.label}
+    ax.plot(x, median, color=colour, marker=marker, **look)
+
+
+def _scale(ax: Axes, x: np.ndarray) -> None:
+    """Equal factors are worth equal lengths on axes that go far, with ticks that can be read."""
+    if evenly_by_factors(x):
+        ax.set_xscale("log")
+        logarithmic(ax.xaxis, np.log10(x.max() / x.min()))
+    low, high = ax.dataLim.intervaly
+    if high - low < SAME * high:
+        ax.set_ylim(0, 2 * high)
+    if not 0 < FLAT * low < high:
+        return
+    ax.set_yscale("log")
+    logarithmic(ax.yaxis, np.log10(high / low))
+
+
+PLOT = Plot(
+    "scaling",
+    "What grows with the problem: iterations to the tolerance at the step nearest to 1 and at the"
+    " one that is fastest where it is slowest, the extreme eigenvalues of H, and κ, against the"
+    " dimension d (against n/d where n varies, against κ where that does). Large markers: the"
+    " median over seeds and repetitions; band: 10 to 90 % of them. Dashed, with small markers of"
+    " the same kind: predicted, the iterations from ν for each problem, the eigenvalues from the"
+    " edges 2n(1 ± √(d/n))² of the law of Marchenko and Pastur, where the features are independent"
+    " with mean 0. The predicted iterations are those of the slowest eigenvector, an upper limit"
+    " that a start with little of it stays below. A point is missing where half of the runs never"
+    " came to the tolerance.",
+    {
+        "runs": (
+            *("step_unit", "step_value", "relative_step", "iterations_to_tolerance"),
+            *("iterations_predicted", "n_samples", "n_features"),
+            *("lambda_max", "lambda_min_positive", "condition_number"),
+        )
+    },
+    draw,
+)

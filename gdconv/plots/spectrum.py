@@ -1,0 +1,196 @@
+"""The eigenvalues of H / (2n), beside the law of Marchenko and Pastur where it applies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gdconv import random_matrices
+from gdconv.plots.panels import (
+    MEASURED,
+    NothingToShowError,
+    Plot,
+    choose,
+    frame,
+    legend,
+    logarithmic,
+    names,
+    number,
+    write,
+)
+from gdconv.summary import settings
+from gdconv.tables import Tables
+
+FEWEST = 8
+# Without a law to draw, a spectrum wider than this is shown on a logarithmic axis.
+WIDE = 100.0
+# An eigenvalue is an outlier if it lies so many widths beyond an edge: the Tracy-Widom law has less
+# than 1e-4 of its mass that far out.
+BEYOND = 5.0
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """The eigenvalues of H / (2n) of all draws of a problem.
+
+    Attributes
+    ----------
+    values : ndarray
+        Those that are not 0.
+    zeros : int
+        How many are 0.
+    n_samples, n_features : int
+    law : bool
+        Whether the law of Marchenko and Pastur applies.
+    """
+
+    values: np.ndarray
+    zeros: int
+    n_samples: int
+    n_features: int
+    law: bool
+
+    @property
+    def ratio(self) -> float:
+        """d / n."""
+        return self.n_features / self.n_samples
+
+    @property
+    def outliers(self) -> np.ndarray:
+        """Which of the values lie too far outside the law's support to belong to it."""
+        if not self.law:
+            return np.zeros(len(self.values), dtype=bool)
+        low, high = random_matrices.edges(self.ratio)
+        below, above = random_matrices.edge_widths(self.n_samples, self.n_features)
+        return (self.values < low - BEYOND * below) | (self.values > high + BEYOND * above)
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw a panel for each problem."""
+    runs = tables.runs.dropna(subset=["problem_id", "n_samples", "condition_number"])
+    every = []
+    for setting, group in settings(runs.drop_duplicates("problem_id")):
+        spectra = _spectra(group, tables.eigenvalues)
+        if len(spectra.values) >= FEWEST:
+            # A start has no part in it.
+            of_problem = {
+                name: value for name, value in setting.items() if not name.startswith("start")
+            }
+            every.append((of_problem, group, spectra))
+    if not every:
+        raise NothingToShowError(f"no problem has {FEWEST} eigenvalues that are not 0")
+    spectra = {id(group): found for _, group, found in every}
+    panels = choose([(setting, group) for setting, group, _ in every])
+    common, told = names([setting for setting, _ in panels])
+    titles = []
+    for title, (_, group) in zip(told, panels, strict=True):
+        ratio = f"$d/n$ = {number(spectra[id(group)].ratio)}"
+        titles.append(", ".join(filter(None, (title, ratio))))
+    draws = max(len(group) for _, group in panels)
+    header = [common, f"{draws} draws" if draws > 1 else "one draw"]
+    if len(every) > len(panels):
+        header.append(f"{len(panels)} of {len(every)} problems")
+    axis = "eigenvalue of $H/(2n)$   (units of $x^2$)"
+    figure, axes = frame(titles, header, axis, "", sharey=False)
+    decades = [
+        _draw_spectra(ax, spectra[id(group)]) for ax, (_, group) in zip(axes, panels, strict=True)
+    ]
+    units = ["per unit of $x^2$"] * (not all(decades)) + ["per decade"] * any(decades)
+    figure.supylabel(f"density of eigenvalues   ({' or '.join(units)})")
+    legend(figure, axes)
+    return figure
+
+
+def _spectra(runs: pd.DataFrame, eigenvalues: pd.DataFrame) -> Spectra:
+    n, d = (int(runs[name].iloc[0]) for name in ("n_samples", "n_features"))
+    values = eigenvalues["eigenvalue"][eigenvalues["problem_id"].isin(runs["problem_id"])]
+    values = values.to_numpy() / (2 * n)
+    positive = values[values > 0]
+    law = runs["problem"].iloc[0] == "gaussian"
+    return Spectra(np.sort(positive), len(values) - len(positive), n, d, law)
+
+
+def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
+    """Draw histogram, law and outliers; return whether the axis is logarithmic."""
+    outlier = spectra.outliers
+    bulk = spectra.values[~outlier]
+    wide = not spectra.law and spectra.values[-1] > WIDE * spectra.values[0]
+    low, high = bulk.min(), bulk.max()
+    if spectra.law:
+        a, b = random_matrices.edges(spectra.ratio)
+        low, high = min(low, a), max(high, b)
+    bins = int(np.clip(np.ceil(2 * len(bulk) ** (1 / 3)), 8, 40))
+    scaled, span = (np.log10, np.log10([low, high])) if wide else (np.asarray, (low, high))
+    pad = 0 if span[0] < span[1] else 0.5
+    edges = np.linspace(span[0] - pad, span[1] + pad, bins + 1)
+    count, _ = np.histogram(scaled(bulk), edges)
+    density = count / (len(spectra.values) + spectra.zeros) / np.diff(edges)
+    ax.stairs(
+        density,
+        10**edges if wide else edges,
+        fill=True,
+        facecolor="0.82",
+        edgecolor=MEASURED,
+        linewidth=0.8,
+        label="measured",
+    )
+    if wide:
+        ax.set_xscale("log")
+        logarithmic(ax.xaxis, span[1] - span[0])
+        return True
+    if spectra.law:
+        # Close to 0 the density may be infinite, and bends most there.
+        x = a + (b - a) * np.linspace(0, 1, 400) ** 2
+        x = x[x > 0]
+        law = random_matrices.density(x, spectra.ratio)
+        ax.plot(x, law, color="black", linewidth=1, label="Marchenko-Pastur")
+        ax.set_ylim(0, 1.1 * max(density.max(), min(law.max(), 1.5 * density.max())))
+    width = edges[-1] - edges[0]
+    ax.set_xlim(edges[0] - 0.05 * width, edges[-1] + 0.12 * width)
+    said = _mark_outliers(ax, spectra.values[outlier])
+    if spectra.zeros:
+        share = spectra.zeros / (spectra.zeros + len(spectra.values))
+        said.append(f"{share:.3g} of all are 0")
+    if said:
+        ax.set_ylim(0, 1.25 * ax.get_ylim()[1])
+        write(ax, "\n".join(said), (0.98, 0.97), (0, 0), ha="right", va="top")
+    return False
+
+
+def _mark_outliers(ax: Axes, values: np.ndarray) -> list[str]:
+    """Triangles on the axis; those outside stand at the panel's edge, with their place in words."""
+    left, right = ax.get_xlim()
+    inside = (left < values) & (values < right)
+    look = {"linestyle": "none", "color": "black", "markersize": 4, "clip_on": False}
+    if inside.any():
+        at, base = values[inside], ax.get_xaxis_transform()
+        ax.plot(at, np.full(len(at), 0.03), "v", **look, transform=base, label="outlier")
+    said = []
+    for beyond, edge, marker in ((values >= right, 1, ">"), (values <= left, 0, "<")):
+        if beyond.any():
+            ax.plot(edge, 0.03, marker, **look, transform=ax.transAxes, label="outlier")
+            least, most = (number(bound(values[beyond])) for bound in (np.min, np.max))
+            said.append(f"{beyond.sum()} at {least}" + f" to {most}" * (least != most))
+    return said
+
+
+PLOT = Plot(
+    "spectrum",
+    "The distribution of the eigenvalues of H/(2n) = XᵀX/n that are not 0, those of all seeds and"
+    " repetitions together, for each problem. Line: the density of Marchenko and Pastur, to which"
+    " independent features of variance 1 lead as n and d grow with a fixed ratio; it is drawn for"
+    " gaussian problems and has mass 1 − n/d at 0 where d > n. Its ends (1 ± √(d/n))² decide κ."
+    " Triangles: eigenvalues so far outside that chance does not explain them, as the one of about"
+    " d times the squared feature mean that a mean leads to, or a small one of the constant column"
+    " beside such features. Other families have no such law; where their eigenvalues differ by"
+    " more than a factor of 100 the axis is logarithmic.",
+    {
+        "runs": ("problem_id", "n_samples", "n_features", "condition_number"),
+        "eigenvalues": ("problem_id", "eigenvalue"),
+    },
+    draw,
+)

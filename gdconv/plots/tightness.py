@@ -1,0 +1,151 @@
+"""How far above the measured gap the bounds are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from gdconv.plots.panels import (
+    EDGE,
+    GREY,
+    MEASURED,
+    MOST_PANELS,
+    STATED,
+    NothingToShowError,
+    Plot,
+    choose,
+    frame,
+    legend,
+    logarithmic,
+    names,
+    number,
+    one_draw,
+    with_kappa,
+)
+from gdconv.summary import settings
+from gdconv.tables import Tables
+
+MOST_PROBLEMS = 3
+# So far above its floor a gap is right to 2 %, and the ratio too.
+CLEAR = 1e4
+# Below this a bound is broken beyond all doubt, and by how much no longer matters.
+LEAST = 1e-2
+
+# Column → what it bounds, its name and its look.
+BOUNDS = {
+    "gap_bound": ("gap", "bound", {"color": MEASURED, "linestyle": "--", "linewidth": 1.8}),
+    "gap_bound_relative": (
+        "gap",
+        "relative bound",
+        {"color": "0.35", "linestyle": "-.", "linewidth": 1.1},
+    ),
+    "gap_bound_sharp": (
+        "gap",
+        "sharp bound",
+        {"color": "black", "linestyle": "-", "linewidth": 0.7},
+    ),
+    "gap_bound_as_stated": (
+        "gap",
+        "as stated",
+        {"color": STATED, "linestyle": ":", "linewidth": 1.5},
+    ),
+    "distance_bound": (
+        "distance_squared",
+        "bound on the distance",
+        {"color": "0.55", "linestyle": "-", "linewidth": 0.7, "marker": "|", "markevery": 6},
+    ),
+}
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw a panel for some runs of some problems."""
+    curves = tables.curves
+    clear = curves["gap"] > CLEAR * curves["gap_floor"].fillna(0)
+    curves = curves[clear & (curves["gap"] > 0) & (curves["distance_squared"] > 0)]
+    counts = curves["run_id"].value_counts()
+    runs = tables.runs.dropna(subset=["relative_step", "condition_number"])
+    runs = runs[runs["run_id"].isin(counts.index[counts > 1]) & (runs["status"] != "diverged")]
+    if runs.empty:
+        raise NothingToShowError(
+            "no run that did not diverge has two recorded iterations well above the rounding floor"
+        )
+    every = settings(runs)
+    problems = [(setting, one_draw(group)) for setting, group in choose(every, MOST_PROBLEMS)]
+    each = MOST_PANELS // len(problems)
+    panels = [
+        (setting | {"step": f"step {number(run['relative_step'].iloc[0])}"}, run)
+        for setting, group in problems
+        for _, run in landmarks(group, each).groupby("relative_step")
+    ]
+    if "study" in panels[0][0]:
+        # The same step of both studies, side by side.
+        panels.sort(key=lambda panel: panel[1]["relative_step"].iloc[0])
+    common, told = names([setting for setting, _ in panels])
+    titles = [with_kappa(title, run) for title, (_, run) in zip(told, panels, strict=True)]
+    draws = problems[0][1][["seed", "repetition"]].iloc[0]
+    header = [common, "seed {}, repetition {}".format(*draws)]
+    if len(every) > len(problems):
+        header.append(f"{len(problems)} of {len(every)} problems")
+    axis = "bound / measured   (dimensionless)"
+    figure, axes = frame(titles, header, "iteration $t$", axis, sharey=False)
+    for ax, (_, run) in zip(axes, panels, strict=True):
+        _draw_bounds(ax, curves[curves["run_id"] == run["run_id"].iloc[0]])
+    legend(figure, axes)
+    return figure
+
+
+def landmarks(runs: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return some of the runs: the step nearest to 1, the last below the edge, then others."""
+    steps = runs["relative_step"].to_numpy()
+    wanted = [np.argmin(np.abs(steps - 1)), *np.flatnonzero(steps < EDGE - 1e-9)[-1:]]
+    wanted += [np.argmin(runs["rate_predicted"].fillna(np.inf)), 0]
+    wanted += [*np.linspace(0, len(steps) - 1, most).round()]
+    chosen = list(dict.fromkeys(int(index) for index in wanted))
+    return runs.iloc[sorted(chosen[:most])]
+
+
+def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
+    t = curve["iteration"].to_numpy()
+    bounds, top = curve["gap_bound"].to_numpy(), 1.0
+    for column, (measured, label, look) in BOUNDS.items():
+        values = curve[column].to_numpy()
+        same = np.allclose(values, bounds, rtol=1e-6, atol=0, equal_nan=True)
+        if column == "gap_bound_as_stated" and same:
+            continue
+        ratio = values / curve[measured].to_numpy()
+        # A bound that has underflowed has no place on the axis.
+        drawn = ratio > 0
+        ax.plot(t[drawn], ratio[drawn], **look, label=label)
+        # The bound as stated may be anywhere: it leaves the panel.
+        if column != "gap_bound_as_stated":
+            top = max(top, ratio.max())
+    ax.set(yscale="log", ylim=(min(0.5, max(LEAST, ax.dataLim.y0 / 1.5)), 2 * top))
+    logarithmic(ax.yaxis, np.log10(np.divide(*ax.get_ylim()[::-1])))
+    ax.axhspan(LEAST / 10, 1, color=GREY, linewidth=0, zorder=0, label="bound broken")
+    last = max(1, int(t[-1]))
+    ax.set_xscale("symlog", linthresh=1, linscale=0.4)
+    ax.set_xlim(0, last)
+    powers = [10**power for power in range(len(str(last))) if 10**power <= last]
+    ax.xaxis.set_major_locator(FixedLocator([0, *powers]))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+PLOT = Plot(
+    "tightness",
+    "How far a bound is above what it bounds: their ratio against the iteration (even up to 1,"
+    " logarithmic beyond), as far as the gap is above its rounding floor, for one repetition. 1 is"
+    " a bound that is reached; below it, shaded, one is broken. Dashed: (λmax/2) ν²ᵗ ‖w₀ − w*‖²;"
+    " it allows for a start along v_max that shrinks as slowly as the slowest eigenvector, so it"
+    " may end up to a factor κ above the sharp bound. Dash-dotted: ν²ᵗ times the gap at the start."
+    " Solid: the sharp bound. Dotted: as stated, where it is another: beyond the optimum it is"
+    " broken. With bars: ν²ᵗ ‖w₀ − w*‖² over ‖wₜ − w*‖².",
+    {
+        "runs": ("relative_step", "condition_number", "rate_predicted"),
+        "curves": (*("iteration", "gap", "gap_floor", "distance_squared"), *BOUNDS),
+    },
+    draw,
+)
