@@ -67,7 +67,7 @@ def draw(
             with style():
                 figure = plot.draw(tables)
                 # Lay it out once, not once a format.
-                figure.draw_without_rendering()
+                figure.get_layout_engine().execute(figure)
                 figure.set_layout_engine("none")
             drawn[plot.name] = figure
         except NothingToShowError as reason:
