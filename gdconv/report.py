@@ -100,7 +100,7 @@ def write(folder: Path, tables: Tables | None = None) -> Path:
     for name in omitted:
         for suffix in figures.FORMATS:
             (folder / "figures" / f"{name}.{suffix}").unlink(missing_ok=True)
-    html = page(folder, tables.runs, drawn, omitted)
+    html = page(folder, tables, drawn, omitted)
     path, unfinished = folder / "report.html", folder / ".report.html.tmp"
     unfinished.write_text(html, encoding="utf-8", newline="\n")
     unfinished.replace(path)

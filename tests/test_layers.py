@@ -14,7 +14,7 @@ GDCONV = [
     *("checks", "case", "identities"),
     *("study", "tables"),
     *("provenance", "store", "engines", "sweep"),
-    *("summary", "panels", "errata", "figures", "page", "report"),
+    *("summary", "panels", "errata", "figures", "explorer", "page", "report"),
     *("verification", "cli"),
 ]
 NNLIB = [
@@ -80,7 +80,9 @@ def test_mathematics_has_no_plumbing(name):
     assert not roots & (plumbing - allowed)
 
 
-@pytest.mark.parametrize("name", ["summary", "panels", "errata", "figures", "page", "report"])
+@pytest.mark.parametrize(
+    "name", ["summary", "panels", "errata", "figures", "explorer", "page", "report"]
+)
 def test_figures_recompute_no_mathematics(name):
     mathematics = {f"gdconv.{each}" for each in GDCONV[2 : GDCONV.index("study") + 1]}
     assert not imports(ROOT / "gdconv" / f"{name}.py") & mathematics
