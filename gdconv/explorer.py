@@ -119,7 +119,7 @@ def _spread(curve: pd.DataFrame, most: int) -> list[list]:
     step = (len(curve) - 1) / (most - 1)
     if step > 1:
         curve = curve.iloc[[round(k * step) for k in range(most)]]
-    return [curve["iteration"].tolist(), _plain(curve["gap"], 4)]
+    return [curve["iteration"].tolist(), _plain(curve["gap"], 6)]
 
 
 def _plain(column: pd.Series, digits: int) -> list:

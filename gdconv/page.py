@@ -58,6 +58,7 @@ def page(folder: Path, tables: Tables, drawn: Collection[str], omitted: Mapping[
         script_hash=_hash(script),
         data=explorer.embedded(tables),
         cards="\n".join(_cards(runs)),
+        statuses="".join(_status_buttons(runs)),
         errata=_definitions(errata_facts(runs)),
         subject=_definitions(_subject(runs)),
         config=_text_file(folder / "config.yaml", "Configuration"),
@@ -102,6 +103,15 @@ def _cards(runs: pd.DataFrame) -> list[str]:
         f"<div><dt>{escape(name)}</dt><dd><strong>{escape(number)}</strong>"
         f"{_bar(by_status) if name == 'runs' else ''}<span>{escape(says)}</span></dd></div>"
         for name, number, says in cards
+    ]
+
+
+def _status_buttons(runs: pd.DataFrame) -> list[str]:
+    """Filters for the table of runs."""
+    by_status = runs["status"].value_counts().sort_index()
+    return [
+        f'<button type="button" value="status={escape(status)}">{escape(status)} {count}</button>'
+        for status, count in by_status.items()
     ]
 
 

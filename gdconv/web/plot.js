@@ -1,19 +1,18 @@
-
 // Numbers as text, and charts in SVG elements. Text of the study is set as text, never as markup.
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 
-const raised = (power) => String(power).replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] ?? "⁻");
+/** Ten to a whole power, as one writes it. */
+const tenTo = (power) => `10${String(power).replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] ?? "⁻")}`;
 
-/** A number with so many significant digits; null, which does not apply, is a dash. */
+/** A number with so many significant digits; one that does not apply is a dash. */
 function show(value, digits = 4) {
   if (value === null || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (value === 0) return "0";
-  const plain = value.toPrecision(digits).replace("-", "−");
-  if (Math.abs(value) >= 1e-3 && !plain.includes("e")) return plain;
-  const [mantissa, power] = value.toExponential(digits - 1).split("e");
-  return `${mantissa.replace("-", "−")} × 10${raised(Number(power))}`;
+  const [mantissa, power] = value.toExponential(digits - 1).replace("-", value < 0 ? "−" : "-").split("e");
+  if (power >= -3 && power < digits) return value.toPrecision(digits).replace("-", "−");
+  return `${mantissa}\u00a0×\u00a0${tenTo(Number(power))}`;
 }
 
 const whole = (value) => (value < 1e9 ? value.toLocaleString("en-US") : show(value));
@@ -26,20 +25,17 @@ function add(parent, name, attributes = {}, text = "") {
   return node;
 }
 
-/** The least of 1, 2, 5, 10, 20, … that is not below a value. */
-function rounded(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].find((digit) => digit * power >= value * (1 - 1e-9)) * power;
-}
-
+/** Values and labels of about so many ticks, a 1, 2 or 5 apart; whole powers on a logarithmic axis. */
 function ticks({ from, to, log }, most) {
   const [low, high] = log ? [Math.log10(from), Math.log10(to)] : [from, to];
-  const apart = Math.max(rounded((high - low) / most), log ? 1 : 0);
-  const steps = Array.from(
-    { length: Math.max(0, Math.floor(high / apart + 1e-9) - Math.ceil(low / apart - 1e-9) + 1) },
-    (_, k) => Number(((Math.ceil(low / apart - 1e-9) + k) * apart).toPrecision(9)),
-  );
-  return steps.map((at) => (log ? [10 ** at, `10${raised(at)}`] : [at, at.toLocaleString("en-US")]));
+  const power = 10 ** Math.floor(Math.log10((high - low) / most));
+  const apart = Math.max([1, 2, 5, 10].find((digit) => digit * power * most >= high - low) * power, log ? 1 : 0);
+  const found = [];
+  for (let k = Math.ceil(low / apart - 1e-9); k * apart <= high + 1e-9 * apart; k++) {
+    const at = Number((k * apart).toPrecision(9));
+    found.push(log ? [10 ** at, tenTo(at)] : [at, at < 1e5 ? whole(at) : at.toLocaleString("en-US", { notation: "compact" })]);
+  }
+  return found;
 }
 
 /** From the values of an axis to pixels; what is far outside stays a number. */
@@ -50,29 +46,23 @@ function scale({ from, to, log }, start, end) {
 }
 
 class Chart {
-  /** An empty chart that fills an svg; an axis has from, to, log and label. */
+  /** An empty chart that fills an svg; the axes have from, to, log and x a label. */
   constructor(svg, x, y) {
     svg.replaceChildren();
-    const box = { left: 46, right: 12, top: 8, bottom: 36 };
-    const width = Math.max(80, svg.clientWidth - box.left - box.right);
-    const height = Math.max(80, svg.clientHeight - box.top - box.bottom);
-    this.x = scale(x, 0, width);
-    this.y = scale(y, height, 0);
-    this.left = box.left;
-    this.inside = add(svg, "svg", { x: box.left, y: box.top, width, height });
+    const [left, top] = [46, 8];
+    const [width, height] = [Math.max(80, svg.clientWidth - left - 14), Math.max(80, svg.clientHeight - top - 36)];
+    Object.assign(this, { left, x: scale(x, 0, width), y: scale(y, height, 0) });
+    this.inside = add(svg, "svg", { x: left, y: top, width, height });
     for (const [value, label] of ticks(y, Math.max(2, height / 45))) {
       this.line([x.from, x.to], [value, value], "tick");
-      const at = { x: box.left - 6, y: box.top + this.y(value) + 4, "text-anchor": "end" };
-      add(svg, "text", at, label);
+      add(svg, "text", { x: left - 6, y: top + this.y(value) + 4, "text-anchor": "end" }, label);
     }
     for (const [value, label] of ticks(x, Math.max(2, width / 75))) {
       this.line([value, value], [y.from, y.to], "tick");
-      const at = { x: box.left + this.x(value), y: box.top + height + 16, "text-anchor": "middle" };
-      add(svg, "text", at, label);
+      add(svg, "text", { x: left + this.x(value), y: top + height + 16, "text-anchor": "middle" }, label);
     }
-    const end = { x: box.left + width, y: box.top + height + 32, "text-anchor": "end" };
-    add(svg, "text", end, x.label);
-    add(svg, "rect", { x: box.left, y: box.top, width, height, class: "frame" });
+    add(svg, "text", { x: left + width, y: top + height + 32, "text-anchor": "end" }, x.label);
+    add(svg, "rect", { x: left, y: top, width, height, class: "frame" });
   }
 
   line(xs, ys, style) {
@@ -82,11 +72,5 @@ class Chart {
 
   dot(x, y, radius, style) {
     add(this.inside, "circle", { cx: this.x(x), cy: this.y(y), r: radius, class: style });
-  }
-
-  band(from, to, style) {
-    const [top, bottom] = [this.y(to), this.y(from)];
-    const size = { x: 0, y: top, width: "100%", height: Math.max(0, bottom - top) };
-    add(this.inside, "rect", { ...size, class: style });
   }
 }
