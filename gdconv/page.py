@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -12,78 +13,125 @@ from typing import Any
 
 import pandas as pd
 
+from gdconv import explorer
 from gdconv.figures import FIGURES, FORMATS, Plot
 from gdconv.summary import (
+    NONE,
     SETTING,
-    counts,
     errata_facts,
     headed,
     rows_by_setting,
     short,
     verdicts,
 )
+from gdconv.tables import Tables
 
-MOST_RUNS = 500
 FILES = ("runs.csv", "curves.csv", "eigenvalues.csv", "config.yaml", "provenance.json")
-
-# The columns of runs.csv that report.html shows.
-_RUNS = (
-    *("status", "problem", "n_samples", "n_features", "seed", "repetition", "relative_step"),
-    *("bound_holds", "bound_as_stated_holds", "rate_predicted", "rate_measured", "convergence"),
-    *("iterations", "iterations_to_tolerance", "iterations_predicted"),
-    *("first_violation_as_stated", "condition_number", "error"),
-)
+SCRIPTS = ("plot.js", "explorer.js", "table.js")
 
 
-def page(
-    folder: Path, runs: pd.DataFrame, drawn: Collection[str], omitted: Mapping[str, str]
-) -> str:
+def page(folder: Path, tables: Tables, drawn: Collection[str], omitted: Mapping[str, str]) -> str:
     """Return the page of a study as HTML.
+
+    It refers to nothing but by links, and its content security policy keeps the browser from
+    loading anything and from running any script but its own.
 
     Parameters
     ----------
     folder : Path
         Holds the files that the page links to or shows, the figures among them.
-    runs : DataFrame
+    tables : Tables
     drawn : collection of str
         Names of the figures to show.
     omitted : mapping of str to str
         Names of the figures that are left out, and why.
     """
+    runs = tables.runs
     shown = [_figure(folder, plot) for plot in FIGURES if plot.name in drawn]
     shown += [f"<p>{escape(name)} is left out: {escape(why)}.</p>" for name, why in omitted.items()]
-    template = files("gdconv").joinpath("report.html").read_text(encoding="utf-8")
-    return Template(template).substitute(
+    style, script = _asset("page.css"), "".join(map(_asset, SCRIPTS))
+    return Template(_asset("page.html")).substitute(
         title=escape(folder.resolve().name),
-        result=_definitions(_result(runs)),
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        data=explorer.embedded(tables),
+        cards="\n".join(_cards(runs)),
+        statuses="".join(_status_buttons(runs)),
+        errata=_definitions(errata_facts(runs)),
         subject=_definitions(_subject(runs)),
         config=_text_file(folder / "config.yaml", "Configuration"),
         figures="\n".join(shown),
         summary=_table([headed(row) for row in rows_by_setting(runs)]),
-        runs=_run_table(runs),
+        cut=_cut(runs),
         files=", ".join(_link(name) for name in FILES if (folder / name).exists()),
         provenance=_text_file(folder / "provenance.json", "Provenance"),
     )
 
 
-def _result(runs: pd.DataFrame) -> dict[str, str]:
-    """The outcome of the whole study in a few sentences."""
+def _asset(name: str) -> str:
+    return files("gdconv").joinpath("web", name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """The source expression by which a content security policy allows a script or a style."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _cards(runs: pd.DataFrame) -> list[str]:
+    """The outcome of the whole study: a number each, and what it says."""
+    by_status = runs["status"].value_counts().sort_index()
+    statuses = ", ".join(f"{count} {status}" for status, count in by_status.items())
     verdict = {name: part.replace("/", " of ") for name, part in verdicts(runs).items()}
-    facts = {
-        "runs": counts(runs),
-        "bound": f"holds in {verdict['bound_holds']} runs with a verdict",
-        "bound as stated": f"fails in {verdict['bound_as_stated_fails']} runs with a verdict",
-    }
-    facts |= errata_facts(runs)
     deviation = (runs["rate_measured"] - runs["rate_predicted"]).abs()
+    largest, where = NONE, "no run has a measured rate"
     if deviation.notna().any():
         run = runs.loc[deviation.idxmax()]
-        facts["largest |rate_measured − rate_predicted|"] = (
-            f"{short(deviation.max())}, in run {run['run_id']}: {run['problem']},"
-            f" n_features {short(run['n_features'])}, repetition {short(run['repetition'])},"
-            f" relative step {short(run['relative_step'])}"
+        largest = short(deviation.max())
+        where = (
+            f"run {run['run_id']}: {run['problem']}, n_features {short(run['n_features'])},"
+            f" repetition {short(run['repetition'])}, relative step {short(run['relative_step'])}"
         )
-    return facts
+    cards = (
+        ("runs", str(len(runs)), statuses or "none is complete yet"),
+        ("bound", verdict["bound_holds"], "runs with a verdict: it holds"),
+        ("bound as stated", verdict["bound_as_stated_fails"], "runs with a verdict: it fails"),
+        ("largest |rate_measured − ν²|", largest, where),
+    )
+    return [
+        f"<div><dt>{escape(name)}</dt><dd><strong>{escape(number)}</strong>"
+        f"{_bar(by_status) if name == 'runs' else ''}<span>{escape(says)}</span></dd></div>"
+        for name, number, says in cards
+    ]
+
+
+def _status_buttons(runs: pd.DataFrame) -> list[str]:
+    """Filters for the table of runs."""
+    by_status = runs["status"].value_counts().sort_index()
+    return [
+        f'<button type="button" value="status={escape(status)}">{escape(status)} {count}</button>'
+        for status, count in by_status.items()
+    ]
+
+
+def _bar(by_status: pd.Series) -> str:
+    """How the runs ended, as lengths."""
+    total, left, parts = max(1, by_status.sum()), 0.0, []
+    for status, count in by_status.items():
+        width = 100 * count / total
+        parts.append(
+            f'<rect class="{escape(status)}" x="{left:.2f}%" width="{width:.2f}%" height="100%"/>'
+        )
+        left += width
+    return f'<svg class="bar" aria-hidden="true">{"".join(parts)}</svg>'
+
+
+def _cut(runs: pd.DataFrame) -> str:
+    most = explorer.MOST_RUNS
+    if len(runs) <= most:
+        return ""
+    return f"<p>The first {most} of {len(runs)}; all are in {_link('runs.csv')}.</p>"
 
 
 def _subject(runs: pd.DataFrame) -> dict[str, str]:
@@ -98,14 +146,6 @@ def _subject(runs: pd.DataFrame) -> dict[str, str]:
         elif values:
             facts[name] = ", ".join(map(short, values))
     return facts
-
-
-def _run_table(runs: pd.DataFrame) -> str:
-    shown = runs[[name for name in _RUNS if name != "error" or runs["error"].notna().any()]]
-    table = _table(shown[:MOST_RUNS].to_dict("records"))
-    if len(runs) <= MOST_RUNS:
-        return table
-    return f"<p>The first {MOST_RUNS} of {len(runs)}; all are in {_link('runs.csv')}.</p>\n{table}"
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

@@ -130,7 +130,7 @@ def write(folder: Path, tables: Tables | None = None) -> Path:
 
     tables = tables or read(folder)
     drawn, omitted = _draw(folder / "figures", tables)
-    html = page(folder, tables.runs, drawn, omitted)
+    html = page(folder, tables, drawn, omitted)
     path, unfinished = folder / "report.html", folder / ".report.html.tmp"
     unfinished.write_text(html, encoding="utf-8", newline="\n")
     unfinished.replace(path)

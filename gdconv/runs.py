@@ -12,7 +12,7 @@ from gdconv.config import Run, identity, problem_options
 from gdconv.problems import problem_identity
 
 # Part of every run_id: raise it whenever the same configuration gives other rows or other columns.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # run_id → run, for runs that differ in their step size alone.
 Group = Mapping[str, Run]
@@ -63,10 +63,15 @@ def run_ids(runs: Sequence[Run]) -> list[str]:
 
 
 def problem_id(run: Run) -> str:
-    """Return the identifier of the problem of a run, the same for all its starts and step sizes."""
+    """Return the identifier of the problem of a run, X, y and w_0, the same for all step sizes.
+
+    With and without reduction w* and its errors differ by a rounding, so each has its own.
+    """
     return _digest(
         {
             "problem": problem_identity(run.problem),
+            "start": identity(run.start),
+            "reduce": run.method.reduce,
             "seed": run.seed,
             "repetition": run.repetition,
         }

@@ -13,7 +13,7 @@ from gdconv.objective import Objective
 from gdconv.problems import LeastSquares, make
 from gdconv.recorder import Recorder, Trajectories, recorded_iterations
 from gdconv.runs import GroupTables, asked_for, group_of, problem_id, run_ids
-from gdconv.spectra import Spectrum, eigh_difference
+from gdconv.spectra import eigh_difference
 from gdconv.starts import starting_point
 from gdconv.theory import Theory
 
@@ -63,7 +63,7 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
         []
         if first.record.curves == "none"
         else _curve_rows(ids, problem, first, theory, measured, predicted),
-        _eigenvalue_rows(problem, first, identifier, theory.spectrum),
+        _eigenvalue_rows(problem, first, identifier, theory),
         eigh_difference(theory.spectrum, objective.matrix),
     )
 
@@ -182,7 +182,7 @@ def _curve_rows(
 
 
 def _eigenvalue_rows(
-    problem: LeastSquares, run: Run, identifier: str, spectrum: Spectrum
+    problem: LeastSquares, run: Run, identifier: str, theory: Theory
 ) -> dict[str, list]:
     n_samples, n_features = problem.X.shape
     constant = {
@@ -194,7 +194,8 @@ def _eigenvalue_rows(
     }
     return {name: [value] * n_features for name, value in constant.items()} | {
         "index": list(range(1, n_features + 1)),
-        "eigenvalue": spectrum.eigenvalues.tolist(),
+        "eigenvalue": theory.spectrum.eigenvalues.tolist(),
+        "error_component_squared": theory.error_components_squared.tolist(),
     }
 
 

@@ -93,6 +93,7 @@ COLUMNS = {
         "repetition": WHOLE,
         "index": WHOLE,
         "eigenvalue": NUMBER,
+        "error_component_squared": NUMBER,
     },
 }
 RUN_ORDER = (
@@ -101,11 +102,11 @@ RUN_ORDER = (
     "n_features",
     "seed",
     "repetition",
-    "problem_id",
     "start",
     "start_which",
     "start_radius",
     "method",
+    "problem_id",
     "step_unit",
     "step_value",
     "run_id",

@@ -57,6 +57,14 @@ class Theory:
         self.errors = step_errors(matrix, self.residual_star, self.w_star, y_norm, self.spectrum)
         self.relative_error = relative_error(matrix.shape[1])
 
+    @property
+    def error_components_squared(self) -> np.ndarray:
+        """c_i², shape (d,), with c_i = v_iᵀ(w_0 − w*); 0 where lambda_i is: w* is the nearest."""
+        squares = np.zeros_like(self.spectrum.eigenvalues)
+        positive = self.spectrum.eigenvalues[: self.spectrum.rank]
+        squares[: self.spectrum.rank] = 2 * self.components / positive
+        return squares
+
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """How far rounding may carry the gap of run column[k] at iteration t[k], as a gap."""
         columns = self.spectrum.right.shape[0]

@@ -22,7 +22,7 @@ GDCONV = [
     *("checks", "case", "identities"),
     *("study", "tables"),
     *("provenance", "store", "engines", "sweep"),
-    *("summary", *PLOTS, "figures", "page", "compare", "report"),
+    *("summary", *PLOTS, "figures", "explorer", "page", "compare", "report"),
     *("verification", "cli"),
 ]
 NNLIB = [
@@ -93,7 +93,9 @@ def test_mathematics_has_no_plumbing(name):
     assert not roots & (plumbing - allowed)
 
 
-@pytest.mark.parametrize("name", ["summary", *PLOTS, "figures", "page", "compare", "report"])
+@pytest.mark.parametrize(
+    "name", ["summary", *PLOTS, "figures", "explorer", "page", "compare", "report"]
+)
 def test_figures_recompute_no_mathematics(name):
     mathematics = {f"gdconv.{each}" for each in GDCONV[2 : GDCONV.index("study") + 1]}
     # The law of random matrices is of a size, not of a run: no table could hold its curve.

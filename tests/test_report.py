@@ -1,6 +1,7 @@
 """The report: page and summary say what stands in the CSV files; bad folders are refused."""
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -11,9 +12,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from gdconv import report
+from gdconv import explorer, report
 from gdconv.config import Gaussian, Record, RunConfig, Step
-from gdconv.page import MOST_RUNS
 from gdconv.summary import summary
 from gdconv.sweep import run_study
 from gdconv.tables import COLUMNS, header
@@ -69,18 +69,22 @@ def run(number=0, **cells):
 
 
 class Page(HTMLParser):
-    """Tables as lists of rows of text, and every tag with its attributes."""
+    """Tables as lists of rows of text, every tag with its attributes, and the embedded data."""
 
     def __init__(self, text):
         super().__init__()
         self.tables, self.tags, self.open = [], [], []
+        self.scripts = []
         self.feed(text)
         assert self.open == []
+        self.data = json.loads(self.scripts[0])
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "link", "img", "wbr"}:
+        if tag not in {"meta", "link", "img", "wbr", "input"}:
             self.open.append(tag)
+        if tag == "script":
+            self.scripts.append("")
         if tag == "table":
             self.tables.append([])
         elif tag == "tr":
@@ -94,14 +98,20 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self.open and self.open[-1] in {"td", "th"}:
             self.tables[-1][-1][-1] += data
+        elif self.open and self.open[-1] == "script":
+            self.scripts[-1] += data
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
 
 
 def test_the_page_stands_alone(page):
     for tag, attributes in Page(page).tags:
-        assert tag not in {"script", "iframe", "object", "embed"}
+        assert tag not in {"iframe", "object", "embed"}
         for name in ("src", "srcset", "href"):
             value = attributes.get(name, "")
             assert value.startswith("data:") or (tag == "a" and ":" not in value) or not value
+        assert not [name for name in attributes if name.startswith("on") or name == "style"]
     assert not re.search(r"https?:|url\(|@import", page)
     assert page.count("data:image/svg+xml;base64,") == len(DRAWN)
 
@@ -110,23 +120,27 @@ def test_links_lead_to_files_of_the_study(folder, page):
     links = {attributes["href"] for tag, attributes in Page(page).tags if tag == "a"}
     assert {"runs.csv", "curves.csv", "eigenvalues.csv"} <= links
     assert {"config.yaml", "provenance.json", "figures/rate_vs_step.pdf"} <= links
-    assert all((folder / link).is_file() for link in links)
+    inside = {f"#{attributes['id']}" for _, attributes in Page(page).tags if "id" in attributes}
+    assert all((folder / link).is_file() or link in inside for link in links)
 
 
 def test_the_page_says_what_was_run_and_how_it_ended(folder, page):
     rows = rows_of(folder)
     statuses = [row["status"] for row in rows]
-    assert f"36 runs: {statuses.count('converged')} converged, 6 diverged" in page
+    assert "<dt>runs</dt><dd><strong>36</strong>" in page
+    assert f"{statuses.count('converged')} converged, 6 diverged" in page
     held = sum(row["bound_holds"] == "True" for row in rows)
     broken = sum(row["bound_as_stated_holds"] == "False" for row in rows)
     assert 0 < broken < 36
-    assert f"holds in {held} of 36 runs with a verdict" in page
-    assert f"fails in {broken} of 36 runs with a verdict" in page
+    assert f"<strong>{held} of 36</strong><span>runs with a verdict: it holds" in page
+    assert f"<strong>{broken} of 36</strong><span>runs with a verdict: it fails" in page
     differences = {
         abs(float(row["rate_measured"]) - float(row["rate_predicted"])): row["run_id"]
         for row in rows
     }
-    assert f"{max(differences):.5g}, in run {differences[max(differences)]}" in page
+    assert (
+        f"<strong>{max(differences):.5g}</strong><span>run {differences[max(differences)]}" in page
+    )
     assert "<dt>n_features</dt><dd>4, 9</dd>" in page
     assert "<dt>step_value</dt><dd>0.3, 0.7, 1, 1.4, 1.8, 2.1</dd>" in page
     assert "<dt>relative_step</dt><dd>from 0.3 to 2.1</dd>" in page
@@ -135,21 +149,23 @@ def test_the_page_says_what_was_run_and_how_it_ended(folder, page):
 
 
 def test_the_page_shows_the_runs_with_the_names_of_the_csv(folder, page):
-    summary, runs = Page(page).tables
-    rows = rows_of(folder)
+    known = Page(page)
+    summary = known.tables[1]
     assert len(summary) == 1 + 2
-    assert len(runs) == 1 + len(rows)
-    assert set(runs[0]) <= COLUMNS["runs"].keys()
-    for shown, row in zip(runs[1:], rows, strict=True):
-        cells = dict(zip(runs[0], shown, strict=True))
+    names, rows = known.data["table"]["columns"], rows_of(folder)
+    assert set(names) < COLUMNS["runs"].keys()
+    assert known.data["table"]["kinds"] == [COLUMNS["runs"][name] for name in names]
+    for shown, row in zip(known.data["table"]["rows"], rows, strict=True):
+        cells = dict(zip(names, shown, strict=True))
         assert cells["status"] == row["status"]
-        assert float(cells["rate_measured"]) == pytest.approx(float(row["rate_measured"]), rel=1e-4)
-        assert cells["bound_holds"] == {"True": "yes", "False": "no"}[row["bound_holds"]]
-        assert cells["iterations_to_tolerance"] == (row["iterations_to_tolerance"] or "–")
+        assert cells["rate_measured"] == pytest.approx(float(row["rate_measured"]), rel=1e-4)
+        assert cells["bound_holds"] == (row["bound_holds"] == "True")
+        reached = row["iterations_to_tolerance"]
+        assert cells["iterations_to_tolerance"] == (int(reached) if reached else None)
 
 
 def test_captions_stand_below_their_figures(page):
-    assert page.count("<figcaption>") == len(DRAWN)
+    assert page.count("<figcaption><strong>") == len(DRAWN)
     assert page.index("<strong>convergence</strong>") < page.index("<strong>rate_vs_step</strong>")
     assert "‖w₀ − w*‖²" in page
 
@@ -292,17 +308,20 @@ def test_starts_that_differ_are_rows_of_their_own(tmp_path):
 
 
 def test_text_of_the_files_is_shown_as_text(tmp_path):
-    evil = "<script>alert(1)</script>&'\""
+    evil = "<script>alert(1)</script>&'\"\u2028"
     folder = make_study(
         tmp_path / "<b>bold", run(), run(1, status="failed", problem="<i>", error=evil)
     )
     (folder / "config.yaml").write_text(f"study: {evil} $title\n")
     (folder / "provenance.json").write_bytes(b'{"command": "</pre><script>"} \xff')
     text = report.write(folder).read_text(encoding="utf-8")
-    tags = {tag for tag, _ in Page(text).tags}
-    assert not tags & {"script", "b", "i"}
+    known = Page(text)
+    assert [tag for tag, _ in known.tags].count("script") == 2
+    assert not {tag for tag, _ in known.tags} & {"b"}
     assert "<title>&lt;b&gt;bold</title>" in text
-    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#x27;&quot;") == 2
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#x27;&quot;") == 1
+    assert known.data["table"]["rows"][1][-1] == evil
+    assert not set(known.scripts[0]) & set("<>&\u2028")
     assert "$title" in text
     assert "1 failed: <script>" in summary(folder)
 
@@ -319,11 +338,12 @@ def test_figures_left_out_are_explained_and_their_old_files_removed(tmp_path):
     assert "<img" not in text
 
 
-def test_long_tables_are_cut_and_say_so(tmp_path):
-    many = [run(number, step_value=number + 1) for number in range(MOST_RUNS + 7)]
+def test_long_tables_are_cut_and_say_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(explorer, "MOST_RUNS", 20)
+    many = [run(number, step_value=number + 1) for number in range(27)]
     text = report.write(make_study(tmp_path / "many", *many)).read_text(encoding="utf-8")
-    assert len(Page(text).tables[1]) == 1 + MOST_RUNS
-    assert f"The first {MOST_RUNS} of {MOST_RUNS + 7}" in text
+    assert len(Page(text).data["table"]["rows"]) == 20
+    assert "The first 20 of 27" in text
 
 
 def test_a_study_without_runs_yet_is_reported(tmp_path, capsys):

@@ -266,7 +266,7 @@ def no_json(folder):
         (spoil_a_curve, ["curves.csv line 3, column gap", "'lots'", "not a number"]),
         (spoil_an_eigenvalue, ["eigenvalues.csv line 2, column eigenvalue", "not a number"]),
         (spoil_the_encoding, ["runs.csv line 2", "UTF-8"]),
-        (write_junk, ["eigenvalues.csv line 12", "1 cells instead of 7"]),
+        (write_junk, ["eigenvalues.csv line 12", "1 cells instead of 8"]),
         (spoil_the_commands, ["provenance.json", "not as gdconv wrote it"]),
         (other_schema, ["provenance.json", "schema version 99"]),
         (no_json, ["provenance.json", "not as gdconv wrote it"]),

@@ -4,13 +4,16 @@ import pytest
 from gdconv.config import (
     Correlated,
     Csv,
+    Eigenvector,
     Gaussian,
     GradientDescent,
+    Normal,
     Polynomial,
     Prescribed,
     Record,
     RunConfig,
     Step,
+    Zeros,
     expand,
 )
 from gdconv.recorder import recorded_iterations
@@ -19,6 +22,7 @@ from gdconv.study import run_group
 from gdconv.sweep import run_study
 from gdconv.tables import COLUMNS, encode
 
+EPS = np.finfo(float).eps
 STEPS = [0.05, 0.5, 1.0, 1.5, 1.9, 1.99, 2.0, 2.05, 2.1, 5.0]
 
 
@@ -248,20 +252,57 @@ def test_run_id_depends_on_what_decides_the_rows_and_nothing_else():
     assert len(set(ids)) == len(ids)
     assert all(len(run_id) == 16 and int(run_id, 16) >= 0 for run_id in ids)
     # A published identifier must not change by accident: results/ would be computed again.
-    assert ids[0] == "435954a8798e611a"
+    assert ids[0] == "3e94af7b87b0e12c"
     assert run_ids(list(expand(RunConfig(Gaussian(noise=1), step=Step(value=1)))))[0] == ids[0]
 
 
-def test_problem_id_is_shared_by_all_steps_and_methods():
-    first, second, other = (
-        next(expand(config))
+def test_problem_id_stands_for_what_decides_the_exact_trajectories():
+    first, second, *others = (
+        problem_id(next(expand(config)))
         for config in (
             RunConfig(),
             RunConfig(step=Step(value=2.0), method=GradientDescent(iterations=7)),
             RunConfig(seed=1),
+            RunConfig(start=Normal()),
+            RunConfig(start=Normal(radius=2.0)),
+            RunConfig(method=GradientDescent(reduce="none")),
         )
     )
-    assert problem_id(first) == problem_id(second) != problem_id(other)
+    assert first == second
+    assert len({first, *others}) == 1 + len(others)
+
+
+@pytest.mark.parametrize("reduce", ["qr", "none"])
+@pytest.mark.parametrize("start", [Zeros(), Normal(3.0), Eigenvector("min")], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "problem",
+    [Gaussian(60, 9), Gaussian(8, 12), Polynomial(80, degree=9), Prescribed(40, 6, 0.0, 1e14)],
+    ids=["tall", "wide", "graded", "ill-conditioned"],
+)
+def test_error_components_make_up_the_exact_gap(problem, start, reduce):
+    method = GradientDescent(iterations=50, reduce=reduce)
+    runs, curves, eigenvalues = run_study(RunConfig(problem, start, method))
+    curve = curves[curves.iteration == 0].iloc[0]
+    share = eigenvalues.eigenvalue * eigenvalues.error_component_squared / 2
+    assert eigenvalues.problem_id.unique().tolist() == runs.problem_id.tolist()
+    # Three roundings for each eigenvalue, and as many sums as there are.
+    assert share.sum() == pytest.approx(curve.gap_exact, rel=16 * EPS)
+    assert (eigenvalues.error_component_squared[eigenvalues.eigenvalue == 0] == 0).all()
+    kappa = runs.condition_number[0]
+    if kappa < 1e4:
+        # σ_i divides the rounding errors of u_iᵀ(X w_0 − y).
+        distance = eigenvalues.error_component_squared.sum()
+        assert distance == pytest.approx(curve.distance_squared, rel=100 * kappa * EPS)
+
+
+@pytest.mark.parametrize(("which", "index"), [("max", 0), ("min", -1)])
+def test_a_start_along_an_eigenvector_has_one_error_component(which, index):
+    tables = run_study(RunConfig(Gaussian(60, 9), Eigenvector(which, 3.0)))
+    squares = tables.eigenvalues.error_component_squared.to_numpy()
+    # The others are squares of roundings of entries of w* near 1.
+    expected = np.zeros(9)
+    expected[index] = 9.0
+    assert squares == pytest.approx(expected, rel=1e-12, abs=1e-26)
 
 
 @pytest.mark.parametrize("reduce", ["qr", "none"])

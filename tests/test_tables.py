@@ -17,7 +17,8 @@ bound_over_gap_median error"""
 CURVES = """run_id problem n_features repetition relative_step iteration loss gap distance_squared
 gap_exact gap_bound gap_bound_as_stated gap_bound_relative gap_bound_sharp
 distance_bound gap_floor"""
-EIGENVALUES = "problem_id n_samples n_features seed repetition index eigenvalue"
+EIGENVALUES = """problem_id n_samples n_features seed repetition index eigenvalue
+error_component_squared"""
 
 
 def test_columns():

@@ -1,0 +1,129 @@
+"""What report.html computes with: problems as numbers, and the runs that were measured on them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import pandas as pd
+
+from gdconv.summary import SETTING, settings, short
+from gdconv.tables import COLUMNS, NUMBER, Tables
+
+# Up to a million numbers, so that a page has no more than some megabytes.
+MOST_RUNS = 20_000
+MOST_PROBLEMS = 50
+MOST_EIGENVALUES = 20_000
+MOST_POINTS = 20_000
+MOST_POINTS_OF_A_RUN, FEWEST_POINTS_OF_A_RUN = 30, 6
+
+# The columns of runs.csv that the page shows.
+SHOWN = (
+    *("status", "problem", "n_samples", "n_features", "seed", "repetition", "relative_step"),
+    *("bound_holds", "bound_as_stated_holds", "rate_predicted", "rate_measured", "convergence"),
+    *("iterations", "iterations_to_tolerance", "iterations_predicted"),
+    *("first_violation_as_stated", "condition_number", "start", "start_which", "run_id", "error"),
+)
+
+
+def embedded(tables: Tables) -> str:
+    """Return what the page computes with as JSON that may stand inside a script element.
+
+    The table has the first `MOST_RUNS` runs and those columns of `SHOWN` that are not empty,
+    numbers with five digits. The explorer has up to `MOST_PROBLEMS` problems with at most
+    `MOST_EIGENVALUES` eigenvalues between them, a draw of every setting before a second one of any:
+    eigenvalues to the last bit, because a contraction close to 1 needs their digits, squared error
+    components with 12 digits, and of each run some of its recorded gaps.
+    """
+    runs = tables.runs[:MOST_RUNS]
+    data = {"table": _table(runs), "problems": _problems(runs, tables)}
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    # json.dumps escapes all but ASCII; these could end the element or begin a comment.
+    return text.translate({ord(each): f"\\u{ord(each):04x}" for each in "<>&"})
+
+
+def _table(runs: pd.DataFrame) -> dict[str, Any]:
+    names = [name for name in SHOWN if runs[name].notna().any()]
+    columns = [_plain(runs[name], 5) for name in names]
+    return {
+        "columns": names,
+        "kinds": [COLUMNS["runs"][name] for name in names],
+        "rows": list(zip(*columns, strict=True)),
+    }
+
+
+def _problems(runs: pd.DataFrame, tables: Tables) -> list[dict[str, Any]]:
+    spectra = dict(list(tables.eigenvalues.groupby("problem_id")))
+    chosen, room = [], MOST_EIGENVALUES
+    for label, group in _draws(runs):
+        spectrum = spectra.get(group["problem_id"].iloc[0])
+        known = spectrum is not None and not spectrum.isna().any(axis=None)
+        if known and len(spectrum) <= room and len(chosen) < MOST_PROBLEMS:
+            chosen.append((label, group, spectrum.sort_values("index")))
+            room -= len(spectrum)
+    chosen.sort(key=lambda each: each[1].index[0])
+    every = pd.concat([group for _, group, _ in chosen]) if chosen else runs[:0]
+    curves = tables.curves[tables.curves["run_id"].isin(every["run_id"])]
+    most = min(MOST_POINTS // max(1, len(every)), MOST_POINTS_OF_A_RUN)
+    points = {
+        run_id: _spread(curve, max(most, FEWEST_POINTS_OF_A_RUN))
+        for run_id, curve in curves.groupby("run_id")[["iteration", "gap"]]
+    }
+    return [_problem(label, group, spectrum, points) for label, group, spectrum in chosen]
+
+
+def _draws(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Name and runs of each problem: a draw of every setting, then a second one of each."""
+    known = runs.dropna(subset=["problem_id", "step_size", "initial_distance"])
+    every = settings(known)
+    values = pd.DataFrame([setting for setting, _ in every], columns=list(SETTING))
+    differing = [name for name in SETTING[3:] if values[name].nunique(dropna=False) > 1]
+    differing += [name for name in ("seed", "repetition") if known[name].nunique() > 1]
+    draws = [[group for _, group in rows.groupby("problem_id", sort=False)] for _, rows in every]
+    for group in (group for some in zip_longest(*draws) for group in some if group is not None):
+        yield _label(group.iloc[0], differing), group
+
+
+def _label(run: pd.Series, differing: Sequence[str]) -> str:
+    parts = [f"{run['problem']} {run['n_samples']} × {run['n_features']}"]
+    for name in differing:
+        if pd.notna(run[name]):
+            plain = name in ("problem_options", "start")
+            parts.append(short(run[name]) if plain else f"{name} {short(run[name])}")
+    return ", ".join([*parts, f"κ = {short(run['condition_number'], 4)}"])
+
+
+def _problem(
+    label: str, runs: pd.DataFrame, spectrum: pd.DataFrame, points: Mapping[str, list[list]]
+) -> dict[str, Any]:
+    positive = spectrum[spectrum["eigenvalue"] > 0]
+    return {
+        "label": label,
+        "eigenvalue": positive["eigenvalue"].tolist(),
+        "error_component_squared": _plain(positive["error_component_squared"], 12),
+        "lambda_min": spectrum["eigenvalue"].iloc[-1],
+        "distance_squared": runs["initial_distance"].iloc[0] ** 2,
+        "row": runs.index.tolist(),
+        "step_size": runs["step_size"].tolist(),
+        "relative_step": runs["relative_step"].tolist(),
+        "gap_floor": _plain(runs["gap_floor"], 4),
+        "points": [points.get(run_id, [[], []]) for run_id in runs["run_id"]],
+    }
+
+
+def _spread(curve: pd.DataFrame, most: int) -> list[list]:
+    """At most so many recorded iterations and their gaps, the first and the last among them."""
+    step = (len(curve) - 1) / (most - 1)
+    if step > 1:
+        curve = curve.iloc[[round(k * step) for k in range(most)]]
+    return [curve["iteration"].tolist(), _plain(curve["gap"], 6)]
+
+
+def _plain(column: pd.Series, digits: int) -> list:
+    """The values of a column as JSON has them, null for a cell that is empty."""
+    if column.dtype == NUMBER:
+        return [float(f"{v:.{digits}g}") if math.isfinite(v) else None for v in column.tolist()]
+    return [None if pd.isna(value) else value for value in column.tolist()]

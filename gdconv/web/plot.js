@@ -1,0 +1,76 @@
+// Numbers as text, and charts in SVG elements. Text of the study is set as text, never as markup.
+const byId = (id) => document.getElementById(id);
+const data = JSON.parse(byId("data").textContent);
+
+/** Ten to a whole power, as one writes it. */
+const tenTo = (power) => `10${String(power).replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] ?? "⁻")}`;
+
+/** A number with so many significant digits; one that does not apply is a dash. */
+function show(value, digits = 4) {
+  if (value === null || Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  if (value === 0) return "0";
+  const [mantissa, power] = value.toExponential(digits - 1).replace("-", value < 0 ? "−" : "-").split("e");
+  if (power >= -3 && power < digits) return value.toPrecision(digits).replace("-", "−");
+  return `${mantissa}\u00a0×\u00a0${tenTo(Number(power))}`;
+}
+
+const whole = (value) => (value < 1e9 ? value.toLocaleString("en-US") : show(value));
+
+/** Append an element of the parent's own kind, HTML or SVG. */
+function add(parent, name, attributes = {}, text = "") {
+  const node = parent.appendChild(document.createElementNS(parent.namespaceURI, name));
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.textContent = text;
+  return node;
+}
+
+/** Values and labels of about so many ticks, a 1, 2 or 5 apart; whole powers on a logarithmic axis. */
+function ticks({ from, to, log }, most) {
+  const [low, high] = log ? [Math.log10(from), Math.log10(to)] : [from, to];
+  const power = 10 ** Math.floor(Math.log10((high - low) / most));
+  const apart = Math.max([1, 2, 5, 10].find((digit) => digit * power * most >= high - low) * power, log ? 1 : 0);
+  const found = [];
+  for (let k = Math.ceil(low / apart - 1e-9); k * apart <= high + 1e-9 * apart; k++) {
+    const at = Number((k * apart).toPrecision(9));
+    found.push(log ? [10 ** at, tenTo(at)] : [at, at < 1e5 ? whole(at) : at.toLocaleString("en-US", { notation: "compact" })]);
+  }
+  return found;
+}
+
+/** From the values of an axis to pixels; what is far outside stays a number. */
+function scale({ from, to, log }, start, end) {
+  const place = log ? Math.log10 : Number;
+  const slope = (end - start) / (place(to) - place(from));
+  return (value) => Math.max(-9999, Math.min(9999, start + (place(value) - place(from)) * slope));
+}
+
+class Chart {
+  /** An empty chart that fills an svg; the axes have from, to, log and x a label. */
+  constructor(svg, x, y) {
+    svg.replaceChildren();
+    const [left, top] = [46, 8];
+    const [width, height] = [Math.max(80, svg.clientWidth - left - 14), Math.max(80, svg.clientHeight - top - 36)];
+    Object.assign(this, { left, x: scale(x, 0, width), y: scale(y, height, 0) });
+    this.inside = add(svg, "svg", { x: left, y: top, width, height });
+    for (const [value, label] of ticks(y, Math.max(2, height / 45))) {
+      this.line([x.from, x.to], [value, value], "tick");
+      add(svg, "text", { x: left - 6, y: top + this.y(value) + 4, "text-anchor": "end" }, label);
+    }
+    for (const [value, label] of ticks(x, Math.max(2, width / 75))) {
+      this.line([value, value], [y.from, y.to], "tick");
+      add(svg, "text", { x: left + this.x(value), y: top + height + 16, "text-anchor": "middle" }, label);
+    }
+    add(svg, "text", { x: left + width, y: top + height + 32, "text-anchor": "end" }, x.label);
+    add(svg, "rect", { x: left, y: top, width, height, class: "frame" });
+  }
+
+  line(xs, ys, style) {
+    const points = xs.map((x, k) => `${this.x(x).toFixed(2)},${this.y(ys[k]).toFixed(2)}`);
+    add(this.inside, "path", { d: `M${points.join("L")}`, class: style });
+  }
+
+  dot(x, y, radius, style) {
+    add(this.inside, "circle", { cx: this.x(x), cy: this.y(y), r: radius, class: style });
+  }
+}

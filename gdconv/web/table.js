@@ -1,0 +1,90 @@
+// The table of runs: sorted by a heading, filtered by conditions and words, drawn as far as asked for.
+const AT_FIRST = 100, MORE = 400;
+const { columns, kinds, rows } = data.table;
+const table = { sorted: null, down: false, shown: AT_FIRST, found: rows };
+const explored = new Map();
+for (const problem of data.problems)
+  problem.row.forEach((row, run) => explored.set(rows[row], [problem, problem.relative_step[run]]));
+
+const isNumber = (column) => ["Int64", "float64"].includes(kinds[column]);
+
+function cellText(value) {
+  if (value === null) return "–";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  const plain = typeof value === "string" || Number.isInteger(value) || (Math.abs(value) >= 1e-4 && Math.abs(value) < 1e7);
+  return plain ? String(value) : value.toExponential();
+}
+
+const compared = (a, sign, b) =>
+  ({ "=": a === b, "!=": a !== b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b })[sign];
+
+/** A function from a row to whether it meets one word of the filter; throws what is wrong with it. */
+function condition(word) {
+  const [, name, sign, wanted] = word.match(/^(\w+)(!=|<=|>=|=|<|>)(.*)$/) ?? [];
+  if (!sign) return (row) => row.some((value) => cellText(value).toLowerCase().includes(word.toLowerCase()));
+  const column = columns.indexOf(name);
+  if (column < 0) throw new Error(`There is no column ${name}.`);
+  if (wanted === "") return () => true; // It is still being typed.
+  if (!isNumber(column)) return (row) => compared(cellText(row[column]), sign, wanted);
+  if (Number.isNaN(Number(wanted))) throw new Error(`${wanted} is not a number.`);
+  return (row) => row[column] !== null && compared(row[column], sign, Number(wanted));
+}
+
+/** By their kind, numbers as numbers; empty cells last, whichever way. */
+const inOrder = (a, b) => (a === b ? 0 : a === null ? 1 : b === null ? -1 : a < b !== table.down ? -1 : 1);
+
+function find() {
+  const wanted = byId("filter").value, column = table.sorted;
+  try {
+    const conditions = wanted.split(/\s+/).filter(Boolean).map(condition);
+    table.found = rows.filter((row) => conditions.every((holds) => holds(row)));
+    if (column !== null) table.found.sort((a, b) => inOrder(a[column], b[column]));
+    byId("matching").textContent = `${table.found.length} of ${rows.length} runs.`;
+  } catch (error) {
+    byId("matching").textContent = error.message;
+  }
+  for (const button of byId("statuses").children) button.setAttribute("aria-pressed", button.value === wanted);
+  table.shown = AT_FIRST;
+  drawRows();
+}
+
+function drawRows() {
+  const body = document.createElement("tbody");
+  for (const row of table.found.slice(0, table.shown)) {
+    const line = add(body, "tr"), first = add(line, "td");
+    row.forEach((value, k) => add(line, "td", isNumber(k) ? {} : { class: "text" }, cellText(value)));
+    if (!explored.has(row)) continue;
+    add(first, "button", { type: "button", "aria-label": "show in the explorer" }, "explore").onclick = () => {
+      explore(...explored.get(row));
+      byId("explorer").scrollIntoView();
+      byId("step").focus({ preventScroll: true });
+    };
+  }
+  byId("run-table").tBodies[0].replaceWith(body);
+  byId("more").hidden = table.shown >= table.found.length;
+}
+
+function startTable() {
+  const head = add(byId("run-table").tHead, "tr");
+  add(head, "td");
+  columns.forEach((name, column) => {
+    const cell = add(head, "th", { scope: "col", class: isNumber(column) ? "" : "text" });
+    const button = add(cell, "button", { type: "button" });
+    // A long name may be broken where it has an underscore.
+    name.split(/(?<=_)/).forEach((part) => button.append(part, document.createElement("wbr")));
+    button.onclick = () => {
+      Object.assign(table, { sorted: column, down: table.sorted === column && !table.down });
+      for (const other of head.children) other.removeAttribute("aria-sort");
+      cell.setAttribute("aria-sort", table.down ? "descending" : "ascending");
+      find();
+    };
+  });
+  const filter = byId("filter");
+  for (const button of byId("statuses").children)
+    button.onclick = () => find((filter.value = filter.value === button.value ? "" : button.value));
+  filter.oninput = find;
+  byId("more").onclick = () => drawRows((table.shown += MORE));
+  find();
+}
+
+startTable();
