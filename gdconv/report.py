@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 all well, 2 a folder holds no study that can be read, or cannot be written.
+        Exit status: 0 all well, 2 an option or a folder will not do, or cannot be written. A figure
+        that a study has no data for is no failure: it is said why.
     """
     parser = argparse.ArgumentParser(
         prog="gdconv-report",

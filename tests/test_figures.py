@@ -369,7 +369,10 @@ def test_labels_keep_apart():
 @pytest.mark.parametrize("name", [plot.name for plot in figures.FIGURES[:-1]])
 def test_no_text_overlaps_or_is_cut_off(drawn, name):
     for figure in [drawn[name]]:
-        renderer = FigureCanvasAgg(figure).get_renderer()
+        canvas = FigureCanvasAgg(figure)
+        # A legend and labels of axes come to their places when they are drawn.
+        canvas.draw()
+        renderer = canvas.get_renderer()
         outer = figure.bbox
         shown = [figure._suptitle, *figure.legends[0].get_texts()]
         for ax in figure.axes:
