@@ -23,6 +23,7 @@ from gdconv.summary import (
     rows_by_setting,
     short,
     verdicts,
+    with_all_parts,
 )
 from gdconv.tables import Tables
 
@@ -84,7 +85,8 @@ def _cards(runs: pd.DataFrame) -> list[str]:
     by_status = runs["status"].value_counts().sort_index()
     statuses = ", ".join(f"{count} {status}" for status, count in by_status.items())
     verdict = {name: part.replace("/", " of ") for name, part in verdicts(runs).items()}
-    deviation = (runs["rate_measured"] - runs["rate_predicted"]).abs()
+    of_nu = with_all_parts(runs)
+    deviation = (of_nu["rate_measured"] - of_nu["rate_predicted"]).abs()
     largest, where = NONE, "no run has a measured rate"
     if deviation.notna().any():
         run = runs.loc[deviation.idxmax()]

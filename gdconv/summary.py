@@ -154,6 +154,15 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     ]
 
 
+def with_all_parts(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs but those started along an eigenvector, or all if there are no others.
+
+    Such a start has that eigenvector's part of the gap alone: it shows neither ν nor the rest.
+    """
+    others = runs[runs["start"] != "eigenvector"]
+    return others if len(others) else runs
+
+
 def _differing_options(runs: pd.DataFrame) -> pd.Series:
     """The options of each run but those that all runs of its family share; NA if none is left."""
     told = pd.Series(pd.NA, runs.index, dtype="string")

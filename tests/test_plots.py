@@ -451,3 +451,38 @@ def test_a_start_along_an_eigenvector_is_drawn():
         assert np.isfinite([*x, *y, *ax.get_xlim(), *ax.get_ylim()]).all()
         assert ax.get_xlim()[1] > 1
         assert ax.get_ylim()[1] > 0.5
+
+
+# Starts along an eigenvector
+
+
+@pytest.fixture(scope="module")
+def starts():
+    runs = (RunConfig(Gaussian(60, 2), start=each, step=Step(value=STEPS)) for each in (Zeros(), V))
+    return run_study(list(runs))
+
+
+V = Eigenvector("max", 1.0)
+
+
+@pytest.mark.parametrize("name", ["convergence", "rate_vs_step"])
+def test_a_start_along_an_eigenvector_stands_for_no_rate_but_where_it_is_alone(starts, name):
+    (ax,) = panels(drawn_of(starts, name))
+    alone = study(Gaussian(60, 2), start=V)
+    if name == "rate_vs_step":
+        (circles,) = lines(ax, "measured")
+        assert circles.get_ydata() == pytest.approx(starts.runs.rate_predicted[: len(STEPS)], 0.01)
+    assert len(panels(drawn_of(alone, name))) == 1
+
+
+def test_the_gallery_prefers_a_way_that_is_not_straight(starts):
+    tables = study(Gaussian(60, 2), step=(0.5, 1.0, 1.95), start=V)
+    several = run_study(
+        [
+            RunConfig(Gaussian(60, 2), start=each, step=Step(value=(0.5, 1.0, 1.95)))
+            for each in (Zeros(), V)
+        ]
+    )
+    for given, bent in ((tables, False), (several, True)):
+        (path,) = lines(panels(drawn_of(given, "gallery"))[0], "$w_t$")
+        assert (np.ptp(path.get_xdata()) > 0.01) == bent

@@ -28,7 +28,7 @@ from gdconv.plots.panels import (
     one_draw,
     write,
 )
-from gdconv.summary import settings
+from gdconv.summary import settings, with_all_parts
 from gdconv.tables import Tables
 
 MOST_STEPS = 5
@@ -41,7 +41,7 @@ def draw(tables: Tables) -> Figure:
     runs = tables.runs[tables.runs["run_id"].isin(counts.index[counts > 1])]
     if runs.empty:
         raise NothingToShowError("no run has two recorded iterations with a gap above 0")
-    every = settings(runs)
+    every = settings(with_all_parts(runs))
     panels = [(setting, representative(one_draw(group))) for setting, group in choose(every)]
     shown = pd.concat([group for _, group in panels])
     curves = dict(list(curves[curves["run_id"].isin(shown["run_id"])].groupby("run_id")))
@@ -149,11 +149,12 @@ PLOT = Plot(
     " that knows no more than λ⁺min, λmax and ‖w₀ − w*‖. Dotted: the bound as stated, with"
     " 1 − λmin/K, K = 1/η, in place of ν; it is drawn where it differs, and beyond the optimum"
     " the measured gap can cross it. Grey: below this floor a gap is rounding noise. Triangle:"
-    " a diverging run leaves the panel.",
+    " a diverging run leaves the panel. Starts along an eigenvector, which have one part of the"
+    " gap alone, are left out where there are others.",
     {
         "runs": (
             *("step_unit", "step_value", "relative_step", "condition_number"),
-            *("rate_predicted", "gap_floor"),
+            *("rate_predicted", "gap_floor", "start"),
         ),
         "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp", "gap_bound_as_stated"),
     },

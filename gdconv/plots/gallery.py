@@ -34,6 +34,8 @@ MOST_POINTS = 100
 SHAPE = 1.6
 # The κ whose ellipses are neither circles nor needles.
 NICEST = 10.0
+# A component that is a smaller part of the other cannot be seen.
+SEEN = 0.05
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,12 @@ def _scene(tables: Tables, steps: pd.DataFrame) -> Scene | None:
     return None if found is None else Scene(eigenvalues, found, steps)
 
 
-def _worth(known: tuple[dict, Scene]) -> tuple[int, float]:
-    """More of the steps is better, then a κ that can be seen."""
+def _worth(known: tuple[dict, Scene]) -> tuple[int, bool, float]:
+    """More of the steps is better, then a way that is not straight, then a κ that can be seen."""
     _, scene = known
     kappa = scene.eigenvalues[0] / scene.eigenvalues[1]
-    return len(scene.steps), -abs(np.log(kappa / NICEST))
+    both = scene.start.min() >= SEEN * scene.start.max()
+    return len(scene.steps), both, -abs(np.log(kappa / NICEST))
 
 
 def _title(step: float, kappa: float) -> str:

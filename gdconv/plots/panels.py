@@ -27,6 +27,8 @@ MOST_PANELS = 6
 MANY_DECADES = 2.5
 # Characters of a title that find room above one of two panels.
 LONGEST_TITLE = 28
+# Of the smaller line above all panels.
+LONGEST_HEADER = 95
 # More names than this take two lines below the panels.
 MOST_NAMES = 5
 
@@ -185,7 +187,8 @@ def frame(
         # Left to Matplotlib, a title's height takes a third of the time of drawing a panel.
         ax.set_title(_wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE), y=1)
     figure.supylabel(ylabel)
-    figure.suptitle("; ".join(filter(None, header)), fontsize=7, x=0.01, ha="left")
+    above = _wrapped("; ".join(filter(None, header)), LONGEST_HEADER)
+    figure.suptitle(above, fontsize=7, x=0.01, ha="left")
     return figure, axes
 
 

@@ -23,14 +23,14 @@ from gdconv.plots.panels import (
     grid,
     legend,
 )
-from gdconv.summary import settings
+from gdconv.summary import settings, with_all_parts
 from gdconv.tables import Tables
 
 
 def draw(tables: Tables) -> Figure:
     """Draw a panel for each problem."""
     known = ["relative_step", "nu", "nu_as_stated", "condition_number"]
-    runs = tables.runs.dropna(subset=known)
+    runs = with_all_parts(tables.runs.dropna(subset=known))
     near = runs[runs["relative_step"] <= FARTHEST]
     every = [
         (setting, runs)
@@ -131,12 +131,13 @@ PLOT = Plot(
     " only for K ≥ (λmin + λmax)/2, that is up to the relative step 2/(1 + λmin/λmax), at full"
     " rank the optimum itself. Beyond it, shaded, the error along the eigenvector of λmax"
     " decides, and it shrinks more slowly than promised. A run too short for its slowest"
-    " component to take over lies below the line. The vertical axis is stretched around 1,"
-    " where slow rates crowd.",
+    " component to take over lies below the line. Starts along an eigenvector, which have one"
+    " part of the gap alone, are left out where there are others. The vertical axis is stretched"
+    " around 1, where slow rates crowd.",
     {
         "runs": (
             *("relative_step", "nu", "nu_as_stated", "condition_number", "rate_measured"),
-            *("lambda_min", "lambda_max", "step_unit", "step_value"),
+            *("lambda_min", "lambda_max", "step_unit", "step_value", "start"),
         )
     },
     draw,

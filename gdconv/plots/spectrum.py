@@ -22,7 +22,7 @@ from gdconv.plots.panels import (
     number,
     write,
 )
-from gdconv.summary import settings
+from gdconv.summary import SETTING, settings
 from gdconv.tables import Tables
 
 FEWEST = 8
@@ -72,14 +72,15 @@ class Spectra:
 def draw(tables: Tables) -> Figure:
     """Draw a panel for each problem."""
     runs = tables.runs.dropna(subset=["problem_id", "n_samples", "condition_number"])
+    # A start has no part in it.
+    runs = runs.assign(**dict.fromkeys(("start", "start_which", "start_radius"), ""))
+    same = ["study"] if "study" in runs else []
+    same += [*SETTING, "seed", "repetition", "condition_number"]
     every = []
-    for setting, group in settings(runs.drop_duplicates("problem_id")):
+    for setting, group in settings(runs.drop_duplicates(same)):
         spectra = _spectra(group, tables.eigenvalues)
         if len(spectra.values) >= FEWEST:
-            # A start has no part in it.
-            of_problem = {
-                name: value for name, value in setting.items() if not name.startswith("start")
-            }
+            of_problem = {name: value for name, value in setting.items() if value != ""}
             every.append((of_problem, group, spectra))
     if not every:
         raise NothingToShowError(f"no problem has {FEWEST} eigenvalues that are not 0")
