@@ -211,6 +211,9 @@ def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple]:
 
 def is_cell(dtype: str, cell: str) -> bool:
     """Return whether a cell that is not empty holds a value of its column's type."""
+    # Python, but not pandas, takes 1_000 and the digits of other scripts.
+    if dtype != TEXT and not (cell.isascii() and "_" not in cell):
+        return False
     try:
         return _READS[dtype](cell)
     except ValueError:
@@ -219,7 +222,7 @@ def is_cell(dtype: str, cell: str) -> bool:
 
 _READS: dict[str, Callable[[str], bool]] = {
     TEXT: lambda cell: True,
-    WHOLE: lambda cell: int(cell) >= -(2**63),
+    WHOLE: lambda cell: -(2**63) <= int(cell) < 2**63,
     NUMBER: lambda cell: float(cell) is not None,
     TRUTH: lambda cell: cell in ("True", "False"),
 }
@@ -233,18 +236,27 @@ def _complete_lines(folder: Path, name: str) -> list[bytes]:
         lines.pop()
     if not lines or lines[0] != header(name):
         raise ValueError(f"{path.name}: line 1 is not the header of this version of gdconv")
+    columns = len(COLUMNS[name])
+    for number, line in enumerate(lines, start=1):
+        # Quotes stand around an error that has commas in it.
+        if line.count(b",") != columns - 1 and b'"' not in line:
+            cells = line.count(b",") + 1
+            raise ValueError(f"{path.name}: line {number} has {cells} cells instead of {columns}")
     return lines[1:]
 
 
 def _frame(name: str, lines: Iterable[bytes]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.read_csv(
-        io.BytesIO(header(name) + b"".join(lines)),
-        dtype=COLUMNS[name],
-        keep_default_na=False,
-        na_values={column: [""] for column in COLUMNS[name]},
-    )
+    try:
+        return pd.read_csv(
+            io.BytesIO(header(name) + b"".join(lines)),
+            dtype=COLUMNS[name],
+            keep_default_na=False,
+            na_values={column: [""] for column in COLUMNS[name]},
+        )
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{name}.csv: {error}") from None
 
 
 def _split(parts: Iterable[bytes]) -> list[bytes]:
