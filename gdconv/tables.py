@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gdconv.study import GroupTables
+    from gdconv.runs import GroupTables
 
 # Column → pandas dtype. A value that does not apply is an empty cell.
 TEXT, WHOLE, NUMBER, TRUTH = "string", "Int64", "float64", "boolean"
@@ -192,17 +192,17 @@ def run_id_of(line: bytes) -> bytes:
     return line[: line.index(b",")]
 
 
-def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple]:
+def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
     """Return the key by which lines of a table are sorted; empty cells come first."""
     names = list(COLUMNS[name])
     wanted = [(names.index(column), COLUMNS[name][column]) for column in order]
-    parse = {
+    parse: dict[str, Callable[[str], Any]] = {
         TEXT: str,
         WHOLE: lambda cell: int(cell or -1),
         NUMBER: lambda cell: float(cell or -math.inf),
     }
 
-    def key(line: bytes) -> tuple:
+    def key(line: bytes) -> tuple[Any, ...]:
         cells = line.decode().rstrip("\n").split(",")
         return tuple(parse[dtype](cells[index]) for index, dtype in wanted)
 
@@ -263,7 +263,7 @@ def _split(parts: Iterable[bytes]) -> list[bytes]:
     return b"".join(parts).splitlines(keepends=True)
 
 
-def _lines(name: str, table: dict[str, list]) -> bytes:
+def _lines(name: str, table: dict[str, list[Any]]) -> bytes:
     """The lines of a table given column by column; columns it does not have are left empty."""
     if not table:
         return b""
