@@ -226,10 +226,11 @@ def work(group: Group) -> Rows:
 
 
 def _failed(group: Group, reason: str) -> Rows:
+    from gdconv.provenance import without_home
     from gdconv.runs import failed_group
     from gdconv.tables import encode
 
-    return encode(failed_group(list(group.values()), list(group), reason))
+    return encode(failed_group(list(group.values()), list(group), without_home(reason)))
 
 
 def _result(future: Future[Rows]) -> Rows:
