@@ -91,7 +91,7 @@ def exact_gap(
 def distance_bound(nu: ArrayLike, iterations: ArrayLike, distance: ArrayLike) -> np.ndarray:
     """Return (14), ‖w_t − w*‖² <= nu^{2t} ‖w_0 − w*‖². Valid for every step size > 0."""
     with np.errstate(over="ignore"):
-        return np.asarray(nu) ** (2.0 * np.asarray(iterations)) * distance
+        return np.asarray(nu) ** (2.0 * np.asarray(iterations)) * np.asarray(distance)
 
 
 def gap_bound(
@@ -138,7 +138,7 @@ def gap_bound_sharp(
             inner * _power(step_size * inner, iterations),
             lambda_max * _power(step_size * lambda_max, iterations),
         )
-        return worst / 2 * distance
+        return worst / 2 * np.asarray(distance)
 
 
 def iterations_to(reduction: float, log_nu: ArrayLike) -> np.ndarray:

@@ -15,6 +15,7 @@ whole, c_j stands for ‖X‖. Nothing here is fitted to what was seen.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class Moment:
 
     t: int
     w: np.ndarray
-    following: np.ndarray | None
+    following: Any
     gap: float
     components_error: np.ndarray
     distance_error: float
@@ -236,7 +237,9 @@ class Case:
         outside = self.unit * float(np.linalg.norm(self.start) + np.linalg.norm(self.w_star))
         moments: list[Moment] = []
 
-        def observe(t, runs, W, residual):
+        def observe(
+            t: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray
+        ) -> np.ndarray | None:
             nonlocal components_error, outside
             w, along = W[0].copy(), residual[0]
             gap = float(np.sum((along - residual_star) ** 2))

@@ -112,9 +112,9 @@ def powers(
         raised = [(base + delta) ** (2 * t) if t else Decimal(1) for t in times]
         spread = [high - low for high, low in zip(raised, exact, strict=True)]
         logarithm = abs(float((base + delta).ln()))
-    exact, raised = np.array(exact, dtype=float), np.array(raised, dtype=float)
     exponent = 2 * np.array(times) * logarithm
-    return exact, np.array(spread, dtype=float) + 4 * EPS * (1 + exponent) * raised + TINY
+    rounding = 4 * EPS * (1 + exponent) * np.array(raised, dtype=float)
+    return np.array(exact, dtype=float), np.array(spread, dtype=float) + rounding + TINY
 
 
 def largest_product(

@@ -157,7 +157,8 @@ def _check_statements() -> int:
 def _exit_status(program: str, run: Callable[[], int], advice: str = "") -> int:
     """Run a command and return its exit status; what stops it is told in one line."""
     # A terminal without Greek letters gets question marks, not an exception.
-    sys.stdout.reconfigure(errors="replace")
+    stdout: Any = sys.stdout
+    stdout.reconfigure(errors="replace")
     if "--version" in sys.argv[1:]:
         print(f"{program} {version('gdconv')}")
         return 0
@@ -204,7 +205,7 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
         # Without it Hydra prints its errors itself, and exits.
         with env_override({"HYDRA_FULL_ERROR": "1"}):
             run_hydra()
-        mappings = [
+        mappings: list[Any] = [
             OmegaConf.to_container(job, resolve=True) if isinstance(job, DictConfig) else job
             for job in jobs
         ]
@@ -300,7 +301,7 @@ def _evenly_spaced(name: str, arguments: Sequence[Any]) -> list[float]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 def _rounded(number: float) -> float:
@@ -379,13 +380,13 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
                 f"{override}: {reason or 'unexpected character'}; must be KEY=VALUE, with quotes"
                 " around special characters: 'KEY=\"VALUE\"'"
             )
-        case MissingConfigException(missing_cfg_file=path, options=[_, *_] as options):
+        case MissingConfigException(missing_cfg_file=str(path), options=[_, *_] as options):
             group, _, option = path.rpartition("/")
             return f"{group}={option}: must be one of {', '.join(options)}"
         case HydraException(__cause__=ConfigAttributeError() | ConfigKeyError() as cause) if (
             override := text.partition("\nTo append to your config use +")[2]
         ):
-            prefix = cause.full_key.removesuffix(cause.key)
+            prefix = str(cause.full_key).removesuffix(cause.key)
             keys = [prefix + key for key in sorted(cause.parent_node) if key not in _NOT_KEYS]
             return f"{override}: is not a key; allowed: {', '.join(keys) or 'none'}"
         case HydraException(__cause__=OmegaConfBaseException() as cause) if text:
@@ -412,7 +413,7 @@ def _written(error: OmegaConfBaseException) -> str | None:
     """What stands where OmegaConf objects; None if that is within a value."""
     if not isinstance(error.parent_node, Container):
         return None
-    values = OmegaConf.to_container(error.parent_node, resolve=False)
+    values: Any = OmegaConf.to_container(error.parent_node, resolve=False)
     with suppress(LookupError):
         return str(values[error.key])
     return None

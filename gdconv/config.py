@@ -179,6 +179,10 @@ class Dask(Section):
     address: str | None = key(None, optional(scheduler_address))
 
 
+Problem = Gaussian | Correlated | Prescribed | Polynomial | Csv
+Start = Zeros | Normal | Eigenvector
+Method = GradientDescent
+
 PROBLEMS = {kind.name: kind for kind in (Gaussian, Correlated, Prescribed, Polynomial, Csv)}
 STARTS = {kind.name: kind for kind in (Zeros, Normal, Eigenvector)}
 METHODS = {kind.name: kind for kind in (GradientDescent,)}
@@ -189,9 +193,9 @@ ENGINES = {kind.name: kind for kind in (Serial, Processes, Dask)}
 class RunConfig(Section):
     """What to run. seed and step.value may be lists; each element is its own run."""
 
-    problem: Section = field(default_factory=Gaussian)
-    start: Section = field(default_factory=Zeros)
-    method: Section = field(default_factory=GradientDescent)
+    problem: Problem = field(default_factory=Gaussian)
+    start: Start = field(default_factory=Zeros)
+    method: Method = field(default_factory=GradientDescent)
     step: Step = field(default_factory=Step)
     record: Record = field(default_factory=Record)
     # Above 2**63 - 1 a spreadsheet or pandas would no longer read the column as integers.
@@ -214,9 +218,9 @@ class StudyConfig(Section):
 class Run:
     """One trajectory: a RunConfig with one seed, one repetition and one step size."""
 
-    problem: Section
-    start: Section
-    method: Section
+    problem: Problem
+    start: Start
+    method: Method
     record: Record
     seed: int
     repetition: int
@@ -241,8 +245,13 @@ def expand(config: RunConfig) -> Iterator[Run]:
                 )
 
 
-_GROUPS = {"problem": PROBLEMS, "start": STARTS, "method": METHODS, "engine": ENGINES}
-_SECTIONS = {"step": Step, "record": Record}
+_GROUPS: dict[str, Mapping[str, type[Section]]] = {
+    "problem": PROBLEMS,
+    "start": STARTS,
+    "method": METHODS,
+    "engine": ENGINES,
+}
+_SECTIONS: dict[str, type[Section]] = {"step": Step, "record": Record}
 
 
 def from_mapping(mapping: Mapping[str, Any]) -> tuple[RunConfig, StudyConfig]:
@@ -289,6 +298,7 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _section(name: str, value: Any) -> Any:
     """The dataclass a top-level key stands for, or the plain value."""
+    kind: type[Section]
     if name in _GROUPS:
         kinds = _GROUPS[name]
         if not isinstance(value, Mapping):
@@ -319,7 +329,7 @@ def _refuse_unknown(mapping: Mapping[str, Any], known: set[str], prefix: str) ->
             raise ConfigError(f"{prefix}{name}", value, f"is not a key; allowed: {allowed}")
 
 
-def problem_options(problem: Section) -> str:
+def problem_options(problem: Problem) -> str:
     """Return the keys of a problem that have no column of their own, as they are typed.
 
     Without the path of a file: a file counts by its content.

@@ -25,8 +25,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from gdconv.config import Section
-from gdconv.keys import ConfigError
+from gdconv.keys import ConfigError, Section
 
 # NumPy and SciPy are imported by what works: the command line starts its workers before it pays
 # for its own copy.
@@ -43,11 +42,15 @@ class Engine:
     A context manager: entered, it is ready to work; left, all that it started is gone.
     """
 
-    workers = 1
-
     def __init__(self, section: Section) -> None:
-        self.section = section
+        self.section: Any = section
+        self._workers = 1
         self._open = ExitStack()
+
+    @property
+    def workers(self) -> int:
+        """How many groups are worked off at a time."""
+        return self._workers
 
     def __enter__(self) -> Engine:
         """Get ready to work.
@@ -79,7 +82,7 @@ class _Pool(Engine):
 
     # What a future raises when its worker has died.
     died: type[Exception]
-    executor: Executor
+    executor: Any
 
     def mend(self) -> None:
         """Make the executor usable again after a worker has died."""
@@ -91,7 +94,7 @@ class _Pool(Engine):
         If a worker dies again, it is the group that kills it, and its runs have failed.
         """
         waiting, suspects = deque(groups), []
-        working: dict[Future, tuple[Group, Executor]] = {}
+        working: dict[Future[Rows], tuple[Group, Executor]] = {}
         finished: list[Rows] = []
         while waiting or working or finished:
             while waiting and len(working) < self.workers:
@@ -116,7 +119,7 @@ class _Pool(Engine):
                 self.mend()
                 yield _failed(group, "the worker process died, twice; was there memory enough?")
 
-    def _submit(self, group: Group) -> Future:
+    def _submit(self, group: Group) -> Future[Rows]:
         try:
             return self.executor.submit(_in_worker, work, group)
         except self.died:
@@ -133,7 +136,7 @@ class _Processes(_Pool):
         """Start the processes."""
         from joblib import cpu_count
 
-        self.workers = self.section.workers or cpu_count()
+        self._workers = self.section.workers or cpu_count()
         self._open.callback(lambda: self.executor.shutdown(wait=True, kill_workers=True))
         self.mend()
         return self
@@ -223,13 +226,14 @@ def work(group: Group) -> Rows:
 
 
 def _failed(group: Group, reason: str) -> Rows:
+    from gdconv.provenance import without_home
     from gdconv.runs import failed_group
     from gdconv.tables import encode
 
-    return encode(failed_group(list(group.values()), list(group), reason))
+    return encode(failed_group(list(group.values()), list(group), without_home(reason)))
 
 
-def _result(future: Future) -> Rows:
+def _result(future: Future[Rows]) -> Rows:
     try:
         return future.result()
     except CancelledError:

@@ -8,7 +8,7 @@ same quantity in 200 digits, because a bound that is 0.1 % too large would still
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -396,7 +396,7 @@ def _rate(log_nu: float) -> str:
     return f"1 − {below:.3g}" if 0 < below < 1e-4 else f"{math.exp(min(2 * log_nu, 700)):.6g}"
 
 
-def _gap_at(equation: str, statement: str, case: Case, points: Sequence[np.ndarray]) -> Check:
+def _gap_at(equation: str, statement: str, case: Case, points: Iterable[np.ndarray]) -> Check:
     """L(w) − L(w*) and the quadratic form; what the rank rule takes for 0 is allowed to differ."""
     V, minimum = case.spectrum.right, case.loss(case.w_star)
     residual = np.linalg.norm(case.X @ case.w_star - case.y)

@@ -39,11 +39,15 @@ class Rule:
     allowed: str
 
 
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def integer(low: int, high: int) -> Rule:
     """Whole numbers from low to high; 1e4 counts as one, 2.5 does not."""
 
     def parse(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, Real):
+        if not _is_real(value):
             raise ValueError
         if not isinstance(value, Integral) and not float(value).is_integer():
             raise ValueError
@@ -58,7 +62,7 @@ def real(accept: Callable[[float], bool], allowed: str) -> Rule:
     """Finite numbers for which accept(value) is true."""
 
     def parse(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, Real):
+        if not _is_real(value):
             raise ValueError
         number = float(value)
         if not (math.isfinite(number) and accept(number)):
@@ -82,7 +86,7 @@ def choice(*options: str) -> Rule:
 def one_or_more(rule: Rule) -> Rule:
     """A value or a non-empty list of values, kept as a tuple without repeats."""
 
-    def parse(value: Any) -> tuple:
+    def parse(value: Any) -> tuple[Any, ...]:
         if isinstance(value, str) or not isinstance(value, Iterable):
             value = [value]
         values = tuple(dict.fromkeys(rule.parse(element) for element in value))
@@ -148,6 +152,7 @@ def key(default: Any, rule: Rule) -> Any:
     return field(default=default, metadata={"rule": rule})
 
 
+@dataclass(frozen=True)
 class Section:
     """Base of the groups of keys below: every value is parsed by its rule when one is made.
 
@@ -155,6 +160,7 @@ class Section:
     """
 
     prefix: ClassVar[str] = ""
+    name: ClassVar[str]
 
     def __post_init__(self) -> None:
         """Parse every key that has a rule."""

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,16 +14,15 @@ from typing import Any
 import numpy as np
 
 from gdconv.config import (
-    ConfigError,
     Correlated,
     Csv,
     Gaussian,
     Polynomial,
     Prescribed,
-    Section,
+    Problem,
     identity,
 )
-from gdconv.keys import typed
+from gdconv.keys import ConfigError, typed
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class LeastSquares:
     y: np.ndarray
 
 
-def make(problem: Section, seed: int, repetition: int) -> LeastSquares:
+def make(problem: Problem, seed: int, repetition: int) -> LeastSquares:
     """Return one problem of a family.
 
     The problem's random numbers depend on nothing but seed and repetition.
@@ -50,7 +50,7 @@ def make(problem: Section, seed: int, repetition: int) -> LeastSquares:
     return FAMILIES[problem.name](problem, generator)
 
 
-def problem_identity(problem: Section) -> dict[str, Any]:
+def problem_identity(problem: Problem) -> dict[str, Any]:
     """Return a problem's part of a run's identity: its keys, and of a file the content, no path.
 
     Raises
@@ -64,7 +64,7 @@ def problem_identity(problem: Section) -> dict[str, Any]:
     return identity(problem) | {"path": _digest(*_version(problem))}
 
 
-def shape(problem: Section) -> tuple[int, int]:
+def shape(problem: Problem) -> tuple[int, int]:
     """Return n_samples and n_features of a family's problems, without drawing one."""
     if isinstance(problem, Csv):
         return csv(problem).X.shape
@@ -168,7 +168,7 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
     return LeastSquares(X, table[:, target].copy())
 
 
-FAMILIES = {
+FAMILIES: dict[str, Callable[[Any, np.random.Generator], LeastSquares]] = {
     Gaussian.name: gaussian,
     Correlated.name: correlated,
     Prescribed.name: prescribed,

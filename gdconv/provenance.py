@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import subprocess
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -20,7 +21,13 @@ PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "hydra-core", "joblib")
 
 def configuration(configs: Sequence[RunConfig], study: StudyConfig) -> bytes:
     """Return what the jobs have in common, nested, and under jobs what each adds, to be typed."""
-    jobs = [flat(to_mapping(config)) for config in configs]
+    jobs = [
+        {
+            key: without_home(value) if isinstance(value, str) else value
+            for key, value in flat(to_mapping(config)).items()
+        }
+        for config in configs
+    ]
     common = {
         key: value for key, value in jobs[0].items() if all(job.get(key) == value for job in jobs)
     }
@@ -53,9 +60,9 @@ def environment() -> dict[str, Any]:
 
 
 def without_home(word: str) -> str:
-    """Return a word of a command line with ~ for the user's home folder."""
+    """Return a text with ~ for the user's home folder, wherever a path begins with it."""
     home = str(Path.home())
-    return word.replace(home, "~") if len(home) > 1 else word
+    return re.sub(rf"(?<![\w.\-/]){re.escape(home)}(?![\w.\-])", "~", word) if home != "/" else word
 
 
 def _override(key: str, value: Any) -> str:

@@ -133,7 +133,7 @@ def drift(nu: ArrayLike, relative_step: ArrayLike, t: ArrayLike, columns: int) -
     """
     unit = relative_error(columns)
     error = unit * (1 + np.asarray(relative_step, dtype=float))
-    nu = np.maximum(nu, np.finfo(float).tiny)
+    nu, t = np.maximum(nu, np.finfo(float).tiny), np.asarray(t)
     with np.errstate(over="ignore"):
         steps = (nu + error) ** t * -np.expm1(-t * np.log1p(error / nu))
         return steps + unit * nu**t

@@ -34,9 +34,9 @@ class GroupTables:
         See `spectra.eigh_difference`; None for a group that failed.
     """
 
-    runs: dict[str, list]
-    curves: list[dict[str, list]]
-    eigenvalues: dict[str, list]
+    runs: dict[str, list[Any]]
+    curves: list[dict[str, list[Any]]]
+    eigenvalues: dict[str, list[Any]]
     eigh_difference: float | None
 
 
@@ -88,7 +88,7 @@ def group_of(run: Run) -> Hashable:
     return run.problem, run.start, run.method, run.record, run.seed, run.repetition
 
 
-def asked_for(runs: Sequence[Run]) -> dict[str, list]:
+def asked_for(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """Return the columns of runs.csv that the configuration of a run decides, a value a run."""
     return {
         "problem": [run.problem.name for run in runs],

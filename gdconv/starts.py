@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from gdconv.config import Eigenvector, Normal, Section, Zeros
+from gdconv.config import Eigenvector, Normal, Start, Zeros
 from gdconv.objective import Objective
 from gdconv.spectra import nearest_minimiser
 
 
-def starting_point(start: Section, seed: int, repetition: int, objective: Objective) -> np.ndarray:
+def starting_point(start: Start, seed: int, repetition: int, objective: Objective) -> np.ndarray:
     """Return w_0, shape (d,).
 
     Its random numbers depend on nothing but seed and repetition, and are not those of the problem.
@@ -25,7 +28,7 @@ def zeros(start: Zeros, generator: np.random.Generator, objective: Objective) ->
 
 def normal(start: Normal, generator: np.random.Generator, objective: Objective) -> np.ndarray:
     """w_0 with independent normal entries of mean 0 and standard deviation radius."""
-    return start.radius * generator.standard_normal(objective.matrix.shape[1])
+    return start.radius * generator.standard_normal((objective.matrix.shape[1],))
 
 
 def eigenvector(
@@ -42,4 +45,8 @@ def eigenvector(
     return w_star + start.radius * v
 
 
-STARTS = {Zeros.name: zeros, Normal.name: normal, Eigenvector.name: eigenvector}
+STARTS: dict[str, Callable[[Any, np.random.Generator, Objective], np.ndarray]] = {
+    Zeros.name: zeros,
+    Normal.name: normal,
+    Eigenvector.name: eigenvector,
+}

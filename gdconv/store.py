@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gdconv.config import RunConfig, StudyConfig
-from gdconv.keys import ConfigError
+from gdconv.keys import ConfigError, typed
 from gdconv.provenance import configuration, environment, without_home
 from gdconv.runs import SCHEMA_VERSION
 from gdconv.tables import (
@@ -237,30 +237,48 @@ class Store:
                 self.done[run_id] = run["status"]
 
     def _curve_rows(self) -> Counter[bytes]:
-        """How many rows curves.csv has of each run."""
-        return Counter(run_id_of(line) for line in self._checked_lines("curves", 2))
+        """How many rows curves.csv has of each run, which stand together and by iteration."""
+        rows: Counter[bytes] = Counter()
+        latest, before = b"", -1
+        for number, (line, iteration) in enumerate(self._checked_curves(), start=2):
+            run_id = run_id_of(line)
+            if iteration <= before if run_id == latest else run_id in rows:
+                raise self._damaged(f"curves.csv line {number}", "is not where it belongs")
+            latest, before = run_id, iteration
+            rows[run_id] += 1
+        return rows
 
     def _complete_problems(self) -> set[bytes]:
         """The problems all of whose eigenvalues stand in eigenvalues.csv."""
         missing: dict[bytes, int] = {}
-        for line in self._checked_lines("eigenvalues", 1):
+        for number, line in enumerate(self._lines("eigenvalues"), start=2):
+            self._check_line("eigenvalues", number, line)
             problem, _, n_features, _ = line.split(b",", 3)
-            missing[problem] = missing.get(problem, int(n_features)) - 1
+            missing[problem] = missing.get(problem, int(n_features or 0)) - 1
         return {problem for problem, count in missing.items() if count == 0}
 
-    def _checked_lines(self, name: str, text_columns: int) -> Iterator[bytes]:
-        """The complete lines of a table that is too long to read it cell by cell.
+    def _checked_curves(self) -> Iterator[tuple[bytes, int]]:
+        """The complete lines of curves.csv, which is too long to read it cell by cell.
 
         Refused are lines with the wrong number of cells or with letters, the e of an exponent
-        excepted, where numbers should be.
+        excepted, where numbers should be, or without a number of the iteration.
         """
-        columns = len(COLUMNS[name])
-        for number, line in enumerate(self._lines(name), start=2):
-            cells = line.split(b",", text_columns)
-            if line.count(b",") != columns - 1 or cells[-1].translate(None, b"0123456789.,e+-\n"):
-                text = line.decode(errors="replace").removesuffix("\n")
-                self._check_cells(name, f"{name}.csv line {number}", text.split(","))
-            yield line
+        columns = list(COLUMNS["curves"])
+        commas, position = len(columns) - 1, columns.index("iteration")
+        for number, line in enumerate(self._lines("curves"), start=2):
+            numbers = line.split(b",", 2)[-1]
+            if line.count(b",") != commas or numbers.translate(None, b"0123456789.,e+-\n"):
+                self._check_line("curves", number, line)
+            try:
+                iteration = int(line.split(b",", position + 1)[position])
+            except ValueError:
+                self._check_line("curves", number, line)
+                raise self._damaged(f"curves.csv line {number}", "has no iteration") from None
+            yield line, iteration
+
+    def _check_line(self, name: str, number: int, line: bytes) -> None:
+        text = line.decode(errors="replace").removesuffix("\n")
+        self._check_cells(name, f"{name}.csv line {number}", text.split(","))
 
     def _check_cells(self, name: str, where: str, cells: Sequence[str]) -> None:
         """Refuse a line of a table with a cell too few or too many, or one of another type."""
@@ -269,7 +287,7 @@ class Store:
             raise self._damaged(where, f"has {len(cells)} cells instead of {len(columns)}")
         for (column, dtype), cell in zip(columns.items(), cells, strict=True):
             if cell and not is_cell(dtype, cell):
-                what = f"has {cell!r}, which is not {KINDS[dtype]}"
+                what = f"has {typed(cell)!r}, which is not {KINDS[dtype]}"
                 raise self._damaged(f"{where}, column {column}", what)
 
     def _lines(self, name: str) -> Iterator[bytes]:
@@ -280,7 +298,7 @@ class Store:
         with path.open("rb") as file:
             first = file.readline()
             if first.endswith(b"\n") and first != header(name):
-                raise self._damaged(f"{name}.csv line 1", f"is not {header(name).decode().strip()}")
+                raise self._damaged(f"{name}.csv line 1", "is not the header of this gdconv")
             yield from (line for line in file if line.endswith(b"\n"))
 
     def _mend(self, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,8 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
     first = runs[0]
     planned, ids = ids, run_ids(runs)
     if planned is not None and list(planned) != ids:
-        raise ValueError(f"{first.problem.path} was changed while the sweep was running")
+        path = getattr(first.problem, "path", first.problem.name)
+        raise ValueError(f"{path} was changed while the sweep was running")
     problem = make(first.problem, first.seed, first.repetition)
     objective = Objective(problem, first.method.reduce)
     start = starting_point(first.start, first.seed, first.repetition, objective)
@@ -75,7 +77,7 @@ def _run_rows(
     theory: Theory,
     measured: Trajectories,
     predicted: dict[str, np.ndarray],
-) -> dict[str, list]:
+) -> dict[str, list[Any]]:
     """Put what was measured beside theory, a row a run, and judge it."""
     first, decomposition = runs[0], theory.spectrum
     column, t, gap = measured.column, measured.t, measured.gap
@@ -160,7 +162,7 @@ def _curve_rows(
     theory: Theory,
     measured: Trajectories,
     predicted: dict[str, np.ndarray],
-) -> list[dict[str, list]]:
+) -> list[dict[str, list[Any]]]:
     shown = {
         "iteration": measured.t,
         "loss": measured.loss,
@@ -183,7 +185,7 @@ def _curve_rows(
 
 def _eigenvalue_rows(
     problem: LeastSquares, run: Run, identifier: str, theory: Theory
-) -> dict[str, list]:
+) -> dict[str, list[Any]]:
     n_samples, n_features = problem.X.shape
     constant = {
         "problem_id": identifier,

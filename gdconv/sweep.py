@@ -14,9 +14,9 @@ from itertools import islice
 from pathlib import Path
 
 from gdconv import engines
-from gdconv.config import Run, RunConfig, Section, Serial, StudyConfig, expand
+from gdconv.config import Run, RunConfig, Serial, StudyConfig, expand
 from gdconv.engines import Engine
-from gdconv.keys import ConfigError
+from gdconv.keys import ConfigError, Section
 from gdconv.problems import shape
 from gdconv.runs import Group, group_of, run_ids
 from gdconv.store import Store

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gdconv.study import GroupTables
+    from gdconv.runs import GroupTables
 
 # Column → pandas dtype. A value that does not apply is an empty cell.
 TEXT, WHOLE, NUMBER, TRUTH = "string", "Int64", "float64", "boolean"
@@ -193,17 +193,17 @@ def run_id_of(line: bytes) -> bytes:
     return line[: line.index(b",")]
 
 
-def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple]:
+def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
     """Return the key by which lines of a table are sorted; empty cells come first."""
     names = list(COLUMNS[name])
     wanted = [(names.index(column), COLUMNS[name][column]) for column in order]
-    parse = {
+    parse: dict[str, Callable[[str], Any]] = {
         TEXT: str,
         WHOLE: lambda cell: int(cell or -1),
         NUMBER: lambda cell: float(cell or -math.inf),
     }
 
-    def key(line: bytes) -> tuple:
+    def key(line: bytes) -> tuple[Any, ...]:
         cells = line.decode().rstrip("\n").split(",")
         return tuple(parse[dtype](cells[index]) for index, dtype in wanted)
 
@@ -212,6 +212,9 @@ def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple]:
 
 def is_cell(dtype: str, cell: str) -> bool:
     """Return whether a cell that is not empty holds a value of its column's type."""
+    # Python, but not pandas, takes 1_000 and the digits of other scripts.
+    if dtype != TEXT and not (cell.isascii() and "_" not in cell):
+        return False
     try:
         return _READS[dtype](cell)
     except ValueError:
@@ -220,7 +223,7 @@ def is_cell(dtype: str, cell: str) -> bool:
 
 _READS: dict[str, Callable[[str], bool]] = {
     TEXT: lambda cell: True,
-    WHOLE: lambda cell: int(cell) >= -(2**63),
+    WHOLE: lambda cell: -(2**63) <= int(cell) < 2**63,
     NUMBER: lambda cell: float(cell) is not None,
     TRUTH: lambda cell: cell in ("True", "False"),
 }
@@ -234,25 +237,34 @@ def _complete_lines(folder: Path, name: str) -> list[bytes]:
         lines.pop()
     if not lines or lines[0] != header(name):
         raise ValueError(f"{path.name}: line 1 is not the header of this version of gdconv")
+    columns = len(COLUMNS[name])
+    for number, line in enumerate(lines, start=1):
+        # Quotes stand around an error that has commas in it.
+        if line.count(b",") != columns - 1 and b'"' not in line:
+            cells = line.count(b",") + 1
+            raise ValueError(f"{path.name}: line {number} has {cells} cells instead of {columns}")
     return lines[1:]
 
 
 def _frame(name: str, lines: Iterable[bytes]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.read_csv(
-        io.BytesIO(header(name) + b"".join(lines)),
-        dtype=COLUMNS[name],
-        keep_default_na=False,
-        na_values={column: [""] for column in COLUMNS[name]},
-    )
+    try:
+        return pd.read_csv(
+            io.BytesIO(header(name) + b"".join(lines)),
+            dtype=COLUMNS[name],
+            keep_default_na=False,
+            na_values={column: [""] for column in COLUMNS[name]},
+        )
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{name}.csv: {error}") from None
 
 
 def _split(parts: Iterable[bytes]) -> list[bytes]:
     return b"".join(parts).splitlines(keepends=True)
 
 
-def _lines(name: str, table: dict[str, list]) -> bytes:
+def _lines(name: str, table: dict[str, list[Any]]) -> bytes:
     """The lines of a table given column by column; columns it does not have are left empty."""
     if not table:
         return b""

@@ -56,8 +56,9 @@ class Builder:
         self.parent: list[int | None] = []
         self.shape: list[Shape] = []
         self.dtype: list[np.dtype] = []
-        self.value: list[np.ndarray | None] = []
-        self.grad: list[np.ndarray | None] = []
+        # Arrays, or None; whoever reads one knows that it is there.
+        self.value: list[Any] = []
+        self.grad: list[Any] = []
         self.operation: list[Op | None] = []
         self.attributes: list[dict[str, Any]] = []
 
@@ -234,16 +235,16 @@ class Builder:
 
     def _apply(self, name: str, *operands: int, **attributes: Any) -> Vertex:
         op = OPS[name]
-        operands = self.vertices(operands)
+        children = self.vertices(operands)
         try:
-            shape = op.shape(*[self.shape[i] for i in operands], **attributes)
+            shape = op.shape(*[self.shape[i] for i in children], **attributes)
         except ValueError as error:
-            described = ", ".join(self._describe(i) for i in operands)
+            described = ", ".join(self._describe(i) for i in children)
             raise ValueError(f"{name}: {error}: {described}") from None
-        dtype = attributes.get("dtype", self.dtype[operands[0]])
-        if "dtype" not in attributes and any(self.dtype[i] != dtype for i in operands):
-            dtype = np.result_type(*[self.dtype[i] for i in operands])
-        return self._add(name, shape, dtype, operands, op, attributes)
+        dtype = attributes.get("dtype", self.dtype[children[0]])
+        if "dtype" not in attributes and any(self.dtype[i] != dtype for i in children):
+            dtype = np.result_type(*[self.dtype[i] for i in children])
+        return self._add(name, shape, dtype, children, op, attributes)
 
     def _add(
         self,

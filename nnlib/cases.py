@@ -9,7 +9,7 @@ import numpy as np
 
 from nnlib.shapes import Shape
 
-_PAIRS = [
+_PAIRS: list[list[Shape]] = [
     [(), ()],
     [(), (2, 3)],
     [(2, 3), ()],
@@ -22,7 +22,7 @@ _PAIRS = [
     [(4, 2, 3), (2, 1)],
     [(0, 3), (1, 3)],
 ]
-_PRODUCTS = [
+_PRODUCTS: list[list[Shape]] = [
     [(3,), (3,)],
     [(3,), (3, 2)],
     [(2, 3), (3,)],
@@ -38,8 +38,8 @@ _PRODUCTS = [
     [(5, 2, 3), (3,)],
     [(5, 1, 2, 3), (4, 3, 2)],
 ]
-_SINGLES = [[()], [(3,)], [(2, 3)], [(2, 3, 2)], [(0, 2)]]
-_REDUCTIONS = [
+_SINGLES: list[list[Shape]] = [[()], [(3,)], [(2, 3)], [(2, 3, 2)], [(0, 2)]]
+_REDUCTIONS: list[tuple[Shape, Any]] = [
     ((), None),
     ((3,), None),
     ((3,), 0),

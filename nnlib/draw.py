@@ -97,10 +97,16 @@ def to_figure(g: Graph, outputs: Sequence[int] | None = None) -> Figure:
             "facecolor": "white" if is_leaf else "#dbe9f6",
             "linewidth": 0.8,
         }
-        at = {"ha": "center", "va": "center", "fontsize": 8, "zorder": 3, "parse_math": False}
+        at: dict[str, Any] = {
+            "ha": "center",
+            "va": "center",
+            "fontsize": 8,
+            "zorder": 3,
+            "parse_math": False,
+        }
         text = axes.text(across[column[i]], height[i], labels[i], bbox=style, **at)
         boxes[i] = text.get_bbox_patch()
-    line = {"color": "black", "linewidth": 0.8}
+    line: dict[str, Any] = {"color": "black", "linewidth": 0.8}
     for (child, i), route in edges.items():
         points = [(across[c], height[child, i, c]) for c in route]
         points = [(across[column[child]], height[child]), *points]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,8 +14,6 @@ from numpy.typing import ArrayLike
 from nnlib.build import Builder, Vertex, frozen, real_array
 from nnlib.ops import ARRAYS, OPS, evaluate
 from nnlib.rules import sum_to_shape
-
-T = TypeVar("T")
 
 
 class Graph(Builder):
@@ -238,11 +237,11 @@ class Graph(Builder):
     def _backward(
         self,
         ops: Any,
-        operand_of: Callable[[int], T],
+        operand_of: Callable[[int], Any],
         order: list[int],
-        found: dict[int, T],
-        wanted: set[int],
-    ) -> dict[int, T]:
+        found: dict[int, Any],
+        wanted: AbstractSet[int],
+    ) -> dict[int, Any]:
         """Return the gradients of the wanted vertices, from those found already, in terms of `ops`.
 
         `operand_of` turns a vertex into what the namespace works on: its value, or itself.

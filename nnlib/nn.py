@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -39,6 +40,17 @@ def xavier(n_inputs: int, n_outputs: int, rng: np.random.Generator) -> np.ndarra
     """
     limit = math.sqrt(6 / (n_inputs + n_outputs))
     return rng.uniform(-limit, limit, (n_inputs, n_outputs))
+
+
+class Layer(Protocol):
+    """What a network is made of."""
+
+    @property
+    def parameters(self) -> Sequence[int]:
+        """The leaves that it learns."""
+
+    def __call__(self, x: int) -> Vertex:
+        """Return the vertex of what it makes of x."""
 
 
 class Linear:
@@ -123,12 +135,12 @@ class Sequential:
     (5, 2)
     """
 
-    def __init__(self, *layers: Callable[[int], Vertex]) -> None:
+    def __init__(self, *layers: Layer) -> None:
         self.layers = layers
         # A layer that is used twice has its parameters once.
         self.parameters = list(dict.fromkeys(i for layer in layers for i in layer.parameters))
 
-    def __call__(self, x: int) -> Vertex:
+    def __call__(self, x: Any) -> Vertex:
         """Add the vertices of all layers, each applied to the result of the one before."""
         for layer in self.layers:
             x = layer(x)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from nnlib.build import frozen
 from nnlib.graph import Graph
-from nnlib.ops import evaluate, temporaries
+from nnlib.ops import Op, evaluate, temporaries
 from nnlib.shapes import broadcast
 
 
@@ -65,9 +65,10 @@ class Program:
         array = {i: np.array(graph.value[i], order="C") for i in inputs}
         varying = set(inputs)
         # `array` keeps every operand alive, so its id tells it from all others.
-        known: dict[tuple, np.ndarray] = {}
+        known: dict[tuple[Any, ...], np.ndarray] = {}
         label: dict[int, str] = {}
-        steps, instructions = [], []
+        steps: list[Callable[[], Any]] = []
+        instructions = []
         for i in graph.order(outputs):
             op, attributes, children = graph.operation[i], graph.attributes[i], graph.children[i]
             if op is None:
@@ -78,11 +79,12 @@ class Program:
                 operands = [array[child] for child in children]
                 key = (op.name, *attributes.items(), *map(id, operands))
                 if key not in known:
+                    value: np.ndarray | None
                     if i not in varying:
                         value = frozen(evaluate(op, *operands, **attributes))
-                    elif (value := _free(graph, i, operands, varying)) is None:
+                    elif (value := _free(graph, i, op, operands, varying)) is None:
                         value = np.empty(graph.shape[i], graph.dtype[i])
-                        steps += _steps(graph, i, operands, varying, value)
+                        steps += _steps(graph, i, op, operands, varying, value)
                         arguments = ", ".join(label[id(operand)] for operand in operands)
                         instructions.append(f"v{i} = {op.name}({arguments})")
                     known[key] = value
@@ -100,7 +102,7 @@ class Program:
         self.instructions = tuple(instructions)
         self._steps = tuple(steps)
 
-    def __call__(self, *arrays: ArrayLike) -> tuple[np.ndarray, ...]:
+    def __call__(self, *arrays: Any) -> tuple[np.ndarray, ...]:
         """Run on new values of the inputs and return `outputs`.
 
         Raises
@@ -116,14 +118,14 @@ class Program:
             if shape != self.inputs[k].shape:
                 raise ValueError(f"input {k} has shape {self.inputs[k].shape}, not {shape}")
         if len(given) > 1:
-            arrays = [self._apart(x) if k in given else x for k, x in enumerate(arrays)]
+            arrays = tuple(self._apart(x) if k in given else x for k, x in enumerate(arrays))
         for k in given:
             np.copyto(self.inputs[k], arrays[k])
         for step in self._steps:
             step()
         return self.outputs
 
-    def _apart(self, array: ArrayLike) -> ArrayLike:
+    def _apart(self, array: Any) -> Any:
         """Return a copy of what is an input's own, which another argument may overwrite."""
         is_own = isinstance(array, np.ndarray) and any(
             np.may_share_memory(array, own) for own in self.inputs
@@ -167,10 +169,9 @@ def compile(graph: Graph, output: int, wrt: Sequence[int]) -> Program:  # noqa: 
 
 
 def _free(
-    graph: Graph, i: int, operands: Sequence[np.ndarray], varying: set[int]
+    graph: Graph, i: int, op: Op, operands: Sequence[np.ndarray], varying: set[int]
 ) -> np.ndarray | None:
     """Return the value of a vertex if a call has nothing to do for it: a view, a product with 1."""
-    op = graph.operation[i]
     if op.view:
         value = op.forward(*operands, **graph.attributes[i])
         # A reshape may have had to copy; nothing is shared by arrays without elements.
@@ -187,10 +188,16 @@ def _free(
 
 
 def _steps(
-    graph: Graph, i: int, operands: Sequence[np.ndarray], varying: set[int], out: np.ndarray
-) -> list[partial]:
+    graph: Graph,
+    i: int,
+    op: Op,
+    operands: Sequence[np.ndarray],
+    varying: set[int],
+    out: np.ndarray,
+) -> list[Callable[[], Any]]:
     """Return the calls that compute a vertex into its buffer."""
-    op, attributes, operands, spread = graph.operation[i], graph.attributes[i], list(operands), []
+    attributes, operands = graph.attributes[i], list(operands)
+    spread: list[Callable[[], Any]] = []
     if op.shape is broadcast:
         # NumPy broadcasts through a temporary buffer, in up to twice the time, unless the operand
         # is a scalar. It is better spread out before: a constant once, one that varies into `out`.

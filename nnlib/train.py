@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -207,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
         "on a table of your own, by stochastic gradient descent with momentum.",
     )
 
-    def option(name: str, convert: Callable, default: object, meaning: str) -> None:
+    def option(name: str, convert: Callable[[str], Any], default: object, meaning: str) -> None:
         if default is not None:
             meaning += " (default: %(default)s)"
         parser.add_argument(name, type=convert, default=default, help=meaning)

@@ -7,15 +7,19 @@ import csv
 import math
 import random
 import re
+import shutil
 from io import StringIO
 
 import numpy as np
+import pytest
 
-from gdconv import problems
-from gdconv.config import Csv
+from gdconv import problems, report
+from gdconv.config import Csv, Gaussian, GradientDescent, Record, RunConfig, Step, StudyConfig
 from gdconv.keys import ConfigError
+from gdconv.sweep import run_sweep
+from gdconv.tables import COLUMNS
 
-CASES = 1500
+CASES, STUDIES = 1500, 400
 
 NAMES = ["a", "y", "x 1", "größe", "NA", "nan", "1", "", "a.1", "Unnamed: 0", "true", "∂/∂w", "#"]
 CELLS = [
@@ -196,3 +200,181 @@ def test_any_table_of_the_user(tmp_path, trials):
         path.unlink()
     assert not wrong, "\n".join(f"case {number}: {what}" for number, what in wrong.items())
     assert CASES / 10 < taken / trials < CASES * 0.9
+
+
+# Studies
+
+
+def configuration(**keys):
+    return RunConfig(
+        Gaussian(n_samples=6, n_features=keys.pop("n_features", 2)),
+        method=GradientDescent(iterations=20),
+        record=Record(points=4),
+        **keys,
+    )
+
+
+HELD = [configuration(step=Step(value=[0.5, 2.5])), configuration(n_features=3, seed=[3, 1])]
+ADDED = [*HELD, configuration(step=Step(value=[1.0]), seed=2)]
+
+
+def sweep(configs, folder):
+    study = StudyConfig(study=folder.name, results_dir=str(folder.parent), report=False)
+    return run_sweep(configs, study, ["gdconv"])
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    """The files of a study."""
+    folder = tmp_path_factory.mktemp("held") / "study"
+    sweep(HELD, folder)
+    return contents(folder)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The files of the same study with some runs more."""
+    folder = tmp_path_factory.mktemp("finished") / "study"
+    sweep(ADDED, folder)
+    return contents(folder)
+
+
+def worse(rng, data):
+    """The bytes of a study's file after somebody has had it."""
+    header, *lines = data.splitlines(keepends=True) or [b""]
+    match rng.randrange(14):
+        case 0:
+            return b""
+        case 1:
+            return rng.choice(
+                [b"\0" * 4096, b"\xff\xfe", b"\n", b"{}", b"[]", b"null", b"a,b\n1,2\n"]
+            )
+        case 2:
+            return data.decode(errors="replace").encode(
+                rng.choice(["utf-16", "utf-8-sig", "utf-32"])
+            )
+        case 3:
+            return data.replace(b"\n", rng.choice([b"\r\n", b"\r", b"\n\n"]))
+        case 4:
+            return data.replace(b",", rng.choice([b";", b"\t", b", "]))
+        case 5:
+            rng.shuffle(lines)
+            return b"".join([header, *lines])
+        case 6:
+            lines.sort(key=lambda line: line.split(b",")[-3:])
+            return b"".join([header, *lines])
+        case 7:
+            return b"".join([header, *lines, *lines[: rng.randrange(4)]])
+        case 8:
+            return data + rng.choice([b"\0" * 512, b"torn", b",,,", b'"', "∂".encode()[:1]])
+        case 9:
+            digits = [i for i, byte in enumerate(data) if chr(byte).isdigit()] or [0]
+            at = rng.choice(digits)
+            return data[:at] + bytes([rng.choice(b"0123456789")]) + data[at + 1 :]
+        case 10:
+            at = rng.randrange(len(data) + 1)
+            return data[:at] + b"9" * 5000 + data[at:]
+    return damaged(rng, data)
+
+
+def accident(rng, files):
+    """Some files of a study, one or two of them no longer as they were."""
+    files = dict(files)
+    names = ["runs.csv", "curves.csv", "eigenvalues.csv"] * 2
+    for name in rng.sample(
+        [*names, "config.yaml", "provenance.json", ".lock"], rng.choice([1, 1, 2])
+    ):
+        if rng.random() < 0.05:
+            files.pop(name, None)
+        else:
+            files[name] = worse(rng, files.get(name, b"process 1 on host since then\n"))
+    return files
+
+
+def put(folder, files):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
+def lines_of(files, name):
+    return files.get(f"{name}.csv", b"").splitlines()
+
+
+def continued_wrongly(files, after, finished):
+    """What is wrong with a study that was continued although files of it were damaged.
+
+    Every row is as it was, or as it is in a study that nothing happened to, and there once. Where
+    none has been changed, it is that study, sorted.
+    """
+    for name in COLUMNS:
+        before, there, right = (lines_of(each, name) for each in (files, after, finished))
+        strange = set(there) - set(before) - set(right)
+        if strange:
+            return f"{name} has rows from nowhere: {strange}"
+        if len(set(there)) < len(there):
+            return f"{name} has rows twice"
+    changed = any({*lines_of(files, name)} - {*lines_of(finished, name)} for name in COLUMNS)
+    if not changed and any(lines_of(after, each) != lines_of(finished, each) for each in COLUMNS):
+        return "it is not as it should be"
+    return None
+
+
+def test_any_damage_to_a_study(tmp_path, held, finished, trials):
+    """It is continued, or refused in one line with nothing changed."""
+    folder, wrong, continued = tmp_path / "study", {}, 0
+    for number in range(STUDIES * trials):
+        rng = random.Random(number)
+        files = accident(rng, held)
+        put(folder, files)
+        told = {name: data[:3000] for name, data in files.items() if data != held.get(name)}
+        try:
+            outcome = sweep(ADDED, folder)
+        except ConfigError as error:
+            if (
+                "\n" in str(error)
+                or len(str(error)) > 500
+                or not re.search(r"\.csv|\.json", str(error))
+            ):
+                wrong[number] = f"{told}: {error}"
+            elif contents(folder) | {".lock": b""} != files | {".lock": b""}:
+                wrong[number] = f"{told}: changed, although refused: {error}"
+        except Exception as error:
+            wrong[number] = f"{told}: {type(error).__name__}: {error}"
+        else:
+            continued += 1
+            if outcome.failed:
+                wrong[number] = f"{told}: failed"
+            elif what := continued_wrongly(files, contents(folder), finished):
+                wrong[number] = f"{told}: {what}"
+    assert not wrong, "\n".join(f"case {number}: {what}" for number, what in wrong.items())
+    assert 0.1 < continued / (STUDIES * trials) < 0.9
+
+
+@pytest.mark.parametrize("options", [[], ["--status"]], ids=["report", "status"])
+def test_any_damage_to_what_is_reported(tmp_path, held, capsys, monkeypatch, trials, options):
+    """Exit status 2, with one line that names the study and nothing written; or a summary."""
+    monkeypatch.setattr(report, "write", lambda folder, tables: folder / "report.html")
+    folder, wrong = tmp_path / "study", {}
+    for number in range(STUDIES * trials // 2):
+        files = accident(random.Random(number), held)
+        put(folder, files)
+        told = {name: data[:3000] for name, data in files.items() if data != held.get(name)}
+        try:
+            status = report.main([str(folder), *options])
+        except Exception as error:
+            wrong[number] = f"{told}: {type(error).__name__}: {error}"
+            continue
+        out, err = capsys.readouterr()
+        refused = status == 2 and not out and len(err.splitlines()) == 1 and len(err) < 500
+        named = err.startswith(f"gdconv-report: {folder}: ") and re.search(r"\.csv|\.json", err)
+        if not (refused and named) and (status or err):
+            wrong[number] = f"{told}: {status} {out} {err}"
+        elif contents(folder) != files:
+            wrong[number] = f"{told}: changed"
+    assert not wrong, "\n".join(f"case {number}: {what}" for number, what in wrong.items())

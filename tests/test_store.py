@@ -236,6 +236,24 @@ def spoil_an_eigenvalue(folder):
     spoil_a_cell(folder / "eigenvalues.csv", 2, "eigenvalue", "λ")
 
 
+def spoil_a_whole_number(folder):
+    spoil_a_cell(folder / "eigenvalues.csv", 2, "index", "9" * 5000)
+
+
+def use_other_digits(folder):
+    spoil_a_cell(folder / "runs.csv", 2, "n_samples", "١٢")
+
+
+def forget_an_iteration(folder):
+    spoil_a_cell(folder / "curves.csv", 3, "iteration", "")
+
+
+def sort_the_curves(folder):
+    path = folder / "curves.csv"
+    header, *lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([header, *sorted(lines, key=lambda line: line.split(b",")[-1])]))
+
+
 def write_junk(folder):
     path = folder / "eigenvalues.csv"
     path.write_bytes(path.read_bytes() + b"junk\n")
@@ -266,6 +284,10 @@ def no_json(folder):
         (spoil_a_curve, ["curves.csv line 3, column gap", "'lots'", "not a number"]),
         (spoil_an_eigenvalue, ["eigenvalues.csv line 2, column eigenvalue", "not a number"]),
         (spoil_the_encoding, ["runs.csv line 2", "UTF-8"]),
+        (spoil_a_whole_number, ["eigenvalues.csv line 2, column index", "not a whole number"]),
+        (use_other_digits, ["runs.csv line 2, column n_samples", "not a whole number"]),
+        (forget_an_iteration, ["curves.csv line 3", "has no iteration"]),
+        (sort_the_curves, ["curves.csv line ", "is not where it belongs"]),
         (write_junk, ["eigenvalues.csv line 12", "1 cells instead of 8"]),
         (spoil_the_commands, ["provenance.json", "not as gdconv wrote it"]),
         (other_schema, ["provenance.json", "schema version 99"]),

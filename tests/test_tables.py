@@ -118,3 +118,20 @@ def test_read_refuses_other_files(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"gap_floor", b"floor", 1))
     with pytest.raises(ValueError, match=r"runs\.csv: line 1"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "words"),
+    [
+        ("runs", b",gaussian,", b",", "line 2 has .* cells instead of"),
+        ("curves", b"\n", b"\n\n", "line 2 has 1 cells instead of"),
+        ("eigenvalues", b",1,", b",one,", "could not convert|invalid literal|[Uu]nable to parse"),
+        ("eigenvalues", b",1,", b",99999999999999999999,", "cannot safely cast|too large|int64"),
+    ],
+)
+def test_read_names_the_file_that_is_damaged(tmp_path, table, old, new, words):
+    write(tmp_path, groups())
+    path = tmp_path / f"{table}.csv"
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    with pytest.raises(ValueError, match=rf"^{table}\.csv: .*({words})"):
+        read(tmp_path)

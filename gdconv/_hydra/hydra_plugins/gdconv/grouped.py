@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -18,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
+from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from gdconv.keys import ConfigError
@@ -34,6 +35,9 @@ MOST_JOBS = 10**5
 class GroupedSweeper(BasicSweeper):
     """Expands overrides as Hydra's basic sweeper does, but writes nothing and composes nothing."""
 
+    hydra_context: Any
+    launcher: Any
+
     def __init__(self, params: dict[str, str]) -> None:
         super().__init__(max_batch_size=None, params=params)
 
@@ -43,7 +47,7 @@ class GroupedSweeper(BasicSweeper):
         overrides = parser.parse_overrides(self._parse_config() + arguments)
         count = 1
         for override in filter(Override.is_sweep_override, overrides):
-            key, _, value = override.input_line.partition("=")
+            key, _, value = str(override.input_line).partition("=")
             if override.is_interval_sweep():
                 raise ConfigError(key, value, "cannot be listed: write a,b,c or range(a,b,step)")
             count *= _count_up_to(MOST_JOBS + 1, override)
@@ -68,9 +72,7 @@ def _count_up_to(most: int, override: Override) -> int:
 class GroupedLauncher(Launcher):
     """Hands the configurations of all jobs to the task function at once, as a list of mappings."""
 
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
+    def setup(self, *, hydra_context: Any, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what `launch` needs."""
         self._composer = Composer(hydra_context.config_loader, config)
         self._task_function = task_function
@@ -84,7 +86,7 @@ class GroupedLauncher(Launcher):
             for overrides in job_overrides
         ]
         self._task_function(jobs)
-        return [JobReturn(overrides=job_overrides, status=JobStatus.COMPLETED)]
+        return [JobReturn(status=JobStatus.COMPLETED)]
 
 
 class Composer:
@@ -117,7 +119,9 @@ class Composer:
             For every override that Hydra refuses.
         """
         parsed = [self._parse(line) for line in overrides]
-        choices = tuple(override.input_line for override, sets_value in parsed if not sets_value)
+        choices = tuple(
+            str(override.input_line) for override, sets_value in parsed if not sets_value
+        )
         if choices not in self._bases:
             self._bases[choices] = self._base(choices)
         # Seven times as fast as copy.deepcopy; the bytes never leave this process.
