@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -132,7 +133,7 @@ def describe(table: pd.DataFrame, labels: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _row(setting: dict, runs: pd.DataFrame, labels: Sequence[str]) -> dict[str, object]:
+def _row(setting: dict[str, Any], runs: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
     count = runs["found_in"].value_counts()
     both = runs[runs["found_in"] == BOTH]
     known = {_HEADINGS.get(name, name): short(value) for name, value in setting.items()}

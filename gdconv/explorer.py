@@ -57,11 +57,13 @@ def _table(runs: pd.DataFrame) -> dict[str, Any]:
 
 def _problems(runs: pd.DataFrame, tables: Tables) -> list[dict[str, Any]]:
     spectra = dict(list(tables.eigenvalues.groupby("problem_id")))
-    chosen, room = [], MOST_EIGENVALUES
+    chosen: list[tuple[str, pd.DataFrame, pd.DataFrame]] = []
+    room = MOST_EIGENVALUES
     for label, group in _draws(runs):
         spectrum = spectra.get(group["problem_id"].iloc[0])
-        known = spectrum is not None and not spectrum.isna().any(axis=None)
-        if known and len(spectrum) <= room and len(chosen) < MOST_PROBLEMS:
+        if spectrum is None or spectrum.isna().any(axis=None):
+            continue
+        if len(spectrum) <= room and len(chosen) < MOST_PROBLEMS:
             chosen.append((label, group, spectrum.sort_values("index")))
             room -= len(spectrum)
     chosen.sort(key=lambda each: each[1].index[0])
@@ -97,7 +99,7 @@ def _label(run: pd.Series, differing: Sequence[str]) -> str:
 
 
 def _problem(
-    label: str, runs: pd.DataFrame, spectrum: pd.DataFrame, points: Mapping[str, list[list]]
+    label: str, runs: pd.DataFrame, spectrum: pd.DataFrame, points: Mapping[str, list[list[Any]]]
 ) -> dict[str, Any]:
     positive = spectrum[spectrum["eigenvalue"] > 0]
     return {
@@ -114,7 +116,7 @@ def _problem(
     }
 
 
-def _spread(curve: pd.DataFrame, most: int) -> list[list]:
+def _spread(curve: pd.DataFrame, most: int) -> list[list[Any]]:
     """At most so many recorded iterations and their gaps, the first and the last among them."""
     step = (len(curve) - 1) / (most - 1)
     if step > 1:
@@ -122,7 +124,7 @@ def _spread(curve: pd.DataFrame, most: int) -> list[list]:
     return [curve["iteration"].tolist(), _plain(curve["gap"], 6)]
 
 
-def _plain(column: pd.Series, digits: int) -> list:
+def _plain(column: pd.Series, digits: int) -> list[Any]:
     """The values of a column as JSON has them, null for a cell that is empty."""
     if column.dtype == NUMBER:
         return [float(f"{v:.{digits}g}") if math.isfinite(v) else None for v in column.tolist()]

@@ -67,8 +67,9 @@ def draw(
             with style():
                 figure = plot.draw(tables)
                 # Lay it out once, not once a format.
-                figure.get_layout_engine().execute(figure)
-                figure.set_layout_engine("none")
+                if engine := figure.get_layout_engine():
+                    engine.execute(figure)
+                    figure.set_layout_engine("none")
             drawn[plot.name] = figure
         except NothingToShowError as reason:
             omitted[plot.name] = str(reason)

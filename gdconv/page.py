@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from gdconv import explorer
-from gdconv.figures import FIGURES, FORMATS, Plot
+from gdconv.figures import FIGURES, FORMATS
+from gdconv.plots.panels import Plot
 from gdconv.summary import (
     NONE,
     SETTING,

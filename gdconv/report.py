@@ -92,7 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (OSError, ValueError) as error:
             return _refuse(folder, error)
     if options.compare:
-        return _print_comparison(*studies, names, formats)
+        first, second = studies
+        return _print_comparison(first, second, names, formats)
     for folder, tables in studies:
         try:
             if names is formats is None:
@@ -266,7 +267,7 @@ def _refuse(folder: Path, error: Exception) -> int:
     elif isinstance(error, OSError):
         # Of a file that could not be put in its place, the place is what one knows.
         name = error.filename2 or error.filename
-        what = f"{Path(name).name}: {error.strerror}" if name else error.strerror
+        what = f"{Path(name).name}: {error.strerror}" if name else str(error.strerror)
     else:
         what = " ".join(str(error).split())
     return _complain(f"{folder}: {what}")

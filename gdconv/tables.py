@@ -278,7 +278,7 @@ def _lines(name: str, table: dict[str, list[Any]]) -> bytes:
     return "".join(",".join(row) + "\n" for row in zip(*columns, strict=True)).encode()
 
 
-def _cells(values: list) -> list[str]:
+def _cells(values: list[Any]) -> list[str]:
     # Nearly all columns are numbers or one text, and several times as fast to write in one go.
     kinds = set(map(type, values))
     if kinds == {int} or (kinds == {float} and all(map(math.isfinite, values))):

@@ -17,6 +17,7 @@ from gdconv.plots.panels import (
     EDGE,
     GREY,
     STEP_LABEL,
+    Look,
     NothingToShowError,
     Plot,
     apart,
@@ -59,7 +60,7 @@ def draw(tables: Tables) -> Figure:
         ax.set_xlim(0, max(1, _last_iteration(lines, top)))
         for curve, step in zip(lines, group["relative_step"], strict=True):
             _draw_curve(ax, curve, colours.to_rgba(step))
-        _label_ends(ax, lines, group["relative_step"])
+        _label_ends(ax, lines, group["relative_step"], min(len(panels), 2))
         floor = group["gap_floor"][group["status"] != "diverged"].min()
         if floor > bottom:
             ax.axhspan(bottom, floor, color=GREY, linewidth=0, zorder=0, label="rounding floor")
@@ -111,7 +112,9 @@ def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: Any) -> None:
         ax.plot(t[above], stated[above], **thin, linestyle=":", label="bound as stated")
 
 
-def _label_ends(ax: Axes, curves: Sequence[pd.DataFrame], steps: Sequence[float]) -> None:
+def _label_ends(
+    ax: Axes, curves: Sequence[pd.DataFrame], steps: Sequence[float], columns: int
+) -> None:
     """Write each relative step where its curve ends or leaves the panel."""
     right, (bottom, top) = ax.get_xlim()[1], np.log(ax.get_ylim())
     over, below, beside = [], [], []
@@ -122,14 +125,14 @@ def _label_ends(ax: Axes, curves: Sequence[pd.DataFrame], steps: Sequence[float]
         first = int(np.argmax(y > 1))
         leaves = np.interp(1, y[first - 1 : first + 1], x[first - 1 : first + 1]) if first else 1
         if leaves < 1:
-            triangle = {"markersize": 5, "clip_on": False, "transform": ax.transAxes}
-            ax.plot(leaves, 1, "k^", **triangle, label="diverges")
+            place: Look = {"clip_on": False, "transform": ax.transAxes}
+            ax.plot(leaves, 1, "k^", markersize=5, **place, label="diverges")
             over.append((leaves, 1, step))
         elif x[-1] < 1:
             below.append((x[-1], y[-1], step))
         else:
             beside.append((np.interp(1, x, y), step))
-    width = 0.08 * ax.get_subplotspec().get_gridspec().ncols
+    width = 0.08 * columns
     for ends, offset, align in ((over, (5, -4), "left"), (below, (0, -2), "center")):
         ends.sort()
         for (_, y, step), x in zip(ends, apart([x for x, *_ in ends], width), strict=True):

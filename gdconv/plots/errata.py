@@ -11,6 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from gdconv.plots.panels import (
     EDGE,
     MEASURED,
+    Look,
     NothingToShowError,
     Plot,
     choose,
@@ -68,7 +69,7 @@ def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
     flat = {"linewidth": 0, "zorder": 0}
     ax.axvspan(left, 1 / EDGE, color="0.8", **flat, label="diverges by theory")
     ax.axvspan(1 / EDGE, holds_from, color="0.92", **flat, label="false by theory")
-    lines = {"color": "black", "linewidth": 0.8}
+    lines: Look = {"color": "black", "linewidth": 0.8}
     ax.axvline(1 / EDGE, **lines, linestyle="-.", label=r"$\lambda_{\max}/2$")
     ax.axvline(holds_from, **lines, label=r"$(\lambda_{\min}+\lambda_{\max})/2$")
     if smallest > left:
@@ -76,13 +77,18 @@ def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
     at = runs["K"] / runs["lambda_max"]
     first = runs["first_violation_as_stated"].astype("float64").fillna(never)
     diverged = runs["status"] == "diverged"
-    points = {"linestyle": "none", "clip_on": False}
+    points: Look = {"linestyle": "none", "clip_on": False}
     rows = (
         ("^", "black", 4, diverged, "diverged"),
         ("o", MEASURED, 4, ~diverged, "did not diverge"),
     )
     for marker, colour, size, chosen, label in rows:
-        style = {"marker": marker, "color": colour, "markersize": size, "fillstyle": "none"}
+        style: Look = {
+            "marker": marker,
+            "color": colour,
+            "markersize": size,
+            "fillstyle": "none",
+        }
         # Without a point to draw, what is not clipped has no extent that can be laid out.
         if chosen.any():
             ax.plot(at[chosen], first[chosen], **points, **style, label=label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from gdconv.plots.panels import (
     EDGE,
     MEASURED,
+    Look,
     NothingToShowError,
     Plot,
     frame,
@@ -137,7 +139,7 @@ def _scene(tables: Tables, steps: pd.DataFrame) -> Scene | None:
     return None if found is None else Scene(eigenvalues, found, steps)
 
 
-def _worth(known: tuple[dict, Scene]) -> tuple[int, bool, float]:
+def _worth(known: tuple[dict[str, Any], Scene]) -> tuple[int, bool, float]:
     """More of the steps is better, then a way that is not straight, then a κ that can be seen."""
     _, scene = known
     kappa = scene.eigenvalues[0] / scene.eigenvalues[1]
@@ -161,7 +163,7 @@ def _draw_scene(ax: Axes, scene: Scene, step: float, iterations: int) -> None:
     first = scene.eigenvalues @ scene.start**2 / 2
     ax.contour(across, along, gap, first * 4.0 ** np.arange(-5, 3), colors="0.7", linewidths=0.6)
     points = scene.trajectory(step, min(iterations, MOST_POINTS))[:, ::-1]
-    look = {"color": MEASURED, "linewidth": 0.8, "marker": "o", "markersize": 2.2}
+    look: Look = {"color": MEASURED, "linewidth": 0.8, "marker": "o", "markersize": 2.2}
     ax.plot(*points.T, **look, label="$w_t$")
     ax.plot(*points[0], "ks", markersize=4, fillstyle="none", linestyle="none", label="$w_0$")
     ax.plot(0, 0, "k+", markersize=6, linestyle="none", label="$w^*$")

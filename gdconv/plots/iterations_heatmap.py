@@ -16,6 +16,7 @@ from gdconv.plots.panels import (
     FARTHEST,
     MOST_PANELS,
     STEP_LABEL,
+    Look,
     NothingToShowError,
     Plot,
     count_steps,
@@ -48,8 +49,8 @@ def draw(tables: Tables) -> Figure:
     if reached.empty:
         raise NothingToShowError("no run came to the tolerance in the median of its repetitions")
     # With a single number the scale needs some width.
-    norm = LogNorm(max(1, reached.min()), max(2, reached.max(), 1.01 * reached.min()))
-    colours = ScalarMappable(norm, COLOURS)
+    least, most = max(1, reached.min()), max(2, reached.max(), 1.01 * reached.min())
+    colours = ScalarMappable(LogNorm(least, most), COLOURS)
 
     common, titles = names([family.setting for family in shown])
     draws = len(runs[["seed", "repetition"]].drop_duplicates())
@@ -68,7 +69,7 @@ def draw(tables: Tables) -> Figure:
             logarithmic(ax.xaxis, np.log10(steps.max() / steps.min()))
     bar = figure.colorbar(colours, ax=axes, aspect=40)
     bar.set_label("iterations to the tolerance, measured")
-    logarithmic(bar.ax.yaxis, np.log10(norm.vmax / norm.vmin))
+    logarithmic(bar.ax.yaxis, np.log10(most / least))
     legend(figure, axes)
     return figure
 
@@ -113,7 +114,12 @@ def _draw_family(
             # Hatches of their own line width are drawn in the colour of the edge.
             ax.bar(cell["left"], **place, linewidth=0, **look)
     kappas = np.array([runs["condition_number"].median() for _, runs in family.members])
-    optimum = {"color": "white", "markeredgecolor": "black", "markersize": 4, "linestyle": "none"}
+    optimum: Look = {
+        "color": "white",
+        "markeredgecolor": "black",
+        "markersize": 4,
+        "linestyle": "none",
+    }
     ax.plot(2 / (1 + 1 / kappas), range(len(rows)), "D", **optimum, label="optimum")
     ax.axvline(EDGE, color="black", linewidth=0.9, linestyle="-.", label="edge")
     ax.set(ylim=(-0.5, len(rows) - 0.5), xlim=(every["left"].min(), every["right"].max()))

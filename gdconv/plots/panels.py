@@ -45,7 +45,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 # Dots per inch of a PNG; a figure laid out with as many needs its text measured once.
 DPI = 200
-STYLE = {
+STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
     "figure.labelsize": 8,
@@ -67,6 +67,10 @@ COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.85, 25
 STEP_LABEL = r"relative step $\eta\,\lambda_{\max}$   (dimensionless)"
 # Inches; at half a page's width the smallest text is still more than 4 points high.
 WIDTH = 5.2
+
+
+# How something is drawn: keywords of Matplotlib's functions.
+Look = dict[str, Any]
 
 
 class NothingToShowError(ValueError):
@@ -238,7 +242,7 @@ def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> N
 
 
 def write(
-    ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **align: str
+    ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **align: Any
 ) -> None:
     """Write beside a point, given in parts of the panel's width and height, on a white halo."""
     ax.annotate(

@@ -15,6 +15,7 @@ from gdconv.plots.families import AXES, Family, families
 from gdconv.plots.panels import (
     MEASURED,
     STATED,
+    Look,
     Plot,
     evenly_by_factors,
     frame,
@@ -114,7 +115,7 @@ def _x(family: Family) -> np.ndarray:
 
 
 def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
-    curves = []
+    curves: list[Curve] = []
     for family, name in zip(shown, told, strict=True):
         for unit, value in _steps(family)[: 2 if len(shown) == 1 else 1]:
             same = [
@@ -156,7 +157,7 @@ def _spectral(
     tables: Tables, shown: Sequence[Family], told: Sequence[str], column: str
 ) -> list[Curve]:
     looks = _LOOKS if len(shown) > 1 else (_ALONE,)
-    curves = []
+    curves: list[Curve] = []
     for family, name, look in zip(shown, told, looks, strict=False):
         problems = [runs.drop_duplicates("problem_id") for _, runs in family.members]
         values = [runs[column].to_numpy() for runs in problems]
@@ -191,9 +192,19 @@ def _draw_curve(ax: Axes, curve: Curve) -> None:
     if (high - low > SAME * high).any():
         ax.fill_between(x, low, high, color=band, linewidth=0, zorder=0, label="10 to 90 %")
     if np.isfinite(curve.predicted).any():
-        promise = {"linestyle": "--", "linewidth": 1, "markersize": 1.8, "label": "predicted"}
+        promise: Look = {
+            "linestyle": "--",
+            "linewidth": 1,
+            "markersize": 1.8,
+            "label": "predicted",
+        }
         ax.plot(curve.x, curve.predicted, color=colour, marker=marker, **promise)
-    look = {"linewidth": 0.8, "markersize": 4, "fillstyle": "none", "label": curve.label}
+    look: Look = {
+        "linewidth": 0.8,
+        "markersize": 4,
+        "fillstyle": "none",
+        "label": curve.label,
+    }
     ax.plot(x, median, color=colour, marker=marker, **look)
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from gdconv import random_matrices
 from gdconv.plots.panels import (
     MEASURED,
+    Look,
     NothingToShowError,
     Plot,
     choose,
@@ -84,12 +85,12 @@ def draw(tables: Tables) -> Figure:
             every.append((of_problem, group, spectra))
     if not every:
         raise NothingToShowError(f"no problem has {FEWEST} eigenvalues that are not 0")
-    spectra = {id(group): found for _, group, found in every}
+    found = {id(group): spectra for _, group, spectra in every}
     panels = choose([(setting, group) for setting, group, _ in every])
     common, told = names([setting for setting, _ in panels])
     titles = []
     for title, (_, group) in zip(told, panels, strict=True):
-        ratio = f"$d/n$ = {number(spectra[id(group)].ratio)}"
+        ratio = f"$d/n$ = {number(found[id(group)].ratio)}"
         titles.append(", ".join(filter(None, (title, ratio))))
     draws = max(len(group) for _, group in panels)
     header = [common, f"{draws} draws" if draws > 1 else "one draw"]
@@ -98,7 +99,7 @@ def draw(tables: Tables) -> Figure:
     axis = "eigenvalue of $H/(2n)$   (units of $x^2$)"
     figure, axes = frame(titles, header, axis, "", sharey=False)
     decades = [
-        _draw_spectra(ax, spectra[id(group)]) for ax, (_, group) in zip(axes, panels, strict=True)
+        _draw_spectra(ax, found[id(group)]) for ax, (_, group) in zip(axes, panels, strict=True)
     ]
     units = ["per unit of $x^2$"] * (not all(decades)) + ["per decade"] * any(decades)
     figure.supylabel(f"density of eigenvalues   ({' or '.join(units)})")
@@ -166,7 +167,12 @@ def _mark_outliers(ax: Axes, values: np.ndarray) -> list[str]:
     """Triangles on the axis; those outside stand at the panel's edge, with their place in words."""
     left, right = ax.get_xlim()
     inside = (left < values) & (values < right)
-    look = {"linestyle": "none", "color": "black", "markersize": 4, "clip_on": False}
+    look: Look = {
+        "linestyle": "none",
+        "color": "black",
+        "markersize": 4,
+        "clip_on": False,
+    }
     if inside.any():
         at, base = values[inside], ax.get_xaxis_transform()
         ax.plot(at, np.full(len(at), 0.03), "v", **look, transform=base, label="outlier")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -35,7 +37,7 @@ CLEAR = 1e4
 LEAST = 1e-2
 
 # Column → what it bounds, its name and its look.
-BOUNDS = {
+BOUNDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gap_bound": ("gap", "bound", {"color": MEASURED, "linestyle": "--", "linewidth": 1.8}),
     "gap_bound_relative": (
         "gap",
