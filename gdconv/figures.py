@@ -7,6 +7,7 @@ One that a study has nothing for is left out with a reason.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -78,10 +79,16 @@ def draw(
 
 def save(figure: Figure, stem: Path, formats: Collection[str] = FORMATS) -> None:
     """Write a figure as PNG (200 dots an inch), SVG and PDF; equal figures give equal bytes."""
+    for suffix in formats:
+        stem.with_name(f"{stem.name}.{suffix}").write_bytes(rendered(figure, suffix))
+
+
+def rendered(figure: Figure, suffix: str) -> bytes:
+    """Return the content of a figure's file in one of `FORMATS`."""
+    file = BytesIO()
     with style():
-        for suffix in formats:
-            path = stem.with_name(f"{stem.name}.{suffix}")
-            figure.savefig(path, dpi=DPI, metadata=_WITHOUT_DATE[suffix])
+        figure.savefig(file, format=suffix, dpi=DPI, metadata=_WITHOUT_DATE[suffix])
+    return file.getvalue()
 
 
 def _require(columns: Mapping[str, Sequence[str]], tables: Tables) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -32,7 +32,9 @@ FILES = ("runs.csv", "curves.csv", "eigenvalues.csv", "config.yaml", "provenance
 SCRIPTS = ("plot.js", "explorer.js", "table.js")
 
 
-def page(folder: Path, tables: Tables, drawn: Collection[str], omitted: Mapping[str, str]) -> str:
+def page(
+    folder: Path, tables: Tables, drawn: Mapping[str, bytes], omitted: Mapping[str, str]
+) -> str:
     """Return the page of a study as HTML.
 
     It refers to nothing but by links, and its content security policy keeps the browser from
@@ -41,15 +43,15 @@ def page(folder: Path, tables: Tables, drawn: Collection[str], omitted: Mapping[
     Parameters
     ----------
     folder : Path
-        Holds the files that the page links to or shows, the figures among them.
+        Holds the files that the page links to or shows.
     tables : Tables
-    drawn : collection of str
-        Names of the figures to show.
+    drawn : mapping of str to bytes
+        The figures to show: name → SVG.
     omitted : mapping of str to str
         Names of the figures that are left out, and why.
     """
     runs = tables.runs
-    shown = [_figure(folder, plot) for plot in FIGURES if plot.name in drawn]
+    shown = [_figure(folder, plot, drawn[plot.name]) for plot in FIGURES if plot.name in drawn]
     shown += [f"<p>{escape(name)} is left out: {escape(why)}.</p>" for name, why in omitted.items()]
     style, script = _asset("page.css"), "".join(map(_asset, SCRIPTS))
     return Template(_asset("page.html")).substitute(
@@ -172,10 +174,12 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _figure(folder: Path, plot: Plot) -> str:
-    path = f"figures/{plot.name}"
-    image = b64encode((folder / f"{path}.svg").read_bytes()).decode()
-    links = ", ".join(_link(f"{path}.{suffix}", suffix.upper()) for suffix in FORMATS)
+def _figure(folder: Path, plot: Plot, svg: bytes) -> str:
+    files = {suffix: f"figures/{plot.name}.{suffix}" for suffix in FORMATS}
+    links = ", ".join(
+        _link(path, suffix.upper()) for suffix, path in files.items() if (folder / path).exists()
+    )
+    image = b64encode(svg).decode()
     return (
         '<figure>\n<div class="picture" tabindex="0">'
         f'<img src="data:image/svg+xml;base64,{image}" alt="{escape(plot.name)}"></div>\n'

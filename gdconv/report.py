@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--format",
         metavar="FORMAT,…",
-        help="draw only as png, svg or pdf, and leave report.html and the other files as they are",
+        help="draw only as png, svg or pdf, and leave the figures' other files as they are",
     )
     parser.add_argument(
         "--compare",
@@ -96,8 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _print_comparison(first, second, names, formats)
     for folder, tables in studies:
         try:
-            if names is formats is None:
-                result = f"report: {write(folder, tables)}"
+            if names is None:
+                result = f"report: {write(folder, tables, formats)}"
             else:
                 drawn, omitted = _draw(folder / "figures", tables, names, formats)
                 result = "\n".join(_told(folder / "figures", drawn, omitted, formats))
@@ -107,7 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def write(folder: Path, tables: Tables | None = None) -> Path:
+def write(
+    folder: Path, tables: Tables | None = None, formats: Collection[str] | None = None
+) -> Path:
     """Draw the figures of a study and write its report.html.
 
     Parameters
@@ -116,6 +118,8 @@ def write(folder: Path, tables: Tables | None = None) -> Path:
         The study's folder. What is written depends on its files and its name alone.
     tables : Tables, optional
         Its tables, if they have been read already.
+    formats : collection of str, optional
+        What to draw the figures as; all formats by default.
 
     Returns
     -------
@@ -127,12 +131,19 @@ def write(folder: Path, tables: Tables | None = None) -> Path:
     FileNotFoundError, ValueError
         As `gdconv.tables.read`; nothing has been written then.
     """
+    from gdconv.figures import rendered
     from gdconv.page import page
     from gdconv.tables import read
 
     tables = tables or read(folder)
-    drawn, omitted = _draw(folder / "figures", tables)
-    html = page(folder, tables, drawn, omitted)
+    drawn, omitted = _draw(folder / "figures", tables, formats=formats)
+    svg = {
+        name: rendered(figure, "svg")
+        if formats and "svg" not in formats
+        else (folder / "figures" / f"{name}.svg").read_bytes()
+        for name, figure in drawn.items()
+    }
+    html = page(folder, tables, svg, omitted)
     path, unfinished = folder / "report.html", folder / ".report.html.tmp"
     unfinished.write_text(html, encoding="utf-8", newline="\n")
     unfinished.replace(path)

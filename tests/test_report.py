@@ -505,7 +505,19 @@ def test_only_the_formats_asked_for_are_written(tmp_path, folder, capsys):
     assert report.main([str(fresh), "--format", "svg"]) == 0
     assert {path.name for path in made.glob("*.svg")} == {f"{name}.svg" for name in DRAWN}
     assert len(list(made.iterdir())) == 2 + len(DRAWN)
-    assert "errata is left out: no problem has verdicts" in capsys.readouterr().out
+    assert f"report: {fresh / 'report.html'}\n" in capsys.readouterr().out
+    text = (fresh / "report.html").read_text(encoding="utf-8")
+    assert "errata is left out: no problem has verdicts" in text
+    links = re.findall(r'href="figures/(.*?)"', text)
+    assert sorted(links) == sorted(path.name for path in made.iterdir())
+
+
+def test_the_page_is_the_same_with_figures_it_does_not_find(tmp_path, folder, page):
+    ignored = shutil.ignore_patterns("figures", "report.html")
+    fresh = shutil.copytree(folder, tmp_path / folder.name, ignore=ignored)
+    assert report.main([str(fresh), "--format", "png"]) == 0
+    text = (fresh / "report.html").read_text(encoding="utf-8")
+    assert text == re.sub(r', <a href="figures/\w+\.(?:svg|pdf)">\w+</a>', "", page)
 
 
 @pytest.mark.parametrize(
