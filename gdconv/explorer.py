@@ -18,6 +18,8 @@ MOST_RUNS = 20_000
 MOST_PROBLEMS = 50
 MOST_EIGENVALUES = 20_000
 MOST_POINTS = 20_000
+# A part that is smaller beside the largest is what rounding leaves of an eigenvector's direction.
+SEEN = 1e-6
 MOST_POINTS_OF_A_RUN, FEWEST_POINTS_OF_A_RUN = 30, 6
 
 # The columns of runs.csv that the page shows.
@@ -39,7 +41,8 @@ def embedded(tables: Tables) -> str:
     components with 12 digits, and of each run some of its recorded gaps.
     """
     runs = tables.runs[:MOST_RUNS]
-    data = {"table": _table(runs), "problems": _problems(runs, tables)}
+    problems = _problems(runs, tables)
+    data = {"table": _table(runs), "problems": problems, "first": _first(problems)}
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     # json.dumps escapes all but ASCII; these could end the element or begin a comment.
     return text.translate({ord(each): f"\\u{ord(each):04x}" for each in "<>&"})
@@ -75,6 +78,15 @@ def _problems(runs: pd.DataFrame, tables: Tables) -> list[dict[str, Any]]:
         for run_id, curve in curves.groupby("run_id")[["iteration", "gap"]]
     }
     return [_problem(label, group, spectrum, points) for label, group, spectrum in chosen]
+
+
+def _first(problems: Sequence[Mapping[str, Any]]) -> int:
+    """Which problem to show first: one with several parts to see, if there is such a one."""
+    for index, problem in enumerate(problems):
+        parts = sorted(each or 0.0 for each in problem["error_component_squared"])
+        if len(parts) > 1 and parts[-2] > SEEN * parts[-1]:
+            return index
+    return 0
 
 
 def _draws(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

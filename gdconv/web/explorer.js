@@ -222,7 +222,7 @@ function startExplorer() {
   byId("step").oninput = (event) => go(state.stops[event.target.value]);
   byId("iteration").oninput = (event) => draw((state.t = Number(event.target.value)));
   byId("tolerance").onchange = draw;
-  const [problem] = data.problems;
+  const problem = data.problems[data.first];
   explore(problem, nearest(problem.relative_step, 2 / (1 + problem.smallest / problem.largest), Number));
   new ResizeObserver(draw).observe(document.querySelector(".charts"));
 }
