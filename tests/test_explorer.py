@@ -234,7 +234,7 @@ def test_the_drawn_curve_passes_through_the_chosen_point(page):
 def test_the_eigenvalues_parts_make_up_the_gap(page, tables):
     slide(page, "iteration", 3)
     data = json.loads(by_id(page, "data").get_property("textContent"))
-    problem, step = data["problems"][0], number(page, "step-size")
+    problem, step = data["problems"][data["first"]], number(page, "step-size")
     positive, squares = (np.array(problem[k]) for k in ("eigenvalue", "error_component_squared"))
     gap = bounds.exact_gap(positive, positive * squares / 2, step, 3)
     assert number(page, "gap") == pytest.approx(float(gap), rel=1e-12)
