@@ -170,6 +170,14 @@ def test_too_short_is_undecided(count):
     assert np.isnan(found.standard_error)
 
 
+def test_the_rate_of_few_gaps_is_the_slope_over_the_last_half():
+    """Against NumPy's fit of a line."""
+    t, gaps = np.array([0, 6, 7, 10]), np.array([1.0, 0.9, 0.5, 0.02])
+    slope = np.polyfit(t[1:], np.log(gaps[1:]), 1)[0]
+    # A least-squares fit of three points, in two ways.
+    assert measure(t, gaps, floor=0.0).rate == pytest.approx(np.exp(slope), rel=1e-13)
+
+
 def test_everything_below_the_floor_is_undecided():
     found = measure(T, np.zeros(len(T)), floor=0.0)
     assert found.kind == "undecided"
