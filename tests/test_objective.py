@@ -1,9 +1,10 @@
+import mpmath
 import numpy as np
 import pytest
 
 from gdconv.config import Gaussian
 from gdconv.objective import Objective
-from gdconv.problems import make
+from gdconv.problems import LeastSquares, make
 
 
 @pytest.mark.parametrize("reduce", ["qr", "none"])
@@ -29,3 +30,26 @@ def test_qr_reduces_the_rows_only_where_there_are_more_than_columns():
     assert Objective(tall, "none").matrix.shape == (30, 6)
     assert Objective(wide, "qr").matrix.shape == (4, 6)
     assert Objective(tall, "none").offset == 0.0
+
+
+@pytest.mark.parametrize("outside", [0.0, 1e-7, 1.0, 1e3])
+@pytest.mark.parametrize("smallest", [1e-2, 1e-5, 1e-7])
+def test_the_reduced_problem_has_the_minimiser_of_the_whole_one(smallest, outside):
+    """In 60 digits, however far y is from the range of X."""
+    n, d = 20, 6
+    rng = np.random.default_rng(0)
+    values = np.geomspace(1.0, smallest, d)
+    left = np.linalg.qr(rng.standard_normal((n, d + 1)))[0]
+    right = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    X = (left[:, :d] * values) @ right.T
+    y = X @ right.sum(axis=1) + outside * left[:, d]
+    objective = Objective(LeastSquares(X, y), "qr")
+    with mpmath.workdps(60):
+        A, b = mpmath.matrix(X.tolist()), mpmath.matrix(y.tolist())
+        R, target = objective.matrix.tolist(), objective.target.tolist()
+        off = mpmath.lu_solve(mpmath.matrix(R), mpmath.matrix(target))
+        off -= mpmath.lu_solve(A.T * A, A.T * b)
+        off = np.array([float(each) for each in off])
+    # R is that of X but for roundings of ‖X‖ = 1, times ‖w*‖ = √6; so is the residual of its own.
+    allowed = 30 * np.finfo(float).eps * (1 + outside)
+    assert np.abs(values * (right.T @ off)).max() <= allowed

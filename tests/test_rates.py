@@ -85,6 +85,23 @@ def test_rate_is_that_of_the_slowest_part():
     assert measure(T, gaps, floor=1e-30).rate == pytest.approx(0.99, rel=1e-9)
 
 
+@pytest.mark.parametrize("last", [12, 30, 60])
+def test_two_powers_give_the_rate_of_the_slower_one_exactly(last):
+    """Long before the slope has settled; the sixths of these t are whole numbers."""
+    t = np.arange(last + 1)
+    found = measure(t, 0.9**t + 3 * 0.8**t, floor=0.0)
+    # Logarithms are rounded once, and extrapolated by less than ten times their difference.
+    assert found.rate == pytest.approx(0.9, rel=1e-13)
+
+
+def test_an_exponent_that_goes_up_and_down_is_no_power_law():
+    """t^−1 and t^−1.2 in turns, an octave each."""
+    octave = np.log2(T[-1] / np.maximum(T, 1))
+    pairs, rest = np.divmod(octave, 2)
+    gaps = 2.0 ** (2.2 * pairs + np.minimum(rest, 1) + 1.2 * np.maximum(rest - 1, 0))
+    assert measure(T, gaps, floor=0.0).kind == "undecided"
+
+
 def test_the_error_of_a_noisy_rate():
     """Of 300 sequences, most within one standard error and nearly all within three."""
     t = np.arange(60)
@@ -168,6 +185,14 @@ def test_too_short_is_undecided(count):
     assert found.kind == "undecided"
     assert np.isnan(found.rate) == (count < 2)
     assert np.isnan(found.standard_error)
+
+
+def test_the_rate_of_few_gaps_is_the_slope_over_the_last_half():
+    """Against NumPy's fit of a line."""
+    t, gaps = np.array([0, 6, 7, 10]), np.array([1.0, 0.9, 0.5, 0.02])
+    slope = np.polyfit(t[1:], np.log(gaps[1:]), 1)[0]
+    # A least-squares fit of three points, in two ways.
+    assert measure(t, gaps, floor=0.0).rate == pytest.approx(np.exp(slope), rel=1e-13)
 
 
 def test_everything_below_the_floor_is_undecided():

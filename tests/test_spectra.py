@@ -1,3 +1,4 @@
+from fractions import Fraction
 from pathlib import Path
 
 import mpmath
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gdconv.spectra import eigh_difference, nearest_minimiser, spectrum
+from gdconv.spectra import eigh_difference, nearest_minimiser, product, spectrum
 
 EPS = np.finfo(float).eps
 
@@ -170,3 +171,24 @@ def test_minimiser_does_not_feel_how_far_away_the_start_is(far):
 def test_matrices_without_a_step_size_are_refused(X, words):
     with pytest.raises(ValueError, match=words):
         spectrum(X)
+
+
+def test_the_singular_values_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match="singular values, 3e-170 to 7e-170, do not fit"):
+        spectrum(np.diag([5e-170, 7e-170, 3e-170]))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (40, 2)])
+def test_a_product_is_rounded_once(shape):
+    """Against fractions, with terms of all sizes that nearly cancel."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        matrix = rng.standard_normal(shape) * 10.0 ** rng.integers(-8, 9, shape)
+        vector = rng.standard_normal(shape[1]) * 10.0 ** rng.integers(-8, 9, shape[1])
+        if shape[1] > 1:
+            vector[-1] = -(matrix[0, :-1] @ vector[:-1]) / matrix[0, -1]
+        exact = [
+            float(sum(Fraction(a) * Fraction(b) for a, b in zip(row, vector.tolist(), strict=True)))
+            for row in matrix.tolist()
+        ]
+        assert product(matrix, vector).tolist() == exact

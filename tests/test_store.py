@@ -215,6 +215,11 @@ def spoil_the_encoding(folder):
     path.write_bytes(path.read_bytes().replace(b"gaussian", b"gau\xff", 1))
 
 
+def spoil_the_quotes(folder):
+    path = folder / "runs.csv"
+    path.write_bytes(path.read_bytes().replace(b",gaussian,", b',"gauss"ian,', 1))
+
+
 def spoil_a_verdict(folder):
     path = folder / "runs.csv"
     path.write_bytes(path.read_bytes().replace(b",True,", b",maybe,", 1))
@@ -288,6 +293,7 @@ def no_json(folder):
         (use_other_digits, ["runs.csv line 2, column n_samples", "not a whole number"]),
         (forget_an_iteration, ["curves.csv line 3", "has no iteration"]),
         (sort_the_curves, ["curves.csv line ", "is not where it belongs"]),
+        (spoil_the_quotes, ["runs.csv line 2", "is no line of CSV"]),
         (write_junk, ["eigenvalues.csv line 12", "1 cells instead of 8"]),
         (spoil_the_commands, ["provenance.json", "not as gdconv wrote it"]),
         (other_schema, ["provenance.json", "schema version 99"]),

@@ -235,3 +235,12 @@ def test_the_command_fails_with_a_wrong_gradient(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert out.count("FAILED") == 2
     assert "2 cases, 2 failed" in out
+
+
+def test_the_default_step_of_forward_differences_is_the_courseworks():
+    g = Graph()
+    x = g.tensor([0.5, -1.0])
+    loss = g.sum(g.exp(x))
+    by_default = check_gradients(g, loss, method="forward")
+    assert by_default == check_gradients(g, loss, method="forward", step=1e-3)
+    assert by_default != check_gradients(g, loss, method="forward", step=2e-3)

@@ -153,3 +153,12 @@ def test_an_empty_graph_and_a_graph_too_large():
 def test_outputs_that_are_no_vertices_are_refused(draw):
     with pytest.raises(ValueError, match="there is no vertex 10"):
         draw(network()[0], [10])
+
+
+def test_the_largest_graph_and_the_largest_value_that_are_shown():
+    g = Graph()
+    six = g.tensor(np.arange(6.0), "six")
+    for _ in range(299):
+        g.neg(six)
+    assert len(boxes(to_figure(g))[0]) == 300
+    assert "[0., 1., 2., 3., 4., 5.]" in to_text(g)

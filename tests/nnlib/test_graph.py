@@ -493,3 +493,42 @@ def test_a_broken_order_is_refused(child, run):
     g.children[c][1] = child
     with pytest.raises(ValueError, match=rf"vertex 2 \(add\).* has child {child}: .*topological"):
         getattr(g, run)(d) if isinstance(run, str) else run(g, d)
+
+
+def test_a_listing_shows_what_was_asked_for_and_no_more():
+    g = Graph()
+    x = g.tensor([[1.0, 2.0]], "x")
+    g.sum(g.sum(x), axis=(), keepdims=True)
+    g.transpose(g.sum(x, axis=0))
+    assert repr(g).splitlines() == [
+        "Graph of 5 vertices",
+        "v0 = x  (1, 2)",
+        "v1 = sum(v0)  ()",
+        "v2 = sum(v1, axis=(), keepdims=True)  ()",
+        "v3 = sum(v0, axis=(0,))  (2,)",
+        "v4 = transpose(v3)  (2,)",
+    ]
+
+
+@pytest.mark.parametrize(("count", "lines"), [(1000, 1001), (1001, 1002), (1500, 1002)])
+def test_a_long_listing_leaves_out_the_middle(count, lines):
+    g = Graph()
+    for _ in range(count):
+        g.tensor(0.0)
+    shown = repr(g).splitlines()
+    assert len(shown) == lines
+    assert (f"… {count - 1000} more …" in shown) == (count > 1000)
+
+
+def test_nothing_depends_on_nothing():
+    assert Graph().order([]) == []
+
+
+def test_types_are_known_before_the_values():
+    g = Graph()
+    logits = g.tensor(np.ones((2, 3), np.float32))
+    loss = g.softmax_cross_entropy(logits, g.tensor([0, 2]))
+    g.mul(logits, g.tensor(np.ones(3)))
+    g.run_eval(loss)
+    g.run_eval(len(g) - 1)
+    assert [value.dtype for value in g.value] == g.dtype

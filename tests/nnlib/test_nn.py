@@ -74,3 +74,11 @@ def test_shapes_that_do_not_fit_are_refused():
 def test_examples_in_the_docstrings():
     failed, attempted = doctest.testmod(nnlib.nn, extraglobs={"np": np, "Graph": Graph})
     assert (failed, attempted) == (0, 4)
+
+
+def test_the_smallest_layer():
+    g = Graph()
+    layer = Linear(g, 1, 1, np.random.default_rng(0))
+    output = layer(g.tensor([[2.0]]))
+    g.run_eval(output)
+    assert g.value[output] == 2 * g.value[layer.parameters[0]]

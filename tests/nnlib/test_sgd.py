@@ -116,3 +116,10 @@ def test_bad_input_is_refused(options, message):
 def test_a_batch_must_fit(size):
     with pytest.raises(ValueError, match=f"size={size} must be from 1 to n_samples=10"):
         next(batches(10, size, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 5), (2, 2), (5, 1)])
+def test_batches_of_every_size(size, count):
+    found = list(batches(5, size, np.random.default_rng(0)))
+    assert [len(batch) for batch in found] == [size] * count
+    assert len({*np.concatenate(found).tolist()}) == size * count

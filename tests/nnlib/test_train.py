@@ -1,13 +1,14 @@
 """The training command: what it reaches, writes and refuses."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from nnlib.datasets import spirals
-from nnlib.train import figure_of, main, train
+from nnlib.train import _parser, figure_of, main, train
 
 
 def history(folder):
@@ -117,3 +118,35 @@ def test_bad_options_are_refused_with_status_2(options, message, capsys):
         main(options)
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+LIMITS = {
+    "width": (1, 10_000),
+    "depth": (1, 100),
+    "step-size": (1e-12, 1e12),
+    "momentum": (0.0, 0.9999),
+    "batch": (1, 10**9),
+    "epochs": (1, 10**9),
+    "seed": (0, 2**63),
+}
+
+
+@pytest.mark.parametrize("option", LIMITS)
+def test_the_ends_of_a_range_are_taken_and_what_is_beyond_is_not(option, capsys):
+    low, high = LIMITS[option]
+    kind = type(low)
+    for text in (repr(low), repr(high)):
+        parsed = vars(_parser().parse_args([f"--{option}", text]))
+        assert parsed[option.replace("-", "_")] == kind(text)
+    for beyond in (low - 1, high * 1.5 if kind is float else high + 1):
+        with pytest.raises(SystemExit):
+            _parser().parse_args([f"--{option}", repr(beyond)])
+
+
+def test_defaults_are_those_of_the_help():
+    defaults = vars(_parser().parse_args([]))
+    assert defaults == {
+        **{"width": 32, "depth": 2, "step_size": 0.1, "momentum": 0.9, "batch": None},
+        **{"epochs": 200, "seed": 0, "data": None, "target": None},
+        "out": Path("results/training"),
+    }

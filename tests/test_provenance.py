@@ -1,0 +1,24 @@
+import subprocess
+
+from gdconv import provenance
+
+
+def test_the_commit_of_a_checkout_and_whether_files_differ(tmp_path, monkeypatch):
+    def git(*arguments):
+        identity = ["-c", "user.name=n", "-c", "user.email=e"]
+        subprocess.run(
+            ["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True
+        )
+
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "gdconv" / "provenance.py"))
+    assert provenance.environment()["commit"] is None
+    git("init")
+    # A repository without a commit.
+    assert provenance.environment()["commit"] is None
+    (tmp_path / "file").write_text("1")
+    git("add", "file")
+    git("commit", "-m", "one")
+    commit = provenance.environment()["commit"]
+    assert len(commit) == 40
+    (tmp_path / "file").write_text("2")
+    assert provenance.environment()["commit"] == f"{commit}+"
