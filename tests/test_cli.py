@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 import gdconv
-from gdconv import cli, engines
+from gdconv import cli, composition, engines
 from gdconv.config import (
     ENGINES,
     METHODS,
@@ -139,10 +139,10 @@ def test_an_experiment_gives_way_to_the_command_line(command):
 
 
 def test_the_folder_of_an_installed_package(tmp_path, monkeypatch):
-    assert cli.configuration_folder() == CONF
+    assert composition.configuration_folder() == CONF
     (tmp_path / "gdconv" / "conf").mkdir(parents=True)
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "gdconv" / "cli.py"))
-    assert cli.configuration_folder() == tmp_path / "gdconv" / "conf"
+    monkeypatch.setattr(composition, "__file__", str(tmp_path / "gdconv" / "composition.py"))
+    assert composition.configuration_folder() == tmp_path / "gdconv" / "conf"
 
 
 # What arrives at the study
@@ -437,27 +437,27 @@ def test_the_printed_configuration_can_be_resolved(command):
 @pytest.mark.parametrize("arguments", [(-2, 0.3, 30), (0, 3, 4), (-1.5, -2.5, 7), (2, 5, 1)])
 def test_grids_are_numpys_to_12_digits(arguments):
     # Half a unit in the 12th digit from rounding, and the last bit of NumPy's own.
-    assert cli.logspace(*arguments) == pytest.approx(np.logspace(*arguments), rel=5.1e-12)
-    assert cli.linspace(*arguments) == pytest.approx(np.linspace(*arguments), rel=5.1e-12)
-    grid = [*cli.logspace(*arguments), *cli.linspace(*arguments)]
+    assert composition.logspace(*arguments) == pytest.approx(np.logspace(*arguments), rel=5.1e-12)
+    assert composition.linspace(*arguments) == pytest.approx(np.linspace(*arguments), rel=5.1e-12)
+    grid = [*composition.logspace(*arguments), *composition.linspace(*arguments)]
     assert [float(f"{number:.12g}") for number in grid] == grid
 
 
 def test_grids_hit_their_ends_and_zero():
-    assert cli.linspace(-0.3, 0.3, 7) == [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3]
-    assert cli.logspace(-3, 1, 5) == [0.001, 0.01, 0.1, 1.0, 10.0]
+    assert composition.linspace(-0.3, 0.3, 7) == [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3]
+    assert composition.logspace(-3, 1, 5) == [0.001, 0.01, 0.1, 1.0, 10.0]
 
 
 def test_a_grid_is_the_value_of_one_job(command):
     [config] = command("step.value=${logspace:-2,0.3,30}").configs
-    assert config.step.value == tuple(cli.logspace(-2, 0.3, 30))
+    assert config.step.value == tuple(composition.logspace(-2, 0.3, 30))
 
 
 @pytest.mark.parametrize(
     ("arguments", "product"), [((2, 10), 20), ((0.1, 3), 0.3), ((2, 2.0), 4.0), ((2, 3, 4), 24)]
 )
 def test_multiply(arguments, product):
-    assert repr(cli.multiply(*arguments)) == repr(product)
+    assert repr(composition.multiply(*arguments)) == repr(product)
 
 
 # Processes started ahead

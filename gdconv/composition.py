@@ -1,0 +1,233 @@
+"""What a command line asks for: Hydra composes the jobs; this module alone knows Hydra.
+
+Hydra hands the configurations over and has returned before anything is run, so that it reports none
+of the errors, and all configurations are known to be good.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, suppress
+from io import StringIO
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.utils import env_override
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
+
+from gdconv.config import RunConfig, StudyConfig, from_mapping
+from gdconv.keys import ConfigError, typed
+
+
+class CommandError(ValueError):
+    """A command that Hydra cannot make configurations of; the message is one line."""
+
+
+def compose() -> list[tuple[RunConfig, StudyConfig]]:
+    """Return the configuration of every job of this process's command line.
+
+    The list is empty if the command only asks something, as `--cfg job` does.
+
+    Raises
+    ------
+    CommandError, ConfigError
+        For the first thing that is wrong with the command or a configuration.
+    """
+    arguments = sys.argv[1:]
+    # Between overrides argparse would not take the flag.
+    sys.argv[1:] = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
+    _refuse_unsupported(arguments)
+    _refuse_unknown_options(sys.argv[1:])
+    for name, resolver in RESOLVERS.items():
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
+    jobs: list[Any] = []
+
+    def receive(given: DictConfig | list[dict[str, Any]]) -> None:
+        jobs.extend(given if isinstance(given, list) else [given])
+
+    run_hydra = hydra.main(
+        version_base="1.3", config_path=str(configuration_folder()), config_name="config"
+    )(receive)
+    try:
+        # Without it Hydra prints its errors itself, and exits.
+        with env_override({"HYDRA_FULL_ERROR": "1"}):
+            run_hydra()
+        mappings: list[Any] = [
+            OmegaConf.to_container(job, resolve=True) if isinstance(job, DictConfig) else job
+            for job in jobs
+        ]
+    except ConfigError:
+        raise
+    except _NOT_CONFIGURATIONS as error:
+        raise CommandError(_explain(error, arguments)) from error
+    return [from_mapping(mapping) for mapping in mappings]
+
+
+def configuration_folder() -> Path:
+    """Return the folder conf/: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+def logspace(*arguments: Any) -> list[float]:
+    """Return COUNT numbers from 10**START to 10**STOP whose logarithms are evenly spaced.
+
+    Raises
+    ------
+    ValueError
+        If the arguments are not START, STOP, COUNT, or a power of ten would overflow.
+    """
+    exponents = _evenly_spaced("logspace", arguments)
+    if not all(abs(exponent) <= 300 for exponent in exponents):
+        raise ValueError("START and STOP are exponents of ten, from -300 to 300")
+    return [_rounded(10.0**exponent) for exponent in exponents]
+
+
+def linspace(*arguments: Any) -> list[float]:
+    """Return COUNT evenly spaced numbers from START to STOP.
+
+    Raises
+    ------
+    ValueError
+        If the arguments are not START, STOP, COUNT.
+    """
+    return [_rounded(number) for number in _evenly_spaced("linspace", arguments)]
+
+
+def multiply(*arguments: Any) -> int | float:
+    """Return the product of numbers, a whole number if all of them are.
+
+    Raises
+    ------
+    ValueError
+        If one of the arguments is not a finite number.
+    """
+    if not all(_is_number(argument) for argument in arguments):
+        raise ValueError('must be numbers, as in "${multiply:2,${problem.n_features}}"')
+    product = math.prod(arguments)
+    return product if isinstance(product, int) else _rounded(product)
+
+
+# OmegaConf.resolve, which --resolve calls, takes a list only as a node.
+RESOLVERS = {
+    "logspace": lambda *arguments: OmegaConf.create(logspace(*arguments)),
+    "linspace": lambda *arguments: OmegaConf.create(linspace(*arguments)),
+    "multiply": multiply,
+}
+
+
+def _evenly_spaced(name: str, arguments: Sequence[Any]) -> list[float]:
+    match arguments:
+        case [start, stop, int(count)] if _is_number(start) and _is_number(stop):
+            if 1 <= count <= 10**5:
+                last = max(count - 1, 1)
+                return [(start * (last - i) + stop * i) / last for i in range(count)]
+    raise ValueError(
+        f"must be ${{{name}:START,STOP,COUNT}} with two numbers and a COUNT from 1 to 100000"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+
+
+def _rounded(number: float) -> float:
+    # The last digits depend on the platform's pow, and a run's identifier on every digit.
+    return float(f"{number:.12g}")
+
+
+def _refuse_unsupported(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        # argparse takes any abbreviation of the option; no other one begins like this.
+        if argument.startswith("--e"):
+            raise CommandError(f"{argument}: is not supported, it would run code from a file")
+        # Hydra's own keys can make it write files, run other code or lose jobs.
+        if re.match(r"[+~]*hydra[./@:]", argument) and not _HARMLESS.match(argument):
+            raise CommandError(
+                f"{argument}: is not supported; of Hydra's own keys hydra.mode, hydra.verbose and"
+                " hydra.sweeper.params can be set"
+            )
+
+
+def _refuse_unknown_options(arguments: Sequence[str]) -> None:
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            get_args_parser().parse_args(arguments)
+    except SystemExit:
+        raise CommandError(said.getvalue().strip().rpartition("error: ")[2]) from None
+
+
+def _explain(error: Exception, arguments: Sequence[str]) -> str:
+    """Say, beginning with KEY=VALUE, what Hydra or OmegaConf objects to."""
+    text = str(error)
+    match error:
+        case OverrideParseException(override=override):
+            reason = " ".join(line for line in text.splitlines() if not _NOISE.match(line))
+            return (
+                f"{override}: {reason or 'unexpected character'}; must be KEY=VALUE, with quotes"
+                " around special characters: 'KEY=\"VALUE\"'"
+            )
+        case MissingConfigException(missing_cfg_file=str(path), options=[_, *_] as options):
+            group, _, option = path.rpartition("/")
+            return f"{group}={option}: must be one of {', '.join(options)}"
+        case HydraException(__cause__=ConfigAttributeError() | ConfigKeyError() as cause) if (
+            override := text.partition("\nTo append to your config use +")[2]
+        ):
+            prefix = str(cause.full_key).removesuffix(cause.key)
+            keys = [prefix + key for key in sorted(cause.parent_node) if key not in _NOT_KEYS]
+            return f"{override}: is not a key; allowed: {', '.join(keys) or 'none'}"
+        case HydraException(__cause__=OmegaConfBaseException() as cause) if text:
+            override = text.removeprefix("Error merging override ")
+            return f"{override}: {str(cause).partition(_DETAILS)[0]}"
+        case HydraException() if several := _SEVERAL.match(text):
+            return f"{several[1]}: add -m to sweep over the values, or write a list as [a,b]"
+        case RecursionError():
+            deepest = max(arguments, key=lambda word: sum(map(word.count, "[{(")))
+            return f"{typed(deepest)}: is nested too deeply"
+        case OmegaConfBaseException(full_key=str(key)) if (written := _written(error)) is not None:
+            reason = _WRAPPED.sub("", text.partition(_DETAILS)[0]).replace(
+                "HydraConfig was not set", "the hydra node is not part of a job"
+            )
+            return f"{key}={written}: {reason}"
+    # Hydra names the key at most, so the argument is looked up; if it names none, all are shown.
+    named = [each for each in arguments if each.lstrip("+~").partition("=")[0] in text]
+    text = text or str(error.__cause__ or "Hydra cannot make a configuration of it")
+    reason = text.partition("\nConfig search path:")[0]
+    return f"{' '.join(named or arguments)}: {reason}"
+
+
+def _written(error: OmegaConfBaseException) -> str | None:
+    """What stands where OmegaConf objects; None if that is within a value."""
+    if not isinstance(error.parent_node, Container):
+        return None
+    values: Any = OmegaConf.to_container(error.parent_node, resolve=False)
+    with suppress(LookupError):
+        return str(values[error.key])
+    return None
+
+
+# Nothing but Hydra and OmegaConf runs while the jobs are composed, and at some odd values they fail
+# with errors of the second line.
+_NOT_CONFIGURATIONS = (
+    *(HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError),
+    *(AssertionError, AttributeError, LookupError, RecursionError, TypeError),
+)
+_HARMLESS = re.compile(
+    r"hydra\.(mode|verbose)=|\+{0,2}hydra\.sweeper\.params\.|hydra/(launcher|sweeper)=grouped$"
+)
+_DETAILS = "\n    full_key: "
+_NOISE = re.compile(r"Error parsing override|LexerNoViable| *\^|See https:")
+_NOT_KEYS = {"hydra", "name"}
+_SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'")
+_WRAPPED = re.compile(r"^\w+ raised while resolving interpolation: ")
