@@ -60,6 +60,10 @@ OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
 }
 
 
+# Keyword arguments that stand guard: nothing is computed from them.
+GUARDS = {"strict", "frozen", "slots"}
+
+
 class Mutant(NamedTuple):
     """A file with one change."""
 
@@ -82,7 +86,9 @@ def mutants(file: str) -> Iterator[Mutant]:
 
 
 def _places(node: ast.AST) -> Iterator[tuple[Any, str, Any]]:
-    """Every operator, constant and x of not x as (node, field, value), annotations left out."""
+    """Every operator, constant and x of not x as (node, field, value), but for annotations."""
+    if isinstance(node, ast.keyword) and node.arg in GUARDS:
+        return
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "type_params"):
             continue

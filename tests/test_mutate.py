@@ -31,6 +31,7 @@ def test_every_file_of_nnlib_has_its_tests():
         ("f(0, 1.5, True, None, 'text')", ["f(1, 1.5, True, None, 'text')"]),
         ("x: int | None = 0", ["x: int | None = 1"]),
         ("a += 1", ["a -= 1", "a += 2"]),
+        ("zip(a, b, strict=True)", []),
         ('"""Text."""', []),
     ],
 )

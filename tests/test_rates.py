@@ -114,6 +114,14 @@ def test_the_error_of_a_noisy_rate():
     assert np.mean(np.array(off) < 3) > 0.97
 
 
+def test_noise_is_averaged_over_the_last_half():
+    t = np.arange(201)
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(201)
+    found = measure(t, 0.9**t * (1 + noise), floor=0.0)
+    # The standard error of a slope through 101 points, √12 · 1e-3 / 101^1.5, three times.
+    assert found.rate == pytest.approx(0.9, rel=1.1e-5)
+
+
 def test_noise_at_the_floor_does_not_count():
     gaps = 0.8**T + 1e-12 * np.random.default_rng(0).random(len(T))
     # At the margin above the floor the noise adds at most 1e-6 to one logarithm.
