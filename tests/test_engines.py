@@ -302,7 +302,9 @@ def test_no_process_outlives_the_sweep(engine, number, tmp_path):
     _, said = process.communicate(timeout=60)
     statuses = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
     assert process.returncode == statuses[number]
-    assert "Traceback" not in said
+    # Python tells so of an interrupt that came within a callback, and was lost there; what ends the
+    # sweep then is that its patience is over.
+    assert "Traceback" not in said.partition("Exception ignored in")[0]
     assert_none_left(str(tmp_path))
 
 

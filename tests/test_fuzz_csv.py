@@ -359,7 +359,7 @@ def test_any_damage_to_a_study(tmp_path, held, finished, trials):
 @pytest.mark.parametrize("options", [[], ["--status"]], ids=["report", "status"])
 def test_any_damage_to_what_is_reported(tmp_path, held, capsys, monkeypatch, trials, options):
     """Exit status 2, with one line that names the study and nothing written; or a summary."""
-    monkeypatch.setattr(report, "write", lambda folder, tables: folder / "report.html")
+    monkeypatch.setattr(report, "write", lambda folder, *_: folder / "report.html")
     folder, wrong = tmp_path / "study", {}
     for number in range(STUDIES * trials // 2):
         files = accident(random.Random(number), held)
