@@ -94,6 +94,30 @@ def test_two_powers_give_the_rate_of_the_slower_one_exactly(last):
     assert found.rate == pytest.approx(0.9, rel=1e-13)
 
 
+def test_the_last_third_is_enough_where_little_was_recorded():
+    t = np.array([0, 2, 4, 8, 12])
+    assert measure(t, 0.9**t + 3 * 0.8**t, floor=0.0).rate == pytest.approx(0.9, rel=1e-13)
+
+
+def test_iterations_count_from_the_first():
+    t = np.arange(101)
+    gaps = 0.9**t + 3 * 0.8**t
+    assert measure(t + 1000, gaps, floor=0.0) == measure(t, gaps, floor=0.0)
+
+
+def test_a_slope_that_becomes_steeper_ever_more_slowly_is_not_superlinear():
+    """ln gap = −(t − 50 (1 − e^(−t/50)))/10, whose slope goes to −1/10."""
+    t = np.arange(201)
+    gaps = np.exp(-(t + 50 * np.expm1(-t / 50)) / 10)
+    assert measure(t, gaps, floor=0.0).kind == "undecided"
+
+
+def test_noise_on_a_gap_that_grows():
+    t = np.arange(61)
+    noise = 1e-2 * np.random.default_rng(0).standard_normal(61)
+    assert measure(t, 1.01**t * (1 + noise), floor=0.0).kind == "diverging"
+
+
 def test_an_exponent_that_goes_up_and_down_is_no_power_law():
     """t^−1 and t^−1.2 in turns, an octave each."""
     octave = np.log2(T[-1] / np.maximum(T, 1))
