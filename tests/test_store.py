@@ -88,6 +88,14 @@ def test_what_was_appended_survives_and_the_rest_completes_it(study, expected, d
     assert content(store.folder) == expected
 
 
+@pytest.mark.parametrize("torn", [0, 1, 2**16 - 2, 2**16 - 1, 2**16, 2**17 - 1, 200_000])
+@pytest.mark.parametrize("line", [0, 1, 5, 2**16])
+def test_the_end_of_the_last_line_is_found_however_long_the_torn_one_is(torn, line):
+    file = io.BytesIO(b"x" * line + b"\n" + b"y" * torn)
+    assert store_module._end_of_last_line(file) == line + 1
+    assert store_module._end_of_last_line(io.BytesIO(b"y" * torn)) == 0
+
+
 @pytest.mark.parametrize("table", ["curves", "eigenvalues", "runs"])
 @pytest.mark.parametrize("kept", [0, 1, 40, -20, -1])
 def test_a_group_cut_off_at_any_place_is_run_again(study, expected, table, kept):
