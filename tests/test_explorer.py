@@ -1,0 +1,508 @@
+"""report.html in a real browser: the explorer computes what Python does, the table obeys."""
+
+import csv
+import json
+import math
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from selenium import webdriver
+from selenium.webdriver import ActionChains
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
+
+from gdconv import bounds, report
+from gdconv.config import Eigenvector, Gaussian, Polynomial, Record, RunConfig, Step
+from gdconv.page import page as make_page
+from gdconv.sweep import run_study
+from gdconv.tables import COLUMNS, header, read
+
+STEPS = (0.3, 0.7, 1.0, 1.4, 1.8, 2.0, 2.1)
+INSTALL = "tests of report.html need {}: apt-get install chromium chromium-driver"
+QUIET = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync
+--disable-background-networking --disable-component-update --disable-dev-shm-usage"""
+
+
+def find_program(*names):
+    for path in map(shutil.which, names):
+        if path:
+            return path
+    return pytest.fail(INSTALL.format(names[0]), pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = find_program("chromium", "chromium-browser", "google-chrome")
+    for argument in (*QUIET.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, Service(find_program("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results") / "sizes"
+    configs = [RunConfig(Gaussian(60, d), step=Step(value=STEPS), repetitions=2) for d in (9, 4)]
+    configs += [
+        RunConfig(Gaussian(8, 12), Eigenvector("min"), step=Step(value=STEPS)),
+        RunConfig(Polynomial(80, 9), step=Step("optimal", (0.5, 1.0))),
+    ]
+    run_study(configs, folder=folder)
+    report.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tables(folder):
+    return read(folder)
+
+
+@pytest.fixture
+def page(driver, folder):
+    """The page as it opens, 1200 pixels wide and light."""
+    show(driver, folder, 1200)
+    yield driver
+    assert driver.get_log("browser") == []
+
+
+def show(driver, folder, width=1200, scheme="light"):
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    driver.get((folder / "report.html").as_uri())
+
+
+def by_id(page, name):
+    return page.find_element(By.ID, name)
+
+
+def number(page, name):
+    return float(by_id(page, name).get_property("value"))
+
+
+NUMBERS = """
+return Object.fromEntries([...document.querySelectorAll("data")].map((e) => [e.id, e.value]))
+"""
+
+
+def slide(page, name, value):
+    """Move a slider as a hand does: its input event follows."""
+    page.execute_script(
+        "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))",
+        by_id(page, name),
+        value,
+    )
+
+
+def press(page, name):
+    page.find_element(By.CSS_SELECTOR, f"#places [value={name}]").click()
+
+
+def choose(page, run):
+    """Show a run of the table in the explorer."""
+    type_filter(page, f"run_id={run.run_id}")
+    (button,) = cells(page, "tbody button")
+    button.click()
+
+
+def number_of_step(page):
+    return number(page, "relative-step")
+
+
+def verdict(page):
+    return by_id(page, "verdict").find_element(By.TAG_NAME, "strong").text
+
+
+def test_at_the_optimum_nu_is_that_of_theory(page, tables):
+    problem = Select(by_id(page, "problem"))
+    for option, label in enumerate(each.text for each in problem.options):
+        problem.select_by_index(option)
+        press(page, "optimum")
+        assert verdict(page) == "Optimal."
+        kappa = float(label.rpartition("κ = ")[2])
+        (known,) = {k for k in tables.runs.condition_number if f"{k:.4g}" == f"{kappa:.4g}"}
+        assert number(page, "nu") == pytest.approx((known - 1) / (known + 1), rel=1e-13)
+        shown, nu = by_id(page, "nu").text, (known - 1) / (known + 1)
+        if known < 1e3:
+            assert shown == f"{nu:#.4g}"
+        else:
+            mantissa, power = f"{1 - nu:.3e}".split("e")
+            small = "".join("⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".index(c)] for c in str(int(power)))
+            assert shown.replace("\u00a0", " ") == f"1 − {mantissa} × 10{small}"
+    assert len(problem.options) == 6
+
+
+def test_the_words_say_how_it_ends(page):
+    by_id(page, "step").send_keys(Keys.END)
+    assert number_of_step(page) > 2
+    assert verdict(page) == "Diverges."
+    assert by_id(page, "iterations").text == "never"
+    press(page, "edge")
+    assert verdict(page) == "On the edge."
+    assert number(page, "nu") == 1
+    by_id(page, "step").send_keys(Keys.ARROW_RIGHT)
+    assert verdict(page) == "Diverges."
+    press(page, "edge")
+    by_id(page, "step").send_keys(Keys.ARROW_LEFT)
+    assert verdict(page) == "Converges."
+    press(page, "safe")
+    assert verdict(page) == "Converges."
+    assert number_of_step(page) == 1
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("problem", "n"), [("gaussian", 60), ("gaussian", 8)])
+def test_gap_and_bounds_are_those_of_the_csv(page, tables, step, problem, n):
+    runs = tables.runs
+    chosen = runs[(runs.problem == problem) & (runs.n_samples == n) & (runs.step_value == step)]
+    run = chosen.iloc[-1]
+    choose(page, run)
+    assert number_of_step(page) == run.relative_step
+    assert number(page, "step-size") == run.step_size
+    assert number(page, "nu") == pytest.approx(run.nu, rel=1e-14)
+    assert number(page, "nu-as-stated") == pytest.approx(run.nu_as_stated, rel=1e-14)
+    predicted = math.inf if pd.isna(run.iterations_predicted) else run.iterations_predicted
+    assert number(page, "iterations") == predicted
+    curve = tables.curves[tables.curves.run_id == run.run_id].set_index("iteration")
+    last = int(by_id(page, "iteration").get_property("max"))
+    times = [t for t in curve.index if t <= last]
+    assert len(times) >= 3
+    for t in {*times[:3], times[len(times) // 2], times[-1]}:
+        slide(page, "iteration", int(t))
+        shown = page.execute_script(NUMBERS)
+        for cell, column in (
+            ("gap", "gap_exact"),
+            ("gap-bound", "gap_bound"),
+            ("gap-bound-sharp", "gap_bound_sharp"),
+            ("gap-bound-as-stated", "gap_bound_as_stated"),
+        ):
+            # The page has the squared components with 12 digits, and t roundings in a power.
+            assert float(shown[cell]) == pytest.approx(curve[column][t], rel=1e-9), (t, cell)
+    recorded = points_of(page, run)
+    slide(page, "iteration", recorded[1])
+    assert number(page, "measured") == pytest.approx(curve.gap[recorded[1]], rel=1e-5)
+    assert run.run_id in by_id(page, "measured-run").text
+    dots = page.find_elements(By.CSS_SELECTOR, "#gap-chart .dot")
+    assert len(dots) == len(recorded)
+
+
+def points_of(page, run):
+    data = json.loads(by_id(page, "data").get_property("textContent"))
+    (points,) = (
+        points
+        for problem in data["problems"]
+        for row, points in zip(problem["row"], problem["points"], strict=True)
+        if data["table"]["rows"][row][data["table"]["columns"].index("run_id")] == run.run_id
+    )
+    return points[0]
+
+
+def test_the_drawn_curve_passes_through_the_chosen_point(page):
+    slide(page, "iteration", 7)
+    (here,) = page.find_elements(By.CSS_SELECTOR, "#gap-chart .here")
+    (exact,) = page.find_elements(By.CSS_SELECTOR, "#gap-chart .exact")
+    points = [point.split(",") for point in exact.get_attribute("d")[1:].split("L")]
+    x, y = float(here.get_attribute("cx")), float(here.get_attribute("cy"))
+    # Paths have two digits behind the point.
+    assert min(abs(float(a) - x) + abs(float(b) - y) for a, b in points) <= 0.02
+
+
+def test_the_eigenvalues_parts_make_up_the_gap(page, tables):
+    slide(page, "iteration", 3)
+    data = json.loads(by_id(page, "data").get_property("textContent"))
+    problem, step = data["problems"][0], number(page, "step-size")
+    positive, squares = (np.array(problem[k]) for k in ("eigenvalue", "error_component_squared"))
+    gap = bounds.exact_gap(positive, positive * squares / 2, step, 3)
+    assert number(page, "gap") == pytest.approx(float(gap), rel=1e-12)
+    assert len(page.find_elements(By.CSS_SELECTOR, "#part-chart .full")) == len(positive)
+
+
+def test_another_tolerance_takes_other_iterations(page):
+    Select(by_id(page, "tolerance")).select_by_value("1e-12")
+    log_nu = math.log(number(page, "nu"))
+    assert number(page, "iterations") == bounds.iterations_to(1e-12, log_nu)
+
+
+def test_a_click_into_the_chart_of_rates_goes_there(page):
+    chart = by_id(page, "rate-chart")
+    ActionChains(page).move_to_element_with_offset(chart, 60, 0).click().perform()
+    left = number_of_step(page)
+    ActionChains(page).move_to_element_with_offset(chart, -60, 0).click().perform()
+    assert number_of_step(page) < left
+
+
+# The table
+
+
+COLUMN = """
+const of = (row) => [...row.cells].map((cell) => cell.textContent);
+const [head, ...rows] = [...document.querySelectorAll("#run-table tr")].map(of);
+return rows.map((row) => row[head.indexOf(arguments[0])]);
+"""
+
+
+def column(page, name):
+    return page.execute_script(COLUMN, name)
+
+
+def cells(page, selector):
+    return page.find_elements(By.CSS_SELECTOR, f"#run-table {selector}")
+
+
+def sort_by(page, name):
+    for button in cells(page, "thead button"):
+        if button.get_property("textContent") == name:
+            button.send_keys(Keys.ENTER)
+
+
+def type_filter(page, text):
+    by_id(page, "filter").clear()
+    by_id(page, "filter").send_keys(text)
+
+
+def test_the_table_shows_every_run(page, tables):
+    assert column(page, "run_id") == tables.runs.run_id.tolist()
+    assert by_id(page, "matching").text == f"{len(tables.runs)} of {len(tables.runs)} runs."
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("n_features=9", lambda run: run.n_features == 9),
+        ("n_features>4 n_features<=9", lambda run: 4 < run.n_features <= 9),
+        ("status=diverged", lambda run: run.status == "diverged"),
+        ("status!=diverged DIVERG", lambda run: False),
+        ("bound_as_stated_holds=no", lambda run: not run.bound_as_stated_holds),
+        ("polynomial", lambda run: run.problem == "polynomial"),
+        ("relative_step<1.4 seed>=", lambda run: float(f"{run.relative_step:.5g}") < 1.4),
+        ("iterations_to_tolerance<9", lambda run: is_less(run.iterations_to_tolerance, 9)),
+    ],
+)
+def test_the_table_filters(page, tables, text, holds):
+    type_filter(page, text)
+    expected = [run.run_id for run in tables.runs.itertuples() if holds(run)]
+    assert column(page, "run_id") == expected
+    assert by_id(page, "matching").text == f"{len(expected)} of {len(tables.runs)} runs."
+
+
+def is_less(value, limit):
+    return not pd.isna(value) and value < limit
+
+
+def test_a_filter_that_makes_no_sense_says_so(page, tables):
+    type_filter(page, "n_sample=3")
+    assert by_id(page, "matching").text == "There is no column n_sample."
+    type_filter(page, "n_samples=few")
+    assert by_id(page, "matching").text == "few is not a number."
+
+
+def test_a_status_is_shown_alone_and_all_again(page, tables):
+    (button,) = page.find_elements(By.CSS_SELECTOR, "#statuses [value='status=diverged']")
+    assert button.text == f"diverged {(tables.runs.status == 'diverged').sum()}"
+    button.click()
+    assert set(column(page, "status")) == {"diverged"}
+    assert button.get_attribute("aria-pressed") == "true"
+    button.click()
+    assert len(column(page, "status")) == len(tables.runs)
+    assert button.get_attribute("aria-pressed") == "false"
+
+
+@pytest.mark.parametrize("name", ["iterations_to_tolerance", "rate_measured", "status"])
+def test_the_table_sorts_by_kind_with_empty_cells_last(page, tables, name):
+    values = tables.runs[name].dropna()
+    values = values if name == "status" else [float(f"{value:.5g}") for value in values]
+    for down, said in ((False, "ascending"), (True, "descending")):
+        sort_by(page, name)
+        shown = column(page, name)
+        full, empty = shown[: len(values)], shown[len(values) :]
+        assert set(empty) <= {"–"}
+        read_back = full if name == "status" else [float(cell) for cell in full]
+        assert read_back == sorted(values, reverse=down)
+        assert [each.get_attribute("aria-sort") for each in cells(page, "th[aria-sort]")] == [said]
+    assert name != "iterations_to_tolerance" or empty
+
+
+def test_a_run_of_the_table_is_shown_in_the_explorer(page, tables):
+    type_filter(page, "n_features=4 status=diverged repetition=1")
+    (button,) = cells(page, "tbody button")
+    button.click()
+    runs = tables.runs[(tables.runs.n_features == 4) & (tables.runs.status == "diverged")]
+    run = runs[runs.repetition == 1].iloc[0]
+    assert number_of_step(page) == run.relative_step
+    assert run.run_id in by_id(page, "measured-run").text
+    assert page.switch_to.active_element == by_id(page, "step")
+
+
+def test_long_tables_are_drawn_in_parts(driver, tmp_path):
+    show(driver, study(tmp_path / "many", *({"seed": k} for k in range(1234))))
+    assert len(column(driver, "seed")) == 100
+    type_filter(driver, "seed>=1200")
+    assert column(driver, "seed") == [str(k) for k in range(1200, 1234)]
+    assert not by_id(driver, "more").is_displayed()
+    type_filter(driver, "seed>=0")
+    by_id(driver, "more").click()
+    assert len(column(driver, "seed")) == 500
+    assert driver.get_log("browser") == []
+
+
+# The page as such
+
+
+def study(folder, *rows):
+    """A study of runs of a few cells, without curves and eigenvalues."""
+    folder.mkdir()
+    for name in COLUMNS:
+        (folder / f"{name}.csv").write_bytes(header(name))
+    with (folder / "runs.csv").open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS["runs"], restval="", lineterminator="\n")
+        for number, row in enumerate(rows):
+            writer.writerow({"run_id": number, "status": "converged", "problem": "gaussian"} | row)
+    return without_figures(folder)
+
+
+def without_figures(folder):
+    (folder / "report.html").write_text(make_page(folder, read(folder), (), {}), encoding="utf-8")
+    return folder
+
+
+def test_the_keyboard_will_do(page):
+    """From the top by Tab to every control, in the order of the page, and arrows to move."""
+    body = page.find_element(By.TAG_NAME, "body")
+    body.send_keys(Keys.HOME)
+    reached, active = [], None
+    while active is None or active.get_attribute("id") != "filter":
+        ActionChains(page).send_keys(Keys.TAB).perform()
+        active = page.switch_to.active_element
+        reached.append(active.get_attribute("id") or active.get_attribute("value"))
+        if active.get_attribute("id") == "step":
+            before = number_of_step(page)
+            active.send_keys(Keys.ARROW_RIGHT)
+            assert number_of_step(page) > before
+            active.send_keys(Keys.ARROW_LEFT)
+            assert number_of_step(page) == before
+            assert active.get_attribute("aria-valuetext").endswith(verdict(page).strip("."))
+        if active.get_attribute("value") == "optimum":
+            active.send_keys(Keys.ENTER)
+            assert verdict(page) == "Optimal."
+        if active.get_attribute("id") == "iteration":
+            before = number(page, "gap")
+            active.send_keys(Keys.ARROW_RIGHT)
+            assert number(page, "gap") < before
+    controls = ["problem", "step", "previous", "safe", "optimum", "edge", "next", "tolerance"]
+    assert [each for each in reached if each in {*controls, "iteration", "filter"}] == [
+        *controls,
+        "iteration",
+        "filter",
+    ]
+
+
+def test_nothing_is_requested_but_the_page_itself(driver, folder):
+    driver.get_log("performance")
+    show(driver, folder)
+    press(driver, "optimum")
+    sort_by(driver, "status")
+    events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    requested = {
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
+    assert (folder / "report.html").as_uri() in requested
+    assert all(url.startswith("data:image/svg+xml") for url in requested if "report" not in url)
+    blocked = driver.execute_async_script(
+        "fetch('runs.csv').then(() => arguments[0](false), () => arguments[0](true))"
+    )
+    assert blocked
+    driver.get_log("browser")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 400, 700, 1200])
+def test_nothing_is_wider_than_the_window(driver, folder, width, scheme):
+    show(driver, folder, width, scheme)
+    sizes = "return [document.documentElement.scrollWidth, innerWidth]"
+    wide, window = driver.execute_script(sizes)
+    assert window == width
+    assert wide <= width
+    for chart in ("gap-chart", "rate-chart", "part-chart"):
+        box = by_id(driver, chart).rect
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+        assert box["height"] >= 150
+    assert driver.get_log("browser") == []
+
+
+CONTRAST = """
+const luminance = (colour) => {
+  const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+  const [r, g, b] = colour.match(/[0-9.]+/g).map((each) => linear(each / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const ground = (node) => {
+  const colour = getComputedStyle(node).backgroundColor;
+  return colour === "rgba(0, 0, 0, 0)" ? ground(node.parentElement) : colour;
+};
+const text = "p, dt, dd, td, th, a, h1, h2, #verdict strong, button, select, figcaption";
+return [...document.querySelectorAll(text)]
+  .filter((node) => node.textContent.trim() && node.checkVisibility())
+  .map((node) => [luminance(getComputedStyle(node).color), luminance(ground(node))]);
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("place", ["optimum", "edge", "safe", "end"])
+def test_text_can_be_read_in_light_and_dark(driver, folder, scheme, place):
+    show(driver, folder, 1200, scheme)
+    if place == "end":
+        by_id(driver, "step").send_keys(Keys.END)
+    else:
+        press(driver, place)
+    pairs = driver.execute_script(CONTRAST)
+    assert len(pairs) > 100
+    for ink, ground in pairs:
+        assert (ink > ground) == (scheme == "dark")
+        # WCAG 2.2, 1.4.3: the least contrast of text, level AA.
+        assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 4.5
+
+
+def test_hostile_text_is_text(driver, tmp_path):
+    evil = "<script>alert(1)</script><img src=x onerror=alert(1)>\u2028&amp;'\""
+    rows = [{"status": evil, "problem": evil, "error": "</script><script>alert(2)</script>"}, {}]
+    folder = study(tmp_path / "<script>alert(1)<b>", *rows)
+    (folder / "config.yaml").write_text(evil)
+    (folder / "provenance.json").write_text(evil)
+    show(driver, without_figures(folder))
+    assert driver.find_element(By.TAG_NAME, "h1").text == "<script>alert(1)<b>"
+    assert driver.title == "<script>alert(1)<b>"
+    assert column(driver, "status")[0] == evil
+    assert column(driver, "error")[0] == rows[0]["error"]
+    assert len(driver.find_elements(By.TAG_NAME, "script")) == 2
+    assert driver.find_elements(By.TAG_NAME, "img") == []
+    assert driver.find_elements(By.ID, "explorer") == []
+    assert driver.get_log("browser") == []
+
+
+def test_hostile_text_in_an_explored_problem_is_text(driver, tmp_path):
+    config = RunConfig(Gaussian(20, 3), step=Step(value=(0.5, 1.0)), record=Record(curves="none"))
+    folder = tmp_path / "evil"
+    run_study(config, folder=folder)
+    path = folder / "runs.csv"
+    path.write_text(path.read_text().replace(",gaussian,", ",</select><script>alert(1)</script>,"))
+    show(driver, without_figures(folder))
+    (option,) = Select(by_id(driver, "problem")).options
+    assert option.text.startswith("</select><script>alert(1)</script> 20 × 3, κ = ")
+    assert driver.get_log("browser") == []
+
+
+def test_a_study_without_runs_has_a_page(driver, tmp_path):
+    show(driver, study(tmp_path / "empty"))
+    assert "No run is complete yet." in by_id(driver, "summary").text
+    assert by_id(driver, "matching").text == "0 of 0 runs."
+    assert driver.get_log("browser") == []
