@@ -65,8 +65,8 @@ function verdict({ largest, lambda_min: least }, { relative, step, marks }, { lo
   const rate = `multiplies the gap by ν² = ${nearOne(2 * logNu)}`;
   if (marks.includes("edge")) return ["On the edge", "edge", "The part of λmax neither shrinks nor grows."];
   if (marks.includes("optimum"))
-    return ["Optimal", "optimal", `The parts of λmax and λ⁺min shrink equally fast: in the end each iteration ${rate}, ` +
-      "and with no other fixed step by less."];
+    return ["Optimal", "optimal", "The parts of λmax and λ⁺min shrink equally fast: in the end each iteration " +
+      `${rate}, and with no other fixed step by less.`];
   if (relative > 2)
     return ["Diverges", "diverges", `In the end each iteration ${rate}; ${logs.filter((log) => log > 0).length} of ` +
       `${logs.length} parts grow${Math.abs(stated) < 1 ? ", while the bound as stated promises convergence" : ""}.`];
@@ -154,10 +154,7 @@ function tellRun({ problem, stop: { run } }) {
 
 const state = { problem: null, stops: [], stop: null, t: null };
 
-function put(id, value, text = show(value)) {
-  byId(id).value = String(value);
-  byId(id).textContent = text;
-}
+const put = (id, value, textContent = show(value)) => Object.assign(byId(id), { value, textContent });
 
 /** Show everything anew for the state. */
 function draw() {
@@ -193,7 +190,8 @@ function draw() {
 }
 
 /** The element nearest to a value. */
-const nearest = (some, value, of) => some.reduce((a, b) => (Math.abs(of(b) - value) < Math.abs(of(a) - value) ? b : a));
+const nearest = (some, value, of) =>
+  some.reduce((a, b) => (Math.abs(of(b) - value) < Math.abs(of(a) - value) ? b : a));
 const go = (stop) => draw((state.stop = stop));
 const goNear = (relative) => go(nearest(state.stops, relative, (stop) => stop.relative));
 
@@ -228,6 +226,7 @@ function startExplorer() {
 }
 
 document.documentElement.classList.add("ready");
-for (const each of data.problems) Object.assign(each, { largest: each.eigenvalue[0], smallest: each.eigenvalue.at(-1) });
+for (const problem of data.problems)
+  Object.assign(problem, { largest: problem.eigenvalue[0], smallest: problem.eigenvalue.at(-1) });
 if (data.problems.length) startExplorer();
 else for (const node of [byId("explorer"), document.querySelector('a[href="#explorer"]')]) node.remove();

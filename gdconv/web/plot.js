@@ -33,7 +33,8 @@ function ticks({ from, to, log }, most) {
   const found = [];
   for (let k = Math.ceil(low / apart - 1e-9); k * apart <= high + 1e-9 * apart; k++) {
     const at = Number((k * apart).toPrecision(9));
-    found.push(log ? [10 ** at, tenTo(at)] : [at, at < 1e5 ? whole(at) : at.toLocaleString("en-US", { notation: "compact" })]);
+    const notation = at < 1e5 ? "standard" : "compact";
+    found.push(log ? [10 ** at, tenTo(at)] : [at, at.toLocaleString("en-US", { notation })]);
   }
   return found;
 }

@@ -11,8 +11,8 @@ const isNumber = (column) => ["Int64", "float64"].includes(kinds[column]);
 function cellText(value) {
   if (value === null) return "–";
   if (typeof value === "boolean") return value ? "yes" : "no";
-  const plain = typeof value === "string" || Number.isInteger(value) || (Math.abs(value) >= 1e-4 && Math.abs(value) < 1e7);
-  return plain ? String(value) : value.toExponential();
+  const small = Math.abs(value) < 1e-4 || Math.abs(value) >= 1e7;
+  return typeof value === "number" && small && !Number.isInteger(value) ? value.toExponential() : String(value);
 }
 
 const compared = (a, sign, b) =>

@@ -1,0 +1,132 @@
+"""What report.html is made of: the numbers it embeds and their limits, its policy, its assets."""
+
+import json
+import re
+from base64 import b64decode
+from hashlib import sha256
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from gdconv import bounds, explorer
+from gdconv.config import (
+    Eigenvector,
+    Gaussian,
+    GradientDescent,
+    Polynomial,
+    RunConfig,
+    Step,
+    Zeros,
+)
+from gdconv.page import SCRIPTS, page
+from gdconv.sweep import run_study
+
+STEPS = (0.5, 1.0, 2.1)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    steps = Step(value=STEPS)
+    return run_study(
+        [
+            RunConfig(Gaussian(40, 5), step=steps, repetitions=3),
+            RunConfig(Gaussian(6, 9), step=steps, repetitions=2),
+            RunConfig(Gaussian(6, 9), Eigenvector("max"), step=steps),
+            RunConfig(Polynomial(50, 11), step=steps, method=GradientDescent(iterations=400)),
+        ]
+    )
+
+
+def embedded(tables):
+    return json.loads(explorer.embedded(tables))
+
+
+def test_eigenvalues_are_embedded_to_the_last_bit_and_give_the_exact_gap(tables):
+    problems = embedded(tables)["problems"]
+    assert len(problems) == tables.runs.problem_id.nunique()
+    for problem in problems:
+        positive = np.array(problem["eigenvalue"])
+        squares = np.array(problem["error_component_squared"])
+        for row, step in zip(problem["row"], problem["step_size"], strict=True):
+            run = tables.runs.loc[row]
+            assert step == run.step_size
+            assert [positive[0], positive[-1]] == [run.lambda_max, run.lambda_min_positive]
+            assert problem["lambda_min"] == run.lambda_min
+            assert len(positive) == run["rank"]
+            curve = tables.curves[tables.curves.run_id == run.run_id]
+            gap = bounds.exact_gap(positive, positive * squares / 2, step, curve.iteration)
+            # Twelve digits of the squares.
+            assert gap == pytest.approx(curve.gap_exact.to_numpy(), rel=1e-11, abs=1e-300)
+
+
+def test_problems_are_told_apart_by_what_differs(tables):
+    labels = [problem["label"].rpartition(", κ = ")[0] for problem in embedded(tables)["problems"]]
+    assert labels == [
+        "gaussian 6 × 9, eigenvector, start_which max, start_radius 1, repetition 0",
+        *(f"gaussian 6 × 9, zeros, repetition {r}" for r in range(2)),
+        *(f"gaussian 40 × 5, zeros, repetition {r}" for r in range(3)),
+        "polynomial 50 × 12, zeros, repetition 0",
+    ]
+    alone = run_study(RunConfig(Gaussian(40, 5), Zeros()))
+    assert embedded(alone)["problems"][0]["label"].startswith("gaussian 40 × 5, κ = ")
+
+
+def test_every_setting_comes_before_a_second_draw_of_any(tables, monkeypatch):
+    monkeypatch.setattr(explorer, "MOST_PROBLEMS", 4)
+    problems = embedded(tables)["problems"]
+    assert [problem["label"].count("repetition 0") for problem in problems] == [1, 1, 1, 1]
+
+
+def test_eigenvalues_are_no_more_than_the_limit(tables, monkeypatch):
+    monkeypatch.setattr(explorer, "MOST_EIGENVALUES", 9 + 9 + 5)
+    problems = embedded(tables)["problems"]
+    assert sum(len(problem["eigenvalue"]) for problem in problems) <= 23
+    assert len(problems) == 3
+    assert not any("polynomial" in problem["label"] for problem in problems)
+
+
+def test_curves_are_thinned_from_end_to_end(tables, monkeypatch):
+    for limit, most in ((10**6, 30), (12 * len(tables.runs), 12), (0, 6)):
+        monkeypatch.setattr(explorer, "MOST_POINTS", limit)
+        for problem in embedded(tables)["problems"]:
+            for row, (times, gaps) in zip(problem["row"], problem["points"], strict=True):
+                run_id = tables.runs.run_id[row]
+                curve = tables.curves[tables.curves.run_id == run_id].set_index("iteration").gap
+                assert len(times) == len(set(times)) == min(most, len(curve))
+                assert [times[0], times[-1]] == [curve.index[0], curve.index[-1]]
+                assert gaps == pytest.approx(curve[times].to_numpy(), rel=1e-5, abs=1e-320)
+
+
+def test_nothing_in_the_data_can_end_its_element(tables):
+    runs = tables.runs.assign(problem="</script><!--&\u2028")
+    text = explorer.embedded(tables._replace(runs=runs))
+    assert not set(text) & set("<>&\u2028\u2029")
+    assert json.loads(text)["problems"][0]["label"].startswith("</script><!--&\u2028 6 × 9")
+
+
+def test_the_policy_allows_this_style_and_this_script_and_nothing_else(tables, tmp_path):
+    text = page(tmp_path, tables, {}, {})
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules.pop("default-src") == "'none'"
+    assert rules.pop("img-src") == "data:"
+    assert rules.pop("base-uri") == rules.pop("form-action") == "'none'"
+    elements = {"style-src": "<style>(.*?)</style>", "script-src": "<script type=.module.>(.*?)</"}
+    for name, pattern in elements.items():
+        (content,) = re.findall(pattern, text, re.DOTALL)
+        digest = rules.pop(name).removeprefix("'sha256-").removesuffix("'")
+        assert b64decode(digest) == sha256(content.encode()).digest()
+    assert rules == {}
+
+
+def test_the_scripts_stay_readable():
+    """Small enough to be read: fewer than 400 lines together, none of them hidden in a long one."""
+    lines = [
+        line
+        for name in SCRIPTS
+        for line in files("gdconv").joinpath("web", name).read_text("utf-8").splitlines()
+    ]
+    assert 200 < len(lines) < 400
+    assert max(map(len, lines)) <= 120
+    assert "innerHTML" not in "".join(lines)
