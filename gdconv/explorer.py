@@ -17,7 +17,7 @@ from gdconv.tables import COLUMNS, NUMBER, Tables
 MOST_RUNS = 20_000
 MOST_PROBLEMS = 50
 MOST_EIGENVALUES = 20_000
-MOST_POINTS = 20_000
+MOST_POINTS = 60_000
 # A part that is smaller beside the largest is what rounding leaves of an eigenvector's direction.
 SEEN = 1e-6
 MOST_POINTS_OF_A_RUN, FEWEST_POINTS_OF_A_RUN = 30, 6

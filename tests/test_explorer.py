@@ -212,7 +212,10 @@ def compare_with_csv(page, run, tables):
     recorded = points_of(page, run)
     slide(page, "iteration", recorded[1])
     assert number(page, "measured") == pytest.approx(curve.gap[recorded[1]], rel=1e-5)
-    assert run.run_id in by_id(page, "measured-run").text
+    told = by_id(page, "measured-run").text
+    assert f"Run {run.run_id} has this step size: {run.status}; rate " in told
+    reached = run.iterations_to_tolerance
+    assert f"tolerance {'–' if pd.isna(reached) else f'{reached:,}'} measured" in told
     dots = page.find_elements(By.CSS_SELECTOR, "#gap-chart .dot")
     assert len(dots) == len(recorded)
 

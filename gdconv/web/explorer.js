@@ -62,16 +62,16 @@ function stopsOf({ largest, smallest, relative_step: measured, step_size: steps 
 
 /** How gradient descent ends at a step size: a word, its style, and a sentence. */
 function verdict({ largest, lambda_min: least }, { relative, step, marks }, { logs, logNu, stated }) {
-  const rate = `multiplies the gap by ν² = ${nearOne(2 * logNu)}`;
+  const rate = `Each iteration multiplies the gap by at most ν² = ${nearOne(2 * logNu)}`;
   if (marks.includes("edge")) return ["On the edge", "edge", "The part of λmax neither shrinks nor grows."];
   if (marks.includes("optimum"))
-    return ["Optimal", "optimal", "The parts of λmax and λ⁺min shrink equally fast: in the end each iteration " +
-      `${rate}, and with no other fixed step by less.`];
+    return ["Optimal", "optimal", `${rate}: the parts of λmax and λ⁺min shrink equally fast, ` +
+      "and no other fixed step promises as much."];
   if (relative > 2)
-    return ["Diverges", "diverges", `In the end each iteration ${rate}; ${logs.filter((log) => log > 0).length} of ` +
+    return ["Diverges", "diverges", `${rate}; ${logs.filter((log) => log > 0).length} of ` +
       `${logs.length} parts grow${Math.abs(stated) < 1 ? ", while the bound as stated promises convergence" : ""}.`];
   const slowest = logs[0] > logs.at(-1) ? "λmax, whose error changes sign each time" : "λ⁺min";
-  return ["Converges", "converges", `In the end each iteration ${rate}, the part of ${slowest}. ` +
+  return ["Converges", "converges", `${rate}, the part of ${slowest}. ` +
     `The bound as stated is ${step * (least + largest) <= 2 ? "true" : "false"} here.`];
 }
 
@@ -141,10 +141,10 @@ function drawParts({ problem: { eigenvalue, largest, smallest } }, theory, t) {
 }
 
 /** What runs.csv says of a run of a problem. */
-const cellOf = (problem, run, name) => data.table.rows[problem.row[run]][data.table.columns.indexOf(name)] ?? null;
+const cellOf = (problem, run, name) => rows[problem.row[run]][columns.indexOf(name)] ?? null;
 
 function tellRun({ problem, stop: { run } }) {
-  const cell = (name) => (typeof cellOf(problem, run, name) === "number" ? show(cellOf(problem, run, name)) : "–");
+  const cell = (name) => (kinds[columns.indexOf(name)] === "Int64" ? whole : show)(cellOf(problem, run, name));
   byId("measured-run").textContent = run === undefined
     ? "No run of this study has exactly this step size."
     : `Run ${cellOf(problem, run, "run_id")} has this step size: ${cellOf(problem, run, "status")}; rate` +

@@ -1,6 +1,7 @@
 // Numbers as text, and charts in SVG elements. Text of the study is set as text, never as markup.
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
+const { columns, kinds, rows } = data.table;
 
 /** Ten to a whole power, as one writes it. */
 const tenTo = (power) => `10${String(power).replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] ?? "⁻")}`;
@@ -15,7 +16,7 @@ function show(value, digits = 4) {
   return `${mantissa}\u00a0×\u00a0${tenTo(Number(power))}`;
 }
 
-const whole = (value) => (value < 1e9 ? value.toLocaleString("en-US") : show(value));
+const whole = (value) => (value !== null && value < 1e9 ? value.toLocaleString("en-US") : show(value));
 
 /** Append an element of the parent's own kind, HTML or SVG. */
 function add(parent, name, attributes = {}, text = "") {

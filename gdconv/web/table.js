@@ -1,6 +1,5 @@
 // The table of runs: sorted by a heading, filtered by conditions and words, drawn as far as asked for.
 const AT_FIRST = 100, MORE = 400;
-const { columns, kinds, rows } = data.table;
 const table = { sorted: null, down: false, shown: AT_FIRST, found: rows };
 const explored = new Map();
 for (const problem of data.problems)
