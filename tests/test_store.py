@@ -319,6 +319,23 @@ def test_a_damaged_study_is_refused_and_left_alone(study, damage, words):
     assert content(folder) == before
 
 
+@pytest.mark.parametrize(
+    ("table", "column"), [("eigenvalues", "n_features"), ("runs", "curve_rows")]
+)
+def test_a_row_that_does_not_say_how_many_there_are_is_computed_again(tmp_path, table, column):
+    """Of one eigenvalue, and of one iteration, as y = 0 is where the start is."""
+    path = tmp_path / "t.csv"
+    path.write_text("y\n0\n0\n")
+    study = StudyConfig(study="s", results_dir=str(tmp_path))
+    config = RunConfig(Csv(path=str(path), target="y"))
+    folder = run_sweep([config], study).folder
+    names = [f"{name}.csv" for name in COLUMNS]
+    before = [(folder / name).read_bytes() for name in names]
+    spoil_a_cell(folder / f"{table}.csv", 2, column, "")
+    assert run_sweep([config], study).added == 1
+    assert [(folder / name).read_bytes() for name in names] == before
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     study = StudyConfig(study="s", results_dir=str(tmp_path / "file"))
