@@ -95,12 +95,15 @@ def test_two_powers_give_the_rate_of_the_slower_one_exactly(last):
 
 
 @pytest.mark.parametrize(
-    ("last", "faster", "weight", "kind"), [(18, 0.4, 100, "linear"), (12, 0.3, 100, "undecided")]
+    ("last", "rate", "faster", "weight", "kind"),
+    [(18, 0.8, 0.4, 100, "linear"), (30, 0.9, 0.4, 1000, "undecided")],
 )
-def test_a_limit_is_believed_once_the_gap_has_shrunk_by_e_to_the_4(last, faster, weight, kind):
-    """In the last three quarters, in which it shrinks by e^4.3 and by e^3.8."""
+def test_a_limit_is_believed_once_the_gap_has_shrunk_by_e_to_the_4(
+    last, rate, faster, weight, kind
+):
+    """In the last three quarters, in which it shrinks by e^4.3 and by e^3.2."""
     t = np.arange(last + 1)
-    assert measure(t, 0.8**t + weight * faster**t, floor=0.0).kind == kind
+    assert measure(t, rate**t + weight * faster**t, floor=0.0).kind == kind
 
 
 def test_the_last_third_is_enough_where_little_was_recorded():

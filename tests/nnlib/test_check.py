@@ -244,3 +244,9 @@ def test_the_default_step_of_forward_differences_is_the_courseworks():
     by_default = check_gradients(g, loss, method="forward")
     assert by_default == check_gradients(g, loss, method="forward", step=1e-3)
     assert by_default != check_gradients(g, loss, method="forward", step=2e-3)
+
+
+def test_the_step_grows_with_the_input():
+    g = Graph()
+    x = g.tensor([1e9, -2e9])
+    check_gradients(g, g.sum(g.square(x)), grad=1.0).raise_if_failed()

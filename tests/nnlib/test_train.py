@@ -143,10 +143,13 @@ def test_the_ends_of_a_range_are_taken_and_what_is_beyond_is_not(option, capsys)
             _parser().parse_args([f"--{option}", repr(beyond)])
 
 
-def test_defaults_are_those_of_the_help():
+def test_defaults_and_what_the_help_says_of_them():
     defaults = vars(_parser().parse_args([]))
     assert defaults == {
         **{"width": 32, "depth": 2, "step_size": 0.1, "momentum": 0.9, "batch": None},
         **{"epochs": 200, "seed": 0, "data": None, "target": None},
         "out": Path("results/training"),
     }
+    told = _parser().format_help()
+    assert "(default: 32)" in told
+    assert "None" not in told
