@@ -27,7 +27,8 @@ from pathlib import Path
 from benchmarks import gradients, sweeps
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-VERSIONS = ("numpy", "scipy", "pandas", "hydra-core", "joblib", "autograd", "torch", "jax")
+VERSIONS = ("numpy", "scipy", "pandas", "hydra-core", "joblib")
+PEERS = ("autograd", "torch", "jax", "benchopt")
 
 # What docs/performance.md shows: the command's arguments and the section's heading.
 SECTIONS = {
@@ -75,7 +76,7 @@ def _machine() -> str:
 
 def _versions() -> str:
     found = [f"Python {platform.python_version()}"]
-    for name in VERSIONS:
+    for name in (*VERSIONS, *PEERS):
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:

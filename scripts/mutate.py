@@ -5,6 +5,7 @@ tests of that file. A mutant is killed if they fail or take far too long. What s
 docs/mutants.md says which of them cannot be told from the original, and why.
 
     scripts/mutate.py --sample 15               # 15 random mutants of every file, always the same
+    scripts/mutate.py --sample 15 --seed 1      # 15 others
     scripts/mutate.py nnlib/graph.py            # all of one file
 """
 
@@ -44,7 +45,7 @@ TESTS = {
     "nnlib/graph.py": ["nnlib/test_graph", "nnlib/test_properties"],
     "nnlib/program.py": ["nnlib/test_program"],
     "nnlib/check.py": ["nnlib/test_check"],
-    "nnlib/draw.py": ["nnlib/test_draw"],
+    "nnlib/draw.py": ["nnlib/test_draw", "nnlib/test_docs"],
     "nnlib/nn.py": ["nnlib/test_nn"],
     "nnlib/sgd.py": ["nnlib/test_sgd"],
     "nnlib/datasets.py": ["nnlib/test_datasets"],
@@ -167,6 +168,7 @@ def main() -> int:
     )
     parser.add_argument("files", nargs="*", metavar="FILE", default=list(TESTS))
     parser.add_argument("--sample", type=int, metavar="N", help="so many random ones of each file")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the sample")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="at a time")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the survivors there")
     options = parser.parse_args()
@@ -187,7 +189,8 @@ def main() -> int:
         for file in options.files:
             chosen = list(mutants(file))
             if options.sample is not None:
-                chosen = random.Random(0).sample(chosen, min(options.sample, len(chosen)))
+                size = min(options.sample, len(chosen))
+                chosen = random.Random(options.seed).sample(chosen, size)
             folder = folders.get()
             started = time.monotonic()
             if not run_tests(folder, file):

@@ -250,3 +250,44 @@ def test_the_step_grows_with_the_input():
     g = Graph()
     x = g.tensor([1e9, -2e9])
     check_gradients(g, g.sum(g.square(x)), grad=1.0).raise_if_failed()
+
+
+@pytest.mark.parametrize(
+    ("method", "power", "order", "factor"), [("central", 3, 2, 3), ("forward", 2, 1, 2)]
+)
+def test_the_tolerance_is_three_or_two_times_the_truncation(method, power, order, factor):
+    # Of x³ and x², the differences are off by h² and by h, exactly.
+    g = Graph()
+    x = g.tensor(1.0)
+    output = x
+    for _ in range(power - 1):
+        output = g.mul(output, x)
+    report = check_gradients(g, output, grad=1.0, method=method, step=0.01)
+    assert report.largest_error == pytest.approx(0.01**order)
+    assert report.tolerance == pytest.approx(factor * 0.01**order)
+
+
+def test_the_tolerance_is_a_hundred_roundings_where_there_is_no_truncation():
+    g = Graph()
+    output = g.neg(g.tensor([1.0, 1.0]))
+    report = check_gradients(g, output, grad=[1.0, 3.0], step=2.0**-10)
+    # The outputs are about 1, weighed 1 and 3, and their difference is divided by 2h.
+    rounding = np.finfo(float).eps * (1 + 3) / 2.0**-9
+    assert report.tolerance == pytest.approx(100 * rounding, rel=1e-3)
+
+
+def test_of_two_wrong_coordinates_the_one_furthest_beyond_its_tolerance_is_named(monkeypatch):
+    op = OPS["exp"]
+
+    def broken(ops, upstream, *rest, **attributes):
+        right = op.gradients[0](ops, upstream, *rest, **attributes)
+        return ops.mul(right, ops.constant(1.5, right))
+
+    monkeypatch.setitem(OPS, "exp", dataclasses.replace(op, gradients=(broken,)))
+    g = Graph()
+    x = g.tensor([5.0, 1.0], "x")
+    output = g.exp(g.mul(x, g.tensor([5.0, 1.0])))
+    # Both gradients are too large by half, but e^(5x) has a tolerance 25 times as large.
+    report = check_gradients(g, output, grad=np.array([np.exp(-25.0), 1.0]), step=0.01)
+    assert not report.passed
+    assert report.index == (1,)

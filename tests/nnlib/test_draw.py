@@ -162,3 +162,10 @@ def test_the_largest_graph_and_the_largest_value_that_are_shown():
         g.neg(six)
     assert len(boxes(to_figure(g))[0]) == 300
     assert "[0., 1., 2., 3., 4., 5.]" in to_text(g)
+
+
+def test_vertices_are_boxes_for_leaves_and_ellipses_for_operations():
+    g = Graph()
+    g.neg(g.tensor(1.0, "x"))
+    assert re.findall(r"v\d .*shape=(\w+)", to_dot(g)) == ["box", "ellipse"]
+    assert "  rankdir=LR\n" in to_dot(g)

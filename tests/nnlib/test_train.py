@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from nnlib.datasets import spirals
-from nnlib.train import _parser, figure_of, main, train
+from nnlib.datasets import Dataset, spirals
+from nnlib.train import Training, _parser, figure_of, main, train
 
 
 def history(folder):
@@ -90,6 +90,27 @@ def test_the_confusion_is_the_part_of_each_true_class():
     predicted = training.predict(wide.X)
     expected = np.mean(predicted[wide.labels == 1] == 0)
     assert parts[1, 0] == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize(("n_features", "name"), [(2, "regions"), (3, "confusion")])
+def test_the_figure_looks_as_it_should(n_features, name, tmp_path):
+    """Of three classes on a grid, told apart by a parabola and a line."""
+    grid = np.stack(np.meshgrid(np.linspace(-1, 1, 9), np.linspace(0, 2, 9)), axis=-1)
+    X = np.pad(grid.reshape(-1, 2), [(0, 0), (0, n_features - 2)])
+    labels = np.where(X[:, 1] > 1 + X[:, 0], 2, (X[:, 1] > X[:, 0] ** 2).astype(int))
+    classes, features = ["$low$", "middle", "high"], ["width", "height", "depth"][:n_features]
+    training = Training(
+        loss=[1.1 * 0.7**epoch for epoch in range(12)],
+        accuracy=[1 - 0.6 * 0.8**epoch for epoch in range(12)],
+        predict=lambda X: np.where(X[:, 1] > 1.2 + X[:, 0], 2, (X[:, 1] > 0.3).astype(int)),
+        sizes=[n_features, 3],
+    )
+    stored, drawn = Path(__file__).with_name(f"{name}.png"), tmp_path / f"{name}.png"
+    figure_of(Dataset(X, labels, classes, features), training).savefig(drawn, dpi=100)
+    first, second = imread(stored), imread(drawn)
+    assert first.shape == second.shape
+    other = np.mean(np.abs(first - second).max(axis=-1) > 0.1)
+    assert other <= 0.001, f"look at {drawn}; if it is better, it belongs at {stored}"
 
 
 def test_a_loss_that_overflows_ends_with_status_1(tmp_path, capsys):
