@@ -7,7 +7,7 @@ RunConfig into its `Run`s, one for each seed, repetition and step size.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from gdconv.keys import (
@@ -341,4 +341,4 @@ def problem_options(problem: Problem) -> str:
 
 def identity(section: Section) -> dict[str, Any]:
     """Return name and values of a section, the part of a run's identity it contributes."""
-    return {"name": section.name, **asdict(section)}
+    return {"name": section.name, **vars(section)}

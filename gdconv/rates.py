@@ -22,6 +22,7 @@ STILL = 1e-14
 # A slope has settled where it changes by no more than this part of it in an octave, and it means
 # something once the gap has shrunk by e at it.
 SETTLED, LEAST_CHANGE = 0.1, 1.0
+_ITSELF = np.eye(4, dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def measure(iterations: np.ndarray, gaps: np.ndarray, floor: ArrayLike) -> Conve
     # Of numbers below the smallest normal one, digits are lost too.
     above = gaps > np.maximum(FLOOR_MARGIN * np.asarray(floor), np.finfo(float).tiny)
     # Below the floor once, noise from there on. A sequence may begin with 0.
-    changes = np.flatnonzero(np.diff(above, prepend=False, append=False))
+    bordered = np.concatenate([[False], above, [False]])
+    changes = np.flatnonzero(bordered[1:] != bordered[:-1])
     if len(changes) == 0 or changes[1] - changes[0] < 2:
         return Convergence(np.nan, np.nan, np.nan, "undecided")
     chosen = slice(changes[0], changes[1])
@@ -108,8 +110,8 @@ class _Record:
         """ln gap between recorded iterations, by the polynomial through the four nearest."""
         first = min(max(int(np.searchsorted(self.t, t)) - 2, 0), len(self.t) - 4)
         nodes, values = self.t[first : first + 4], self.log_gap[first : first + 4]
-        apart = nodes[:, None] - nodes + np.eye(4)
-        towards = np.where(np.eye(4, dtype=bool), 1.0, t - nodes)
+        apart = np.where(_ITSELF, 1.0, nodes[:, None] - nodes)
+        towards = np.where(_ITSELF, 1.0, t - nodes)
         return float(values @ np.prod(towards / apart, axis=1))
 
     def exponents(self, octaves: int) -> np.ndarray:

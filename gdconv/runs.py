@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from gdconv.config import Run, identity, problem_options
@@ -51,7 +51,7 @@ def run_ids(runs: Sequence[Run]) -> list[str]:
                 "problem": problems[run.problem],
                 "start": identity(run.start),
                 "method": identity(run.method),
-                "record": asdict(run.record),
+                "record": vars(run.record),
                 "seed": run.seed,
                 "repetition": run.repetition,
                 "step_unit": run.step_unit,

@@ -347,7 +347,9 @@ def test_provenance(study):
     folder = run_sweep(
         CONFIGS, study, ["gdconv", "results_dir=" + os.path.expanduser("~/x")]
     ).folder
-    found = json.loads((folder / "provenance.json").read_text())
+    text = (folder / "provenance.json").read_text()
+    found = json.loads(text)
+    assert text == json.dumps(found, indent=2) + "\n"
     assert found["schema_version"] == SCHEMA_VERSION
     assert set(found["packages"]) >= {"numpy", "scipy", "hydra-core"}
     assert any("openblas" in library for library in found["linear_algebra"])

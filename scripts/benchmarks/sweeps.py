@@ -178,10 +178,10 @@ GROWTH_FIGURE = ROOT / "docs" / "growth.png"
 def growth(rounds: int) -> None:
     """Time a study as each of its sizes grows, start-up left out, and draw it."""
     only_one_thread()
-    others = ", ".join(f"{value} {name}" for name, value in BASE.items() if name != "d")
+    others = ", ".join(f"{name} = {value}" for name, value in BASE.items())
     print(
-        f"Seconds of a study, CSVs included, start-up not, as one size grows and the others stay at"
-        f" d = {BASE['d']} (n = 2d), {others}; smallest of {rounds} rounds."
+        f"Seconds of a study, CSVs included, start-up not, as one size grows and the others stay:"
+        f" {others}; n = 2d; smallest of {rounds} rounds."
     )
     # What is imported late must not count.
     _study_seconds(BASE, 1)
@@ -258,7 +258,7 @@ def startup(rounds: int) -> None:
             f"seed=range(0,{cells})",
         ]
         command_seconds(many)
-        imports = "import numpy, scipy.linalg, pandas"
+        imports = "import numpy, scipy.linalg, pandas, hydra"
         commands = {
             f"`python -c '{imports}'`": [sys.executable, "-c", imports],
             "`gdconv --help`": [GDCONV, "--help"],
@@ -269,12 +269,11 @@ def startup(rounds: int) -> None:
             ],
             f"`gdconv -m` with {cells:,} cells that are done": many,
         }
-        rows = []
-        print(f"Whole commands, median of {rounds} rounds.")
-        for name, command in commands.items():
-            times = []
-            for number in range(rounds):
+        times: dict[str, list[float]] = {name: [] for name in commands}
+        for number in range(rounds):
+            for name, command in commands.items():
                 again = [f"study=one{number}"] if command[-1] == "report=false" else []
-                times.append(command_seconds([*command, *again]))
-            rows.append([name, f"{statistics.median(times):.2f}"])
+                times[name].append(command_seconds([*command, *again]))
+        print(f"Whole commands, in turn, median of {rounds} rounds.")
+        rows = [[name, f"{statistics.median(each):.2f}"] for name, each in times.items()]
         print_table(["", "s"], rows)
