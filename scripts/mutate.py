@@ -29,7 +29,8 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ["conf", "docs", "gdconv", "nnlib", "scripts", "tests", "pyproject.toml", "README.md"]
+COPIED = ["conf", "docs", "gdconv", "nnlib", "results", "scripts", "tests"]
+COPIED += ["pyproject.toml", "README.md"]
 # File → the tests that are to notice, the quickest first. nnlib/cases.py is input of tests itself.
 TESTS = {
     "gdconv/bounds.py": ["test_bounds", "test_identities"],

@@ -1,6 +1,7 @@
 """Sequences whose kind of convergence is known, and sums of powers, as the gap of a run is."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from gdconv import bounds
 from gdconv.rates import FLOOR_MARGIN, measure
 from gdconv.recorder import recorded_iterations
+from gdconv.tables import read
+
+REFERENCE = Path(__file__).resolve().parents[1] / "results" / "reference"
 
 T = recorded_iterations(2000, 60)
 # Shorter ones are cut; all of them as they are and with noise of the size of the floor.
@@ -243,3 +247,17 @@ def test_everything_below_the_floor_is_undecided():
     found = measure(T, np.zeros(len(T)), floor=0.0)
     assert found.kind == "undecided"
     assert np.isnan([found.rate, found.standard_error, found.order]).all()
+
+
+def test_the_reference_studys_measurements_are_those_of_its_curves():
+    """All 288 of them, errors included: a change of how rates are measured does not go unseen."""
+    tables = read(REFERENCE)
+    curves = dict(iter(tables.curves.groupby("run_id")))
+    for run in tables.runs.itertuples():
+        t, gaps, floor = curves[run.run_id][["iteration", "gap", "gap_floor"]].to_numpy(float).T
+        found = measure(t, gaps, floor)
+        assert found.kind == run.convergence
+        measured = [found.rate, found.standard_error, found.order]
+        stored = [run.rate_measured, run.rate_standard_error, run.order]
+        # What the last digits of two mathematical libraries leave.
+        assert measured == pytest.approx(stored, rel=1e-6, nan_ok=True), run.run_id
