@@ -114,11 +114,10 @@ class _Record:
         towards = np.where(_ITSELF, 1.0, t - nodes)
         return float(values @ np.prod(towards / apart, axis=1))
 
-    def exponents(self, octaves: int) -> np.ndarray:
-        """p of the power law t^-p that fits each of the last octaves best, the last one first."""
+    def shrinks(self, octaves: int) -> np.ndarray:
+        """By how much ln gap falls in each of the last octaves of t, the last one first."""
         octave = [self.end / 2**k for k in range(octaves + 1)]
-        at = np.interp(np.log(octave), np.log(self.t[1:]), self.log_gap[1:])
-        return np.diff(at) / np.log(2)
+        return np.diff(np.interp(np.log(octave), np.log(self.t[1:]), self.log_gap[1:]))
 
 
 def _fit(x: np.ndarray, y: np.ndarray, error: np.ndarray) -> tuple[float, float]:
@@ -132,12 +131,10 @@ def _scatter(t: np.ndarray, log_gap: np.ndarray) -> float:
 
     A smooth one lies above the chords between neighbours or below them, noise on either side.
     """
-    if len(t) < 4:
-        return 0.0
     part = (t[1:-1] - t[:-2]) / (t[2:] - t[:-2])
     off = log_gap[1:-1] - ((1 - part) * log_gap[:-2] + part * log_gap[2:])
     off = off * np.abs(off) / (1 + part**2 + (1 - part) ** 2)
-    return float(np.sqrt(2 * min(off[off > 0].sum(), -off[off < 0].sum()) / len(off)))
+    return float(np.sqrt(2 * min(off[off > 0].sum(), -off[off < 0].sum()) / max(len(off), 1)))
 
 
 def _limit(record: _Record) -> tuple[float, float]:
@@ -201,19 +198,20 @@ def _kind(record: _Record, limit: float, limit_error: float) -> tuple[str, float
         known = limit_error <= SETTLED * -limit and change >= 4 * LEAST_CHANGE
         return ("linear", 1.0) if known else undecided
     # A slope on its way to a limit changes less in each octave than in the one before.
-    if 0 > early > middle and steeper >= 0.8 * (early - middle):
+    if early > middle and steeper >= 0.8 * (early - middle):
         return _superlinear(record)
     return undecided
 
 
 def _is_power_law(record: _Record) -> bool:
-    """Whether 1/p, p the exponent in each octave, is constant or grows evenly, as for 1/ln t."""
-    exponents = record.exponents(4)
-    if not (exponents > 0).all():
+    """Whether 1/p is constant or grows evenly, as for 1/ln t, if t^−p fits an octave best."""
+    shrinks = record.shrinks(4)
+    if not (shrinks > 0).all():
         return False
-    inverse = 1 / exponents
-    growth = -np.diff(inverse) / inverse[1:]
-    uneven = np.diff(inverse, 2) / inverse[1:-1]
+    # Of 1/p, to a factor.
+    inverse = 1 / shrinks
+    change = np.diff(inverse)
+    growth, uneven = change / inverse[1:], np.diff(change) / inverse[1:-1]
     return bool((np.abs(growth) <= 0.3).all() and (np.abs(uneven) <= 0.03).all())
 
 

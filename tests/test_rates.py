@@ -235,11 +235,12 @@ def test_too_short_is_undecided(count):
     assert np.isnan(found.standard_error)
 
 
-def test_the_rate_of_few_gaps_is_the_slope_over_the_last_half():
+@pytest.mark.parametrize(("second", "used"), [(6, 3), (4, 2)])
+def test_the_rate_of_few_gaps_is_the_slope_over_the_last_half(second, used):
     """Against NumPy's fit of a line."""
-    t, gaps = np.array([0, 6, 7, 10]), np.array([1.0, 0.9, 0.5, 0.02])
-    slope = np.polyfit(t[1:], np.log(gaps[1:]), 1)[0]
-    # A least-squares fit of three points, in two ways.
+    t, gaps = np.array([0, second, 7, 10]), np.array([1.0, 0.9, 0.5, 0.02])
+    slope = np.polyfit(t[-used:], np.log(gaps[-used:]), 1)[0]
+    # A least-squares fit of two or three points, in two ways.
     assert measure(t, gaps, floor=0.0).rate == pytest.approx(np.exp(slope), rel=1e-13)
 
 
@@ -247,6 +248,153 @@ def test_everything_below_the_floor_is_undecided():
     found = measure(T, np.zeros(len(T)), floor=0.0)
     assert found.kind == "undecided"
     assert np.isnan([found.rate, found.standard_error, found.order]).all()
+
+
+# t = 0, ..., 80 is judged by its last octave, 40 to 80, and the one before it.
+OCTAVES = np.arange(81.0)
+
+
+def error_of_slope(points, error):
+    """Of a line through evenly spaced points with independent errors."""
+    return error / np.sqrt(points * (points**2 - 1) / 12)
+
+
+def bent(middle, late):
+    """A gap whose logarithm has one slope to t = 40, another one from there on."""
+    return np.exp(middle * np.minimum(OCTAVES, 40) + late * np.maximum(OCTAVES - 40, 0))
+
+
+# A gap is a square: an error of 5e-4 in the root of the gap is one of 1e-3 in its logarithm.
+RATIO, ERROR = 2.5e-7, 1e-3
+OF_LATE = error_of_slope(41, ERROR)
+OF_CHANGE = np.hypot(OF_LATE, error_of_slope(21, ERROR))
+
+
+@pytest.mark.parametrize(("errors", "kind"), [(2.9, "undecided"), (3.1, "diverging")])
+def test_growth_counts_from_three_standard_errors(errors, kind):
+    gaps = bent(errors * OF_LATE, errors * OF_LATE)
+    assert measure(OCTAVES, gaps, RATIO * gaps).kind == kind
+
+
+@pytest.mark.parametrize(("errors", "kind"), [(2.9, "undecided"), (3.1, "linear")])
+def test_decay_counts_from_three_standard_errors(errors, kind):
+    """It shrinks by e^1.2 in the last three quarters; noise goes up and down in turns."""
+    # A chord over two intervals is missed by 2 errors, of which the variance is 3/2 of one.
+    error = 0.02 / error_of_slope(41, 1.0) / errors
+    up_and_down = np.sqrt(3 / 8) * error * (-1) ** OCTAVES
+    assert measure(OCTAVES, np.exp(up_and_down - 0.02 * OCTAVES), 0.0).kind == kind
+
+
+@pytest.mark.parametrize(("errors", "kind"), [(2.9, "diverging"), (3.1, "undecided")])
+def test_growth_that_slows_down_is_no_divergence(errors, kind):
+    """By more than a tenth of it and three standard errors."""
+    gaps = bent(1.1e-3 + errors * OF_CHANGE, 1e-3)
+    assert measure(OCTAVES, gaps, RATIO * gaps).kind == kind
+
+
+@pytest.mark.parametrize(("errors", "kind"), [(2.9, "linear"), (3.1, "undecided")])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_slope_that_still_changes_is_not_settled(sign, errors, kind):
+    """By more than a tenth of it and three standard errors, in either direction."""
+    gaps = bent(-0.02 + sign * (0.002 + errors * OF_CHANGE), -0.02)
+    assert measure(OCTAVES, gaps, RATIO * gaps).kind == kind
+
+
+@pytest.mark.parametrize(("slope", "kind"), [(0.5e-14, "stalled"), (1.5e-14, "undecided")])
+def test_a_gap_that_hardly_moves(slope, kind):
+    # A gap of 1 is rounded by a part of 1e-3 of what it changes by, 1000 slopes.
+    t = np.arange(1001)
+    assert measure(t, 1 - slope * t, floor=0.0).kind == kind
+
+
+@pytest.mark.parametrize("ratio", [0.0, 2.5e-25])
+def test_the_standard_error_of_a_pure_exponential(ratio):
+    """That of the slope over the last half and of how much it may still change, in ln gap."""
+    t, gaps = np.arange(61.0), 0.5 ** np.arange(61.0)
+    error = 1e-12 + 2 * np.sqrt(ratio)
+    expected = 0.5 * np.hypot(error_of_slope(31, error), np.sqrt(1 + 4 + 1) * error / 60)
+    found = measure(t, gaps, ratio * gaps)
+    # Its logarithms are rounded too, by 1e-14 of 40.
+    assert found.standard_error == pytest.approx(expected, rel=1e-2)
+
+
+def test_without_a_limit_in_sight_the_error_is_three_times_the_change():
+    """ln gap = −t²/100 over the last sixths of t, of which there is no sum of two powers."""
+    t = np.arange(61.0)
+    found = measure(t, np.exp(-(t**2) / 100), floor=0.0)
+    # Between t = 50 and 60 the slope is −1.1; between pieces of length 10 it changes by 0.2.
+    assert found.rate == pytest.approx(np.exp(-1.1), rel=1e-12)
+    assert found.standard_error == pytest.approx(3 * 0.2 * np.exp(-1.1), rel=1e-9)
+
+
+def test_a_limit_is_not_believed_with_an_error_of_more_than_a_tenth():
+    """0.99^t has just begun to show; the sixths of these t are whole numbers."""
+    t = np.arange(19)
+    found = measure(t, 0.99**t + 1e6 * 0.4**t, floor=0.0)
+    assert found.rate == pytest.approx(0.99, rel=1e-5)
+    assert found.standard_error > 0.1 * -np.log(found.rate)
+    assert found.kind == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("inverse", "kind"),
+    [
+        ((1, 1, 1, 1), "sublinear"),
+        ((1, 1.29, 1.58, 1.87), "sublinear"),
+        ((1, 1.31, 1.62, 1.93), "undecided"),
+        ((1.029, 1, 1, 1), "sublinear"),
+        ((1.031, 1, 1, 1), "undecided"),
+        ((1, 1, 1, 1.029), "sublinear"),
+        ((1, 1, 1, 1.031), "undecided"),
+    ],
+)
+def test_the_exponent_of_a_power_law_is_constant_or_falls_evenly(inverse, kind):
+    """1/p in the octaves 4 to 8, ..., 32 to 64: by less than 0.3 of it, evenly to 0.03 of it."""
+    ends = np.log(2.0 ** np.arange(2, 7))
+    log_gap = np.concatenate([[0.0], np.cumsum(-np.log(2) / np.array(inverse))])
+    t = np.arange(65.0)
+    gaps = np.exp(np.interp(np.log(np.maximum(t, 4)), ends, log_gap))
+    assert measure(t, gaps, floor=0.0).kind == kind
+
+
+def falling(t, slopes):
+    """A gap of 1 whose logarithm falls with these slopes between the iterations."""
+    return np.exp(-np.concatenate([[0.0], np.cumsum(np.asarray(slopes) * np.diff(t))]))
+
+
+GROWING = 0.2 * 1.5 ** np.arange(12)
+
+
+@pytest.mark.parametrize(
+    ("slopes", "kind", "order"),
+    [
+        (GROWING, "superlinear", 1.5),
+        (0.1 * 1.85 ** np.arange(9), "superlinear", 1.85),
+        (0.1 * 1.95 ** np.arange(9), "quadratic", 1.95),
+        # Only what comes after the first quarter of t counts, 5 here ...
+        ([0.01, 0.02, 0.03, 0.04, 0.05, *0.5 * 1.2 ** np.arange(15)], "superlinear", 1.2),
+        # ... unless the slope did not grow there, or the gap itself did.
+        ([1.0, 0.5, *GROWING[:8]], "undecided", np.nan),
+        ([-0.1, *GROWING[:9]], "undecided", np.nan),
+        (GROWING * np.exp(0.08 * (-1) ** np.arange(12)), "superlinear", None),
+        (GROWING * np.exp(0.15 * (-1) ** np.arange(12)), "undecided", np.nan),
+    ],
+)
+def test_superlinear_is_a_slope_that_grows_like_a_power(slopes, kind, order):
+    t = np.arange(len(slopes) + 1.0)
+    found = measure(t, falling(t, slopes), floor=0.0)
+    assert found.kind == kind
+    if order is not None:
+        # Logarithms of slopes are rounded once.
+        assert found.order == pytest.approx(order, rel=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("t", "kind"), [([0, 1, 2, 3, 8, 20], "undecided"), ([0, 1, 2, 3, 8, 13, 20], "superlinear")]
+)
+def test_a_power_takes_three_slopes_to_tell(t, kind):
+    middles = (np.array(t[1:]) + t[:-1]) / 2
+    assert measure(np.array(t), falling(t, 0.1 * 1.3**middles), floor=0.0).kind == kind
 
 
 def test_the_reference_studys_measurements_are_those_of_its_curves():
