@@ -57,6 +57,12 @@ def test_text_before_a_run_and_of_large_arrays():
     assert to_text(g).splitlines()[1:] == ["v0      x        (7,)", "v1      neg(v0)  (7,)"]
 
 
+def test_values_are_shown_to_three_decimals():
+    g = Graph()
+    g.tensor([1 / 3, -2 / 3], "x")
+    assert to_text(g).splitlines()[1].endswith("[0.333, -0.667]")
+
+
 def test_dot_has_every_vertex_and_edge():
     g, output = network()
     g.run_eval(output)
