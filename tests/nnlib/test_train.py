@@ -110,7 +110,26 @@ def test_the_figure_looks_as_it_should(n_features, name, tmp_path):
     first, second = imread(stored), imread(drawn)
     assert first.shape == second.shape
     other = np.mean(np.abs(first - second).max(axis=-1) > 0.1)
-    assert other <= 0.001, f"look at {drawn}; if it is better, it belongs at {stored}"
+    assert other <= 0.0003, f"look at {drawn}; if it is better, it belongs at {stored}"
+
+
+@pytest.mark.parametrize(("classes", "named"), [(10, True), (11, False)])
+def test_up_to_ten_classes_have_a_legend(classes, named):
+    assert (right_panel(2, classes).get_legend() is not None) == named
+
+
+@pytest.mark.parametrize(("classes", "named"), [(12, True), (13, False)])
+def test_up_to_twelve_classes_are_named_beside_the_confusion(classes, named):
+    ticks = [tick.get_text() for tick in right_panel(3, classes).get_yticklabels()]
+    assert (ticks == [f"class {k}" for k in range(classes)]) == named
+
+
+def right_panel(n_features, classes):
+    """The panel beside the loss, for a table of one sample of each class."""
+    X, labels = np.eye(classes, n_features), np.arange(classes)
+    data = Dataset(X, labels, [f"class {k}" for k in labels], list("abc")[:n_features])
+    training = Training([1.0], [1.0], lambda X: np.arange(len(X)) % classes, [n_features, classes])
+    return figure_of(data, training).axes[1]
 
 
 def test_a_loss_that_overflows_ends_with_status_1(tmp_path, capsys):
