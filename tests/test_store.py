@@ -329,11 +329,10 @@ def test_a_row_that_does_not_say_how_many_there_are_is_computed_again(tmp_path, 
     study = StudyConfig(study="s", results_dir=str(tmp_path))
     config = RunConfig(Csv(path=str(path), target="y"))
     folder = run_sweep([config], study).folder
-    names = [f"{name}.csv" for name in COLUMNS]
-    before = [(folder / name).read_bytes() for name in names]
+    before = content(folder)
     spoil_a_cell(folder / f"{table}.csv", 2, column, "")
     assert run_sweep([config], study).added == 1
-    assert [(folder / name).read_bytes() for name in names] == before
+    assert content(folder) == before
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):

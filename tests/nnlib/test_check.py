@@ -273,17 +273,13 @@ def test_the_tolerance_is_a_hundred_roundings_where_there_is_no_truncation():
     report = check_gradients(g, output, grad=[1.0, 3.0], step=2.0**-10)
     # The outputs are about 1, weighed 1 and 3, and their difference is divided by 2h.
     rounding = np.finfo(float).eps * (1 + 3) / 2.0**-9
-    assert report.tolerance == pytest.approx(100 * rounding, rel=1e-3)
+    assert report.tolerance == pytest.approx(100 * rounding, rel=1e-3, abs=0.0)
 
 
 def test_of_two_wrong_coordinates_the_one_furthest_beyond_its_tolerance_is_named(monkeypatch):
-    op = OPS["exp"]
-
-    def broken(ops, upstream, *rest, **attributes):
-        right = op.gradients[0](ops, upstream, *rest, **attributes)
-        return ops.mul(right, ops.constant(1.5, right))
-
-    monkeypatch.setitem(OPS, "exp", dataclasses.replace(op, gradients=(broken,)))
+    break_gradient(
+        monkeypatch, "exp", lambda ops, gradient: ops.mul(gradient, ops.constant(1.5, gradient))
+    )
     g = Graph()
     x = g.tensor([5.0, 1.0], "x")
     output = g.exp(g.mul(x, g.tensor([5.0, 1.0])))
