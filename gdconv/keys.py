@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
@@ -29,6 +30,14 @@ def typed(value: Any) -> str:
         return "[" + ",".join(typed(element) for element in value) + "]"
     text = " ".join(str(value).split())
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def quoted(key: str, value: str) -> str:
+    """Return KEY=VALUE as one types it in a shell where the value has characters of any kind."""
+    # Hydra takes a backslash for an escape where a quote follows.
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return shlex.quote(f'{key}="{escaped}"')
 
 
 @dataclass(frozen=True)
