@@ -192,7 +192,9 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
         case OverrideParseException(override=override):
             key, _, value = override.partition("=")
             if key in _TEXTS and value:
-                return f"{override}: has special characters, type {quoted(key, value)}"
+                return (
+                    f"{override}: has special characters and must be quoted: {quoted(key, value)}"
+                )
             reason = " ".join(line for line in text.splitlines() if not _NOISE.match(line))
             reason = _WRAPPED.sub("", reason).strip() or "unexpected character"
             return (

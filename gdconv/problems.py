@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,8 @@ from gdconv.config import (
     Problem,
     identity,
 )
-from gdconv.keys import ConfigError, typed
-from gdconv.table import content, read_table
+from gdconv.keys import ConfigError, quoted, typed
+from gdconv.table import Table, content, is_number, listed, read_table
 
 
 @dataclass(frozen=True)
@@ -139,16 +139,10 @@ def polynomial(problem: Polynomial, generator: np.random.Generator) -> LeastSqua
 
 def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSquares:
     """The user's table; standardized, features have mean 0 and variance 1 (constant ones are 0)."""
-    names, table = read_table(problem.path)
-    if problem.target not in names:
-        allowed = "must be one of " + typed(", ".join(names))
-        raise ConfigError("problem.target", problem.target, allowed)
-    if len(table) < 2:
-        raise ConfigError(
-            "problem.path", problem.path, f"must have at least 2 rows of data, has {len(table)}"
-        )
+    table = _table(problem)
+    names, cells = table.names, table.cells
     target = names.index(problem.target)
-    features = np.delete(table, target, axis=1)
+    features = np.delete(cells, target, axis=1)
     if problem.standardize:
         with np.errstate(over="ignore", invalid="ignore"):
             centred = features - features.mean(axis=0)
@@ -160,8 +154,48 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
         # Rounding leaves a constant column a deviation that is tiny instead of 0.
         constant = np.ptp(features, axis=0) == 0
         features = np.where(constant, 0.0, centred / np.where(constant, 1.0, deviation))
-    X = np.column_stack([features, np.ones(len(table))])
-    return LeastSquares(X, table[:, target].copy())
+    X = np.column_stack([features, np.ones(len(cells))])
+    return LeastSquares(X, cells[:, target].copy())
+
+
+def notices(problems: Iterable[Problem]) -> list[str]:
+    """Return what the user should know of the files that problems are read from, each once.
+
+    Raises
+    ------
+    ConfigError
+        If a file will not do.
+    """
+    found = []
+    for problem in problems:
+        if isinstance(problem, Csv):
+            table = _table(problem)
+            found.append(table.notice)
+            if all(map(is_number, table.names)):
+                names = f"its first line names the columns: {listed(table.names)}"
+                found.append(f"{typed(problem.path)}: {names}")
+    return [*filter(None, dict.fromkeys(found))]
+
+
+def _table(problem: Csv) -> Table:
+    """The table, which has the target and rows enough."""
+    table = read_table(problem.path)
+    names, target = listed(table.names), problem.target
+    if target not in table.names:
+        if all(map(is_number, table.names)):
+            reason = (
+                f"must begin with a line of column names, begins with {names}; numbers are taken"
+                " for names where problem.target is one of them"
+            )
+            raise ConfigError("problem.path", problem.path, reason)
+        alike = [name for name in table.names if target.casefold() in name.casefold()]
+        example = f"; type {quoted('problem.target', alike[0])}" if alike else ""
+        allowed = f"must be a column of {typed(problem.path)}: {names}{example}"
+        raise ConfigError("problem.target", target, allowed)
+    if len(table.cells) < 2:
+        reason = f"must have at least 2 rows of data, has {len(table.cells)}"
+        raise ConfigError("problem.path", problem.path, reason)
+    return table
 
 
 FAMILIES: dict[str, Callable[[Any, np.random.Generator], LeastSquares]] = {
