@@ -26,11 +26,14 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import YAMLError
 
 from gdconv.config import RunConfig, StudyConfig, from_mapping
-from gdconv.keys import ConfigError, quoted, typed
+from gdconv.keys import ConfigError, on_one_line, quoted, typed
 
 
 class CommandError(ValueError):
     """A command that Hydra cannot make configurations of; the message is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(on_one_line(message))
 
 
 def compose() -> list[tuple[RunConfig, StudyConfig]]:
@@ -191,7 +194,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
     match error:
         case OverrideParseException(override=override):
             key, _, value = override.partition("=")
-            if key in _TEXTS and value:
+            if key.lstrip("+") in _TEXTS and value:
                 return (
                     f"{override}: has special characters and must be quoted: {quoted(key, value)}"
                 )
@@ -232,7 +235,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
 
 def _or_one_value(override: str) -> str:
     key, _, value = override.partition("=")
-    if key in _TEXTS:
+    if key.lstrip("+") in _TEXTS:
         return f"; if it is one value, type {quoted(key, value)}"
     return "" if (configuration_folder() / key).is_dir() else ", or write a list as [a,b]"
 

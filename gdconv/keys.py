@@ -15,7 +15,7 @@ class ConfigError(ValueError):
     """A configuration that cannot be run; the message names key, value and what is allowed."""
 
     def __init__(self, key: str, value: Any, allowed: str) -> None:
-        super().__init__(f"{key}={typed(value)}: {_on_one_line(allowed)}")
+        super().__init__(f"{key}={typed(value)}: {on_one_line(allowed)}")
 
 
 def typed(value: Any) -> str:
@@ -26,11 +26,12 @@ def typed(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return "[" + ",".join(typed(element) for element in value) + "]"
-    text = _on_one_line(str(value))
+    text = on_one_line(str(value))
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _on_one_line(text: str) -> str:
+def on_one_line(text: str) -> str:
+    """Return a text with blanks for line breaks, and control characters as they are escaped."""
     # File names and cells are shown, but do not get to steer the terminal.
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode()

@@ -16,6 +16,7 @@ import pytest
 
 from gdconv import engines, runs
 from gdconv.config import (
+    Csv,
     Dask,
     Gaussian,
     GradientDescent,
@@ -72,6 +73,22 @@ def test_every_engine_gives_the_same_bytes(engine, expected, tmp_path):
     outcome = run_sweep(CONFIGS, study_in(tmp_path, engine))
     assert (outcome.added, outcome.failed) == (210, 0)
     assert content(outcome.folder) == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_rounded_whole_numbers_are_told_once(engine, tmp_path, caplog, capfd):
+    """By the process that plans; what a worker says would arrive at its standard error."""
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n9007199254740993,1\n2,2\n3,5\n")
+    configs = [
+        RunConfig(Csv(str(path), target, standardize), method=GradientDescent(iterations=5))
+        for target in "xy"
+        for standardize in (True, False)
+    ]
+    assert len(run_study(configs, engine).runs) == 4
+    said = [record.message for record in caplog.records if "2^53" in record.message]
+    assert [line.partition(": 1 whole numbers")[0] for line in said] == [str(path)]
+    assert "2^53" not in capfd.readouterr().err
 
 
 @contextmanager

@@ -61,7 +61,7 @@ LEGAL = {
     "problem.profile": ["linear", "geometric", "power", "two_point"],
     "problem.degree": ["0", "4", "30"],
     "problem.path": ["table.csv", "./table.csv"],
-    "problem.target": ["y", "a"],
+    "problem.target": ["y", "a", "7"],
     "problem.standardize": ["true", "false"],
     "start.radius": ["1", "1e100", "1e-100"],
     "start.which": ["min", "max"],
@@ -70,7 +70,7 @@ LEGAL = {
     "method.reduce": ["qr", "none"],
     "engine.workers": ["null", "1", "1000"],
     "engine.address": ["null", "tcp://127.0.0.1:1", "tls://host:99999"],
-    "experiment": ["null", "default", "errata"],
+    "experiment": ["null", "default", "errata", "errata,default", "[errata,default]"],
     **{group: list(kinds) for group, kinds in GROUPS.items()},
     "problem=csv problem.path=table.csv problem.target": ["y", "b"],
 }
