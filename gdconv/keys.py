@@ -32,10 +32,12 @@ def typed(value: Any) -> str:
 
 def on_one_line(text: str) -> str:
     """Return a text with blanks for line breaks, and control characters as they are escaped."""
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
     # File names and cells are shown, but do not get to steer the terminal.
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in " ".join(text.split())
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in line
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,10 +139,9 @@ def polynomial(problem: Polynomial, generator: np.random.Generator) -> LeastSqua
 
 def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSquares:
     """The user's table; standardized, features have mean 0 and variance 1 (constant ones are 0)."""
-    table = _table(problem)
-    names, cells = table.names, table.cells
-    target = names.index(problem.target)
-    features = np.delete(cells, target, axis=1)
+    found = _table(problem)
+    table, target = found.cells, found.names.index(problem.target)
+    features = np.delete(table, target, axis=1)
     if problem.standardize:
         with np.errstate(over="ignore", invalid="ignore"):
             centred = features - features.mean(axis=0)
@@ -154,8 +153,8 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
         # Rounding leaves a constant column a deviation that is tiny instead of 0.
         constant = np.ptp(features, axis=0) == 0
         features = np.where(constant, 0.0, centred / np.where(constant, 1.0, deviation))
-    X = np.column_stack([features, np.ones(len(cells))])
-    return LeastSquares(X, cells[:, target].copy())
+    X = np.column_stack([features, np.ones(len(table))])
+    return LeastSquares(X, table[:, target].copy())
 
 
 def notices(problems: Iterable[Problem]) -> list[str]:
@@ -167,7 +166,7 @@ def notices(problems: Iterable[Problem]) -> list[str]:
         If a file will not do.
     """
     found = []
-    for problem in problems:
+    for problem in dict.fromkeys(problems):
         if isinstance(problem, Csv):
             table = _table(problem)
             found.append(table.notice)
@@ -180,22 +179,29 @@ def notices(problems: Iterable[Problem]) -> list[str]:
 def _table(problem: Csv) -> Table:
     """The table, which has the target and rows enough."""
     table = read_table(problem.path)
-    names, target = listed(table.names), problem.target
-    if target not in table.names:
-        if all(map(is_number, table.names)):
-            reason = (
-                f"must begin with a line of column names, begins with {names}; numbers are taken"
-                " for names where problem.target is one of them"
-            )
-            raise ConfigError("problem.path", problem.path, reason)
-        alike = [name for name in table.names if target.casefold() in name.casefold()]
-        example = f"; type {quoted('problem.target', alike[0])}" if alike else ""
-        allowed = f"must be a column of {typed(problem.path)}: {names}{example}"
-        raise ConfigError("problem.target", target, allowed)
+    if problem.target not in table.names:
+        raise _no_such_column(problem, table.names)
     if len(table.cells) < 2:
         reason = f"must have at least 2 rows of data, has {len(table.cells)}"
         raise ConfigError("problem.path", problem.path, reason)
     return table
+
+
+def _no_such_column(problem: Csv, names: Sequence[str]) -> ConfigError:
+    if all(map(is_number, names)):
+        reason = (
+            f"must begin with a line of column names, begins with {listed(names)}; numbers are"
+            " taken for names where problem.target is one of them"
+        )
+        return ConfigError("problem.path", problem.path, reason)
+    target = problem.target
+    alike = [name for name in names if target.casefold() in name.casefold()]
+    if is_number(target):
+        # Hydra has read 1_000 as a number.
+        alike += [name for name in names if is_number(name) and float(name) == float(target)]
+    example = f"; type {quoted('problem.target', alike[0])}" if alike else ""
+    allowed = f"must be a column of {typed(problem.path)}: {listed(names)}{example}"
+    return ConfigError("problem.target", target, allowed)
 
 
 FAMILIES: dict[str, Callable[[Any, np.random.Generator], LeastSquares]] = {

@@ -75,6 +75,7 @@ def run_sweep(
     """
     runs = plan(configs)
     with Store(study) as store:
+        _tell(configs)
         if study.retry_failed:
             store.forget(run_id for run_id in runs if store.done.get(run_id) == "failed")
         missing = {run_id: run for run_id, run in runs.items() if run_id not in store.done}
@@ -127,8 +128,10 @@ def run_study(
     configs = [configs] if isinstance(configs, RunConfig) else list(configs)
     engine = engine or StudyConfig().engine
     if folder is None:
+        planned = plan(configs)
+        _tell(configs)
         with engines.engine(engine) as ready:
-            return decode(ready.work_off(blocks(grouped(plan(configs)), ready.workers)))
+            return decode(ready.work_off(blocks(grouped(planned), ready.workers)))
     folder = Path(folder)
     study = StudyConfig(study=folder.name, results_dir=str(folder.parent), engine=engine)
     return read(run_sweep(configs, study, ["gdconv.run_study"]).folder)
@@ -148,10 +151,14 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
         if count > MOST_RUNS:
             allowed = f"makes more than {MOST_RUNS} runs with the seeds and step sizes"
             raise ConfigError("repetitions", config.repetitions, allowed)
-    for notice in notices(config.problem for config in configs):
-        log.warning("%s", notice)
     runs = [run for config in configs for run in expand(config)]
     return dict(zip(run_ids(runs), runs, strict=True))
+
+
+def _tell(configs: Sequence[RunConfig]) -> None:
+    """Say, when nothing is left to be refused, what is notable about the files."""
+    for notice in notices(config.problem for config in configs):
+        log.warning("%s", notice)
 
 
 def grouped(runs: Mapping[str, Run]) -> list[Group]:

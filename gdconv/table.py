@@ -198,10 +198,11 @@ class _File:
         if not found:
             return ""
         row, index, text = min(found)
+        first = f"row {row + 1}, {self._columns[index]}: {typed(text)} to {int(cells[row, index])}"
         return (
-            f"{typed(self.path)}: {len(found)} whole numbers above 2^53 have been rounded to"
-            f" doubles, the first in row {row + 1}, {self._columns[index]}: {typed(text)} to"
-            f" {int(cells[row, index])}; if it matters, take a constant off the column"
+            f"{typed(self.path)}: whole numbers above 2^53 have been rounded to doubles,"
+            f" {len(found)} in all, the first in {first}; if it matters, take a constant off the"
+            " column"
         )
 
     def _as_written(self, columns: Sequence[int]) -> Any:

@@ -39,15 +39,16 @@ def case_of(config: RunConfig) -> Case:
         key, count = next((key, count) for key, count in counts.items() if count > 1)
         given = {"seed": config.seed, "step.value": config.step.value}.get(key, count)
         raise ConfigError(key, given, "must be one: a single run is checked")
-    for notice in notices([config.problem]):
-        log.warning("%s", notice)
     try:
         with threadpoolctl.threadpool_limits(1):
-            return Case(runs[0])
+            case = Case(runs[0])
     except ConfigError:
         raise
     except ValueError as error:
         raise ConfigError("problem", config.problem.name, str(error)) from error
+    for notice in notices([config.problem]):
+        log.warning("%s", notice)
+    return case
 
 
 def checked(case: Case) -> list[Check]:

@@ -210,6 +210,7 @@ def test_no_line_of_names_is_refused(tmp_path):
             'x, "Smith, J"; type \'problem.target="Smith, J"\'',
         ),
         ("x,1.50", 1.5, "x, 1.50; type 'problem.target=\"1.50\"'"),
+        ("x,1_000", 1000, "x, 1_000; type 'problem.target=\"1_000\"'"),
         ("x,a\x1b[31m", "y", r"x, a\x1b[31m"),
     ],
 )

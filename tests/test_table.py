@@ -251,8 +251,8 @@ def test_what_is_no_file_is_refused(tmp_path, read):
 # Whole numbers that are no doubles
 
 ROUNDED = (
-    "{}: {} whole numbers above 2^53 have been rounded to doubles, the first in row {}, column {}:"
-    " {}; if it matters, take a constant off the column"
+    "{}: whole numbers above 2^53 have been rounded to doubles, {} in all, the first in row {},"
+    " column {}: {}; if it matters, take a constant off the column"
 )
 
 

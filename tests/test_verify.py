@@ -135,7 +135,7 @@ def test_rounded_whole_numbers_of_a_table_are_told(command, tmp_path):
     assert status in (0, 1)
     [line] = err.splitlines()
     assert (
-        " t.csv: 1 whole numbers above 2^53 have been rounded to doubles, the first in row 1"
+        " t.csv: whole numbers above 2^53 have been rounded to doubles, 1 in all, the first in"
         in line
     )
 
