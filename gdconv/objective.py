@@ -65,6 +65,11 @@ class Objective:
         rows, columns = self.matrix.shape
         return stack(runs, padded_shape((rows, columns)))
 
+    @property
+    def rows_multiplied(self) -> str:
+        """How the runs of a group are: together, or, where the BLAS compels to it, alone."""
+        return "together" if self.stack(1).height > 1 else "alone"
+
     def program(self, *leading: int) -> Program:
         """Return a function from W to W matrixᵀ − target and the gradient (3), row by row.
 

@@ -22,6 +22,7 @@ UNIT = 8
 SMALL = 10**6
 # So many elements are compared at least; the trial's numbers repeat with a prime period.
 COMPARED, PERIOD = 256, 4093
+multiply = np.matmul
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,11 @@ def same_bits(height: int, shape: tuple[int, int]) -> bool:
     for factor in (np.ascontiguousarray(matrix.T), matrix):
         inner, outer = factor.shape
         block = np.resize(numbers[::-1], (BLOCK, inner))
-        reference = block @ factor
+        reference = multiply(block, factor)
         blocks = max(-(-BLOCK // height), -(-COMPARED // (height * outer)))
         orders = [rng.permutation(BLOCK) for _ in range(-(-blocks * height // BLOCK))]
         places = np.concatenate(orders)[: blocks * height].reshape(blocks, height)
-        if not np.array_equal(block[places] @ factor, reference[places]):
+        if not np.array_equal(multiply(block[places], factor), reference[places]):
             return False
     return True
 
