@@ -25,7 +25,7 @@ from typing import Any
 from gdconv import engines
 from gdconv.composition import CommandError, compose, configuration_folder
 from gdconv.config import Processes, StudyConfig, flat, to_mapping
-from gdconv.keys import ConfigError
+from gdconv.keys import ConfigError, typed
 
 GRACE_SECONDS = 5.0
 
@@ -176,9 +176,9 @@ def shared_study(studies: Sequence[StudyConfig]) -> StudyConfig:
         if study != first:
             mine, others = flat(to_mapping(first)), flat(to_mapping(study))
             key = next(key for key in mine | others if mine.get(key) != others.get(key))
-            raise ConfigError(
-                key, [mine.get(key), others.get(key)], "must not differ: one sweep fills one study"
-            )
+            one = f"{key.removesuffix('.name')}={typed(mine.get(key))}"
+            allowed = f"must not differ: one sweep fills one study; choose one, as in {one}"
+            raise ConfigError(key, [mine.get(key), others.get(key)], allowed)
     return first
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import env_override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import Container, DictConfig, OmegaConf
@@ -25,7 +26,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import YAMLError
 
 from gdconv.config import RunConfig, StudyConfig, from_mapping
-from gdconv.keys import ConfigError, typed
+from gdconv.keys import ConfigError, quoted, typed
 
 
 class CommandError(ValueError):
@@ -46,13 +47,17 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
     # Between overrides argparse would not take the flag.
     sys.argv[1:] = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
     _refuse_unsupported(arguments)
+    _refuse_layers(arguments)
     _refuse_unknown_options(sys.argv[1:])
     for name, resolver in RESOLVERS.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
     jobs: list[Any] = []
+    unswept: dict[str, Any] = {}
 
     def receive(given: DictConfig | list[dict[str, Any]]) -> None:
         jobs.extend(given if isinstance(given, list) else [given])
+        if not isinstance(given, list):
+            unswept.update(HydraConfig.get().sweeper.params or {})
 
     run_hydra = hydra.main(
         version_base="1.3", config_path=str(configuration_folder()), config_name="config"
@@ -69,6 +74,9 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
         raise
     except _NOT_CONFIGURATIONS as error:
         raise CommandError(_explain(error, arguments)) from error
+    if unswept:
+        allowed = f"would drop the experiment's sweep over {', '.join(unswept)}; -m runs it"
+        raise ConfigError("hydra.mode", "RUN", allowed)
     return [from_mapping(mapping) for mapping in mappings]
 
 
@@ -159,6 +167,15 @@ def _refuse_unsupported(arguments: Sequence[str]) -> None:
             )
 
 
+def _refuse_layers(arguments: Sequence[str]) -> None:
+    """Hydra would lay the experiments of a list over one another: what is below is hidden."""
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key.lstrip("+") == "experiment" and re.match(r".*\[.*,", value):
+            every = f"-m experiment={re.sub(r'[][ ]', '', value)}"
+            raise ConfigError(key, value, f"lays one over the other; each is run by {every}")
+
+
 def _refuse_unknown_options(arguments: Sequence[str]) -> None:
     said = StringIO()
     try:
@@ -173,10 +190,16 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
     text = str(error)
     match error:
         case OverrideParseException(override=override):
+            key, _, value = override.partition("=")
+            if key in _TEXTS and value:
+                return (
+                    f"{override}: has special characters and must be quoted: {quoted(key, value)}"
+                )
             reason = " ".join(line for line in text.splitlines() if not _NOISE.match(line))
+            reason = _WRAPPED.sub("", reason).strip() or "unexpected character"
             return (
-                f"{override}: {reason or 'unexpected character'}; must be KEY=VALUE, with quotes"
-                " around special characters: 'KEY=\"VALUE\"'"
+                f"{override}: {reason}; must be KEY=VALUE, with quotes around special characters:"
+                " 'KEY=\"VALUE\"'"
             )
         case MissingConfigException(missing_cfg_file=str(path), options=[_, *_] as options):
             group, _, option = path.rpartition("/")
@@ -191,7 +214,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
             override = text.removeprefix("Error merging override ")
             return f"{override}: {str(cause).partition(_DETAILS)[0]}"
         case HydraException() if several := _SEVERAL.match(text):
-            return f"{several[1]}: add -m to sweep over the values, or write a list as [a,b]"
+            return f"{several[1]}: add -m to sweep over the values{_or_one_value(several[1])}"
         case RecursionError():
             deepest = max(arguments, key=lambda word: sum(map(word.count, "[{(")))
             return f"{typed(deepest)}: is nested too deeply"
@@ -205,6 +228,13 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
     text = text or str(error.__cause__ or "Hydra cannot make a configuration of it")
     reason = text.partition("\nConfig search path:")[0]
     return f"{' '.join(named or arguments)}: {reason}"
+
+
+def _or_one_value(override: str) -> str:
+    key, _, value = override.partition("=")
+    if key in _TEXTS:
+        return f"; if it is one value, type {quoted(key, value)}"
+    return "" if (configuration_folder() / key).is_dir() else ", or write a list as [a,b]"
 
 
 def _written(error: OmegaConfBaseException) -> str | None:
@@ -229,5 +259,7 @@ _HARMLESS = re.compile(
 _DETAILS = "\n    full_key: "
 _NOISE = re.compile(r"Error parsing override|LexerNoViable| *\^|See https:")
 _NOT_KEYS = {"hydra", "name"}
+# Their values may have any character.
+_TEXTS = {"study", "results_dir", "problem.path", "problem.target"}
 _SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'")
-_WRAPPED = re.compile(r"^\w+ raised while resolving interpolation: ")
+_WRAPPED = re.compile(r"^\w+ (raised while resolving interpolation|while evaluating '.*'): ")

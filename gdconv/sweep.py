@@ -17,7 +17,7 @@ from gdconv import engines
 from gdconv.config import Run, RunConfig, Serial, StudyConfig, expand
 from gdconv.engines import Engine
 from gdconv.keys import ConfigError, Section
-from gdconv.problems import shape
+from gdconv.problems import notices, shape
 from gdconv.runs import Group, group_of, run_ids
 from gdconv.store import Store
 from gdconv.tables import Rows, Tables, decode, read
@@ -148,6 +148,8 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
         if count > MOST_RUNS:
             allowed = f"makes more than {MOST_RUNS} runs with the seeds and step sizes"
             raise ConfigError("repetitions", config.repetitions, allowed)
+    for notice in notices(config.problem for config in configs):
+        log.warning("%s", notice)
     runs = [run for config in configs for run in expand(config)]
     return dict(zip(run_ids(runs), runs, strict=True))
 

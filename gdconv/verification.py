@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Sequence
 
 import threadpoolctl
@@ -13,6 +14,9 @@ from gdconv.checks import Check
 from gdconv.config import RunConfig, expand
 from gdconv.identities import verify
 from gdconv.keys import ConfigError
+from gdconv.problems import notices
+
+log = logging.getLogger("gdconv")
 
 COLUMNS = ("equation", "statement", "measure", "value", "tolerance", "verdict")
 
@@ -35,6 +39,8 @@ def case_of(config: RunConfig) -> Case:
         key, count = next((key, count) for key, count in counts.items() if count > 1)
         given = {"seed": config.seed, "step.value": config.step.value}.get(key, count)
         raise ConfigError(key, given, "must be one: a single run is checked")
+    for notice in notices([config.problem]):
+        log.warning("%s", notice)
     try:
         with threadpoolctl.threadpool_limits(1):
             return Case(runs[0])
