@@ -23,10 +23,10 @@ GDCONV = [
     *("study", "tables"),
     *("provenance", "store", "engines", "sweep"),
     *("summary", *PLOTS, "figures", "explorer", "page", "compare", "report"),
-    *("verification", "composition", "cli"),
+    *("verification", "composition", "cli", "commands"),
 ]
 NNLIB = [
-    *("shapes", "rules", "ops", "build", "graph", "program"),
+    *("terminal", "shapes", "rules", "ops", "build", "graph", "program"),
     *("cases", "check", "draw", "nn", "sgd", "datasets", "train"),
 ]
 MATHEMATICS = ["keys", "config", *GDCONV[2 : GDCONV.index("study") + 1]]
