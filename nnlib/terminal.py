@@ -44,10 +44,13 @@ def run(program: str, main: Callable[[], int], advice: str = "") -> int:
     before = sys.stdout, sys.stderr
     try:
         status = _status(program, main, advice)
+        # What is left to do is quickly done, and said nothing of.
+        _listen(signal.SIG_DFL)
         sys.stdout.flush()
         if failure := getattr(sys.stdout, "failure", None):
             print(f"{program}: standard output: {failure.strerror}", file=sys.stderr)
             status = status or 1
+        sys.stderr.flush()
         return status
     finally:
         sys.stdout, sys.stderr = before
@@ -55,7 +58,7 @@ def run(program: str, main: Callable[[], int], advice: str = "") -> int:
 
 def _status(program: str, main: Callable[[], int], advice: str) -> int:
     try:
-        _listen()
+        _listen(_stop)
         _open_closed_streams()
         sys.stdout, sys.stderr = Stream(sys.stdout), Stream(sys.stderr)
         return main()
@@ -67,11 +70,11 @@ def _status(program: str, main: Callable[[], int], advice: str) -> int:
         return 128 + stop.number
 
 
-def _listen() -> None:
+def _listen(handler: Any) -> None:
     for number in ENDS:
         # A shell makes what it starts in the background ignore Ctrl-C, and nohup SIGHUP.
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _stop)
+            signal.signal(number, handler)
 
 
 def _stop(number: int, _: Any) -> None:

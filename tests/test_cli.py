@@ -207,14 +207,6 @@ def test_failed_runs_show_in_the_exit_status(command):
     assert (done.status, done.out) == (1, TOLD)
 
 
-def test_an_interrupt_is_one_line(command):
-    done = command(raises=KeyboardInterrupt())
-    assert done.status == 130
-    assert done.err.splitlines()[1:] == [
-        "gdconv: interrupted; the same command continues the study"
-    ]
-
-
 def test_a_full_disk_is_told_in_one_line(command):
     done = command(raises=OSError(28, "No space left on device"))
     assert done.status == 1
@@ -493,9 +485,3 @@ def test_an_engine_started_ahead_is_ended_when_the_command_is_wrong(command, mon
     assert command("engine=processes", "problem.n_features=0").status == 2
     assert command("engine=processes", "--cfg", "job").status == 0
     assert ended == [ConfigError, None]
-
-
-def test_sigterm_is_told_in_one_line(command):
-    done = command(raises=cli.Terminated())
-    assert done.status == 143
-    assert done.err.endswith("gdconv: terminated; the same command continues the study\n")
