@@ -14,8 +14,8 @@ from pathlib import Path
 
 from gdconv import engines
 from gdconv.config import Run, RunConfig, Serial, StudyConfig, expand
-from gdconv.engines import Engine
 from gdconv.keys import ConfigError, Section
+from gdconv.pool import Engine
 from gdconv.problems import shape
 from gdconv.runs import Group, group_of, run_ids
 from gdconv.store import Store

@@ -21,7 +21,7 @@ GDCONV = [
     *("problems", "runs", "objective", "starts", "descent", "recorder", "theory"),
     *("checks", "case", "identities"),
     *("study", "tables"),
-    *("provenance", "store", "engines", "sweep"),
+    *("provenance", "store", "scratch", "pool", "cluster", "engines", "sweep"),
     *("summary", *PLOTS, "figures", "explorer", "page", "compare", "report"),
     *("verification", "composition", "cli", "commands"),
 ]
