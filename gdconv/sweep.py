@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -15,12 +14,13 @@ from pathlib import Path
 
 from gdconv import engines
 from gdconv.config import Run, RunConfig, Serial, StudyConfig, expand
-from gdconv.engines import Engine
 from gdconv.keys import ConfigError, Section
+from gdconv.pool import Engine
 from gdconv.problems import notices, shape
 from gdconv.runs import Group, group_of, run_ids
 from gdconv.store import Store
 from gdconv.tables import Rows, Tables, decode, read
+from nnlib.terminal import bar_stream
 
 log = logging.getLogger("gdconv")
 
@@ -198,10 +198,10 @@ def _watched(results: Iterator[Rows], groups: Sequence[Group]) -> Iterator[Rows]
     """Show progress: a bar on a terminal, a line a group elsewhere."""
     total = sum(map(len, groups))
     seen: Counter[str] = Counter()
-    if sys.stderr.isatty():
+    if stream := bar_stream():
         from tqdm import tqdm
 
-        with tqdm(total=total, unit="run", file=sys.stderr) as bar:
+        with tqdm(total=total, unit="run", file=stream) as bar:
             for rows in results:
                 yield rows
                 seen.update(rows.status.values())

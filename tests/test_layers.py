@@ -22,12 +22,12 @@ GDCONV = [
     *("starts", "descent", "recorder", "theory"),
     *("checks", "case", "identities"),
     *("study", "tables"),
-    *("provenance", "store", "engines", "sweep"),
+    *("provenance", "store", "scratch", "pool", "cluster", "engines", "sweep"),
     *("summary", *PLOTS, "figures", "explorer", "page", "compare", "report"),
-    *("verification", "composition", "cli"),
+    *("verification", "composition", "cli", "commands"),
 ]
 NNLIB = [
-    *("shapes", "rules", "ops", "inputs", "build", "graph", "program"),
+    *("terminal", "shapes", "rules", "ops", "inputs", "build", "graph", "program"),
     *("cases", "check", "draw", "nn", "sgd", "datasets", "train"),
 ]
 MATHEMATICS = ["keys", "config", *GDCONV[2 : GDCONV.index("study") + 1]]

@@ -1,4 +1,5 @@
 import logging
+import sys
 
 import pandas as pd
 import pytest
@@ -114,7 +115,8 @@ def test_one_line_a_group_off_the_terminal(tmp_path, caplog):
 
 
 def test_a_bar_on_the_terminal(tmp_path, capsys, monkeypatch, caplog):
-    monkeypatch.setattr(sweep.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     run_sweep([SMALL], StudyConfig(study="s", results_dir=str(tmp_path)))
     shown = capsys.readouterr().err
     assert "2/2" in shown
