@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from gdconv.config import RunConfig, StudyConfig
 from gdconv.keys import ConfigError, typed
-from gdconv.provenance import configuration, environment, without_home
+from gdconv.provenance import configuration, environment, files, without_home
 from gdconv.runs import SCHEMA_VERSION
 from gdconv.tables import (
     COLUMNS,
@@ -33,6 +33,7 @@ from gdconv.tables import (
     Rows,
     header,
     is_cell,
+    names_of_files,
     run_id_of,
     sort_key,
 )
@@ -109,6 +110,7 @@ class Store:
         self.unfinished = True
         self._write("config.yaml", [configuration(configs, self.study)])
         self._provenance |= {"schema_version": SCHEMA_VERSION} | environment()
+        self._provenance["files"] = files(configs, self._provenance.get("files"))
         self._provenance.setdefault("eigh_difference", None)
         self._provenance.setdefault("commands", []).append(
             {
@@ -124,6 +126,14 @@ class Store:
         for name in COLUMNS:
             table = (self.folder / f"{name}.csv").open("ab")
             self._files[name] = self._open.enter_context(table)
+
+    def note_files(self, configs: Sequence[RunConfig]) -> None:
+        """Add to provenance.json the names that files are asked for by, if there are new ones."""
+        known = self._provenance.get("files", {})
+        named = files(configs, known)
+        if self._provenance and named != known:
+            self._provenance["files"] = named
+            self._write_provenance()
 
     def append(self, rows: Rows) -> None:
         """Store one group: when this returns, its rows are on the disk."""
@@ -205,6 +215,7 @@ class Store:
             commands, difference = map(self._provenance.get, ("commands", "eigh_difference"))
             if not isinstance(commands, list) or not isinstance(difference, float | None):
                 raise TypeError
+            names_of_files(self._provenance)
         except (ValueError, KeyError, TypeError, RecursionError):
             raise self._damaged("provenance.json", "is not as gdconv wrote it") from None
         if found != SCHEMA_VERSION:

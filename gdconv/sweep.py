@@ -17,7 +17,8 @@ from gdconv import engines
 from gdconv.config import Run, RunConfig, Serial, StudyConfig, expand
 from gdconv.engines import Engine
 from gdconv.keys import ConfigError, Section
-from gdconv.problems import shape
+from gdconv.problems import content, shape
+from gdconv.provenance import files
 from gdconv.runs import Group, group_of, run_ids
 from gdconv.store import Store
 from gdconv.tables import Rows, Tables, decode, read
@@ -86,6 +87,8 @@ def run_sweep(
                 for rows in _watched(ready.work_off(groups), groups):
                     store.append(rows)
             store.finish()
+        else:
+            store.note_files(configs)
         failed = sum(store.done[run_id] == "failed" for run_id in runs)
         return Outcome(store.folder, tuple(runs), len(missing), failed)
 
@@ -128,7 +131,8 @@ def run_study(
     engine = engine or StudyConfig().engine
     if folder is None:
         with engines.engine(engine) as ready:
-            return decode(ready.work_off(blocks(grouped(plan(configs)), ready.workers)))
+            groups = blocks(grouped(plan(configs)), ready.workers)
+            return decode(ready.work_off(groups), files(configs))
     folder = Path(folder)
     study = StudyConfig(study=folder.name, results_dir=str(folder.parent), engine=engine)
     return read(run_sweep(configs, study, ["gdconv.run_study"]).folder)
@@ -148,7 +152,7 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
         if count > MOST_RUNS:
             allowed = f"makes more than {MOST_RUNS} runs with the seeds and step sizes"
             raise ConfigError("repetitions", config.repetitions, allowed)
-    runs = [run for config in configs for run in expand(config)]
+    runs = [run for config in configs for run in expand(config, content(config.problem))]
     return dict(zip(run_ids(runs), runs, strict=True))
 
 
