@@ -83,10 +83,10 @@ def with_powers(text: str) -> str:
     mantissa, _, exponent = text.partition("e")
     if not exponent:
         return mantissa
-    power = power_of_ten(10.0 ** int(exponent))
+    power = ten_to(int(exponent))
     return power if mantissa == "1" else f"{mantissa}×{power}"
 
 
-def power_of_ten(value: float) -> str:
-    """Return 10ⁿ for a power of ten; mathematics would take Matplotlib ten times as long."""
-    return "10" + str(round(np.log10(value))).translate(_SUPERSCRIPTS)
+def ten_to(power: int) -> str:
+    """Return 10ⁿ; mathematics would take Matplotlib ten times as long."""
+    return "10" + str(power).translate(_SUPERSCRIPTS)

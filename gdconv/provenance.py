@@ -6,7 +6,7 @@ import json
 import platform
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,25 +44,17 @@ def configuration(configs: Sequence[RunConfig], study: StudyConfig) -> bytes:
     return yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=1000).encode()
 
 
-def files(
-    configs: Sequence[RunConfig], known: Mapping[str, Sequence[str]] | None = None
-) -> dict[str, list[str]]:
+def files(configs: Sequence[RunConfig]) -> dict[str, list[str]]:
     """Return the names that each content of a file has in some configurations.
 
     Names are without folders: where a user keeps a file is nobody else's business.
-
-    Parameters
-    ----------
-    configs : sequence of RunConfig
-    known : mapping of str to sequence of str, optional
-        Names that contents are known by already; they stay, and come first.
 
     Raises
     ------
     ConfigError
         If a file cannot be read.
     """
-    names = {content: dict.fromkeys(names) for content, names in (known or {}).items()}
+    names: dict[str, dict[str, None]] = {}
     for problem in dict.fromkeys(config.problem for config in configs):
         each, name = content(problem), file_name(problem)
         if each is not None and name is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -18,17 +19,23 @@ SETTING = (
 # Those of them that are said of a problem even if it is the only one; empty cells are not.
 NAMING = SETTING[:4]
 # Of a longer name of a file the middle is left out; of more names than this, the others.
-LONGEST_NAME, MOST_NAMES = 40, 2
+LONGEST_NAME, MOST_NAMES = 28, 2
 
 # A setting, as column → value, and its runs.
 Setting = tuple[dict[str, Any], pd.DataFrame]
 
 
-def with_files(runs: pd.DataFrame) -> pd.DataFrame:
+def with_files(runs: pd.DataFrame, can_draw: Callable[[str], bool] | None = None) -> pd.DataFrame:
     """Return the runs of a study, or of several, with what to call each file in the column `file`.
 
     That is its name, or its names if one content had several. The content stands beside it where
     another content had one of these names too, and alone where no name is known.
+
+    Parameters
+    ----------
+    runs : DataFrame
+    can_draw : callable, optional
+        For a figure, which has room for one name: whether it has the letters of a text.
     """
     names: dict[str, list[str]] = {}
     for content, known in runs["file"].groupby(runs["content"]):
@@ -38,11 +45,15 @@ def with_files(runs: pd.DataFrame) -> pd.DataFrame:
 
     def label(content: str) -> str:
         known = names[content]
-        if not known:
+        shown = known[:MOST_NAMES]
+        if can_draw:
+            shown = [name for name in known[:1] if can_draw(name)]
+        elif len(known) > len(shown):
+            shown.append(f"{len(known) - len(shown)} more names")
+        if not shown:
             return content
-        more = f" and {len(known) - MOST_NAMES} more names" * (len(known) > MOST_NAMES)
         shared = any(owners[name] > 1 for name in known)
-        return ALSO.join(known[:MOST_NAMES]) + more + f" ({content})" * shared
+        return ALSO.join(shown) + f" ({content})" * shared
 
     labels = {content: label(content) for content in names}
     return runs.assign(file=runs["content"].map(labels).astype("string"))

@@ -15,7 +15,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from gdconv.config import RunConfig, StudyConfig
 from gdconv.keys import ConfigError, typed
-from gdconv.provenance import configuration, environment, files, without_home
+from gdconv.provenance import configuration, environment, without_home
 from gdconv.runs import SCHEMA_VERSION
 from gdconv.tables import (
     COLUMNS,
@@ -94,13 +94,21 @@ class Store:
         for run_id in list(run_ids):
             del self.done[run_id]
 
-    def begin(self, configs: Sequence[RunConfig], command: Sequence[str], planned: int = 0) -> None:
+    def begin(
+        self,
+        configs: Sequence[RunConfig],
+        command: Sequence[str],
+        planned: int = 0,
+        files: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         """Mend what a killed writer left, say what is to be run and with what, open the tables.
 
         Parameters
         ----------
         planned : int
             How many runs are to be appended.
+        files : mapping of str to sequence of str, optional
+            The names of each content of a file.
         """
         for name in COLUMNS:
             self._mend(name)
@@ -110,7 +118,7 @@ class Store:
         self.unfinished = True
         self._write("config.yaml", [configuration(configs, self.study)])
         self._provenance |= {"schema_version": SCHEMA_VERSION} | environment()
-        self._provenance["files"] = files(configs, self._provenance.get("files"))
+        self._provenance["files"] = self._files_with(files or {})
         self._provenance.setdefault("eigh_difference", None)
         self._provenance.setdefault("commands", []).append(
             {
@@ -127,13 +135,19 @@ class Store:
             table = (self.folder / f"{name}.csv").open("ab")
             self._files[name] = self._open.enter_context(table)
 
-    def note_files(self, configs: Sequence[RunConfig]) -> None:
-        """Add to provenance.json the names that files are asked for by, if there are new ones."""
-        known = self._provenance.get("files", {})
-        named = files(configs, known)
-        if self._provenance and named != known:
+    def note_files(self, files: Mapping[str, Sequence[str]]) -> None:
+        """Add names of contents to provenance.json, if there are new ones among them."""
+        named = self._files_with(files)
+        if self._provenance and named != self._provenance.get("files", {}):
             self._provenance["files"] = named
             self._write_provenance()
+
+    def _files_with(self, files: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        known = self._provenance.get("files", {})
+        return {
+            content: list(dict.fromkeys((*known.get(content, ()), *files.get(content, ()))))
+            for content in known | files
+        }
 
     def append(self, rows: Rows) -> None:
         """Store one group: when this returns, its rows are on the disk."""

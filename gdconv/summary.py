@@ -185,11 +185,11 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
     headings = zip(*(_HEADINGS[name] for name in rows[0]), strict=True)
     lines = [*headings, *([short(value, 4) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = ["<" if name in ("problem", "file") else ">" for name in rows[0]]
     apart = 2 if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else 1
     return [
         (" " * apart).join(
-            f"{cell:{'<' if k == 0 else '>'}{width}}"
-            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+            f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)
         )
         for line in lines
     ]

@@ -74,7 +74,7 @@ def run_sweep(
         If a problem's file will not do, the study cannot be continued, or the engine cannot be had;
         nothing has been run then.
     """
-    runs = plan(configs)
+    runs, named = plan(configs), files(configs)
     with Store(study) as store:
         if study.retry_failed:
             store.forget(run_id for run_id in runs if store.done.get(run_id) == "failed")
@@ -83,12 +83,12 @@ def run_sweep(
             section = study.engine if missing else Serial()
             with nullcontext(engine) if engine else engines.engine(section) as ready:
                 groups = blocks(grouped(missing), ready.workers)
-                store.begin(configs, command, len(missing))
+                store.begin(configs, command, len(missing), named)
                 for rows in _watched(ready.work_off(groups), groups):
                     store.append(rows)
             store.finish()
         else:
-            store.note_files(configs)
+            store.note_files(named)
         failed = sum(store.done[run_id] == "failed" for run_id in runs)
         return Outcome(store.folder, tuple(runs), len(missing), failed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from gdconv.numerals import ROUNDING, exact, number, power_of_ten, with_powers
+from gdconv.numerals import ROUNDING, exact, number, ten_to, with_powers
 from gdconv.settings import Setting, options_of
 from gdconv.tables import Tables
 
@@ -312,7 +313,7 @@ def logarithmic(axis: Axis, decades: float) -> None:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.5 else range(1, 10)))
         axis.set_major_formatter("{x:g}")
     else:
-        axis.set_major_formatter(lambda value, _: power_of_ten(value))
+        axis.set_major_formatter(lambda value, _: ten_to(round(np.log10(value))))
     axis.set_minor_locator(NullLocator())
 
 
@@ -324,16 +325,24 @@ def evenly_by_factors(values: ArrayLike) -> bool:
 
 
 def _wrapped(title: str, longest: int) -> str:
-    """A title in lines that break between its parts."""
+    """A title in lines that break between its parts, and inside of one that is too long."""
     lines = [""]
     for part in title.split(", "):
         line = f"{lines[-1]}, {part}" if lines[-1] else part
-        if lines[-1] and len(re.sub(r"[$^{}]|\\[a-z]+", "", line)) > longest:
-            lines[-1] += ","
-            lines.append(part)
-        else:
+        if _length(line) <= longest:
             lines[-1] = line
+            continue
+        if lines[-1]:
+            lines[-1] += ","
+            lines.append("")
+        whole = _length(part) <= longest
+        lines[-1:] = [part] if whole else textwrap.wrap(part, longest, break_long_words=False)
     return "\n".join(lines)
+
+
+def _length(text: str) -> int:
+    """About how many letters wide a text is drawn."""
+    return len(re.sub(r"[$^{}]|\\[a-z]+", "", text))
 
 
 def _describe(setting: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -346,23 +355,28 @@ def _say(name: str, value: Any) -> str:
     if isinstance(value, float):
         value = with_powers(exact(value, 3))
     elif isinstance(value, str):
-        value = plain(value if name in _NAMES else value.replace("_", " "))
+        value = _plain(value if name in _NAMES else value.replace("_", " "))
     return _FORMS.get(name, "{}").format(value)
 
 
 def _option(name: str, value: str) -> str:
     """An option of a problem, as problem_options has it, in few characters."""
     try:
-        value = plain(value) if name in _NAMES else with_powers(exact(float(value), 3))
+        value = _plain(value) if name in _NAMES else with_powers(exact(float(value), 3))
     except ValueError:
-        value = plain(value.replace("_", " "))
+        value = _plain(value.replace("_", " "))
     name = name.replace("_", " ")
     return f"$\\kappa$ = {value}" if name == "condition number" else f"{name} {value}"
 
 
-def plain(text: str) -> str:
-    """Return text that is no mathematics, with escapes for letters that the font does not have."""
-    shown = (each if ord(each) in _letters() else ascii(each)[1:-1] for each in text)
+def can_draw(text: str) -> bool:
+    """Return whether the font of the figures has all letters of a text."""
+    return all(ord(each) in _letters() for each in text)
+
+
+def _plain(text: str) -> str:
+    """Text that is no mathematics, with escapes for letters that the font does not have."""
+    shown = (each if can_draw(each) else ascii(each)[1:-1] for each in text)
     return "".join(shown).replace("$", r"\$")
 
 
