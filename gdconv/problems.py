@@ -64,7 +64,7 @@ def problem_identity(problem: Problem) -> dict[str, Any]:
     return identity(problem) | {"path": _digest(*_version(problem))}
 
 
-def content(problem: Problem) -> str | None:
+def file_content(problem: Problem) -> str | None:
     """Return what a problem's file counts by, eight hex digits of its hash; None without a file.
 
     Raises

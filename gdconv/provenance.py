@@ -15,7 +15,7 @@ import threadpoolctl
 import yaml
 
 from gdconv.config import RunConfig, StudyConfig, flat, to_mapping
-from gdconv.problems import content, file_name
+from gdconv.problems import file_content, file_name
 
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "hydra-core", "joblib")
 
@@ -56,7 +56,7 @@ def files(configs: Sequence[RunConfig]) -> dict[str, list[str]]:
     """
     names: dict[str, dict[str, None]] = {}
     for problem in dict.fromkeys(config.problem for config in configs):
-        each, name = content(problem), file_name(problem)
+        each, name = file_content(problem), file_name(problem)
         if each is not None and name is not None:
             names.setdefault(each, {})[name] = None
     return {each: list(names[each]) for each in names}

@@ -17,7 +17,7 @@ from gdconv import engines
 from gdconv.config import Run, RunConfig, Serial, StudyConfig, expand
 from gdconv.engines import Engine
 from gdconv.keys import ConfigError, Section
-from gdconv.problems import content, shape
+from gdconv.problems import file_content, shape
 from gdconv.provenance import files
 from gdconv.runs import Group, group_of, run_ids
 from gdconv.store import Store
@@ -152,7 +152,7 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
         if count > MOST_RUNS:
             allowed = f"makes more than {MOST_RUNS} runs with the seeds and step sizes"
             raise ConfigError("repetitions", config.repetitions, allowed)
-    runs = [run for config in configs for run in expand(config, content(config.problem))]
+    runs = [run for config in configs for run in expand(config, file_content(config.problem))]
     return dict(zip(run_ids(runs), runs, strict=True))
 
 

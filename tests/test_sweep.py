@@ -8,7 +8,7 @@ from gdconv import study as studies
 from gdconv import sweep
 from gdconv.config import Csv, Gaussian, GradientDescent, RunConfig, Step, StudyConfig
 from gdconv.keys import ConfigError
-from gdconv.problems import content as file_content
+from gdconv.problems import file_content
 from gdconv.sweep import grouped, plan, run_study, run_sweep
 from gdconv.tables import read
 
