@@ -60,6 +60,22 @@ def problem_identity(problem: Problem) -> dict[str, Any]:
     return identity(problem) | {"path": content(problem.path)}
 
 
+def file_content(problem: Problem) -> str | None:
+    """Return what a problem's file counts by, eight hex digits of its hash; None without a file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read.
+    """
+    return _digest(*_version(problem))[:8] if isinstance(problem, Csv) else None
+
+
+def file_name(problem: Problem) -> str | None:
+    """Return the name of a problem's file without its folder; None without a file."""
+    return os.path.basename(problem.path) if isinstance(problem, Csv) else None
+
+
 def shape(problem: Problem) -> tuple[int, int]:
     """Return n_samples and n_features of a family's problems, without drawing one."""
     if isinstance(problem, Csv):

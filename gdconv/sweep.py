@@ -16,7 +16,8 @@ from gdconv import engines
 from gdconv.config import Run, RunConfig, Serial, StudyConfig, expand
 from gdconv.keys import ConfigError, Section
 from gdconv.pool import Engine
-from gdconv.problems import notices, shape
+from gdconv.problems import file_content, notices, shape
+from gdconv.provenance import files
 from gdconv.runs import Group, group_of, run_ids
 from gdconv.store import Store
 from gdconv.tables import Rows, Tables, decode, read
@@ -73,7 +74,7 @@ def run_sweep(
         If a problem's file will not do, the study cannot be continued, or the engine cannot be had;
         nothing has been run then.
     """
-    runs = plan(configs)
+    runs, named = plan(configs), files(configs)
     with Store(study) as store:
         if study.retry_failed:
             store.forget(run_id for run_id in runs if store.done.get(run_id) == "failed")
@@ -82,10 +83,12 @@ def run_sweep(
             section = study.engine if missing else Serial()
             with nullcontext(engine) if engine else engines.engine(section) as ready:
                 groups = blocks(grouped(missing), ready.workers)
-                store.begin(configs, command, len(missing))
+                store.begin(configs, command, len(missing), named)
                 for rows in _watched(ready.work_off(groups), groups):
                     store.append(rows)
             store.finish()
+        else:
+            store.note_files(named)
         failed = sum(store.done[run_id] == "failed" for run_id in runs)
         return Outcome(store.folder, tuple(runs), len(missing), failed)
 
@@ -128,7 +131,8 @@ def run_study(
     engine = engine or StudyConfig().engine
     if folder is None:
         with engines.engine(engine) as ready:
-            return decode(ready.work_off(blocks(grouped(plan(configs)), ready.workers)))
+            groups = blocks(grouped(plan(configs)), ready.workers)
+            return decode(ready.work_off(groups), files(configs))
     folder = Path(folder)
     study = StudyConfig(study=folder.name, results_dir=str(folder.parent), engine=engine)
     return read(run_sweep(configs, study, ["gdconv.run_study"]).folder)
@@ -150,7 +154,7 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
             raise ConfigError("repetitions", config.repetitions, allowed)
     for notice in notices(config.problem for config in configs):
         log.warning("%s", notice)
-    runs = [run for config in configs for run in expand(config)]
+    runs = [run for config in configs for run in expand(config, file_content(config.problem))]
     return dict(zip(run_ids(runs), runs, strict=True))
 
 
