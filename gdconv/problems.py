@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -68,12 +69,12 @@ def file_content(problem: Problem) -> str | None:
     ConfigError
         If the file cannot be read.
     """
-    return _digest(*_version(problem))[:8] if isinstance(problem, Csv) else None
+    return content(problem.path)[:8] if isinstance(problem, Csv) else None
 
 
 def file_name(problem: Problem) -> str | None:
     """Return the name of a problem's file without its folder; None without a file."""
-    return os.path.basename(problem.path) if isinstance(problem, Csv) else None
+    return PurePath(problem.path).name if isinstance(problem, Csv) else None
 
 
 def shape(problem: Problem) -> tuple[int, int]:
