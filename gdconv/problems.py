@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from gdconv.config import (
     identity,
 )
 from gdconv.keys import ConfigError, quoted, typed
-from gdconv.table import Table, content, is_number, listed, read_table
+from gdconv.table import Table, content, is_number, listed, name_of, read_table
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def file_content(problem: Problem) -> str | None:
 
 def file_name(problem: Problem) -> str | None:
     """Return the name of a problem's file without its folder; None without a file."""
-    return PurePath(problem.path).name if isinstance(problem, Csv) else None
+    return name_of(problem.path) if isinstance(problem, Csv) else None
 
 
 def shape(problem: Problem) -> tuple[int, int]:
