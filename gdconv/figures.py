@@ -22,7 +22,8 @@ from gdconv.plots import (
     spectrum,
     tightness,
 )
-from gdconv.plots.panels import DPI, NothingToShowError, Plot, style
+from gdconv.plots.panels import DPI, NothingToShowError, Plot, can_draw, style
+from gdconv.settings import with_files
 from gdconv.tables import Tables
 
 FORMATS = ("png", "svg", "pdf")
@@ -60,6 +61,7 @@ def draw(
         Name → why there is nothing to show.
     """
     drawn, omitted = {}, {}
+    tables = tables._replace(runs=with_files(tables.runs, can_draw))
     for plot in FIGURES:
         if names is not None and plot.name not in names:
             continue

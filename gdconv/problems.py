@@ -18,7 +18,7 @@ from gdconv.config import (
     identity,
 )
 from gdconv.keys import ConfigError, quoted, typed
-from gdconv.table import Table, content, is_number, listed, read_table
+from gdconv.table import Table, content, is_number, listed, name_of, read_table
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,22 @@ def problem_identity(problem: Problem) -> dict[str, Any]:
         return identity(problem)
     csv(problem)
     return identity(problem) | {"path": content(problem.path)}
+
+
+def file_content(problem: Problem) -> str | None:
+    """Return what a problem's file counts by, eight hex digits of its hash; None without a file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read.
+    """
+    return content(problem.path)[:8] if isinstance(problem, Csv) else None
+
+
+def file_name(problem: Problem) -> str | None:
+    """Return the name of a problem's file without its folder; None without a file."""
+    return name_of(problem.path) if isinstance(problem, Csv) else None
 
 
 def shape(problem: Problem) -> tuple[int, int]:

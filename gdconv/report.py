@@ -145,7 +145,8 @@ def write(
     }
     html = page(folder, tables, svg, omitted)
     path, unfinished = folder / "report.html", folder / ".report.html.tmp"
-    unfinished.write_text(html, encoding="utf-8", newline="\n")
+    # The folder's name may hold bytes that are no text.
+    unfinished.write_text(html, encoding="utf-8", errors="replace", newline="\n")
     unfinished.replace(path)
     return path
 

@@ -12,7 +12,7 @@ from gdconv.config import Run, identity, problem_options
 from gdconv.problems import problem_identity
 
 # Part of every run_id: raise it whenever the same configuration gives other rows or other columns.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # run_id → run, for runs that differ in their step size alone.
 Group = Mapping[str, Run]
@@ -32,12 +32,15 @@ class GroupTables:
         Column name → values, one an eigenvalue.
     eigh_difference : float or None
         See `spectra.eigh_difference`; None for a group that failed.
+    rows_multiplied : str or None
+        See `Objective.rows_multiplied`; None for a group that failed.
     """
 
     runs: dict[str, list[Any]]
     curves: list[dict[str, list[Any]]]
     eigenvalues: dict[str, list[Any]]
     eigh_difference: float | None
+    rows_multiplied: str | None
 
 
 def run_ids(runs: Sequence[Run]) -> list[str]:
@@ -93,6 +96,7 @@ def asked_for(runs: Sequence[Run]) -> dict[str, list[Any]]:
     return {
         "problem": [run.problem.name for run in runs],
         "problem_options": [problem_options(run.problem) for run in runs],
+        "content": [run.content for run in runs],
         "n_samples": [getattr(run.problem, "n_samples", None) for run in runs],
         "n_features": [getattr(run.problem, "n_features", None) for run in runs],
         "noise": [getattr(run.problem, "noise", None) for run in runs],
@@ -114,4 +118,4 @@ def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupT
         "status": ["failed"] * len(runs),
         "error": [" ".join(reason.split())] * len(runs),
     }
-    return GroupTables(table, [], {}, None)
+    return GroupTables(table, [], {}, None, None)

@@ -15,7 +15,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ from gdconv.tables import (
     Rows,
     header,
     is_cell,
+    names_of_files,
     run_id_of,
     sort_key,
 )
@@ -93,13 +94,21 @@ class Store:
         for run_id in list(run_ids):
             del self.done[run_id]
 
-    def begin(self, configs: Sequence[RunConfig], command: Sequence[str], planned: int = 0) -> None:
+    def begin(
+        self,
+        configs: Sequence[RunConfig],
+        command: Sequence[str],
+        planned: int = 0,
+        files: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         """Mend what a killed writer left, say what is to be run and with what, open the tables.
 
         Parameters
         ----------
         planned : int
             How many runs are to be appended.
+        files : mapping of str to sequence of str, optional
+            The names of each content of a file.
         """
         for name in COLUMNS:
             self._mend(name)
@@ -109,7 +118,9 @@ class Store:
         self.unfinished = True
         self._write("config.yaml", [configuration(configs, self.study)])
         self._provenance |= {"schema_version": SCHEMA_VERSION} | environment()
+        self._provenance["files"] = self._files_with(files or {})
         self._provenance.setdefault("eigh_difference", None)
+        self._provenance.setdefault("rows_multiplied", [])
         self._provenance.setdefault("commands", []).append(
             {
                 "command": [without_home(word) for word in command],
@@ -124,6 +135,20 @@ class Store:
         for name in COLUMNS:
             table = (self.folder / f"{name}.csv").open("ab")
             self._files[name] = self._open.enter_context(table)
+
+    def note_files(self, files: Mapping[str, Sequence[str]]) -> None:
+        """Add names of contents to provenance.json, if there are new ones among them."""
+        named = self._files_with(files)
+        if self._provenance and named != self._provenance.get("files", {}):
+            self._provenance["files"] = named
+            self._write_provenance()
+
+    def _files_with(self, files: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        known = self._provenance.get("files", {})
+        return {
+            content: list(dict.fromkeys((*known.get(content, ()), *files.get(content, ()))))
+            for content in known | files
+        }
 
     def append(self, rows: Rows) -> None:
         """Store one group: when this returns, its rows are on the disk."""
@@ -141,6 +166,8 @@ class Store:
         largest = self._provenance["eigh_difference"]
         if rows.eigh_difference is not None:
             self._provenance["eigh_difference"] = max(largest or 0.0, rows.eigh_difference)
+        multiplied = {rows.rows_multiplied, *self._provenance["rows_multiplied"]} - {None}
+        self._provenance["rows_multiplied"] = sorted(multiplied)
 
     def finish(self) -> None:
         """Sort the tables and note the time; each file is replaced as a whole."""
@@ -205,6 +232,7 @@ class Store:
             commands, difference = map(self._provenance.get, ("commands", "eigh_difference"))
             if not isinstance(commands, list) or not isinstance(difference, float | None):
                 raise TypeError
+            names_of_files(self._provenance)
         except (ValueError, KeyError, TypeError, RecursionError):
             raise self._damaged("provenance.json", "is not as gdconv wrote it") from None
         if found != SCHEMA_VERSION:

@@ -60,6 +60,11 @@ def content(path: str) -> str:
     return _digest(*_version(path))
 
 
+def name_of(path: str) -> str:
+    """Return a file's name without its folder."""
+    return os.path.basename(path)
+
+
 def listed(names: Sequence[str]) -> str:
     """Return names of columns as they stand in a line of CSV."""
     return typed(", ".join(f'"{name}"' if "," in name else name for name in names))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +26,7 @@ COLUMNS = {
         "status": TEXT,
         "problem": TEXT,
         "problem_options": TEXT,
+        "content": TEXT,
         "n_samples": WHOLE,
         "n_features": WHOLE,
         "rank": WHOLE,
@@ -98,6 +100,7 @@ COLUMNS = {
 }
 RUN_ORDER = (
     "problem",
+    "content",
     "n_samples",
     "n_features",
     "seed",
@@ -124,10 +127,19 @@ class Rows:
     problem_id: str
     status: dict[str, str]
     eigh_difference: float | None
+    rows_multiplied: str | None
+
+
+# Between the names of one content.
+ALSO = " = "
 
 
 class Tables(NamedTuple):
-    """The tables of a study as DataFrames, with the columns and types of COLUMNS."""
+    """The tables of a study as DataFrames, with the columns and types of COLUMNS.
+
+    runs has one column more, `file`: the names that the content of its problem's file had, as
+    "a.csv" or "a.csv = b.csv"; NA without a file, or where no name is known.
+    """
 
     runs: pd.DataFrame
     curves: pd.DataFrame
@@ -143,11 +155,19 @@ def encode(group: GroupTables) -> Rows:
         problem_id=next(iter(group.eigenvalues.get("problem_id", ())), ""),
         status=dict(zip(group.runs["run_id"], group.runs["status"], strict=True)),
         eigh_difference=group.eigh_difference,
+        rows_multiplied=group.rows_multiplied,
     )
 
 
-def decode(groups: Iterable[Rows]) -> Tables:
-    """Return the tables of some groups as they would be read from a study's folder."""
+def decode(groups: Iterable[Rows], files: Mapping[str, Sequence[str]] | None = None) -> Tables:
+    """Return the tables of some groups as they would be read from a study's folder.
+
+    Parameters
+    ----------
+    groups : iterable of Rows
+    files : mapping of str to sequence of str, optional
+        The names of each content; none by default.
+    """
     groups = list(groups)
     problems = {rows.problem_id: rows.eigenvalues for rows in groups}
     runs = sorted(_split(rows.runs for rows in groups), key=sort_key("runs", RUN_ORDER))
@@ -156,7 +176,7 @@ def decode(groups: Iterable[Rows]) -> Tables:
         curves.setdefault(run_id_of(line), []).append(line)
     eigenvalues = sorted(_split(problems.values()), key=sort_key("eigenvalues", EIGENVALUE_ORDER))
     return Tables(
-        _frame("runs", runs),
+        _named(_frame("runs", runs), files or {}),
         _frame("curves", [line for run in runs for line in curves.get(run_id_of(run), ())]),
         _frame("eigenvalues", eigenvalues),
     )
@@ -175,12 +195,30 @@ def read(folder: Path) -> Tables:
     complete = {name: _complete_lines(folder, name) for name in COLUMNS}
     done = {run_id_of(line) for line in complete["runs"]}
     complete["curves"] = [line for line in complete["curves"] if run_id_of(line) in done]
-    return Tables(**{name: _frame(name, lines) for name, lines in complete.items()})
+    tables = Tables(**{name: _frame(name, lines) for name, lines in complete.items()})
+    return tables._replace(runs=_named(tables.runs, _read_files(folder)))
 
 
 def read_runs(folder: Path) -> pd.DataFrame:
     """Read the runs of a study alone; raises as `read`."""
-    return _frame("runs", _complete_lines(folder, "runs"))
+    return _named(_frame("runs", _complete_lines(folder, "runs")), _read_files(folder))
+
+
+def names_of_files(provenance: Any) -> dict[str, list[str]]:
+    """Return the names of each content of a file in what provenance.json holds.
+
+    Raises
+    ------
+    TypeError
+        If they are not written as gdconv writes them.
+    """
+    files = provenance.get("files", {}) if isinstance(provenance, dict) else None
+    if not isinstance(files, dict) or not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for names in files.values()
+    ):
+        raise TypeError("files must be an object with a list of names for each content")
+    return files
 
 
 def header(name: str) -> bytes:
@@ -244,6 +282,19 @@ def _complete_lines(folder: Path, name: str) -> list[bytes]:
             cells = line.count(b",") + 1
             raise ValueError(f"{path.name}: line {number} has {cells} cells instead of {columns}")
     return lines[1:]
+
+
+def _read_files(folder: Path) -> dict[str, list[str]]:
+    """The names of each content; none if provenance.json is not there or not as it should be."""
+    try:
+        return names_of_files(json.loads((folder / "provenance.json").read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}
+
+
+def _named(runs: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    names = {content: ALSO.join(names) for content, names in files.items() if names}
+    return runs.assign(file=runs["content"].map(names).astype(TEXT))
 
 
 def _frame(name: str, lines: Iterable[bytes]) -> pd.DataFrame:

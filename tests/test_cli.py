@@ -287,14 +287,6 @@ def test_failed_runs_show_in_the_exit_status(command):
     assert (done.status, done.out) == (1, TOLD)
 
 
-def test_an_interrupt_is_one_line(command):
-    done = command(raises=KeyboardInterrupt())
-    assert done.status == 130
-    assert done.err.splitlines()[1:] == [
-        "gdconv: interrupted; the same command continues the study"
-    ]
-
-
 def test_a_full_disk_is_told_in_one_line(command):
     done = command(raises=OSError(28, "No space left on device"))
     assert done.status == 1
@@ -368,6 +360,11 @@ BAD = {
     "hydra.mode=3": "expected one of",
     "hydra/launcher=basic": LAUNCHER,
     "hydra.launcher=null": LAUNCHER,
+    "hydra.job.env_copy=[HOME]": LAUNCHER,
+    "+hydra={callbacks:{x:{_target_:evil.Callback}}}": LAUNCHER,
+    "++hydra={output_subdir:x}": LAUNCHER,
+    "+problem@hydra.callbacks.x=csv": LAUNCHER,
+    "study=${oc.env:HOME}": "environment variables are not read",
     "--experimental-rerun=a.pickle": "is not supported",
     "--exp=a.pickle": "is not supported",
     "--resolve": "can only be used",
@@ -439,6 +436,9 @@ BAD_TOGETHER = [
         "problem.target=true: ",
         "must be the name of the target's column (true, false and null in quotes)",
     ),
+    (["-m", "+hydra.callbacks.x._target_=evil.Callback"], "+hydra.callbacks", LAUNCHER),
+    (["--hydra-help", "hydra.hydra_logging.version=2"], "hydra.hydra_logging", LAUNCHER),
+    (["-m", 'study="a${oc.env:NONE,b}"', "seed=1,2"], "study=a${oc.env:NONE,b}: ", "not read"),
     (["-m", "hydra.verbose=true,false"], "hydra.verbose=true,false: ", "not supported"),
     (["experiment=default", "problem.noise=-1"], "problem.noise=-1: ", "of at least 0"),
     (
@@ -477,6 +477,74 @@ def test_broken_yaml_of_the_user_is_one_line(command, tmp_path_factory):
     done = command("--config-dir", str(folder), "experiment=mine")
     assert (done.status, len(done.err.splitlines())) == (2, 1)
     assert "mine.yaml" in done.err
+
+
+EVIL = "class Callback:\n    def __init__(self):\n        print('run')\nprint('imported')\n"
+YAMLS = {
+    "experiment/callback": "# @package _global_\n"
+    "hydra: {callbacks: {x: {_target_: evil.Callback}}}\n",
+    "experiment/handler": "# @package hydra.job_logging.handlers\nx: {class: evil.Callback}\n",
+    "experiment/folder": "# @package _global_\nhydra: {run: {dir: x}}\n",
+    "problem/callback": "# @package hydra.callbacks.x\n_target_: evil.Callback\n",
+    "path": "defaults: [config, _self_]\nhydra: {searchpath: [pkg://evil]}\n",
+    "experiment/secret": "# @package _global_\nstudy: ${oc.env:SECRET}\n",
+    "experiment/swept": "# @package _global_\n"
+    "hydra: {mode: MULTIRUN, sweeper: {params: {study: '${oc.env:SECRET}'}}}\n",
+    "experiment/allowed": "# @package _global_\n"
+    "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2'}}}\n",
+}
+
+
+@pytest.fixture(scope="module")
+def configurations(tmp_path_factory):
+    """A folder for --config-dir, and a module that says so when it is imported or used."""
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "evil.py").write_text(EVIL)
+    for name, text in YAMLS.items():
+        path = folder / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("argument", "key"),
+    [
+        ("experiment=callback", "hydra.callbacks.x._target_=evil.Callback: "),
+        ("experiment=handler", "hydra.job_logging.handlers.x.class=evil.Callback: "),
+        ("experiment=folder", "hydra.run.dir=x: "),
+        ("problem=callback", "hydra.callbacks.x._target_=evil.Callback: "),
+        ("--config-name=path", "hydra.searchpath=[pkg://evil]: "),
+    ],
+)
+def test_a_file_of_the_user_cannot_change_hydra(
+    command, configurations, monkeypatch, argument, key
+):
+    monkeypatch.syspath_prepend(configurations)
+    for mode in ([], ["-m"], ["--cfg", "job"]):
+        done = command("--config-dir", str(configurations), argument, *mode)
+        [line] = done.err.splitlines()
+        assert (done.status, done.out, done.configs) == (2, "", None)
+        assert line.startswith(f"gdconv: {key}{LAUNCHER}")
+
+
+def test_a_file_of_the_user_may_set_what_is_swept(command, configurations):
+    done = command("--config-dir", str(configurations), "experiment=allowed")
+    assert [config.seed for config in done.configs] == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("experiment", ["secret", "swept"])
+def test_no_value_of_the_environment_gets_into_a_study(
+    command, configurations, monkeypatch, experiment
+):
+    monkeypatch.setenv("SECRET", "hush")
+    given = ["--config-dir", str(configurations), f"experiment={experiment}"]
+    for question in ([], ["--cfg", "job", "--resolve"]):
+        done = command(*given, *question)
+        assert "hush" not in done.out + done.err
+    done = command(*given)
+    assert (done.status, done.out, done.configs) == (2, "", None)
+    assert "environment variables are not read" in done.err
 
 
 PROGRAM = Path(sys.executable).with_name("gdconv")
@@ -603,9 +671,3 @@ def test_an_engine_started_ahead_is_ended_when_the_command_is_wrong(command, mon
     assert command("engine=processes", "problem.n_features=0").status == 2
     assert command("engine=processes", "--cfg", "job").status == 0
     assert ended == [ConfigError, None]
-
-
-def test_sigterm_is_told_in_one_line(command):
-    done = command(raises=cli.Terminated())
-    assert done.status == 143
-    assert done.err.endswith("gdconv: terminated; the same command continues the study\n")

@@ -327,14 +327,14 @@ def test_no_process_outlives_the_sweep(engine, number, tmp_path):
 
 STUCK = """
 import sys, threading
-from gdconv import cli, engines
+from gdconv import commands, engines
 
 def stuck(*_):
     print("stuck", file=sys.stderr, flush=True)
     threading.Event().wait()
 
 engines._Processes.__exit__ = stuck
-sys.exit(cli.main())
+sys.exit(commands.study())
 """
 
 

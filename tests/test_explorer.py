@@ -17,6 +17,7 @@ from selenium.webdriver.support.select import Select
 
 from gdconv import bounds
 from gdconv.config import Eigenvector, Gaussian, Polynomial, Record, RunConfig, Step, Zeros
+from gdconv.numerals import rounded
 from gdconv.page import page as make_page
 from gdconv.sweep import run_study
 from gdconv.tables import COLUMNS, header, read
@@ -344,7 +345,7 @@ def test_a_status_is_shown_alone_and_all_again(page, tables):
 @pytest.mark.parametrize("name", ["iterations_to_tolerance", "rate_measured", "status"])
 def test_the_table_sorts_by_kind_with_empty_cells_last(page, tables, name):
     values = tables.runs[name].dropna()
-    values = values if name == "status" else [float(f"{value:.5g}") for value in values]
+    values = values if name == "status" else [float(rounded(value, 5)) for value in values]
     for down, said in ((False, "ascending"), (True, "descending")):
         sort_by(page, name)
         shown = column(page, name)

@@ -21,8 +21,9 @@ from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from gdconv import cli, engines, provenance, sweep
+from gdconv import commands, engines, provenance, sweep
 from gdconv.config import ENGINES, METHODS, PROBLEMS, STARTS
+from nnlib import terminal
 
 CASES, PARTS = 2000, 20
 # What a command may take that computes next to nothing.
@@ -307,11 +308,11 @@ def call(arguments, monkeypatch, encoding):
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
         patch.setattr(HydraConfig.instance(), "cfg", None)
+        # The signals are this process's own.
+        patch.setattr(terminal, "_listen", lambda handler: None)
         try:
             with within(SECONDS):
-                status = cli.main()
-        except SystemExit as finished:
-            status = finished.code
+                status = commands.study()
         except NotRun:
             status = None
     return status, *(stream.buffer.getvalue().decode(encoding) for stream in (out, err))

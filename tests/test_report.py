@@ -387,7 +387,7 @@ def of_another_version(folder):
 
 def with_text_for_a_number(folder):
     with (folder / "runs.csv").open("a") as file:
-        file.write("x,p,converged,gaussian,,many" + "," * (len(COLUMNS["runs"]) - 6) + "\n")
+        file.write("x,p,converged,gaussian,,,many" + "," * (len(COLUMNS["runs"]) - 7) + "\n")
 
 
 def with_too_many_cells(folder):

@@ -277,6 +277,11 @@ def spoil_the_commands(folder):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"commands": 5}))
 
 
+def spoil_the_names(folder):
+    path = folder / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"files": {"0" * 8: "a.csv"}}))
+
+
 def other_schema(folder):
     path = folder / "provenance.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
@@ -304,6 +309,7 @@ def no_json(folder):
         (spoil_the_quotes, ["runs.csv line 2", "is no line of CSV"]),
         (write_junk, ["eigenvalues.csv line 12", "1 cells instead of 8"]),
         (spoil_the_commands, ["provenance.json", "not as gdconv wrote it"]),
+        (spoil_the_names, ["provenance.json", "not as gdconv wrote it"]),
         (other_schema, ["provenance.json", "schema version 99"]),
         (no_json, ["provenance.json", "not as gdconv wrote it"]),
     ],
@@ -354,6 +360,7 @@ def test_provenance(study):
     assert any("openblas" in library for library in found["linear_algebra"])
     # The cross-check of the spectrum: a few d eps.
     assert 0 < found["eigh_difference"] < 1e-13
+    assert found["rows_multiplied"] == ["together"]
     (command,) = found["commands"]
     assert command["command"] == ["gdconv", "results_dir=~/x"]
     assert command["finished"] >= command["started"]

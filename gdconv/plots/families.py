@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdconv.plots.panels import NothingToShowError, number
-from gdconv.summary import Setting, settings
+from gdconv.numerals import distinct, exact, number, with_powers
+from gdconv.plots.panels import NothingToShowError
+from gdconv.settings import Setting, settings
 
 # Column → its name on an axis, and in a label.
 AXES = {
@@ -51,8 +52,11 @@ class Family:
         return pd.concat([runs for _, runs in self.members])
 
     def labels(self) -> list[str]:
-        """The members' values in a few characters."""
-        return [number(value) for value, _ in self.members]
+        """The members' values in a few characters, each another; n and d are whole."""
+        values = [value for value, _ in self.members]
+        if self.column == "condition_number":
+            return distinct(values, 3, number)
+        return [with_powers(exact(value, 3)) for value in values]
 
 
 def families(runs: pd.DataFrame) -> list[Family]:
@@ -75,7 +79,9 @@ def families(runs: pd.DataFrame) -> list[Family]:
         found = [family for family in found if len(family.members) > 1]
         if found:
             return found
-    raise NothingToShowError("no two problems differ in n_features, n_samples or condition_number")
+    raise NothingToShowError(
+        "no two problems differ in n_features, n_samples or condition_number alone"
+    )
 
 
 def _family(column: str, members: Sequence[Setting]) -> Family:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import matplotlib
@@ -15,16 +17,18 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from gdconv.summary import Setting
+from gdconv.numerals import ROUNDING, exact, number, ten_to, with_powers
+from gdconv.settings import Setting, options_of
 from gdconv.tables import Tables
 
 MOST_PANELS = 6
-MANY_DECADES = 2.5
+MANY_DECADES = 2.2
 # Characters of a title that find room above one of two panels.
 LONGEST_TITLE = 28
 # Of the smaller line above all panels.
@@ -35,13 +39,13 @@ MOST_NAMES = 5
 _FORMS = {
     "n_samples": "$n$ = {}",
     "n_features": "$d$ = {}",
-    "noise": "noise {:g}",
+    "noise": "noise {}",
     "start": "start {}",
     "start_which": "$\\lambda$ {}",
-    "start_radius": "radius {:g}",
+    "start_radius": "radius {}",
 }
-
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+# Names that someone else has given: they stay as they are.
+_NAMES = ("study", "file", "target")
 
 # Dots per inch of a PNG; a figure laid out with as many needs its text measured once.
 DPI = 200
@@ -117,8 +121,7 @@ def choose(panels: Sequence[Setting], most: int = MOST_PANELS) -> list[Setting]:
     problems: dict[str, list[Setting]] = {}
     for setting, runs in panels:
         problem = str({name: value for name, value in setting.items() if name != "study"})
-        kappa = str(runs["condition_number"].median()) * ("study" not in setting)
-        problems.setdefault(problem + kappa, []).append((setting, runs))
+        problems.setdefault(problem, []).append((setting, runs))
     studies = max(map(len, problems.values()), default=1)
     groups = [group for group in problems.values() if len(group) == studies]
     room = max(1, most // studies)
@@ -129,14 +132,47 @@ def choose(panels: Sequence[Setting], most: int = MOST_PANELS) -> list[Setting]:
 
 def one_draw(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs of the first seed and repetition, one a relative step and in its order."""
-    runs = runs.sort_values(["seed", "repetition", "relative_step"])
+    runs = runs.sort_values(["seed", "repetition"], kind="stable")
     draws = runs[["seed", "repetition"]]
-    return runs[(draws == draws.iloc[0]).all(axis=1)].drop_duplicates("relative_step")
+    return distinct_steps(runs[(draws == draws.iloc[0]).all(axis=1)])
+
+
+def distinct_steps(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return rows in the order of their relative steps, the first of those equal but for rounding.
+
+    At κ = 1 the step 1/λmax and the optimal one are the same.
+    """
+    runs = runs.sort_values("relative_step", kind="stable")
+    steps = runs["relative_step"].to_numpy()
+    return runs[np.diff(steps, prepend=-np.inf) > ROUNDING * steps]
 
 
 def count_steps(runs: pd.DataFrame) -> int:
-    """Return how many step sizes were asked for; relative steps differ in their last digits."""
-    return len(runs[["step_unit", "step_value"]].drop_duplicates())
+    """Return how many steps were asked for; in relative ones the last digits differ by draw."""
+    medians = runs.groupby(["step_unit", "step_value"])[["relative_step"]].median()
+    return len(distinct_steps(medians))
+
+
+def beyond_edge(steps: ArrayLike) -> np.ndarray:
+    """Return −1, 0 or 1 for relative steps below, at and beyond the edge, but for rounding."""
+    off = np.asarray(steps) - EDGE
+    return np.sign(np.where(np.abs(off) <= ROUNDING * EDGE, 0, off))
+
+
+def count_draws(groups: Iterable[pd.DataFrame]) -> tuple[int, str]:
+    """Return the most draws any of some groups of runs has, and how many they have in words."""
+    counts = [len(runs[["seed", "repetition"]].drop_duplicates()) for runs in groups]
+    most = max(counts)
+    words = "one draw" if most == 1 else f"{most} draws"
+    return most, words if min(counts) == most else f"up to {words}"
+
+
+def which_draw(groups: Iterable[pd.DataFrame]) -> str:
+    """Return in words which draw groups of one draw each show."""
+    draws = pd.concat([runs[["seed", "repetition"]] for runs in groups]).drop_duplicates()
+    if len(draws) > 1:
+        return "the first draw of each"
+    return "seed {}, repetition {}".format(*draws.iloc[0])
 
 
 def grid(
@@ -266,18 +302,9 @@ def apart(positions: Sequence[float], distance: float, last: float = np.inf) -> 
     moved: list[float] = []
     for position in positions:
         moved.append(max(position, moved[-1] + distance) if moved else position)
-    for number in reversed(range(len(moved))):
-        moved[number] = min(moved[number], last - distance * (len(moved) - 1 - number))
+    for index in reversed(range(len(moved))):
+        moved[index] = min(moved[index], last - distance * (len(moved) - 1 - index))
     return moved
-
-
-def number(value: float) -> str:
-    """Return a number with three digits, and a power of ten where it needs one."""
-    mantissa, _, exponent = f"{value:.3g}".partition("e")
-    if not exponent:
-        return mantissa
-    power = power_of_ten(10.0 ** int(exponent))
-    return power if mantissa == "1" else f"{mantissa}×{power}"
 
 
 def logarithmic(axis: Axis, decades: float) -> None:
@@ -286,13 +313,8 @@ def logarithmic(axis: Axis, decades: float) -> None:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.5 else range(1, 10)))
         axis.set_major_formatter("{x:g}")
     else:
-        axis.set_major_formatter(lambda value, _: power_of_ten(value))
+        axis.set_major_formatter(lambda value, _: ten_to(round(np.log10(value))))
     axis.set_minor_locator(NullLocator())
-
-
-def power_of_ten(value: float) -> str:
-    """Return 10ⁿ for a power of ten; mathematics would take Matplotlib ten times as long."""
-    return "10" + str(round(np.log10(value))).translate(_SUPERSCRIPTS)
 
 
 def evenly_by_factors(values: ArrayLike) -> bool:
@@ -303,16 +325,24 @@ def evenly_by_factors(values: ArrayLike) -> bool:
 
 
 def _wrapped(title: str, longest: int) -> str:
-    """A title in lines that break between its parts."""
+    """A title in lines that break between its parts, and inside of one that is too long."""
     lines = [""]
     for part in title.split(", "):
         line = f"{lines[-1]}, {part}" if lines[-1] else part
-        if lines[-1] and len(re.sub(r"[$^{}]|\\[a-z]+", "", line)) > longest:
-            lines[-1] += ","
-            lines.append(part)
-        else:
+        if _length(line) <= longest:
             lines[-1] = line
+            continue
+        if lines[-1]:
+            lines[-1] += ","
+            lines.append("")
+        whole = _length(part) <= longest
+        lines[-1:] = [part] if whole else textwrap.wrap(part, longest, break_long_words=False)
     return "\n".join(lines)
+
+
+def _length(text: str) -> int:
+    """About how many letters wide a text is drawn."""
+    return len(re.sub(r"[$^{}]|\\[a-z]+", "", text))
 
 
 def _describe(setting: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -321,22 +351,35 @@ def _describe(setting: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def _say(name: str, value: Any) -> str:
     if name == "problem_options":
-        return ", ".join(_option(*option.partition("=")[::2]) for option in value.split(" "))
-    if isinstance(value, str):
-        # A name is not mathematics; an underscore in it reads better as a space, but for folders.
-        value = value.replace("$", r"\$")
-        value = value if name == "study" else value.replace("_", " ")
+        return ", ".join(_option(*option.partition("=")[::2]) for option in options_of(value))
+    if isinstance(value, float):
+        value = with_powers(exact(value, 3))
+    elif isinstance(value, str):
+        value = _plain(value if name in _NAMES else value.replace("_", " "))
     return _FORMS.get(name, "{}").format(value)
 
 
 def _option(name: str, value: str) -> str:
     """An option of a problem, as problem_options has it, in few characters."""
     try:
-        value = number(float(value))
+        value = _plain(value) if name in _NAMES else with_powers(exact(float(value), 3))
     except ValueError:
-        value = value.replace("$", r"\$")
-    return (
-        f"$\\kappa$ = {value}"
-        if name == "condition_number"
-        else f"{name} {value}".replace("_", " ")
-    )
+        value = _plain(value.replace("_", " "))
+    name = name.replace("_", " ")
+    return f"$\\kappa$ = {value}" if name == "condition number" else f"{name} {value}"
+
+
+def can_draw(text: str) -> bool:
+    """Return whether the font of the figures has all letters of a text."""
+    return all(ord(each) in _letters() for each in text)
+
+
+def _plain(text: str) -> str:
+    """Text that is no mathematics, with escapes for letters that the font does not have."""
+    shown = (each if can_draw(each) else ascii(each)[1:-1] for each in text)
+    return "".join(shown).replace("$", r"\$")
+
+
+@cache
+def _letters() -> Mapping[int, int]:
+    return get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap()
