@@ -47,13 +47,14 @@ class Cluster(Pool):
         self._empty = False
         with ExitStack() as undo:
             undo.push(self._open)
-            security = None
             if self.address is None:
                 cluster = self._open.enter_context(_local_cluster(self.section.workers))
                 self.address, security = cluster.scheduler_address, cluster.security
+            else:
+                security = _configured_security(self.address)
             try:
                 self._connect(security)
-            except (OSError, TimeoutError, TypeError) as error:
+            except (OSError, TimeoutError) as error:
                 what = f"no scheduler with a worker answers there ({type(error).__name__})"
                 raise ConfigError("engine.address", self.address, what) from None
             except ImportError as error:
@@ -65,7 +66,6 @@ class Cluster(Pool):
         from distributed import Client
 
         with _said_after(SAY_SECONDS, "waiting for a Dask scheduler at %s", self.address):
-            # Without a security of ours, Dask's own configuration says which certificates to show.
             client = Client(
                 self.address, timeout=CONNECT_SECONDS, security=security, set_as_default=False
             )
@@ -94,6 +94,32 @@ class Cluster(Pool):
     def _threads(self) -> int:
         with _said_after(PATIENCE_SECONDS, "waiting for the Dask scheduler at %s", self.address):
             return sum(self.client.nthreads().values())
+
+
+def _configured_security(address: str) -> Any:
+    """Return the certificates that Dask's configuration names, where an address needs them.
+
+    Raises
+    ------
+    ConfigError
+        If it needs some and has none, or the configuration wants another kind of address.
+    """
+    from distributed.security import Security
+
+    security = Security()
+    if address.startswith("tls://"):
+        try:
+            context = security.get_connection_args("client")["ssl_context"]
+        except OSError as error:
+            what = f"the certificate in Dask's configuration cannot be used ({error})"
+            raise ConfigError("engine.address", address, what) from None
+        if context is None:
+            what = "needs a certificate: name it in Dask's configuration, see docs/sweeps.md"
+            raise ConfigError("engine.address", address, what)
+    elif security.require_encryption:
+        what = "must begin with tls://, Dask's configuration requires encryption"
+        raise ConfigError("engine.address", address, what)
+    return security
 
 
 def _one_death(client: str) -> Any:
