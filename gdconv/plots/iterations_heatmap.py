@@ -20,15 +20,14 @@ from gdconv.plots.panels import (
     NothingToShowError,
     Plot,
     beyond_edge,
-    count_draws,
     count_steps,
     distinct_steps,
     evenly_by_factors,
     frame,
     legend,
     logarithmic,
-    names,
 )
+from gdconv.plots.titles import count_draws, names
 from gdconv.tables import Tables
 
 MOST_LABELS = 12

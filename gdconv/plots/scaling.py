@@ -18,13 +18,12 @@ from gdconv.plots.panels import (
     STATED,
     Look,
     Plot,
-    count_draws,
     evenly_by_factors,
     frame,
     legend,
     logarithmic,
-    names,
 )
+from gdconv.plots.titles import count_draws, names
 from gdconv.tables import Tables
 
 MOST_FAMILIES = 3

@@ -17,13 +17,12 @@ from gdconv.plots.panels import (
     NothingToShowError,
     Plot,
     choose,
-    count_draws,
     frame,
     legend,
     logarithmic,
-    names,
     write,
 )
+from gdconv.plots.titles import count_draws, names
 from gdconv.settings import SETTING, settings
 from gdconv.tables import Tables
 
