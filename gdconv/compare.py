@@ -80,8 +80,8 @@ def differences(first: Tables, second: Tables, labels: Sequence[str]) -> pd.Data
     Returns
     -------
     DataFrame
-        `found_in`, "both" or the label of the only one that has the run; the columns of `KEYS`;
-        what to call the file; relative_step and condition_number; NAME_1, NAME_2 and
+        `found_in`, "both" or the label of the only one that has the run; the columns of `KEYS`, and
+        `file`, what to call the file; relative_step and condition_number; NAME_1, NAME_2 and
         NAME_difference (the second less the first) of rate_measured, iterations and
         iterations_to_tolerance; status_1, status_2.
     """
@@ -94,7 +94,8 @@ def differences(first: Tables, second: Tables, labels: Sequence[str]) -> pd.Data
     table[list(KEYS)] = merged[list(KEYS)]
     names = with_files(pd.concat([first.runs, second.runs])[["content", "file"]]).drop_duplicates()
     of_content = names.dropna().set_index("content")["file"]
-    table["file"] = table["content"].map(of_content).astype("string")
+    file = table["content"].map(of_content).astype("string")
+    table.insert(table.columns.get_loc("content"), "file", file)
     for name in ("relative_step", "condition_number"):
         table[name] = merged[f"{name}_1"].fillna(merged[f"{name}_2"])
     for name in _MEASURED:

@@ -22,7 +22,8 @@ from gdconv.plots import (
     spectrum,
     tightness,
 )
-from gdconv.plots.panels import DPI, NothingToShowError, Plot, can_draw, style
+from gdconv.plots.panels import DPI, NothingToShowError, Plot, style
+from gdconv.plots.titles import can_draw
 from gdconv.settings import with_files
 from gdconv.tables import Tables
 

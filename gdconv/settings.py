@@ -45,15 +45,13 @@ def with_files(runs: pd.DataFrame, can_draw: Callable[[str], bool] | None = None
 
     def label(content: str) -> str:
         known = names[content]
-        shown = known[:MOST_NAMES]
+        shown, more = known[:MOST_NAMES], len(known) - MOST_NAMES
         if can_draw:
-            shown = [name for name in known[:1] if can_draw(name)]
-        elif len(known) > len(shown):
-            shown.append(f"{len(known) - len(shown)} more names")
+            shown, more = [name for name in known[:1] if can_draw(name)], 0
         if not shown:
             return content
         shared = any(owners[name] > 1 for name in known)
-        return ALSO.join(shown) + f" ({content})" * shared
+        return ALSO.join(shown) + f" and {more} more" * (more > 0) + f" ({content})" * shared
 
     labels = {content: label(content) for content in names}
     return runs.assign(file=runs["content"].map(labels).astype("string"))

@@ -225,7 +225,7 @@ def test_names_do_not_steer_the_terminal_and_are_no_longer_than_they_need(tables
     assert called(middle.format("may"), middle.format("june")) == (
         *(f"{short} ({first})", f"{short} ({second})"),
     )
-    assert called("a = b = c = d", "e") == ("a = b = 2 more names", "e")
+    assert called("a = b = c = d", "e") == ("a = b and 2 more", "e")
 
 
 def test_a_figure_shows_the_content_of_a_file_whose_name_its_font_cannot_write(tables):

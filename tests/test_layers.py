@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PLOTS = [
     f"plots.{name}"
     for name in (
-        *("panels", "families"),
+        *("titles", "panels", "families"),
         *("convergence", "rate_vs_step", "iterations_heatmap", "scaling", "spectrum", "tightness"),
         *("errata", "gallery"),
     )

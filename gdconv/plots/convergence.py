@@ -27,9 +27,9 @@ from gdconv.plots.panels import (
     legend,
     logarithmic,
     one_draw,
-    which_draw,
     write,
 )
+from gdconv.plots.titles import which_draw
 from gdconv.settings import settings, with_all_parts
 from gdconv.tables import Tables
 

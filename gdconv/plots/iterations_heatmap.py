@@ -20,15 +20,14 @@ from gdconv.plots.panels import (
     NothingToShowError,
     Plot,
     beyond_edge,
-    count_draws,
     count_steps,
     distinct_steps,
     evenly_by_factors,
     frame,
     legend,
     logarithmic,
-    names,
 )
+from gdconv.plots.titles import count_draws, names
 from gdconv.tables import Tables
 
 MOST_LABELS = 12
@@ -145,6 +144,7 @@ PLOT = Plot(
     "How many iterations shrink the gap to the tolerance (1e-6 of the initial gap unless"
     " method.tolerance says otherwise), by colour, over the relative step ηλmax and, a row each,"
     " the dimension d, or n or κ where these vary instead; the median over seeds and repetitions."
+    " A cell stands for the step in it and reaches halfway to the next, but not across the edge."
     " Hatched: the run diverged. Dotted: it did not come to the tolerance within its iterations."
     " Diamonds: the step of best predicted rate, 2/(1 + 1/κ) for the row's median κ, which moves"
     " towards the edge 2 as κ grows. The fewest iterations may be left of it: a start with little"

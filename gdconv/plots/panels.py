@@ -1,13 +1,10 @@
-"""What the figures share: panels with titles, a plain style, tidy labels."""
+"""What the figures share: panels, a plain style, steps and tidy labels."""
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import matplotlib
@@ -17,14 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from gdconv.numerals import ROUNDING, exact, number, ten_to, with_powers
-from gdconv.settings import Setting, options_of
+from gdconv.numerals import ROUNDING, number, ten_to
+from gdconv.plots.titles import names, with_kappa, wrapped
+from gdconv.settings import Setting
 from gdconv.tables import Tables
 
 MOST_PANELS = 6
@@ -35,17 +32,6 @@ LONGEST_TITLE = 28
 LONGEST_HEADER = 95
 # More names than this take two lines below the panels.
 MOST_NAMES = 5
-
-_FORMS = {
-    "n_samples": "$n$ = {}",
-    "n_features": "$d$ = {}",
-    "noise": "noise {}",
-    "start": "start {}",
-    "start_which": "$\\lambda$ {}",
-    "start_radius": "radius {}",
-}
-# Names that someone else has given: they stay as they are.
-_NAMES = ("study", "file", "target")
 
 # Dots per inch of a PNG; a figure laid out with as many needs its text measured once.
 DPI = 200
@@ -143,8 +129,12 @@ def distinct_steps(runs: pd.DataFrame) -> pd.DataFrame:
     At κ = 1 the step 1/λmax and the optimal one are the same.
     """
     runs = runs.sort_values("relative_step", kind="stable")
-    steps = runs["relative_step"].to_numpy()
-    return runs[np.diff(steps, prepend=-np.inf) > ROUNDING * steps]
+    return runs[_new(runs["relative_step"].to_numpy())]
+
+
+def _new(ascending: np.ndarray) -> np.ndarray:
+    """Which of some positive numbers are not the one before but for rounding."""
+    return np.diff(ascending, prepend=-np.inf) > ROUNDING * ascending
 
 
 def count_steps(runs: pd.DataFrame) -> int:
@@ -157,22 +147,6 @@ def beyond_edge(steps: ArrayLike) -> np.ndarray:
     """Return −1, 0 or 1 for relative steps below, at and beyond the edge, but for rounding."""
     off = np.asarray(steps) - EDGE
     return np.sign(np.where(np.abs(off) <= ROUNDING * EDGE, 0, off))
-
-
-def count_draws(groups: Iterable[pd.DataFrame]) -> tuple[int, str]:
-    """Return the most draws any of some groups of runs has, and how many they have in words."""
-    counts = [len(runs[["seed", "repetition"]].drop_duplicates()) for runs in groups]
-    most = max(counts)
-    words = "one draw" if most == 1 else f"{most} draws"
-    return most, words if min(counts) == most else f"up to {words}"
-
-
-def which_draw(groups: Iterable[pd.DataFrame]) -> str:
-    """Return in words which draw groups of one draw each show."""
-    draws = pd.concat([runs[["seed", "repetition"]] for runs in groups]).drop_duplicates()
-    if len(draws) > 1:
-        return "the first draw of each"
-    return "seed {}, repetition {}".format(*draws.iloc[0])
 
 
 def grid(
@@ -225,27 +199,11 @@ def frame(
         ax.set_xlabel(xlabel)
     for ax, title in zip(axes, titles, strict=True):
         # Left to Matplotlib, a title's height takes a third of the time of drawing a panel.
-        ax.set_title(_wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE), y=1)
+        ax.set_title(wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE), y=1)
     figure.supylabel(ylabel)
-    above = _wrapped("; ".join(filter(None, header)), LONGEST_HEADER)
+    above = wrapped("; ".join(filter(None, header)), LONGEST_HEADER)
     figure.suptitle(above, fontsize=7, x=0.01, ha="left")
     return figure, axes
-
-
-def names(settings: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
-    """Return in words what some settings have in common, and what tells each apart."""
-    values = pd.DataFrame(settings)
-    shared = [name for name in values if values[name].nunique(dropna=False) == 1]
-    alone = len(settings) == 1 and "n_features" in shared
-    told = [name for name in values if name not in shared] + ["n_features"] * alone
-    common = [name for name in shared if name not in told]
-    return _describe(settings[0], common), [_describe(each, told) for each in settings]
-
-
-def with_kappa(title: str, runs: pd.DataFrame) -> str:
-    """Return a title with the condition number of some runs, which it may have already."""
-    kappa = f"$\\kappa$ = {number(runs['condition_number'].median())}"
-    return title if r"\kappa" in title else ", ".join(filter(None, (title, kappa)))
 
 
 def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> None:
@@ -319,67 +277,7 @@ def logarithmic(axis: Axis, decades: float) -> None:
 
 def evenly_by_factors(values: ArrayLike) -> bool:
     """Return whether some positive values are spaced by equal factors rather than evenly."""
-    values = np.unique(values)
-    gaps, factors = np.diff(values), np.diff(np.log(values))
-    return len(values) > 2 and factors.std() / factors.mean() < gaps.std() / gaps.mean()
-
-
-def _wrapped(title: str, longest: int) -> str:
-    """A title in lines that break between its parts, and inside of one that is too long."""
-    lines = [""]
-    for part in title.split(", "):
-        line = f"{lines[-1]}, {part}" if lines[-1] else part
-        if _length(line) <= longest:
-            lines[-1] = line
-            continue
-        if lines[-1]:
-            lines[-1] += ","
-            lines.append("")
-        whole = _length(part) <= longest
-        lines[-1:] = [part] if whole else textwrap.wrap(part, longest, break_long_words=False)
-    return "\n".join(lines)
-
-
-def _length(text: str) -> int:
-    """About how many letters wide a text is drawn."""
-    return len(re.sub(r"[$^{}]|\\[a-z]+", "", text))
-
-
-def _describe(setting: Mapping[str, Any], names: Sequence[str]) -> str:
-    return ", ".join(_say(name, setting[name]) for name in names if pd.notna(setting[name]))
-
-
-def _say(name: str, value: Any) -> str:
-    if name == "problem_options":
-        return ", ".join(_option(*option.partition("=")[::2]) for option in options_of(value))
-    if isinstance(value, float):
-        value = with_powers(exact(value, 3))
-    elif isinstance(value, str):
-        value = _plain(value if name in _NAMES else value.replace("_", " "))
-    return _FORMS.get(name, "{}").format(value)
-
-
-def _option(name: str, value: str) -> str:
-    """An option of a problem, as problem_options has it, in few characters."""
-    try:
-        value = _plain(value) if name in _NAMES else with_powers(exact(float(value), 3))
-    except ValueError:
-        value = _plain(value.replace("_", " "))
-    name = name.replace("_", " ")
-    return f"$\\kappa$ = {value}" if name == "condition number" else f"{name} {value}"
-
-
-def can_draw(text: str) -> bool:
-    """Return whether the font of the figures has all letters of a text."""
-    return all(ord(each) in _letters() for each in text)
-
-
-def _plain(text: str) -> str:
-    """Text that is no mathematics, with escapes for letters that the font does not have."""
-    shown = (each if can_draw(each) else ascii(each)[1:-1] for each in text)
-    return "".join(shown).replace("$", r"\$")
-
-
-@cache
-def _letters() -> Mapping[int, int]:
-    return get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap()
+    ascending = np.unique(values)
+    ascending = ascending[_new(ascending)]
+    gaps, factors = np.diff(ascending), np.diff(np.log(ascending))
+    return len(ascending) > 2 and factors.std() / factors.mean() < gaps.std() / gaps.mean()

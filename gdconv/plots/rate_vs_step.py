@@ -20,11 +20,11 @@ from gdconv.plots.panels import (
     NothingToShowError,
     Plot,
     choose,
-    count_draws,
     count_steps,
     grid,
     legend,
 )
+from gdconv.plots.titles import count_draws
 from gdconv.settings import settings, with_all_parts
 from gdconv.tables import Tables
 

@@ -18,13 +18,12 @@ from gdconv.plots.panels import (
     STATED,
     Look,
     Plot,
-    count_draws,
     evenly_by_factors,
     frame,
     legend,
     logarithmic,
-    names,
 )
+from gdconv.plots.titles import count_draws, names
 from gdconv.tables import Tables
 
 MOST_FAMILIES = 3
@@ -249,7 +248,7 @@ PLOT = Plot(
     " edges 2n(1 ± √(d/n))² of the law of Marchenko and Pastur, where the features are independent"
     " with mean 0. The predicted iterations are those of the slowest eigenvector, an upper limit"
     " that a start with little of it stays below. A point is missing where half of the runs never"
-    " came to the tolerance.",
+    " came to the tolerance, and a band leaves the panel where more than a tenth did not.",
     {
         "runs": (
             *("step_unit", "step_value", "relative_step", "iterations_to_tolerance"),

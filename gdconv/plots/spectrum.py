@@ -17,13 +17,12 @@ from gdconv.plots.panels import (
     NothingToShowError,
     Plot,
     choose,
-    count_draws,
     frame,
     legend,
     logarithmic,
-    names,
     write,
 )
+from gdconv.plots.titles import count_draws, names
 from gdconv.settings import SETTING, settings
 from gdconv.tables import Tables
 
@@ -132,7 +131,7 @@ def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
     edges = np.linspace(span[0], span[1], bins + 1)
     if same(low, high):
         # How rounding spreads equal eigenvalues is no distribution: they are one bar.
-        edges = low * np.array([0.95, 1.05])
+        edges = low * np.array([0.5, 0.95, 1.05, 1.5])
     count, _ = np.histogram(scaled(bulk), edges)
     density = count / (len(spectra.values) + spectra.zeros) / np.diff(edges)
     ax.stairs(

@@ -23,11 +23,9 @@ from gdconv.plots.panels import (
     frame,
     legend,
     logarithmic,
-    names,
     one_draw,
-    which_draw,
-    with_kappa,
 )
+from gdconv.plots.titles import names, which_draw, with_kappa
 from gdconv.settings import settings
 from gdconv.tables import Tables
 
