@@ -20,8 +20,8 @@ GDCONV = [
     *("spectra", "bounds", "random_matrices", "rates", "rounding"),
     *("problems", "runs", "objective", "starts", "descent", "recorder", "theory"),
     *("checks", "case", "identities"),
-    *("study", "tables"),
-    *("provenance", "store", "engines", "sweep"),
+    *("study", "disk", "tables"),
+    *("contents", "lock", "provenance", "store", "engines", "sweep"),
     *("summary", *PLOTS, "figures", "explorer", "page", "compare", "report"),
     *("verification", "composition", "cli"),
 ]
