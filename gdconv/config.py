@@ -211,6 +211,7 @@ class StudyConfig(Section):
     results_dir: str = key("results", folder_path)
     report: bool = key(True, boolean)
     retry_failed: bool = key(False, boolean)
+    accept_changed: bool = key(False, boolean)
     engine: Section = field(default_factory=Serial)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from gdconv import disk
 from gdconv.plots import (
     convergence,
     errata,
@@ -83,7 +84,7 @@ def draw(
 def save(figure: Figure, stem: Path, formats: Collection[str] = FORMATS) -> None:
     """Write a figure as PNG (200 dots an inch), SVG and PDF; equal figures give equal bytes."""
     for suffix in formats:
-        stem.with_name(f"{stem.name}.{suffix}").write_bytes(rendered(figure, suffix))
+        disk.replace(stem.with_name(f"{stem.name}.{suffix}"), [rendered(figure, suffix)])
 
 
 def rendered(figure: Figure, suffix: str) -> bytes:

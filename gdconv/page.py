@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from gdconv import explorer
+from gdconv import disk, explorer
+from gdconv.contents import FILES
 from gdconv.figures import FIGURES, FORMATS
 from gdconv.numerals import NONE, distinct, short
 from gdconv.plots.panels import Plot
@@ -21,7 +22,6 @@ from gdconv.settings import SETTING, problem_name, with_all_parts, with_files
 from gdconv.summary import errata_facts, headed, rows_by_setting, verdicts
 from gdconv.tables import Tables
 
-FILES = ("runs.csv", "curves.csv", "eigenvalues.csv", "config.yaml", "provenance.json")
 SCRIPTS = ("plot.js", "explorer.js", "table.js")
 
 
@@ -190,7 +190,7 @@ def _definitions(facts: dict[str, str]) -> str:
 def _text_file(path: Path, title: str) -> str:
     if not path.exists():
         return f"<p>There is no {path.name}.</p>"
-    text = escape(path.read_text(encoding="utf-8", errors="replace"))
+    text = escape(disk.read_bytes(path).decode(errors="replace"))
     return f"<details>\n<summary>{title}: {path.name}</summary>\n<pre>{text}</pre>\n</details>"
 
 

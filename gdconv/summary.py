@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Collection
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from gdconv import contents
 from gdconv.numerals import NONE, exact, same, short
 from gdconv.settings import NAMING, SETTING, problem_name, settings, with_files
 from gdconv.tables import Tables, read_runs
@@ -83,8 +83,8 @@ def summary(
     return "\n".join(lines)
 
 
-def status(folder: Path) -> str:
-    """Return how many runs of a study are done, have failed and are missing, and what to do.
+def status(folder: Path) -> tuple[str, list[str]]:
+    """Tell how many runs of a study are done, have failed and are missing, and what to do.
 
     The missing ones are those that the latest command was to add and has not.
 
@@ -93,29 +93,43 @@ def status(folder: Path) -> str:
     folder : Path
         Of a study, finished, interrupted or still running.
 
+    Returns
+    -------
+    str
+        The text.
+    list of str
+        The tables that have changed since the study was finished.
+
     Raises
     ------
     FileNotFoundError, ValueError
         If the folder holds no study, or not as gdconv writes it.
     """
     runs = read_runs(folder)
+    history = contents.provenance(folder)
     try:
-        latest = json.loads((folder / "provenance.json").read_bytes())["commands"][-1]
+        latest = history["commands"][-1]
         missing = latest["held"] + latest["planned"] - len(runs)
         typed, started = shlex.join(latest["command"]), latest["started"]
     except (KeyError, IndexError, TypeError, ValueError):
-        raise ValueError("provenance.json is not as this version of gdconv writes it") from None
+        raise contents.DamagedError("provenance.json is not as gdconv wrote it") from None
+    finished, changed = contents.standing(folder, history)
     failed = int((runs["status"] == "failed").sum())
     lines = [
         f"{folder}: {len(runs) - failed} done, {failed} failed, {missing} missing",
         f"  {counts(runs)}",
         f"  latest command, {started}: {typed}",
     ]
-    if missing > 0:
+    if changed:
+        lines.append(
+            f"  {' and '.join(changed)} changed since it was finished: put back what was there, or"
+            " go on with accept_changed=true"
+        )
+    elif missing > 0 or not finished:
         lines.append("  it is still running, or has been stopped: the same command continues it")
     if failed:
         lines.append("  with retry_failed=true it runs those again that have failed")
-    return "\n".join(lines)
+    return "\n".join(lines), changed
 
 
 def headed(row: dict[str, Any]) -> dict[str, Any]:

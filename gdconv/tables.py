@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gdconv import disk
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -98,6 +100,8 @@ COLUMNS = {
         "error_component_squared": NUMBER,
     },
 }
+# A byte is found in a line ten times as fast as a text of one.
+_QUOTE, _RETURN = b'"\r'
 RUN_ORDER = (
     "problem",
     "content",
@@ -228,7 +232,30 @@ def header(name: str) -> bytes:
 
 def run_id_of(line: bytes) -> bytes:
     """Return the run_id of a line of runs.csv or curves.csv, its first cell."""
-    return line[: line.index(b",")]
+    return cells_of(line)[0].encode() if line[0] == _QUOTE else line[: line.index(b",")]
+
+
+def cells_of(line: bytes) -> list[str]:
+    """Return the cells of a line of CSV.
+
+    Raises
+    ------
+    ValueError
+        If it is not one line of CSV in UTF-8.
+    """
+    text = line.decode().removesuffix("\n")
+    if is_plain(line):
+        return text.split(",")
+    try:
+        (cells,) = csv.reader([text], strict=True)
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    return cells
+
+
+def is_plain(line: bytes) -> bool:
+    """Return whether every comma of a line ends a cell, as it does in nearly all lines."""
+    return _QUOTE not in line and _RETURN not in line
 
 
 def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
@@ -242,7 +269,7 @@ def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple[Any, ..
     }
 
     def key(line: bytes) -> tuple[Any, ...]:
-        cells = line.decode().rstrip("\n").split(",")
+        cells = cells_of(line)
         return tuple(parse[dtype](cells[index]) for index, dtype in wanted)
 
     return key
@@ -269,7 +296,7 @@ _READS: dict[str, Callable[[str], bool]] = {
 
 def _complete_lines(folder: Path, name: str) -> list[bytes]:
     path = folder / f"{name}.csv"
-    with path.open("rb") as file:
+    with disk.open_file(path, "rb") as file:
         lines = file.readlines()
     if lines and not lines[-1].endswith(b"\n"):
         lines.pop()
@@ -277,9 +304,11 @@ def _complete_lines(folder: Path, name: str) -> list[bytes]:
         raise ValueError(f"{path.name}: line 1 is not the header of this version of gdconv")
     columns = len(COLUMNS[name])
     for number, line in enumerate(lines, start=1):
-        # Quotes stand around an error that has commas in it.
-        if line.count(b",") != columns - 1 and b'"' not in line:
-            cells = line.count(b",") + 1
+        try:
+            cells = line.count(b",") + 1 if is_plain(line) else len(cells_of(line))
+        except ValueError as error:
+            raise ValueError(f"{path.name}: line {number} is not CSV: {error}") from None
+        if cells != columns:
             raise ValueError(f"{path.name}: line {number} has {cells} cells instead of {columns}")
     return lines[1:]
 
@@ -287,7 +316,7 @@ def _complete_lines(folder: Path, name: str) -> list[bytes]:
 def _read_files(folder: Path) -> dict[str, list[str]]:
     """The names of each content; none if provenance.json is not there or not as it should be."""
     try:
-        return names_of_files(json.loads((folder / "provenance.json").read_bytes()))
+        return names_of_files(json.loads(disk.read_bytes(folder / "provenance.json")))
     except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
@@ -344,8 +373,9 @@ def _cell(value: Any) -> str:
         return repr(value) if math.isfinite(value) else ""
     if value is None:
         return ""
-    text = str(value)
-    if set(text) & set(',"\r\n'):
+    # A row is a line.
+    text = " ".join(str(value).splitlines())
+    if set(text) & set(',"'):
         buffer = io.StringIO()
         csv.writer(buffer, lineterminator="").writerow([text])
         return buffer.getvalue()

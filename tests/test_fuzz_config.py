@@ -37,6 +37,7 @@ LEGAL = {
     "results_dir": ["results", "./a/b", "../beside", "~/mine", "'da ta'", "'ordner ü'"],
     "report": ["false", "False", "no"],
     "retry_failed": ["true", "false"],
+    "accept_changed": ["true", "false"],
     "seed": ["0", "7", "[1,2]", "9223372036854775807", "1e3", "0,1", "range(0,3)", "choice(4,5)"],
     "repetitions": ["1", "2", "2.0"],
     "step.unit": ["lambda_max", "optimal", "absolute", "K", "K,optimal"],
