@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 from gdconv import disk
 from gdconv.keys import typed
 from gdconv.runs import SCHEMA_VERSION
-from gdconv.tables import COLUMNS, KINDS, cells_of, header, is_cell, is_plain
+from gdconv.tables import COLUMNS, KINDS, cells_of, header, is_cell, is_plain, names_of_files
 
 TABLES = {name: f"{name}.csv" for name in COLUMNS}
 # What a study is made of; its report is made of these.
@@ -79,6 +79,7 @@ def provenance(folder: Path) -> dict[str, Any]:
             raise TypeError
         if not isinstance(history.get(CHECKSUMS, {}), dict):
             raise TypeError
+        names_of_files(history)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise DamagedError(f"{name} is not as gdconv wrote it") from None
     if found != SCHEMA_VERSION:
