@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnlib.graph import Graph
-from nnlib.inputs import Vertex, is_number
+from nnlib.inputs import Vertex, integer, is_number
 from nnlib.program import Program
 
 
@@ -142,7 +142,7 @@ def batches(n_samples: int, size: int, rng: np.random.Generator) -> Iterator[np.
     ValueError
         Unless size is from 1 to n_samples.
     """
-    if not 1 <= size <= n_samples:
+    if not 1 <= integer(size) <= n_samples:
         raise ValueError(f"size={size} must be from 1 to n_samples={n_samples}")
     order = rng.permutation(n_samples)
     for start in range(0, n_samples - size + 1, size):
