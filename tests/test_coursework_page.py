@@ -362,9 +362,10 @@ def test_the_factors_of_the_example_by_hand_are_printed(printed):
         assert f"|1 − λmax/K| = {factor:.6g} " in text
 
 
-def test_the_figure_of_k_is_current(printed):
+@pytest.mark.parametrize("figure", ["linear.png", "differences.png"])
+def test_figures_are_current(printed, figure):
     folder, _ = printed
-    now, stored = imread(folder / "linear.png"), imread(DOCS / "linear.png")
+    now, stored = imread(folder / figure), imread(DOCS / figure)
     assert now.shape == stored.shape
     # Another version of Matplotlib may smooth edges differently.
     assert np.mean(np.abs(now - stored)) < 0.01
