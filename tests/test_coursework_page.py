@@ -14,6 +14,7 @@ import pytest
 from matplotlib.image import imread
 
 import nnlib
+from gdconv import run_study
 from gdconv.descent import descend
 from gdconv.objective import Objective
 from gdconv.problems import LeastSquares
@@ -38,6 +39,15 @@ def sections():
     """The text of each part, by its heading."""
     found = re.findall(r"^### (\d\(\w\))\n(.*?)(?=^###? |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     return dict(found)
+
+
+@pytest.fixture
+def examples(monkeypatch):
+    """Python as if started in docs/examples."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    yield
+    for path in EXAMPLES.glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 def test_every_part_is_answered_in_order_and_with_its_marks():
@@ -226,6 +236,20 @@ def test_gradient_descent_does_the_example_by_hand():
         assert found == pytest.approx([float(loss(w)) for w in path(K)], rel=1e-14)
 
 
+def test_the_run_in_the_figure_of_k_converges_linearly(examples):
+    from linear_convergence import CONFIG, ITERATIONS
+
+    tables = run_study(CONFIG)
+    gap, rate = tables.curves["gap"].to_numpy(), tables.runs["rate_predicted"].item()
+    assert tables.curves["iteration"].tolist() == list(range(ITERATIONS + 1))
+    ratios = gap[1:] / gap[:-1]
+    # The gaps are far above their floor, with an error of 1e-10 of them.
+    assert np.all(ratios <= rate * (1 + 1e-10))
+    assert np.all(np.diff(ratios) >= -1e-10)
+    assert rate - ratios[-1] < 0.01 * rate
+    assert np.all(np.log(gap) <= np.log(tables.curves["gap_bound"]))
+
+
 # Question 2
 
 GRAPH = (EXAMPLES / "coursework_graph.py").read_text(encoding="utf-8")
@@ -234,14 +258,6 @@ BLOCKS = re.findall(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", PAGE, re
 # What is indented is quoted.
 CODE = [(code, printed) for code, printed in BLOCKS if not code.startswith(" ")]
 QUOTED = [code for code, _ in BLOCKS if code.startswith(" ")]
-
-
-@pytest.fixture
-def examples(monkeypatch):
-    """Python as if started in docs/examples."""
-    monkeypatch.syspath_prepend(EXAMPLES)
-    yield
-    sys.modules.pop("coursework_graph", None)
 
 
 def run(code, names):
@@ -302,6 +318,36 @@ def test_the_transpose_of_a_row_is_no_column():
     with pytest.raises(ValueError, match="mismatch"):
         w.T @ y_grad
     assert np.ndim(w.T @ w) == 0
+
+
+def test_the_figure_of_a_has_the_numbers_told(examples):
+    names = {}
+    run(CODE[0][0], names)
+    g, output, w2 = names["g"], names["output"], names["w2"]
+    g.run_grad(output, np.array([[1.0, 0]]))
+    told("2(d)")("v3) is the column (0, 1, 2)ᵀ times the row (1, 0)")
+    assert (w2, g.children[8]) == (3, [7, 3])
+    assert (g.value[7].tolist(), g.grad[8].tolist()) == ([[0, 1, 2]], [[1, 0]])
+    np.testing.assert_array_equal(g.grad[w2], np.outer([0, 1, 2], [1, 0]))
+    told("2(c)")("v6 = add hands its gradient (∂) to v5 and to v2 unchanged")
+    assert (g.name[6], g.children[6]) == ("add", [5, 2])
+    np.testing.assert_array_equal(g.grad[6], g.grad[5])
+    np.testing.assert_array_equal(g.grad[6][0], g.grad[2])
+
+
+def test_the_errors_of_finite_differences_are_as_told(examples):
+    from finite_differences import STEPS, largest_errors
+
+    assert STEPS[-4:] == pytest.approx([1e-3, 1e-2, 1e-1, 1])
+    forward, central = largest_errors(False, "forward"), largest_errors(False, "central")
+    # Terms of the next order are a few hundredths of the first one at ε = 0.01.
+    assert forward[-3] / forward[-4] == pytest.approx(10, rel=0.1)
+    assert central[-3] / central[-4] == pytest.approx(100, rel=0.1)
+    # Values below 1 are off by a few eps, and the difference by that over ε.
+    linear = np.array(largest_errors(True, "forward"))
+    assert np.all(linear <= 4 * np.finfo(float).eps / STEPS)
+    told("2(f)")("The values of y are at most 28")
+    assert np.max(np.array([1, 2, 3]) @ np.array([[1, 2], [3, 4], [5, 6]])) == 28
 
 
 # Commands
