@@ -382,10 +382,9 @@ def shape(text):
 
 def test_commands_print_the_lines_shown(printed):
     _, outputs = printed
-    shown = re.findall(
-        r"^    (gdconv.*)\n\n(?:[^`]*?\n\n)?```text\n(.*?)```", PAGE, re.M | re.DOTALL
-    )
-    assert len(shown) == 4
+    after = r"\n\n(?:[^`]*?\n\n)?```text\n(.*?)```"
+    shown = re.findall(r"^    ((?:gdconv|python)[^\n]*)" + after, PAGE, re.MULTILINE | re.DOTALL)
+    assert [command for command, _ in shown] == INDENTED
     for command, lines in shown:
         assert set(shape(lines)) <= set(shape(outputs[command]))
 
@@ -399,6 +398,11 @@ def test_the_rows_named_are_printed_and_hold(printed):
                 about = [row for row in rows if row.startswith(equation)]
                 assert about
                 assert all("holds" in row for row in about)
+    grade = "python -m nnlib.grade docs/examples/coursework_graph.py"
+    for part, text in sections().items():
+        if part.startswith("2"):
+            assert re.search(rf"`{grade}`, lines? {re.escape(part)}", text)
+            assert f"\npassed    {part} " in outputs[grade]
 
 
 def test_the_factors_of_the_example_by_hand_are_printed(printed):
