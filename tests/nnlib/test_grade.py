@@ -1,12 +1,8 @@
 """The grader: right solutions pass, and each wrong one is told what to change."""
 
-import ast
 import re
-import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import nnlib
@@ -246,3 +242,196 @@ def test_a_wrong_solution_is_recognised(name):
 def test_wrong_solutions_are_told_apart():
     hints = [(title, fault.splitlines()[-1]) for title, fault in map(line_of, WRONG)]
     assert len(set(hints)) == len(WRONG)
+
+
+# What may differ from the student's solution: names, containers, algorithms, what else is there.
+DIFFERENT = {
+    "lists": [
+        (
+            "self.parent, self.children, self.value, self.grad, self.name = {}, {}, {}, {}, {}",
+            "self.parent, self.children, self.value, self.grad, self.name = "
+            "([None] * 100 for _ in range(5))",
+        )
+    ],
+    "IDs from 1": [
+        ("self.count = 0", "self.count = 1"),
+        ("range(output + 1)", "range(1, output + 1)"),
+        ("range(output, -1, -1)", "range(output, 0, -1)"),
+    ],
+    "IDs of NumPy": [("i = self.count\n", "i = np.int64(self.count)\n")],
+    "lists of parents": [("self.parent[child] = i", "self.parent.setdefault(child, []).append(i)")],
+    "tuples of children": [('"add", [a, b]', '"add", (a, b)')],
+    "lists for arrays": [
+        ("        self.grad[a] = self.grad[n]\n", "        self.grad[a] = list(self.grad[n])\n")
+    ],
+    "single precision": [
+        ("self.value[i] = value", "self.value[i] = np.array(value, dtype=np.float32)")
+    ],
+    "recursion": [
+        (
+            'for n in range(output + 1):\n            getattr(self, "eval_" + self.name[n])(n)',
+            "for child in self.children[output]:\n            self.run_eval(child)\n"
+            '        getattr(self, "eval_" + self.name[output])(output)',
+        )
+    ],
+    "another outer product": [("np.outer(w, grad)", "w.reshape(-1, 1) @ grad.reshape(1, -1)")],
+    "prints": [
+        (
+            "        self.grad[output] = grad",
+            "        print(self.value)\n        self.grad[output] = grad",
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_a_right_solution_may_look_different(name):
+    graph = defined(patched(*DIFFERENT[name]))
+    assert [counterexample(check, graph) for stage in ASKED for check in stage] == [""] * 7
+
+
+def test_nnlib_and_the_example_pass_everything():
+    example = defined(EXAMPLE.read_text(encoding="utf-8"))
+    for graph in (nnlib.Graph, example):
+        assert [counterexample(check, graph) for check in CHECKS] == [""] * 13
+
+
+def test_no_mistake_explains_what_is_right():
+    for check in CHECKS:
+        for mistake in check.mistakes:
+            told = []
+            for case in check.cases:
+                right = grade._attempt(case, nnlib.Graph)
+                trial = grade.Trial(case, right, right)
+                told.append(grade._explains(mistake, mistake.read, trial))
+            # "found" stands for any wrong value.
+            assert False in told or mistake.formula == "found", mistake
+
+
+def test_the_report_says_which_case_and_which_numbers():
+    fault = faults(patched(("np.outer(w, grad)", "np.outer(grad, w)")))
+    assert fault["2(d) grad_matmul, 1-D with 2-D"].splitlines() == [
+        "y = g.matmul(w, A); g.run_eval(y); g.run_grad(y, u)",
+        "with w = [1], A = [[2, 3]], u = [1, -2]",
+        "g.grad[A]: expected [[1, -2]] of shape (1, 2), found [[1], [-2]] of shape (2, 1)",
+        "hint: the order is wrong, which transposes the gradient of A: it is np.outer(w, grad)",
+    ]
+
+
+# The command
+
+
+@pytest.fixture
+def graded(tmp_path, capsys):
+    """A function from a file's source to the exit status of the command and the lines it prints."""
+
+    def run(source, *options):
+        path = tmp_path / "nn.py"
+        path.write_text(source, encoding="utf-8")
+        status = grade.main([str(path), *options])
+        assert sorted(tmp_path.iterdir()) == [path]
+        return status, capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def verdicts(lines):
+    """How often each verdict was given."""
+    words = [line[:11].strip() for line in lines if not line.startswith((" ", "Beyond"))]
+    return {word: words.count(word) for word in words}
+
+
+def test_what_is_right_passes_with_remarks(graded):
+    status, lines = graded(patched())
+    assert (status, verdicts(lines)) == (0, {"passed": 10, "remark": 4})
+    assert lines[8] == "Beyond the question:"
+    status, lines = graded(EXAMPLE.read_text(encoding="utf-8"))
+    assert (status, verdicts(lines), len(lines)) == (0, {"passed": 14}, 15)
+
+
+def test_what_comes_after_a_failure_is_not_tried(graded):
+    status, lines = graded(patched(("grad @ A.T", "grad @ A")))
+    assert (status, verdicts(lines)) == (1, {"passed": 4, "FAILED": 2, "not tried": 3})
+    assert lines[-1] == "not tried  what is beyond the question"
+
+
+def test_code_of_the_module_is_run_and_the_main_block_is_not(graded):
+    main = 'if __name__ == "__main__":\n    raise SystemExit("main")\n'
+    status, lines = graded(patched() + f"{main}print('x' * 10**6)\n")
+    assert (status, lines[0]) == (0, "passed     the file has a class Graph")
+    assert lines[1].startswith("passed")
+    status, lines = graded(patched() + "\nanswer = input()\n")
+    assert (status, lines[1]) == (
+        0,
+        "           what follows was not run: EOFError: EOF when reading a line, in <module>, line "
+        + str(patched().count("\n") + 2),
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("def f(:\n", "SyntaxError: invalid syntax, line 1"),
+        ("\n1 / 0\n", "ZeroDivisionError: division by zero, in <module>, line 2"),
+        ("import sys\nsys.exit(3)\n", "SystemExit: 3, in <module>, line 2"),
+        ("x = 1\n", "has no class Graph"),
+        ("Graph = 3\n", "has no class Graph"),
+    ],
+)
+def test_a_file_without_a_graph_fails(source, says, graded):
+    assert graded(source) == (1, ["FAILED     the file", f"           {says}"])
+
+
+ENDLESS = """while True:
+            pass"""
+STUBBORN = """while True:
+            try:
+                while True:
+                    pass
+            except:
+                pass"""
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (ENDLESS, r"TooLong: no end after 1 s, in grad_add, line \d+"),
+        (STUBBORN, "no end, and no way to interrupt it"),
+        ("import os; os._exit(7)", "Python ended or crashed, with exit status 7"),
+        ("import os; os.kill(os.getpid(), 9)", "Python ended or crashed, with exit status -9"),
+        ("import sys; sys.exit(3)", r"SystemExit: 3, in grad_add, line \d+"),
+        ("raise ValueError('long ' * 10**6)", r"ValueError: [long ]+ …, in grad_add, line \d+"),
+    ],
+    ids=["endless", "stubborn", "ends Python", "crashes Python", "exits", "says too much"],
+)
+def test_whatever_a_student_s_code_does_is_a_result(code, says, graded):
+    seconds = ["--seconds", "1"] if "while" in code else []
+    status, lines = graded(patched(("self.grad[b] = self.grad[n]", code)), *seconds)
+    assert status == 1
+    failed = lines.index("FAILED     2(c) grad_add")
+    assert any(re.fullmatch(f" +{says}", line) for line in lines[failed + 1 : failed + 4])
+    assert verdicts(lines)["not tried"] >= 3
+    assert max(map(len, lines)) < 300
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path, capsys):
+    notebook = tmp_path / "nn.ipynb"
+    notebook.write_text("{}")
+    for argument, says in (
+        ([str(tmp_path / "nn.py")], "nn.py: No such file or directory"),
+        ([str(tmp_path)], "Is a directory"),
+        ([str(notebook)], "is a notebook: save it as a Python file first"),
+        ([str(STUDENT), "--seconds", "0"], "--seconds 0: must be a positive number"),
+    ):
+        with pytest.raises(SystemExit) as exit_:
+            grade.main(argument)
+        assert exit_.value.code == 2
+        printed = capsys.readouterr()
+        assert not printed.out
+        assert printed.err.strip().endswith(says)
+
+
+def test_the_help_says_that_the_file_is_run(capsys):
+    with pytest.raises(SystemExit):
+        grade.main(["--help"])
+    assert "The file is run as code, with your rights" in " ".join(capsys.readouterr().out.split())
