@@ -31,7 +31,7 @@ def defined(source):
     return names["Graph"]
 
 
-def faults(source, checks=CHECKS):
+def faults(source):
     """Title → what fails, as in the report: up to the first stage in which something does."""
     graph = defined(source)
     for stage in (*ASKED, BEYOND):
@@ -347,6 +347,13 @@ def test_what_is_right_passes_with_remarks(graded):
     assert lines[8] == "Beyond the question:"
     status, lines = graded(EXAMPLE.read_text(encoding="utf-8"))
     assert (status, verdicts(lines), len(lines)) == (0, {"passed": 14}, 15)
+
+
+def test_the_report_of_the_document_is_what_is_printed(graded):
+    page = (ROOT / "docs" / "graph.md").read_text(encoding="utf-8")
+    shown = re.search(r"^```\n(passed .*?)^```$", page, re.DOTALL | re.MULTILINE).group(1)
+    status, lines = graded(patched(("np.outer(w, grad)", "np.outer(grad, w)")))
+    assert (status, lines) == (1, shown.splitlines())
 
 
 def test_what_comes_after_a_failure_is_not_tried(graded):
