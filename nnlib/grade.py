@@ -16,6 +16,8 @@ from nnlib.student import Student, described, short
 
 # A power of two near the coursework's 10⁻³, with which the differences are exact.
 _EPSILON = 2.0**-10
+# Operands of a case that go to run_grad.
+_SEEDS = ("u", "v")
 _CHECKS = {check.title: check for stage in (*ASKED, BEYOND) for check in stage}
 
 
@@ -40,10 +42,19 @@ def counterexample(check: Check, graph: Any) -> str:
     for trial in trials:
         name, fault = _fault(trial)
         if fault:
-            operands = (f"{key} = {_numbers(x)}" for key, x in trial.case.operands.items())
-            hint = IN_PLACE if name in trial.case.operands else _hint(check, trials, trial, name)
-            return f"{trial.case.script}\nwith {', '.join(operands)}\n{fault}\nhint: {hint}"
+            case = trial.case
+            hint = IN_PLACE if name in case.operands else _hint(check, trials, trial, name)
+            return f"{_preparation(case)}\n{case.script}\n{fault}\nhint: {hint}"
     return ""
+
+
+def _preparation(case: Case) -> str:
+    """Return what to type before the script of a case."""
+    lines = ["g = Graph()"]
+    for name, array in case.operands.items():
+        value = f"np.array({_numbers(array)})"
+        lines.append(f"{name} = {value if name in _SEEDS else f'g.tensor({value})'}")
+    return "; ".join(lines)
 
 
 def _attempt(case: Case, graph: Any) -> dict[str, Any]:
@@ -52,7 +63,7 @@ def _attempt(case: Case, graph: Any) -> dict[str, Any]:
         g = graph()
         names = {"g": g, "np": np, "difference": lambda name: _difference(graph, given, name)}
         for name, array in given.items():
-            names[name] = array if name in ("u", "v") else g.tensor(array)
+            names[name] = array if name in _SEEDS else g.tensor(array)
         exec(case.script, names)
         return given | {read: _read(read, names) for read in case.reads}
     # Whatever the student's code raises is a result.

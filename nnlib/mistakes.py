@@ -32,20 +32,20 @@ def whole(numbers: np.ndarray) -> np.ndarray:
 
 
 _INTEGERS = (
-    "an array of integers cuts fractions off or refuses them: let tensor store "
-    "np.array(value, dtype=float), and make gradients of type float"
+    "an array of integers holds no fractions: let tensor store np.array(value, dtype=float), and "
+    "make gradients of type float"
 )
 # Looked for in every check, after its own.
 GENERAL = (
     Mistake("", "np.trunc(right)", _INTEGERS),
     Mistake("", "whole(right)", _INTEGERS),
-    Mistake("", "-right", "the sign is wrong: there is a minus too many"),
+    Mistake("", "-right", "the sign is wrong: change it"),
     Mistake("", "2 * right", "the same contribution is added twice: add it once"),
     Mistake("", "right.T", "this is the transpose of what it should be: leave out a .T"),
     Mistake(
         "",
         "np.reshape(right, np.shape(found))",
-        "the numbers are right, the shape is not: reshape them to that of the vertex's value",
+        "the numbers are right, the shape is not: a gradient has the shape of the vertex's value",
     ),
 )
 # Where an array that was passed in is not what it was.
@@ -112,7 +112,7 @@ MATMUL_1D = (
         "the factor w is missing: ∂f/∂a_ij is w_i · ∂f/∂y_j, so use np.outer(w, grad)",
     ),
 )
-_ONE_ROW = "a single row of w counts: add the rows' contributions up, which w.T @ grad does"
+_ONE_ROW = "only one row of w counts: sum over the rows, which w.T @ grad does"
 MATMUL_2D = (
     *_CHILDREN_OF_MATMUL,
     Mistake("g.grad[w]", "u @ A", "the transpose is missing: the gradient of w is grad @ A.T"),

@@ -237,7 +237,7 @@ BEYOND = (
     Check(
         "IDs that are no topological order",
         [_case(_CYCLE, "a b", ([1], [2]), "g.value[c]")],
-        "run_eval used an old value of y without a word: let it raise an error where a child's ID "
-        "is not below its parent's",
+        "run_eval took the old value of y and said nothing: let it raise an error where a child's "
+        "ID is not below its parent's",
     ),
 )

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nnlib
@@ -83,7 +84,7 @@ WRONG = {
     "integers for floats": (
         [("self.value[i] = value", "self.value[i] = np.array(value, dtype=int)")],
         "2(b)",
-        "an array of integers cuts fractions off",
+        "an array of integers holds no fractions",
     ),
     "first child only": (
         [("        self.grad[b] = self.grad[n]\n", "")],
@@ -100,7 +101,7 @@ WRONG = {
         "2(c)",
         "∂c/∂a is 1, not b",
     ),
-    "sign": ([("self.grad[b] = self.grad[n]", "self.grad[b] = -self.grad[n]")], "2(c)", "minus"),
+    "sign": ([("self.grad[b] = self.grad[n]", "self.grad[b] = -self.grad[n]")], "2(c)", "the sign"),
     "added twice": (
         [("self.grad[b] = self.grad[n]", "self.grad[b] = self.grad[n] + self.grad[n]")],
         "2(c)",
@@ -174,7 +175,7 @@ WRONG = {
     "sum over rows forgotten": (
         [("self.grad[b] = w.T @ grad", LAST_ROW)],
         "2(d) grad_matmul, 2-D",
-        "a single row of w counts",
+        "only one row of w counts",
     ),
     "upwards": (
         [
@@ -296,6 +297,32 @@ def test_nnlib_and_the_example_pass_everything():
         assert [counterexample(check, graph) for check in CHECKS] == [""] * 13
 
 
+@pytest.mark.parametrize("name", WRONG)
+def test_a_counterexample_can_be_typed_and_gives_what_it_says(name):
+    preparation, script, fault, _ = line_of(name)[1].splitlines()
+
+    def typed(graph):
+        names = {"Graph": graph, "np": np}
+        exec(f"{preparation}\n{script}", names)
+        return names
+
+    graph = defined(patched(*WRONG[name][0]))
+    if values := re.fullmatch(r"(.+): expected (.+), found (.+)", fault):
+        read, right, found = values.groups()
+        assert grade._shown(grade._read(read, typed(nnlib.Graph))) == right
+        assert grade._shown(grade._read(read, typed(graph))) == found
+    elif changed := re.fullmatch(r"(\w), which was passed in, is (.+) afterwards", fault):
+        assert str(typed(graph)[changed[1]].tolist()) == changed[2]
+    elif accepted := re.fullmatch(r"expected an error, found (.+) = (.+)", fault):
+        assert grade._shown(grade._read(accepted[1], typed(graph))) == accepted[2]
+        with pytest.raises(ValueError, match="not a topological order"):
+            typed(nnlib.Graph)
+    else:
+        with pytest.raises((LookupError, TypeError, ValueError)) as error:
+            typed(graph)
+        assert f": {error.value}, in " in fault
+
+
 def test_no_mistake_explains_what_is_right():
     for check in CHECKS:
         for mistake in check.mistakes:
@@ -311,8 +338,9 @@ def test_no_mistake_explains_what_is_right():
 def test_the_report_says_which_case_and_which_numbers():
     fault = faults(patched(("np.outer(w, grad)", "np.outer(grad, w)")))
     assert fault["2(d) grad_matmul, 1-D with 2-D"].splitlines() == [
+        "g = Graph(); w = g.tensor(np.array([1])); A = g.tensor(np.array([[2, 3]])); "
+        "u = np.array([1, -2])",
         "y = g.matmul(w, A); g.run_eval(y); g.run_grad(y, u)",
-        "with w = [1], A = [[2, 3]], u = [1, -2]",
         "g.grad[A]: expected [[1, -2]] of shape (1, 2), found [[1], [-2]] of shape (2, 1)",
         "hint: the order is wrong, which transposes the gradient of A: it is np.outer(w, grad)",
     ]
