@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -184,11 +185,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"{options.file}: {error.strerror}")
     if options.file.suffix == ".ipynb":
         parser.error(f"{options.file} is a notebook: save it as a Python file first")
-    try:
-        return _report(Student(options.file, options.seconds, _check))
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return 130
+    with closing(Student(options.file.absolute(), options.seconds, _check)) as student:
+        try:
+            return _report(student)
+        except KeyboardInterrupt:
+            print(f"{parser.prog}: interrupted", file=sys.stderr)
+            return 130
 
 
 def _report(student: Student) -> int:
@@ -197,21 +199,28 @@ def _report(student: Student) -> int:
         _print("FAILED", "the file", note or "has no class Graph")
         return 1
     _print("passed", "the file has a class Graph", note and f"what follows was not run: {note}")
-    failed = 0
+    failed = False
     for stage in ASKED:
         ready = not failed
         for check in stage:
-            fault = student.ask(check.title) if ready and student.usable else None
-            failed += bool(fault)
-            _print({None: "not tried", "": "passed"}.get(fault, "FAILED"), check.title, fault or "")
+            failed |= _try(student, check, "FAILED", ready)
     if failed:
         _print("not tried", "what is beyond the question")
         return 1
     print("Beyond the question:")
     for check in BEYOND:
-        fault = student.ask(check.title) if student.usable else None
-        _print({None: "not tried", "": "passed"}.get(fault, "remark"), check.title, fault or "")
+        _try(student, check, "remark")
     return 0
+
+
+def _try(student: Student, check: Check, otherwise: str, ready: bool = True) -> bool:
+    """Print the line of a check; return whether something is wrong."""
+    if not (ready and student.usable):
+        _print("not tried", check.title)
+        return False
+    fault = student.ask(check.title)
+    _print(otherwise if fault else "passed", check.title, fault)
+    return bool(fault)
 
 
 def _print(verdict: str, title: str, fault: str = "") -> None:

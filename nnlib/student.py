@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# The file, as a module.
-_MODULE = "student"
+# The file's name as a module: not __main__, so that what it does as a program is left out.
+MODULE = "__student__"
 
 
 def short(text: str) -> str:
@@ -34,7 +34,7 @@ def described(error: BaseException) -> str:
     places = [
         f"{frame.f_code.co_name}, line {line}"
         for frame, line in frames
-        if frame.f_globals.get("__name__") == _MODULE
+        if frame.f_globals.get("__name__") == MODULE
     ]
     return f"{text}, in {places[-1]}" if places else text
 
@@ -44,21 +44,21 @@ class TooLong(BaseException):
 
 
 def _load(path: Path) -> str:
-    """Run a file as Python runs a module; return "" or what kept it from its end."""
-    module = ModuleType(_MODULE)
-    module.__file__, sys.modules[_MODULE], sys.argv = str(path), module, [str(path)]
+    """Run a file as a module; return "" or what kept it from its end."""
+    module = ModuleType(MODULE)
+    module.__file__, sys.modules[MODULE], sys.argv = str(path), module, [str(path)]
     sys.path.insert(0, str(path.parent))
     # A figure that is shown must not wait for somebody to close it.
     os.environ.setdefault("MPLBACKEND", "agg")
     try:
-        exec(compile(path.read_bytes(), path, "exec"), vars(module))
+        exec(compile(path.read_bytes(), path, "exec", dont_inherit=True), vars(module))
     except (Exception, SystemExit, TooLong) as error:
         return described(error)
     return ""
 
 
 def _serve(path: Path, seconds: float, check: Callable[[str, Any], str], pipe: Connection) -> None:
-    """Answer None with what keeps the file from its end, a title with what fails in that check."""
+    """Answer each title with what is wrong in that check, and "", the first one, with the file."""
 
     def interrupt(*_: object) -> None:
         raise TooLong(f"no end after {seconds:g} s")
@@ -71,11 +71,11 @@ def _serve(path: Path, seconds: float, check: Callable[[str, Any], str], pipe: C
         title = pipe.recv()
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            fault = check(title, sys.modules[_MODULE].Graph) if title else _load(path)
+            fault = check(title, sys.modules[MODULE].Graph) if title else _load(path)
         except TooLong as error:
             fault = f"{described(error)}\nhint: a loop there never ends, or needs more --seconds"
         signal.setitimer(signal.ITIMER_REAL, 0)
-        pipe.send((fault, callable(getattr(sys.modules[_MODULE], "Graph", None))))
+        pipe.send((fault, callable(getattr(sys.modules[MODULE], "Graph", None))))
 
 
 class Student:
@@ -85,10 +85,10 @@ class Student:
     ----------
     path : Path
     seconds : float
-        Time limit of each question.
+        Time limit of each answer.
     check : callable
         ``check(title, Graph)`` returns what is wrong with the file's Graph, or "". A function of a
-        module, as it is called in the other process.
+        module: the other process calls it.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Student:
         self.usable = False
 
     def ask(self, title: str = "") -> str:
-        """Return what is wrong in a check; without a title, run the file, which comes first."""
+        """Return what is wrong in a check; first, without a title, run the file."""
         try:
             self._pipe.send(title)
             if self._pipe.poll(self._patience):
@@ -121,4 +121,11 @@ class Student:
             self._process.join()
             fault = f"Python ended or crashed, with exit status {self._process.exitcode}"
         self.usable = False
-        return f"{fault}\nhint: look at what runs here, but not in the lines above"
+        return f"{fault}: nothing more can be checked"
+
+    def close(self) -> None:
+        """End the process: of itself, as it cannot be asked any more, or else by force."""
+        self._pipe.close()
+        self._process.join(1)
+        self._process.kill()
+        self._process.join()

@@ -10,6 +10,7 @@ import nnlib
 from nnlib import grade
 from nnlib.grade import counterexample
 from nnlib.questions import ASKED, BEYOND
+from nnlib.student import MODULE
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDENT = ROOT / "tests" / "data" / "student_graph.py"
@@ -27,7 +28,7 @@ def patched(*patches):
 
 
 def defined(source):
-    names = {"__name__": "student"}
+    names = {"__name__": MODULE}
     exec(source, names)
     return names["Graph"]
 
@@ -431,9 +432,15 @@ STUBBORN = """while True:
     ("code", "says"),
     [
         (ENDLESS, r"TooLong: no end after 1 s, in grad_add, line \d+"),
-        (STUBBORN, "no end, and no way to interrupt it"),
-        ("import os; os._exit(7)", "Python ended or crashed, with exit status 7"),
-        ("import os; os.kill(os.getpid(), 9)", "Python ended or crashed, with exit status -9"),
+        (STUBBORN, "no end, and no way to interrupt it: nothing more can be checked"),
+        (
+            "import os; os._exit(7)",
+            "Python ended or crashed, with exit status 7: nothing more can be checked",
+        ),
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            "Python ended or crashed, with exit status -9: nothing more .*",
+        ),
         ("import sys; sys.exit(3)", r"SystemExit: 3, in grad_add, line \d+"),
         ("raise ValueError('long ' * 10**6)", r"ValueError: [long ]+ …, in grad_add, line \d+"),
     ],
@@ -464,6 +471,15 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, capsys):
         printed = capsys.readouterr()
         assert not printed.out
         assert printed.err.strip().endswith(says)
+
+
+def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
+    def interrupted(student, title=""):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(grade.Student, "ask", interrupted)
+    assert grade.main([str(STUDENT)]) == 130
+    assert capsys.readouterr().err == "python -m nnlib.grade: interrupted\n"
 
 
 def test_the_help_says_that_the_file_is_run(capsys):
