@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import math
-import multiprocessing
-import os
-import re
-import signal
 import sys
-import traceback
-from multiprocessing.connection import Connection
+from contextlib import closing
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnlib.graph import Graph
-from nnlib.questions import ASKED, BEYOND, GENERAL, IN_PLACE, Case, Check, Mistake, whole
+from nnlib.mistakes import GENERAL, IN_PLACE, Mistake, whole
+from nnlib.questions import ASKED, BEYOND, Case, Check
+from nnlib.student import Student, described, short
 
 # A power of two near the coursework's 10⁻³, with which the differences are exact.
 _EPSILON = 2.0**-10
-# Characters that are shown of an array or of an error.
-_LONGEST = 200
-# The student's file, as a module.
-_MODULE = "student"
-_CHECKS = ASKED + BEYOND
+# Operands of a case that go to run_grad.
+_SEEDS = ("u", "v")
+_CHECKS = {check.title: check for stage in (*ASKED, BEYOND) for check in stage}
 
 
 class Trial(NamedTuple):
@@ -50,10 +43,19 @@ def counterexample(check: Check, graph: Any) -> str:
     for trial in trials:
         name, fault = _fault(trial)
         if fault:
-            operands = (f"{key} = {_numbers(x)}" for key, x in trial.case.operands.items())
-            hint = IN_PLACE if name in trial.case.operands else _hint(check, trials, trial, name)
-            return f"{trial.case.script}\nwith {', '.join(operands)}\n{fault}\nhint: {hint}"
+            case = trial.case
+            hint = IN_PLACE if name in case.operands else _hint(check, trials, trial, name)
+            return f"{_preparation(case)}\n{case.script}\n{fault}\nhint: {hint}"
     return ""
+
+
+def _preparation(case: Case) -> str:
+    """Return what to type before the script of a case."""
+    lines = ["g = Graph()"]
+    for name, array in case.operands.items():
+        value = f"np.array({_numbers(array)})"
+        lines.append(f"{name} = {value if name in _SEEDS else f'g.tensor({value})'}")
+    return "; ".join(lines)
 
 
 def _attempt(case: Case, graph: Any) -> dict[str, Any]:
@@ -62,12 +64,12 @@ def _attempt(case: Case, graph: Any) -> dict[str, Any]:
         g = graph()
         names = {"g": g, "np": np, "difference": lambda name: _difference(graph, given, name)}
         for name, array in given.items():
-            names[name] = array if name in ("u", "v") else g.tensor(array)
+            names[name] = array if name in _SEEDS else g.tensor(array)
         exec(case.script, names)
         return given | {read: _read(read, names) for read in case.reads}
     # Whatever the student's code raises is a result.
     except (Exception, SystemExit) as error:
-        return {"error": _described(error)}
+        return {"error": described(error)}
 
 
 def _read(expression: str, names: dict[str, Any]) -> np.ndarray | None:
@@ -137,7 +139,10 @@ def _explains(mistake: Mistake, read: str, trial: Trial) -> bool | None:
         wrong = eval(mistake.formula, names | case.operands)
     except NameError:
         return None
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError):
+        return False
+    except ValueError:
+        # Shapes that do not fit: the same formula failed in the student's code.
         return "error" in found and "found" not in mistake.formula
     return "error" not in found and _same(wrong, found[read])
 
@@ -151,104 +156,11 @@ def _shown(value: Any) -> str:
 def _numbers(value: np.ndarray) -> str:
     style: Any = {"float_kind": lambda x: repr(float(x)).removesuffix(".0"), "int_kind": str}
     text = np.array2string(value, 10**9, separator=", ", threshold=50, formatter=style)
-    return _short(text.replace("\n", ""))
+    return short(text.replace("\n", ""))
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
-
-
-def _described(error: BaseException) -> str:
-    """Return the text of an error, and where in the student's file it arose, in a line."""
-    text = traceback.format_exception_only(error)[-1].strip().replace("\n", " ")
-    # Without the package of the error's class.
-    text = _short(re.sub(r"^[\w.]*\.", "", text))
-    if isinstance(error, SyntaxError):
-        return f"{text}, line {error.lineno}"
-    frames = traceback.walk_tb(error.__traceback__)
-    places = [
-        f"{frame.f_code.co_name}, line {line}"
-        for frame, line in frames
-        if frame.f_globals.get("__name__") == _MODULE
-    ]
-    return f"{text}, in {places[-1]}" if places else text
-
-
-class StillRunning(BaseException):
-    """Not an Exception, which the student's code might catch."""
-
-
-def _load(path: Path) -> str:
-    """Run a file as Python runs a module; return "" or what kept it from its end."""
-    module = ModuleType(_MODULE)
-    module.__file__, sys.modules[_MODULE], sys.argv = str(path), module, [str(path)]
-    sys.path.insert(0, str(path.parent))
-    # A figure that is shown must not wait for somebody to close it.
-    os.environ.setdefault("MPLBACKEND", "agg")
-    try:
-        exec(compile(path.read_bytes(), path, "exec"), vars(module))
-    except (Exception, SystemExit, StillRunning) as error:
-        return _described(error)
-    return ""
-
-
-def _serve(path: Path, seconds: float, pipe: Connection) -> None:
-    """Answer None with what keeps the file from its end, a number with what fails in that check."""
-
-    def interrupt(*_: object) -> None:
-        raise StillRunning(f"no end after {seconds:g} s")
-
-    signal.signal(signal.SIGALRM, interrupt)
-    for stream in (1, 2):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-    pipe.send("ready")
-    while True:
-        number = pipe.recv()
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        try:
-            if number is None:
-                fault = _load(path)
-            else:
-                fault = counterexample(_CHECKS[number], sys.modules[_MODULE].Graph)
-        except StillRunning as error:
-            fault = f"{_described(error)}\nhint: a loop there never ends, or needs more --seconds"
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        pipe.send((fault, hasattr(sys.modules[_MODULE], "Graph")))
-
-
-class Student:
-    """A student's file in a process of its own, which may end at any time.
-
-    Attributes
-    ----------
-    usable : bool
-        Whether there is still a process, and a Graph in it.
-    """
-
-    def __init__(self, path: Path, seconds: float) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(path, seconds, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
-        self._pipe.recv()
-        # What catches everything, or hangs outside Python, cannot be interrupted from within.
-        self._patience = seconds + 2
-
-    def ask(self, number: int | None) -> str:
-        """Return what fails in a check, or in loading the file for None; "" if nothing does."""
-        try:
-            self._pipe.send(number)
-            if self._pipe.poll(self._patience):
-                fault, self.usable = self._pipe.recv()
-                return fault
-            self._process.kill()
-            fault = "it did not end in time, and could not be interrupted"
-        except (EOFError, OSError):
-            self._process.join()
-            fault = f"it ended Python, with exit status {self._process.exitcode}"
-        self.usable = False
-        return fault
+def _check(title: str, graph: Any) -> str:
+    return counterexample(_CHECKS[title], graph)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -265,33 +177,54 @@ def main(arguments: list[str] | None = None) -> int:
         "--seconds", type=float, default=5.0, help="time limit of each check (default: %(default)g)"
     )
     options = parser.parse_args(arguments)
+    if not 0 < options.seconds < 1e6:
+        parser.error(f"--seconds {options.seconds:g}: must be a positive number")
     try:
         options.file.read_bytes()
     except OSError as error:
         parser.error(f"{options.file}: {error.strerror}")
-    student = Student(options.file, options.seconds)
-    note = student.ask(None)
+    if options.file.suffix == ".ipynb":
+        parser.error(f"{options.file} is a notebook: save it as a Python file first")
+    with closing(Student(options.file.absolute(), options.seconds, _check)) as student:
+        try:
+            return _report(student)
+        except KeyboardInterrupt:
+            print(f"{parser.prog}: interrupted", file=sys.stderr)
+            return 130
+
+
+def _report(student: Student) -> int:
+    note = student.ask()
     if not student.usable:
-        _print("FAILED", "the file", note or "it has no class Graph")
+        _print("FAILED", "the file", note or "has no class Graph")
         return 1
     _print("passed", "the file has a class Graph", note and f"what follows was not run: {note}")
-    lowest, failed = math.inf, 0
-    for number, check in enumerate(_CHECKS):
-        if number == len(ASKED):
-            print("beyond the question")
-        if check.stage > lowest or not student.usable:
-            _print("not tried", check.title)
-        elif fault := student.ask(number):
-            lowest = min(lowest, check.stage)
-            failed += number < len(ASKED)
-            _print("FAILED" if number < len(ASKED) else "remark", check.title, fault)
-        else:
-            _print("passed", check.title)
-    return int(failed > 0)
+    failed = False
+    for stage in ASKED:
+        ready = not failed
+        for check in stage:
+            failed |= _try(student, check, "FAILED", ready)
+    if failed:
+        _print("not tried", "what is beyond the question")
+        return 1
+    print("Beyond the question:")
+    for check in BEYOND:
+        _try(student, check, "remark")
+    return 0
+
+
+def _try(student: Student, check: Check, otherwise: str, ready: bool = True) -> bool:
+    """Print the line of a check; return whether something is wrong."""
+    if not (ready and student.usable):
+        _print("not tried", check.title)
+        return False
+    fault = student.ask(check.title)
+    _print(otherwise if fault else "passed", check.title, fault)
+    return bool(fault)
 
 
 def _print(verdict: str, title: str, fault: str = "") -> None:
-    print("\n          ".join([f"{verdict:10}{title}", *fault.splitlines()]), flush=True)
+    print("\n           ".join([f"{verdict:11}{title}", *fault.splitlines()]), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ GDCONV = [
 NNLIB = [
     *("shapes", "rules", "ops", "build", "graph", "program"),
     *("cases", "check", "draw", "nn", "sgd", "datasets", "train"),
+    *("mistakes", "questions", "student", "grade"),
 ]
 MATHEMATICS = ["keys", "config", *GDCONV[2 : GDCONV.index("study") + 1]]
 ORDER = [f"nnlib.{name}" for name in NNLIB] + ["nnlib"] + [f"gdconv.{name}" for name in GDCONV]

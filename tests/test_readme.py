@@ -81,7 +81,8 @@ def commands():
 def folder(tmp_path_factory):
     """An empty folder but for what the README's commands refer to."""
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "tests").symlink_to(ROOT / "tests")
+    for name in ("tests", "docs"):
+        (folder / name).symlink_to(ROOT / name)
     (folder / "mine.csv").write_text("size,rooms,price\n50,2,100\n70,3,180\n90,3,200\n30,1,90\n")
     return folder
 

@@ -1,4 +1,4 @@
-"""A solution of the coursework's question 2 as students write it: right, and no more than asked."""
+"""Question 2 of the coursework as a student answers it: right, and no more than is asked."""
 
 import numpy as np
 
@@ -6,11 +6,7 @@ import numpy as np
 class Graph:
     def __init__(self):
         self.count = 0
-        self.parent = {}
-        self.children = {}
-        self.value = {}
-        self.grad = {}
-        self.name = {}
+        self.parent, self.children, self.value, self.grad, self.name = {}, {}, {}, {}, {}
 
     def _new_vertex(self, name, children):
         i = self.count
@@ -39,32 +35,37 @@ class Graph:
         pass
 
     def eval_add(self, n):
-        self.value[n] = self.value[self.children[n][0]] + self.value[self.children[n][1]]
+        a, b = self.children[n]
+        self.value[n] = self.value[a] + self.value[b]
 
     def eval_matmul(self, n):
-        self.value[n] = self.value[self.children[n][0]] @ self.value[self.children[n][1]]
+        a, b = self.children[n]
+        self.value[n] = self.value[a] @ self.value[b]
 
     def eval_relu(self, n):
-        self.value[n] = np.maximum(0, self.value[self.children[n][0]])
+        x = self.value[self.children[n][0]]
+        self.value[n] = np.maximum(0, x)
 
     def grad_tensor(self, n):
         pass
 
     def grad_add(self, n):
-        self.grad[self.children[n][0]] = self.grad[n]
-        self.grad[self.children[n][1]] = self.grad[n]
+        a, b = self.children[n]
+        self.grad[a] = self.grad[n]
+        self.grad[b] = self.grad[n]
 
     def grad_matmul(self, n):
-        w = self.value[self.children[n][0]]
-        self.grad[self.children[n][0]] = self.grad[n] @ self.value[self.children[n][1]].T
+        a, b = self.children[n]
+        w, A, grad = self.value[a], self.value[b], self.grad[n]
+        self.grad[a] = grad @ A.T
         if w.ndim == 1:
-            self.grad[self.children[n][1]] = np.outer(w, self.grad[n])
+            self.grad[b] = np.outer(w, grad)
         else:
-            self.grad[self.children[n][1]] = w.T @ self.grad[n]
+            self.grad[b] = w.T @ grad
 
     def grad_relu(self, n):
-        child = self.children[n][0]
-        self.grad[child] = self.grad[n] * (self.value[child] > 0)
+        x = self.value[self.children[n][0]]
+        self.grad[self.children[n][0]] = self.grad[n] * (x > 0)
 
     def run_eval(self, output):
         for n in range(output + 1):
