@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from nnlib.datasets import Dataset, read, spirals
 from nnlib.graph import Graph
+from nnlib.inputs import Vertex
 from nnlib.nn import Linear, ReLU, Sequential
 from nnlib.sgd import SGD, batches
 
@@ -75,7 +76,7 @@ def train(
     sgd = SGD(g, loss, network.parameters, [x, labels], step_size, momentum)
     all_logits = network(g.tensor(data.X, "X"))
 
-    def classify(logits: int) -> np.ndarray:
+    def classify(logits: Vertex) -> np.ndarray:
         g.run_eval(logits)
         return np.argmax(g.value[logits], axis=-1)
 

@@ -26,7 +26,7 @@ GDCONV = [
     *("verification", "composition", "cli"),
 ]
 NNLIB = [
-    *("shapes", "rules", "ops", "build", "graph", "program"),
+    *("shapes", "rules", "ops", "inputs", "build", "graph", "program"),
     *("cases", "check", "draw", "nn", "sgd", "datasets", "train"),
     *("mistakes", "questions", "student", "grade"),
 ]

@@ -105,8 +105,10 @@ def assert_same_run(leaves, operations, seed):
     for g in (one, other):
         for leaf in leaves:
             g.tensor(leaf)
+        # The example's vertices are their own IDs.
+        vertices = getattr(g, "vertices", range(len(leaves) + len(operations)))
         for name, operands in operations:
-            output = getattr(g, name)(*operands)
+            output = getattr(g, name)(*(vertices[i] for i in operands))
         g.run_eval(output)
         g.run_grad(output, seed)
     assert other.children == one.children
@@ -183,3 +185,29 @@ def test_the_example_refuses_an_order_that_was_broken():
     g.children[c][1] = d
     with pytest.raises(AssertionError, match="no topological order"):
         g.run_eval(d)
+
+
+class WordForWord(nnlib.Graph):
+    """The coursework's two lines, each for the first child of a vertex n."""
+
+    def grad_add(self, n):
+        self.grad[self.children[n][0]] = self.grad[n]
+
+    def grad_matmul(self, n):
+        self.grad[self.children[n][0]] = self.grad[n] @ self.value[self.children[n][1]].T
+
+
+def test_gradients_of_the_first_child():
+    g = WordForWord()
+    x, w1 = g.tensor([[1, -2]], "x"), g.tensor([[1, 2, 3], [2, 1, 1]], "w1")
+    product = g.matmul(x, w1)
+    n = g.add(product, g.tensor([1, 1, 1], "b1"))
+    g.run_grad(n, [[5, 7, 11]])
+    expected = [g.grad[product], g.grad[x]]
+    g.grad[product] = g.grad[x] = None
+    g.grad_add(n)
+    g.grad_matmul(g.children[n][0])
+    np.testing.assert_array_equal(g.grad[product], expected[0])
+    np.testing.assert_array_equal(g.grad[x], expected[1])
+    # What the children are, the operations take.
+    assert g.children[g.neg(g.children[n][0])] == [product]
