@@ -274,6 +274,23 @@ def test_quoted_lines_are_those_of_the_files():
     assert len(QUOTED) == 8
 
 
+@pytest.mark.parametrize(
+    ("file", "code"),
+    [
+        ("nnlib/build.py", "def _add("),
+        ("nnlib/build.py", 'self._apply("add", a, b)'),
+        ("nnlib/graph.py", "evaluate(op, *operands"),
+        ("nnlib/graph.py", "found[child] = ops.add(found[child], share)"),
+        ("nnlib/graph.py", "sum_to_shape("),
+        ("nnlib/graph.py", "for i in self.order([output])"),
+    ],
+)
+def test_what_became_of_the_scaffolding_stands_there(file, code):
+    told = code.removeprefix("def _").removeprefix("self.").strip("(")
+    assert told in PAGE.partition("## From the scaffolding to nnlib")[2]
+    assert code in (ROOT / file).read_text(encoding="utf-8")
+
+
 def test_every_block_of_code_prints_what_stands_below_it(examples):
     names = {}
     for code, printed in CODE:
@@ -402,7 +419,7 @@ def test_the_rows_named_are_printed_and_hold(printed):
     for part, text in sections().items():
         if part.startswith("2"):
             assert re.search(rf"`{grade}`, lines? {re.escape(part)}", text)
-            assert f"\npassed    {part} " in outputs[grade]
+            assert f"\npassed     {part} " in outputs[grade]
 
 
 def test_the_factors_of_the_example_by_hand_are_printed(printed):
