@@ -128,8 +128,9 @@ def gap_bound_sharp(
     """Return gap_t <= ½ max lambda (1 − step_size lambda)^{2t} ‖w_0 − w*‖².
 
     The maximum is over lambda_min_positive <= lambda <= lambda_max and is reached at lambda_max or
-    at 1 / (step_size (2t + 1)) clipped to that range. Valid for every step size > 0; no better
-    bound exists that knows no more than the two eigenvalues and the distance.
+    at 1 / (step_size (2t + 1)) clipped to that range. Valid for every step size > 0; no bound that
+    uses only the two eigenvalues and the distance is better. Source: (17), as derived in
+    docs/theory.md, "Sharper bounds".
     """
     step_size, iterations = np.asarray(step_size), np.asarray(iterations)
     inner = np.clip(1 / (step_size * (2.0 * iterations + 1)), lambda_min_positive, lambda_max)

@@ -160,7 +160,7 @@ def unrolled_9(case: Case) -> Iterator[Check]:
 
 
 def eigenvectors_12(case: Case) -> Iterator[Check]:
-    """(12) Aw = λw at the maximum: H v_i = λ_i v_i for all i.
+    """(12) The Lagrangian F(w) = wᵀHw − λ(wᵀw − 1) has the gradient 0 at v_i, with λ = λ_i.
 
     An exact decomposition is that of X + E, and H v_i − λ_i v_i = −2(XᵀE + EᵀX) v_i, of which
     component j is at most 2 unit (c_j ‖X‖ + ‖X‖ σ_i).
@@ -168,7 +168,8 @@ def eigenvectors_12(case: Case) -> Iterator[Check]:
     V, singular = case.spectrum.right, case.spectrum.singular_values
     difference = 2 * (case.X.T @ (case.X @ V)) - V * case.eigenvalues
     sizes = 2 * case.width * (case.columns[:, None] + singular)
-    yield agree("(12)", "Hvᵢ = λᵢvᵢ", difference, sizes, case.unit)
+    statement = "½∇F(vᵢ) = Hvᵢ − λᵢvᵢ = 0 with λ = λᵢ, F the Lagrangian"
+    yield agree("(12)", statement, difference, sizes, case.unit)
 
 
 def quadratic_form_13(case: Case) -> Iterator[Check]:

@@ -61,7 +61,8 @@ def to_figure(g: Graph, outputs: Sequence[Vertex] | None = None) -> Figure:
     """Draw the graph from leaves on the left to outputs on the right, by topological depth.
 
     An operation stands to the right of all its operands, a leaf just before its first use. A box
-    says the name, the shape, and, after a run, values and gradients (∂) of up to six elements.
+    says the ID, the name, the shape, and, after a run, values and gradients (∂) of up to six
+    elements.
 
     Parameters are those of `to_text`.
 
@@ -127,7 +128,7 @@ def _vertices(g: Graph, outputs: Sequence[Vertex] | None) -> list[Vertex]:
 
 
 def _label(g: Graph, i: Vertex) -> list[str]:
-    lines = [g.name[i], str(g.shape[i])]
+    lines = [f"v{i} = {g.name[i]}", str(g.shape[i])]
     if value := _small(g.value[i]):
         lines.append(value)
     if gradient := _gradient(g, i):

@@ -30,6 +30,7 @@ GDCONV = [
 NNLIB = [
     *("terminal", "shapes", "rules", "ops", "inputs", "build", "graph", "program"),
     *("cases", "check", "draw", "nn", "sgd", "datasets", "train"),
+    *("mistakes", "questions", "student", "grade"),
 ]
 MATHEMATICS = ["keys", "config", *GDCONV[2 : GDCONV.index("study") + 1]]
 # Reads the user's file.

@@ -1,17 +1,35 @@
-"""The snippets of the coursework, question 2, as written, with what they must print."""
+"""The snippets of the coursework, question 2, word for word, with nnlib and with the example."""
+
+import re
+from contextlib import suppress
+from importlib.util import module_from_spec, spec_from_file_location
+from itertools import product
+from pathlib import Path
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nnlib import Graph
+import nnlib
+from nnlib.ops import OPS
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "coursework_graph.py"
+SPEC = spec_from_file_location("coursework_graph", EXAMPLE)
+example = module_from_spec(SPEC)
+SPEC.loader.exec_module(example)
+
+BOTH = pytest.mark.parametrize("Graph", [nnlib.Graph, example.Graph], ids=["nnlib", "example"])
 
 
-def test_two_layer_network(capsys):
+@BOTH
+def test_two_layer_network(Graph, capsys):
     g = Graph()
-    x = g.tensor([[1, -2]], "x")
-    w1 = g.tensor([[1, 2, 3], [2, 1, 1]], "w1")
-    b1 = g.tensor([1, 1, 1], "b1")
-    w2 = g.tensor([[1, 2], [3, 4], [5, 6]], "w2")
-    b2 = g.tensor([10, 20], "b2")
+    x = g.tensor([[1, -2]])
+    w1 = g.tensor([[1, 2, 3], [2, 1, 1]])
+    b1 = g.tensor([1, 1, 1])
+    w2 = g.tensor([[1, 2], [3, 4], [5, 6]])
+    b2 = g.tensor([10, 20])
 
     output = g.add(g.matmul(g.relu(g.add(g.matmul(x, w1), b1)), w2), b2)
     g.run_eval(output)
@@ -27,7 +45,8 @@ def test_two_layer_network(capsys):
     np.testing.assert_array_equal(g.grad[b2], [1, 0])
 
 
-def test_finite_differences(capsys):
+@BOTH
+def test_finite_differences(Graph, capsys):
     eps = 1e-3
 
     g1 = Graph()
@@ -75,7 +94,100 @@ def test_finite_differences(capsys):
     np.testing.assert_array_equal(g5.grad[a5], [[0, 1], [0, 2], [0, 3]])
 
 
-class WordForWord(Graph):
+# The example against nnlib
+
+LEAVES = [(), (3,), (3, 1), (1, 3), (3, 3), (2, 3)]
+
+
+def assert_same_run(leaves, operations, seed):
+    """Build a graph with nnlib and with the example; compare all values and gradients, exactly."""
+    one, other = nnlib.Graph(), example.Graph()
+    for g in (one, other):
+        for leaf in leaves:
+            g.tensor(leaf)
+        # The example's vertices are their own IDs.
+        vertices = getattr(g, "vertices", range(len(leaves) + len(operations)))
+        for name, operands in operations:
+            output = getattr(g, name)(*(vertices[i] for i in operands))
+        g.run_eval(output)
+        g.run_grad(output, seed)
+    assert other.children == one.children
+    assert other.name == one.name
+    for i in range(output + 1):
+        # The example computes also what the output does not depend on.
+        for column, expected in ((other.value, one.value[i]), (other.grad, one.grad[i])):
+            if expected is not None:
+                assert np.shape(column[i]) == expected.shape
+                np.testing.assert_array_equal(column[i], expected)
+
+
+@st.composite
+def runs(draw):
+    """Leaves, one to four operations on random vertices, and a seed for the last one.
+
+    Leaves are −1, 0 or 1, and a product adds up at most three terms: no value is above 3¹⁵ and no
+    gradient above 16 · 3¹⁵ · 18, so everything is exact.
+    """
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    leaves = [rng.integers(-1, 2, shape) for shape in LEAVES]
+    shapes, operations = list(LEAVES), []
+    for _ in range(draw(st.integers(1, 4))):
+        op = OPS[draw(st.sampled_from(["add", "matmul", "relu"]))]
+        results = {}
+        for operands in product(range(len(shapes)), repeat=len(op.gradients)):
+            with suppress(ValueError):
+                results[operands] = op.shape(*(shapes[i] for i in operands))
+        operands = draw(st.sampled_from(sorted(results)))
+        operations.append((op.name, operands))
+        shapes.append(results[operands])
+    return leaves, operations, rng.integers(-2, 3, shapes[-1])
+
+
+@given(runs())
+def test_the_example_does_what_nnlib_does(run):
+    assert_same_run(*run)
+
+
+def test_the_example_does_what_nnlib_does_with_a_batch_on_the_network():
+    rng = np.random.default_rng(0)
+    shapes = [(4, 2), (2, 3), (3,), (3, 2), (2,)]
+    leaves = [rng.integers(-9, 10, shape) for shape in shapes]
+    network = [
+        *[("matmul", (0, 1)), ("add", (5, 2)), ("relu", (6,))],
+        *[("matmul", (7, 3)), ("add", (8, 4))],
+    ]
+    assert_same_run(leaves, network, rng.integers(-9, 10, (4, 2)))
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [("add", (0, 0))],
+        [("matmul", (0, 0))],
+        [("add", (0, 0)), ("matmul", (1, 0)), ("relu", (2,)), ("add", (2, 3)), ("matmul", (4, 2))],
+    ],
+)
+def test_the_example_adds_up_what_several_uses_contribute(operations):
+    assert_same_run([[[1, -2], [3, 4]]], operations, [[1, 2], [-3, 5]])
+
+
+def test_the_example_is_short_and_stands_on_its_own():
+    code = EXAMPLE.read_text(encoding="utf-8")
+    assert sum(bool(line.strip()) for line in code.splitlines()) < 60
+    assert re.findall(r"^(?:import|from) .*", code, re.MULTILINE) == ["import numpy as np"]
+
+
+def test_the_example_refuses_an_order_that_was_broken():
+    g = example.Graph()
+    a, b = g.tensor(1), g.tensor(2)
+    c = g.add(a, b)
+    d = g.relu(c)
+    g.children[c][1] = d
+    with pytest.raises(AssertionError, match="no topological order"):
+        g.run_eval(d)
+
+
+class WordForWord(nnlib.Graph):
     """The coursework's two lines, each for the first child of a vertex n."""
 
     def grad_add(self, n):

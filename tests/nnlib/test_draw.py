@@ -72,7 +72,7 @@ def test_dot_has_every_vertex_and_edge():
     assert re.findall(r"v(\d+) \[", dot) == [str(i) for i in range(10)]
     edges = {(int(a), int(b)) for a, b in re.findall(r"v(\d+) -> v(\d+)", dot)}
     assert edges == {(child, i) for i in range(10) for child in g.children[i]}
-    assert r'v9 [label="add\n(1, 2)\n[[23., 36.]]", shape=ellipse]' in dot
+    assert r'v9 [label="v9 = add\n(1, 2)\n[[23., 36.]]", shape=ellipse]' in dot
 
 
 def test_gradients_of_values_that_were_set_since_are_not_shown():
@@ -103,13 +103,13 @@ def test_gradients_of_values_that_were_set_since_are_not_shown():
 def test_dot_escapes_names():
     g = Graph()
     g.tensor(1.0, 'a "b" \\ c')
-    assert 'label="a \\"b\\" \\\\ c\\n()' in to_dot(g)
+    assert 'label="v0 = a \\"b\\" \\\\ c\\n()' in to_dot(g)
 
 
 def test_names_are_no_mathematics():
     g = Graph()
     g.tensor(1.0, "$a_$")
-    assert boxes(to_figure(g))[0][0].get_text().startswith("$a_$\n")
+    assert boxes(to_figure(g))[0][0].get_text().startswith("v0 = $a_$\n")
 
 
 def test_only_what_the_outputs_depend_on_is_shown():
@@ -128,7 +128,7 @@ def test_boxes_say_what_they_are_and_do_not_overlap(build, run):
         g.run_grad(output, np.ones(g.shape[output]))
     texts, extents = boxes(figure := to_figure(g))
     assert [t.get_text().split("\n")[:2] for t in texts] == [
-        [g.name[i], str(g.shape[i])] for i in range(len(g))
+        [f"v{i} = {g.name[i]}", str(g.shape[i])] for i in range(len(g))
     ]
     assert not any(a.overlaps(b) for a, b in combinations(extents, 2))
     page = figure.bbox
