@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from gdconv import scratch
 from gdconv.cluster import Cluster
 from gdconv.keys import Section
-from gdconv.pool import Engine, Pool, ignoring_interrupts, prepare, work
+from gdconv.pool import Engine, Pool, ignoring_interrupts, prepare, without_memory, work
 
 if TYPE_CHECKING:
+    from gdconv.pool import Suspect
     from gdconv.runs import Group
     from gdconv.tables import Rows
 
@@ -30,17 +31,14 @@ class Serial(Engine):
         with threadpoolctl.threadpool_limits(1):
             yield from super().work_off(groups)
 
-    def _all(self, groups: Sequence[Group], suspects: list[Group]) -> Iterator[Rows]:
+    def _try(self, groups: Sequence[Group], suspects: list[Suspect]) -> Iterator[Rows]:
         for group in groups:
             try:
                 rows = work(group)
-            except MemoryError:
-                suspects.append(group)
+            except MemoryError as error:
+                suspects.append((group, without_memory(error)))
             else:
                 yield rows
-
-    def _one(self, group: Group) -> Rows:
-        return work(group)
 
 
 class Processes(Pool):

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from gdconv.runs import Group
     from gdconv.tables import Rows
 
+    # A group whose rows could not be had, and why.
+    Suspect = tuple[Group, str]
+
 log = logging.getLogger("gdconv")
 
 # After so long without a result it is looked whether there is anybody at work.
@@ -35,9 +38,6 @@ PATIENCE_SECONDS = 30
 
 class Engine:
     """Works groups off; a context manager: entered, it is ready, left, all it started is gone."""
-
-    # What a group's future raises when its worker has died.
-    died: type[Exception] = MemoryError
 
     def __init__(self, section: Section) -> None:
         self.section: Any = section
@@ -71,28 +71,17 @@ class Engine:
         once more at the end, each alone. If that ends in the same way, it is the group that causes
         it, and its runs have failed.
         """
-        suspects: list[Group] = []
-        yield from self._all(groups, suspects)
-        for group in suspects:
-            log.warning("%d runs are tried again, alone", len(group))
-            try:
-                rows = self._one(group)
-            except MemoryError as error:
-                rows = _failed(group, f"memory did not suffice, twice: {error}")
-            except self.died:
-                self.mend()
-                rows = _failed(group, "the worker process died, twice; was there memory enough?")
-            yield rows
+        suspects: list[Suspect] = []
+        yield from self._try(groups, suspects)
+        for group, reason in suspects:
+            log.warning("%d runs are tried again, alone: %s", len(group), reason)
+            guilty: list[Suspect] = []
+            yield from self._try([group], guilty)
+            for _, reason in guilty:
+                yield _failed(group, f"tried twice: {reason}")
 
-    def mend(self) -> None:
-        """Make the engine usable again after a worker has died."""
-
-    def _all(self, groups: Sequence[Group], suspects: list[Group]) -> Iterator[Rows]:
-        """Yield the rows of groups, and note those that are to be tried again."""
-        raise NotImplementedError
-
-    def _one(self, group: Group) -> Rows:
-        """Return the rows of one group."""
+    def _try(self, groups: Sequence[Group], suspects: list[Suspect]) -> Iterator[Rows]:
+        """Yield the rows of groups, and note those that cannot be had, with the reason."""
         raise NotImplementedError
 
 
@@ -100,8 +89,10 @@ class Pool(Engine):
     """An engine whose groups are worked off by other processes, one for each worker at a time."""
 
     executor: Any
+    # What a group's future raises when its worker has died.
+    died: type[Exception]
 
-    def _all(self, groups: Sequence[Group], suspects: list[Group]) -> Iterator[Rows]:
+    def _try(self, groups: Sequence[Group], suspects: list[Suspect]) -> Iterator[Rows]:
         waiting = deque(groups)
         working: dict[Future[Rows], tuple[Group, Executor]] = {}
         finished: list[Rows] = []
@@ -119,17 +110,16 @@ class Pool(Engine):
                 group, executor = working.pop(future)
                 try:
                     finished.append(_result(future))
-                except MemoryError:
-                    log.warning("memory did not suffice for a group of %d runs", len(group))
-                    suspects.append(group)
+                except MemoryError as error:
+                    suspects.append((group, without_memory(error)))
                 except self.died:
-                    log.warning("the worker of a group of %d runs has died", len(group))
-                    suspects.append(group)
+                    reason = "the worker process died; was there memory enough?"
+                    suspects.append((group, reason))
                     if executor is self.executor:
                         self.mend()
 
-    def _one(self, group: Group) -> Rows:
-        return _result(self._submit(group))
+    def mend(self) -> None:
+        """Make the executor usable again after a worker has died."""
 
     def look(self) -> None:
         """Say what keeps the workers from working, if anything does."""
@@ -160,6 +150,11 @@ def work(group: Group) -> Rows:
     except Exception as error:
         log.debug("group failed", exc_info=True)
         return _failed(group, f"{type(error).__name__}: {error}")
+
+
+def without_memory(error: MemoryError) -> str:
+    """Return the reason for which a group has no rows when memory did not suffice for it."""
+    return f"memory did not suffice: {error}"
 
 
 def _failed(group: Group, reason: str) -> Rows:

@@ -2,8 +2,8 @@
 
     .venv/bin/python scripts/lowest.py [arguments of pytest]
 
-They are installed into a temporary environment, with the Python that runs this. Without arguments,
-all tests are run, on all cores.
+They are installed into a temporary environment, with the Python that runs this; what they need in
+their turn is of the newest versions. Without arguments, all tests are run, on all cores.
 """
 
 import os
@@ -17,6 +17,8 @@ COMPILE = """
     pip compile pyproject.toml --extra dev --resolution lowest-direct
     --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 """
+# An old package calls what is deprecated in a newer one that it needs.
+PYTEST = ["pytest", "-W", "ignore::DeprecationWarning"]
 
 
 def main(arguments: list[str]) -> int:
@@ -30,7 +32,7 @@ def main(arguments: list[str]) -> int:
             [*uv, "venv", "--quiet", "--python", sys.executable, str(python.parents[1])],
             [*uv, *into, "--requirements", str(versions)],
             [*uv, *into, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)],
-            [str(python), "-m", "pytest", *(arguments or ["-n", "auto", "--dist", "loadfile"])],
+            [str(python), "-m", *PYTEST, *(arguments or ["-n", "auto", "--dist", "loadfile"])],
         ):
             environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
             if status := subprocess.call(command, cwd=ROOT, env=environment):

@@ -1,5 +1,7 @@
 """How many trials the tests with random input make: pytest --trials N makes N times as many."""
 
+import logging
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -33,3 +35,13 @@ def pytest_configure(config):
 def trials(request):
     """How many times the usual number of trials is asked for."""
     return request.config.getoption("trials")
+
+
+@pytest.fixture
+def hydras_logging():
+    """Let Hydra configure logging for one test."""
+    loggers = [(log, log.level, log.handlers[:]) for log in map(logging.getLogger, ["", "gdconv"])]
+    yield
+    for log, level, handlers in loggers:
+        log.setLevel(level)
+        log.handlers = handlers

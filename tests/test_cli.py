@@ -50,11 +50,10 @@ TOLD = "1 in results/default\nreport: results/default/report.html\n"
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
+def command(tmp_path, monkeypatch, capsys, hydras_logging):
     """Run `gdconv ARGUMENTS...` in an empty folder, with a study that only says how it went."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
-    loggers = [(log, log.level, log.handlers[:]) for log in map(logging.getLogger, ["", "gdconv"])]
 
     def run(*arguments: str, failed: int = 0, raises: BaseException | None = None) -> Command:
         seen: dict[str, Any] = {"configs": None, "study": None, "reported": None}
@@ -91,9 +90,7 @@ def command(tmp_path, monkeypatch, capsys):
         assert os.listdir(tmp_path) == []
         return Command(status, *capsys.readouterr(), **seen)
 
-    yield run
-    for log, level, handlers in loggers:
-        log.level, log.handlers = level, handlers
+    return run
 
 
 def values(configs: list[RunConfig] | None) -> list[tuple[int, tuple[float, ...]]]:

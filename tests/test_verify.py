@@ -1,7 +1,6 @@
 """The command gdconv-verify: its table, its CSV, its exit status."""
 
 import csv
-import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -19,20 +18,16 @@ SMALL = ["problem.n_samples=30", "problem.n_features=4", "method.iterations=50"]
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
+def command(tmp_path, monkeypatch, capsys, hydras_logging):
     """Run `gdconv-verify ARGUMENTS...` in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
-
-    loggers = [(log, log.level, log.handlers[:]) for log in map(logging.getLogger, ["", "gdconv"])]
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["gdconv-verify", *arguments])
         return cli.verify(), *capsys.readouterr()
 
-    yield run
-    for log, level, handlers in loggers:
-        log.level, log.handlers = level, handlers
+    return run
 
 
 def test_a_row_for_every_statement(command, tmp_path):
