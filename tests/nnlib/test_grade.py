@@ -1,6 +1,8 @@
 """The grader: right solutions pass, and each wrong one is told what to change."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -480,6 +482,14 @@ def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
     monkeypatch.setattr(grade.Student, "ask", interrupted)
     assert grade.main([str(STUDENT)]) == 130
     assert capsys.readouterr().err == "python -m nnlib.grade: interrupted\n"
+
+
+def test_a_reader_may_stop_reading():
+    command = [sys.executable, "-m", "nnlib.grade", str(EXAMPLE)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
 
 
 def test_the_help_says_that_the_file_is_run(capsys):
