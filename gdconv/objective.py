@@ -8,56 +8,46 @@ import numpy as np
 import scipy.linalg
 
 from gdconv.problems import LeastSquares
-from gdconv.spectra import nearest_minimiser, product, spectrum
+from gdconv.spectra import orthogonal_residual, residual, spectrum
 from nnlib import Graph, Program
 
 
 class Objective:
     """L(w) = ‖Xw − y‖² = ‖matrix w − target‖² + offset, the two sides with the same gradient.
 
-    With reduce="qr" and more samples than features, X = QR and matrix = R, target = Qᵀy,
-    offset = ‖y − QQᵀy‖²: an iteration costs d rows instead of n, and unlike XᵀX it does not square
-    the condition number. Otherwise matrix = X, target = y, offset = 0.
+    With r = y − Xw* the part of y that is orthogonal to the range of X, L(w) is
+    ‖Xw − (y − r)‖² + ‖r‖². With reduce="qr" and more samples than features, X = QR, and the first
+    part is ‖Rw − Qᵀ(y − r)‖²: an iteration costs d rows instead of n, and unlike XᵀX it does not
+    square the condition number. Taking r off first matters: Q spans the range of X only but for
+    rounding, and would let a part of r through.
 
     Attributes
     ----------
     matrix : ndarray, shape (min(n, d) or n, d)
+        R, or X.
     target : ndarray, shape (rows of matrix,)
+        Qᵀ(y − r), or y − r.
     offset : float
+        ‖r‖², the minimum of L.
     spectrum : Spectrum
         That of X, whether reduced or not, with the left vectors of matrix.
     """
 
     def __init__(self, problem: LeastSquares, reduce: str) -> None:
-        n_samples, n_features = problem.X.shape
+        self.problem, self.matrix = problem, problem.X
         self.spectrum = spectrum(problem.X)
+        outside = orthogonal_residual(self.spectrum, problem.X, problem.y)
+        self.target, self.offset = problem.y - outside, float(outside @ outside)
+        n_samples, n_features = problem.X.shape
         if reduce == "qr" and n_samples > n_features:
             Q, R = scipy.linalg.qr(problem.X, mode="economic")
-            self.matrix = np.ascontiguousarray(R)
-            w_star = nearest_minimiser(self.spectrum, problem.X, problem.y, np.zeros(n_features))
+            self.matrix, self.target = np.ascontiguousarray(R), Q.T @ self.target
             self.spectrum = replace(self.spectrum, left=Q.T @ self.spectrum.left)
-            self.target = self._with_minimiser(w_star, Q.T @ problem.y, problem)
-            self.offset = float(np.sum((problem.y - Q @ self.target) ** 2))
-        else:
-            self.matrix, self.target, self.offset = problem.X, problem.y, 0.0
 
-    def _with_minimiser(
-        self, w_star: np.ndarray, target: np.ndarray, problem: LeastSquares
-    ) -> np.ndarray:
-        """Qᵀy as far as it is in the range of R, of which R has the same minimiser as X.
-
-        Q spans the range of X but for eps σ_1/σ_i, and lets through so much of the residual. R w*
-        is right along u_i but for eps σ_i ‖w*‖, the last digit of w*: it is taken where that is
-        less. Outside the range, rounding has left R something to multiply a residual with.
-        """
-        left, values = self.spectrum.left, self.spectrum.singular_values
-        outside = np.linalg.norm(problem.X @ w_star - problem.y)
-        better = values**2 * np.linalg.norm(w_star) < values[0] * outside
-        # Twice, because left is orthonormal but for some roundings.
-        inside = left @ (left.T @ target)
-        inside += left @ (left.T @ (target - inside))
-        difference = left.T @ (product(self.matrix, w_star) - inside)
-        return inside + left[:, better] @ difference[better]
+    def loss(self, w: np.ndarray) -> float:
+        """Return ‖Xw − y‖² at w of shape (d,), however large the parts are that cancel in Xw."""
+        off = residual(self.problem.X, self.problem.y, w)
+        return float(off @ off)
 
     def program(self, runs: int) -> Program:
         """Return a function from W (runs x d) to W matrixᵀ − target and the gradient (3).

@@ -10,7 +10,7 @@ from gdconv import bounds
 from gdconv.config import Run
 from gdconv.objective import Objective
 from gdconv.rounding import drift, noise_level, relative_error, step_errors
-from gdconv.spectra import nearest_minimiser
+from gdconv.spectra import nearest_minimiser, residual
 
 # No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
 # finite.
@@ -51,8 +51,8 @@ class Theory:
         fits = max(self.components.sum() + objective.offset, self.distance) <= LARGEST
         if not fits or 0 < np.abs(target).max() < SMALLEST:
             raise ValueError("the loss at the start does not fit into a float; scale the target")
-        self.residual_star = matrix @ self.w_star - target
-        self.loss_star = objective.offset + float(self.residual_star @ self.residual_star)
+        self.residual_star = -residual(matrix, target, self.w_star)
+        self.loss_star = objective.loss(self.w_star)
         y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
         self.errors = step_errors(matrix, self.residual_star, self.w_star, y_norm, self.spectrum)
         self.relative_error = relative_error(matrix.shape[1])

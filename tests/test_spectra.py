@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gdconv.spectra import eigh_difference, nearest_minimiser, product, spectrum
+from gdconv.products import product
+from gdconv.spectra import eigh_difference, nearest_minimiser, spectrum
 
 EPS = np.finfo(float).eps
 
