@@ -121,6 +121,14 @@ def relative_error(columns: int) -> float:
     return float(8 * np.sqrt(columns) * UNIT_ROUNDOFF)
 
 
+def size_of_error(matrix: np.ndarray, error: np.ndarray, spectrum: Spectrum) -> float:
+    """Return what bounds ‖|A||w_t − w*|‖ν^−t for all t, given w_0 − w*, as derived above."""
+    V, singular = spectrum.right, spectrum.singular_values
+    components = np.abs(V.T @ error)
+    by_columns = np.linalg.norm(matrix, axis=0) @ (np.abs(V) @ components)
+    return float(min(singular[0] * np.linalg.norm(error), by_columns))
+
+
 def drift(nu: ArrayLike, relative_step: ArrayLike, t: ArrayLike, columns: int) -> np.ndarray:
     """Return how far rounding may carry w_t − w* off, as a part of ‖w_0 − w*‖, as derived above.
 

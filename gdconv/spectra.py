@@ -13,7 +13,7 @@ import numpy as np
 import scipy.linalg
 import scipy.linalg.lapack
 
-from gdconv.products import product
+from gdconv.doubled import product
 
 EPS = np.finfo(float).eps
 # Up to this ratio of the largest to the smallest singular value the ordinary decomposition loses no

@@ -9,7 +9,7 @@ import numpy as np
 from gdconv import bounds
 from gdconv.config import Run
 from gdconv.objective import Objective
-from gdconv.rounding import drift, noise_level, relative_error, step_errors
+from gdconv.rounding import drift, noise_level, relative_error, size_of_error, step_errors
 from gdconv.spectra import nearest_minimiser, residual
 
 # No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
@@ -56,6 +56,7 @@ class Theory:
         y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
         self.errors = step_errors(matrix, self.residual_star, self.w_star, y_norm, self.spectrum)
         self.relative_error = relative_error(matrix.shape[1])
+        self.carried = size_of_error(matrix, start - self.w_star, self.spectrum)
 
     @property
     def error_components_squared(self) -> np.ndarray:
@@ -68,8 +69,7 @@ class Theory:
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """How far rounding may carry the gap of run column[k] at iteration t[k], as a gap."""
         columns = self.spectrum.right.shape[0]
-        size = np.sqrt(self.spectrum.lambda_max / 2) * np.sqrt(self.distance)
-        off = size * drift(self.nu[column], self.relative_step[column], t, columns)
+        off = self.carried * drift(self.nu[column], self.relative_step[column], t, columns)
         return (np.sqrt(self.noise(column, t)) + off) ** 2
 
     def noise(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ PLOTS = [
 ]
 GDCONV = [
     *("keys", "config"),
-    *("products", "spectra", "bounds", "random_matrices", "rates", "rounding"),
+    *("doubled", "spectra", "bounds", "random_matrices", "rates", "rounding"),
     *("problems", "runs", "objective", "starts", "descent", "recorder", "theory"),
     *("checks", "case", "identities"),
     *("study", "tables"),

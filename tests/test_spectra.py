@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gdconv.products import product
+from gdconv.doubled import product
 from gdconv.spectra import eigh_difference, nearest_minimiser, spectrum
 
 EPS = np.finfo(float).eps
