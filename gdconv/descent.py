@@ -8,10 +8,6 @@ import numpy as np
 
 from gdconv.objective import Objective
 
-# OpenBLAS computes a row of a product in the same way wherever it stands and whatever stands beside
-# it, as long as the number of rows is a multiple of 8 (measured for rows of 7 to 400 elements).
-ROW_BLOCK = 8
-
 # observe(iteration, runs, W, residual), W of shape (height, d) and residual = W matrixᵀ − target:
 # row k belongs to run runs[k], those beyond len(runs) are padding. Returns which of the runs leave,
 # shape (len(runs),), or None. Both arrays are buffers.
@@ -27,8 +23,7 @@ def descend(
 ) -> None:
     """Run w_t = w_{t−1} − step_size ∇L(w_{t−1}) (6) from one start with m step sizes.
 
-    Every run gets the bits it would get alone: the number of rows is padded to a multiple of
-    ROW_BLOCK.
+    Every run gets the bits it would get alone: see `products`.
 
     Parameters
     ----------
@@ -41,33 +36,34 @@ def descend(
     """
     runs = np.arange(len(step_sizes))
     W = np.repeat(start[None, :], len(runs), axis=0)
+    rows, columns = objective.matrix.shape
     iteration = 0
     while len(runs):
-        # One program for as long as the number of row blocks stays the same.
-        height = _padded(len(runs))
-        program = objective.program(height)
+        # One program for as long as the rows are cut in the same way.
+        cut = objective.stack(len(runs))
+        program = objective.program(cut.blocks, cut.height)
         (iterate,) = program.inputs
-        iterate[: len(runs)] = W
         # One step size an element: NumPy would broadcast a column through a buffer, at every step.
-        steps = np.zeros_like(iterate)
-        steps[: len(runs)] = step_sizes[runs, None]
-        move = np.empty_like(iterate)
-        while _padded(len(runs)) == height:
-            residual, gradient = program(iterate)
-            count = len(runs)
-            leaving = observe(iteration, runs, iterate, residual)
+        steps, move = np.zeros_like(iterate), np.empty_like(iterate)
+        flat = [array.reshape(cut.rows, -1) for array in (*program.inputs, *program.outputs, steps)]
+        w, residual, gradient, step = flat
+        w[: len(runs), :columns] = W
+        step[: len(runs)] = step_sizes[runs, None]
+        shown = w[:, :columns], residual[:, :rows]
+        while True:
+            program(iterate)
+            leaving = observe(iteration, runs, *shown)
             if iteration == iterations:
                 return
             if leaving is not None:
+                count = len(runs)
                 runs = runs[~leaving]
-                for array in (iterate, gradient, steps):
+                for array in (w, gradient, step):
                     array[: len(runs)] = array[:count][~leaving]
                     array[len(runs) :] = 0.0
-            np.multiply(gradient, steps, out=move)
+            np.multiply(program.outputs[1], steps, out=move)
             np.subtract(iterate, move, out=iterate)
             iteration += 1
-        W = iterate[: len(runs)]
-
-
-def _padded(runs: int) -> int:
-    return -(-runs // ROW_BLOCK) * ROW_BLOCK
+            if leaving is not None and objective.stack(len(runs)) != cut:
+                break
+        W = w[: len(runs), :columns]

@@ -60,8 +60,7 @@ def gradient_3(case: Case) -> Iterator[Check]:
     found = np.array([case.gradient(w) for w in case.points])
     name = "2XᵀXw − 2Xᵀy"
     yield agree("(3)", f"nnlib's gradient is {name}", found - expected, sizes, case.unit)
-    _, by_program = case.objective.program(len(case.points))(case.points)
-    difference = by_program - expected
+    difference = case.objective.gradients(case.points) - expected
     yield agree("(3)", f"the iteration's gradient is {name}", difference, sizes, case.unit)
     pairs = list(zip(case.points, np.roll(case.points, 1, axis=0), strict=True))
     slopes = np.array([case.gradient(w) @ v for w, v in pairs])

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from gdconv.problems import LeastSquares
+from gdconv.products import Stack, padded, padded_shape, stack
 from gdconv.spectra import orthogonal_residual, residual, spectrum
 from nnlib import Graph, Program
 
@@ -49,18 +50,44 @@ class Objective:
         off = residual(self.problem.X, self.problem.y, w)
         return float(off @ off)
 
-    def program(self, runs: int) -> Program:
-        """Return a function from W (runs x d) to W matrixᵀ − target and the gradient (3).
+    def stack(self, runs: int) -> Stack:
+        """Return how to cut W with a row a run, so that no run knows of the others."""
+        rows, columns = self.matrix.shape
+        return stack(runs, padded_shape((rows, columns)))
+
+    @property
+    def rows_multiplied(self) -> str:
+        """How the runs of a group are: together, or, where the BLAS compels to it, alone."""
+        return "together" if self.stack(1).height > 1 else "alone"
+
+    def program(self, *leading: int) -> Program:
+        """Return a function from W to W matrixᵀ − target and the gradient (3), row by row.
 
         Both results are buffers that the next call overwrites. Row k of the gradient is that of the
         loss at row k of W: the rows share the graph, not the loss. Points are rows because BLAS is
         faster with few of them than with as few columns.
+
+        Parameters
+        ----------
+        leading : int
+            Number of rows, or of blocks and of rows in each: all dimensions of W but the last,
+            which is that of `products.padded(matrix)`, as are those of the results.
         """
+        matrix = padded(self.matrix)
+        target = np.zeros(len(matrix))
+        target[: len(self.target)] = self.target
         graph = Graph()
-        matrix = graph.tensor(self.matrix, name="matrix")
-        W = graph.tensor(np.zeros((runs, self.matrix.shape[1])), name="W")
-        target = graph.tensor(self.target, name="target")
-        residual = graph.sub(graph.matmul(W, graph.transpose(matrix)), target)
+        A = graph.tensor(matrix, name="matrix")
+        W = graph.tensor(np.zeros((*leading, matrix.shape[1])), name="W")
+        b = graph.tensor(target, name="target")
+        residual = graph.sub(graph.matmul(W, graph.transpose(A)), b)
         loss = graph.sum(graph.square(residual))
         (gradient,) = graph.grad_graph(loss, [W])
         return Program(graph, inputs=[W], outputs=[residual, gradient])
+
+    def gradients(self, points: np.ndarray) -> np.ndarray:
+        """Return the gradient (3) at each row of points, of the same shape (k, d)."""
+        program = self.program(len(points))
+        (W,) = program.inputs
+        W[:, : points.shape[1]] = points
+        return program(W)[1][:, : points.shape[1]]

@@ -32,12 +32,15 @@ class GroupTables:
         Column name → values, one an eigenvalue.
     eigh_difference : float or None
         See `spectra.eigh_difference`; None for a group that failed.
+    rows_multiplied : str or None
+        See `Objective.rows_multiplied`; None for a group that failed.
     """
 
     runs: dict[str, list[Any]]
     curves: list[dict[str, list[Any]]]
     eigenvalues: dict[str, list[Any]]
     eigh_difference: float | None
+    rows_multiplied: str | None
 
 
 def run_ids(runs: Sequence[Run]) -> list[str]:
@@ -114,4 +117,4 @@ def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupT
         "status": ["failed"] * len(runs),
         "error": [" ".join(reason.split())] * len(runs),
     }
-    return GroupTables(table, [], {}, None)
+    return GroupTables(table, [], {}, None, None)

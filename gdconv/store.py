@@ -110,6 +110,7 @@ class Store:
         self._write("config.yaml", [configuration(configs, self.study)])
         self._provenance |= {"schema_version": SCHEMA_VERSION} | environment()
         self._provenance.setdefault("eigh_difference", None)
+        self._provenance.setdefault("rows_multiplied", [])
         self._provenance.setdefault("commands", []).append(
             {
                 "command": [without_home(word) for word in command],
@@ -141,6 +142,8 @@ class Store:
         largest = self._provenance["eigh_difference"]
         if rows.eigh_difference is not None:
             self._provenance["eigh_difference"] = max(largest or 0.0, rows.eigh_difference)
+        multiplied = {rows.rows_multiplied, *self._provenance["rows_multiplied"]} - {None}
+        self._provenance["rows_multiplied"] = sorted(multiplied)
 
     def finish(self) -> None:
         """Sort the tables and note the time; each file is replaced as a whole."""

@@ -67,6 +67,7 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
         else _curve_rows(ids, problem, first, theory, measured, predicted),
         _eigenvalue_rows(problem, first, identifier, theory),
         eigh_difference(theory.spectrum, objective.matrix),
+        objective.rows_multiplied,
     )
 
 

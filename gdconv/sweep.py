@@ -24,7 +24,7 @@ from gdconv.tables import Rows, Tables, decode, read
 
 log = logging.getLogger("gdconv")
 
-# Multiples of `descent.ROW_BLOCK`, so that no row of a matrix is padding.
+# Multiples of `products.BLOCK`, so that no row of a matrix is padding.
 SMALLEST_BLOCK, LARGEST_BLOCK = 64, 512
 # Of one command: the plan is held in memory.
 MOST_RUNS = 10**6

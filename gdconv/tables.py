@@ -124,6 +124,7 @@ class Rows:
     problem_id: str
     status: dict[str, str]
     eigh_difference: float | None
+    rows_multiplied: str | None
 
 
 class Tables(NamedTuple):
@@ -143,6 +144,7 @@ def encode(group: GroupTables) -> Rows:
         problem_id=next(iter(group.eigenvalues.get("problem_id", ())), ""),
         status=dict(zip(group.runs["run_id"], group.runs["status"], strict=True)),
         eigh_difference=group.eigh_difference,
+        rows_multiplied=group.rows_multiplied,
     )
 
 

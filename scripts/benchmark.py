@@ -6,7 +6,7 @@ sweep    the whole command `gdconv -m` (start-up, CSVs; no figures) on 384 runs,
          NumPy script that loops over the same runs one at a time, in turn; medians as well. With
          --workers 2 both use two processes, the script through joblib.
 scale    a sweep of 100,000 runs against one of 10,000: time and memory a run.
-flops    how close the iteration comes to the speed of its two matrix products.
+flops    an iteration of groups of 1 to 512 runs, beside that of a plain script.
 growth   how the time of a study grows with d, step sizes, iterations and repetitions.
 startup  how long the shortest commands take.
 all      all of these, written to docs/performance.md with the machine and the versions.
@@ -106,7 +106,7 @@ def main() -> None:
     command.add_argument("--runs", type=int, default=100_000)
     command.add_argument("--workers", type=int, default=1)
     command.add_argument("--curves", choices=["log", "none"], default="log")
-    command = add("flops", gradients.flops, "the iteration against its matrix products")
+    command = add("flops", gradients.flops, "an iteration of groups of runs")
     command.add_argument("--rounds", type=int, default=7)
     command = add("growth", sweeps.growth, "time against each size of a study")
     command.add_argument("--rounds", type=int, default=3)

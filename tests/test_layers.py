@@ -18,7 +18,7 @@ PLOTS = [
 GDCONV = [
     *("keys", "config"),
     *("doubled", "spectra", "bounds", "random_matrices", "rates", "rounding"),
-    *("problems", "runs", "objective", "starts", "descent", "recorder", "theory"),
+    *("problems", "runs", "products", "objective", "starts", "descent", "recorder", "theory"),
     *("checks", "case", "identities"),
     *("study", "tables"),
     *("provenance", "store", "engines", "sweep"),

@@ -354,6 +354,7 @@ def test_provenance(study):
     assert any("openblas" in library for library in found["linear_algebra"])
     # The cross-check of the spectrum: a few d eps.
     assert 0 < found["eigh_difference"] < 1e-13
+    assert found["rows_multiplied"] == ["together"]
     (command,) = found["commands"]
     assert command["command"] == ["gdconv", "results_dir=~/x"]
     assert command["finished"] >= command["started"]

@@ -114,7 +114,11 @@ def _methods(X: Any, w: Any, y: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 
 def flops(rounds: int) -> None:
-    """Compare the iteration's products with the fastest this machine multiplies such matrices."""
+    """Compare the iteration of groups of runs with that of a script, whose runs change each other.
+
+    The script multiplies all rows at once, however many there are, and transposes as it is written:
+    in the last digits a run then depends on how many others there are.
+    """
     only_one_thread()
     import numpy as np
 
@@ -123,29 +127,41 @@ def flops(rounds: int) -> None:
     from gdconv.objective import Objective
     from gdconv.problems import make
 
-    print(f"GFLOP/s of the iteration of 64 runs at a time, median of {rounds} rounds.")
+    print(
+        "µs an iteration of groups of runs, and its ratio to that of a script without the guarantee"
+        f" that a run has the same bits in any group; median of {rounds} rounds."
+    )
     rows = []
-    for n_features in (50, 100, 200, 400):
+    for n_features in (20, 50, 100, 200, 400):
         objective = Objective(make(Gaussian(2 * n_features, n_features), 0, 0), "qr")
-        step_sizes = np.full(64, 1.0 / objective.spectrum.lambda_max)
-        start, iterations = np.zeros(n_features), max(20, 40_000_000 // n_features**2 // 64)
-        W, R = np.ones((64, n_features)), objective.matrix
-        first, second = np.empty_like(W), np.empty_like(W)
+        start, R, target = np.zeros(n_features), objective.matrix, objective.target
+        cells = []
+        for runs in (1, 8, 32, 64, 512):
+            step_sizes = np.full(runs, 1.0 / objective.spectrum.lambda_max)
+            iterations = max(30, 20_000_000 // n_features**2 // max(runs, 8))
 
-        def products(W=W, R=R, first=first, second=second) -> None:
-            np.matmul(W, R.T, first)
-            np.matmul(first, R, second)
+            def iterate(objective=objective, start=start, steps=step_sizes, n=iterations) -> None:
+                descend(objective, start, steps, n, lambda *_: None)
 
-        def iterate(objective=objective, start=start, steps=step_sizes, n=iterations) -> None:
-            descend(objective, start, steps, n, lambda *_: None)
+            def script(R=R, target=target, steps=step_sizes, n=iterations) -> None:
+                # The least number of rows that is a multiple of 8: few rows are slow to multiply.
+                W = np.zeros((-(-len(steps) // 8) * 8, len(target)))
+                doubled = np.full_like(W, 2 * steps[0])
+                targets = np.tile(target, (len(W), 1))
+                residual, move = np.empty_like(W), np.empty_like(W)
+                for _ in range(n):
+                    np.matmul(W, R.T, residual)
+                    np.subtract(residual, targets, residual)
+                    np.matmul(residual, R, move)
+                    np.multiply(move, doubled, move)
+                    np.subtract(W, move, W)
 
-        work = 4.0 * 64 * n_features**2 / 1e9
-        times: dict[str, list[float]] = {"iteration": [], "products": []}
-        for _ in range(rounds):
-            times["iteration"].append(timeit.timeit(iterate, number=1) / iterations)
-            times["products"].append(timeit.timeit(products, number=iterations) / iterations)
-        rates = {name: work / statistics.median(seconds) for name, seconds in times.items()}
-        part = rates["iteration"] / rates["products"]
-        shares = [f"{rates['iteration']:.1f}", f"{rates['products']:.1f}", f"{part:.0%}"]
-        rows.append([str(n_features), *shares])
-    print_table(["d", "iteration", "its two products", "part"], rows)
+            times: dict[str, list[float]] = {"gdconv": [], "script": []}
+            for _ in range(rounds):
+                times["gdconv"].append(timeit.timeit(iterate, number=1) / iterations)
+                times["script"].append(timeit.timeit(script, number=1) / iterations)
+            median = {name: statistics.median(seconds) for name, seconds in times.items()}
+            ratio = median["gdconv"] / median["script"]
+            cells.append(f"{1e6 * median['gdconv']:.1f} ({ratio:.2f})")
+        rows.append([str(n_features), *cells])
+    print_table(["d", "1 run", "8 runs", "32 runs", "64 runs", "512 runs"], rows)

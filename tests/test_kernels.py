@@ -1,0 +1,143 @@
+"""The same bytes however the work is cut, with each kernel that the processor can run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gdconv import products
+from gdconv.config import Gaussian
+from gdconv.descent import descend
+from gdconv.objective import Objective
+from gdconv.problems import make
+from gdconv.study import run_group  # noqa: F401 - loads the BLAS of SciPy
+
+SCRIPT = Path(__file__).parent / "data" / "rows_in_company.py"
+# What a processor must have for OpenBLAS's kernels, as /proc/cpuinfo names it.
+NEEDS = {
+    "Prescott": {"pni"},
+    "Nehalem": {"sse4_2"},
+    "Sandybridge": {"avx"},
+    "Haswell": {"avx2", "fma"},
+    "Zen": {"avx2", "fma"},
+    "SkylakeX": {"avx512f", "avx512dq", "avx512vl"},
+}
+
+
+def kernels():
+    """Those that this processor can run; elsewhere than on x86 only its own."""
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
+    return [name for name, needed in NEEDS.items() if needed <= flags] or ["of this processor"]
+
+
+@pytest.mark.parametrize("kernel", kernels())
+def test_runs_have_the_same_bytes_alone_and_in_company(kernel):
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    if kernel in NEEDS:
+        environment["OPENBLAS_CORETYPE"] = kernel
+    printed = subprocess.run(
+        [sys.executable, SCRIPT], env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    for shape, (compared, different) in json.loads(printed)["found"].items():
+        # A row a run, and at least the first and the last of its curve.
+        assert compared >= 3 * 203, shape
+        assert different == [], shape
+
+
+def multiplied_by_place(a, b, out=None):
+    """A product in which the last row of each block is summed in another order."""
+    product = np.matmul(a, b, out)
+    product[..., -1, :] = np.matmul(a[..., -1, ::-1], b[::-1])
+    return product
+
+
+def multiplied_by_height(a, b, out=None):
+    """A product whose rows are summed in another order if there are not just 24, 40 or 64."""
+    if a.ndim > 1 and a.shape[-2] in (24, 40, 64):
+        return np.matmul(a, b, out)
+    return np.matmul(a[..., ::-1], b[::-1], out)
+
+
+@pytest.fixture
+def forgetful():
+    """Trials are made again, before and after."""
+    for trial in (products.same_bits, products.stack):
+        trial.cache_clear()
+    yield
+    for trial in (products.same_bits, products.stack):
+        trial.cache_clear()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (5, 5), (20, 20), (136, 200)])
+def test_a_trial_finds_that_the_place_decides(shape, monkeypatch, forgetful):
+    assert products.rows_are_independent(shape)
+    products.same_bits.cache_clear()
+    products.stack.cache_clear()
+    monkeypatch.setattr(products, "multiply", multiplied_by_place)
+    # A sum of one term has but one order.
+    assert products.rows_are_independent(shape) == (shape == (1, 1))
+
+
+def test_a_trial_finds_the_heights_that_change_nothing(monkeypatch, forgetful):
+    monkeypatch.setattr(products, "multiply", multiplied_by_height)
+    shape = (20, 20)
+    assert [h for h in range(8, 200, 8) if products.same_bits(h, shape)] == [24, 40, 64]
+    cut = {rows: products.stack(rows, shape) for rows in (0, 1, 24, 25, 41, 64, 65, 129, 513)}
+    assert {rows: (each.blocks, each.height) for rows, each in cut.items()} == {
+        0: (0, 0),
+        1: (1, 24),
+        24: (1, 24),
+        25: (1, 40),
+        41: (1, 64),
+        64: (1, 64),
+        65: (2, 40),
+        129: (3, 64),
+        513: (9, 64),
+    }
+    assert all(each.rows >= rows for rows, each in cut.items())
+
+
+def iterates(objective, step_sizes):
+    seen = []
+
+    def observe(iteration, runs, W, residual):
+        seen.append((W[: len(runs)].copy(), residual[: len(runs)].copy()))
+        return runs == iteration
+
+    descend(objective, np.zeros(objective.matrix.shape[1]), step_sizes, 9, observe)
+    return seen
+
+
+@pytest.mark.parametrize("how", [multiplied_by_place, multiplied_by_height])
+@pytest.mark.parametrize(("n", "d"), [(9, 3), (90, 40), (150, 137)])
+def test_the_iteration_is_the_same_however_it_is_cut(how, n, d, monkeypatch, forgetful):
+    """Several blocks, or each run alone: to some roundings what one product gives."""
+    objective = Objective(make(Gaussian(n, d), 0, 0), "qr")
+    steps = np.linspace(0.1, 1.9, 70) / objective.spectrum.lambda_max
+    together = iterates(objective, steps)
+    assert objective.rows_multiplied == "together"
+    products.same_bits.cache_clear()
+    products.stack.cache_clear()
+    monkeypatch.setattr(products, "multiply", how)
+    alone = how is multiplied_by_place
+    assert objective.rows_multiplied == ("alone" if alone else "together")
+    assert objective.stack(70).blocks == (70 if alone else 2)
+    size = np.abs(together[-1][0]).max() + np.abs(together[-1][1]).max()
+    for expected, found in zip(together, iterates(objective, steps), strict=True):
+        for a, b in zip(expected, found, strict=True):
+            # Ten steps with sums of n and d numbers, each step no longer than 2 of its own length.
+            assert np.abs(a - b).max() <= 100 * (n + d) * np.finfo(float).eps * size
+
+
+def test_padding_is_zeros_and_for_large_matrices_alone():
+    small, large = np.ones((125, 125)), np.ones((126, 131))
+    assert products.padded(small).shape == (125, 125)
+    wide = products.padded(large)
+    assert wide.shape == (128, 136)
+    assert wide.sum() == large.sum()
+    assert (wide[:126, :131] == 1).all()
