@@ -9,8 +9,8 @@ import numpy as np
 from gdconv import bounds
 from gdconv.config import Run
 from gdconv.objective import Objective
-from gdconv.rounding import drift, noise_level, relative_error, size_of_error, step_errors
-from gdconv.spectra import nearest_minimiser, residual
+from gdconv.rounding import drift, noise_level, relative_error, step_errors
+from gdconv.spectra import nearest_minimiser
 
 # No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
 # finite.
@@ -51,12 +51,12 @@ class Theory:
         fits = max(self.components.sum() + objective.offset, self.distance) <= LARGEST
         if not fits or 0 < np.abs(target).max() < SMALLEST:
             raise ValueError("the loss at the start does not fit into a float; scale the target")
-        self.residual_star = -residual(matrix, target, self.w_star)
         self.loss_star = objective.loss(self.w_star)
         y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
-        self.errors = step_errors(matrix, self.residual_star, self.w_star, y_norm, self.spectrum)
+        self.errors = step_errors(
+            matrix, start, self.w_star, y_norm, self.spectrum, self.step_size, self.iterations
+        )
         self.relative_error = relative_error(matrix.shape[1])
-        self.carried = size_of_error(matrix, start - self.w_star, self.spectrum)
 
     @property
     def error_components_squared(self) -> np.ndarray:
@@ -69,13 +69,13 @@ class Theory:
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """How far rounding may carry the gap of run column[k] at iteration t[k], as a gap."""
         columns = self.spectrum.right.shape[0]
-        off = self.carried * drift(self.nu[column], self.relative_step[column], t, columns)
+        off = drift(self.nu[column], self.relative_step[column], t, columns)
+        off *= self.errors.moved[column]
         return (np.sqrt(self.noise(column, t)) + off) ** 2
 
     def noise(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The level at which the gap of run column[k] comes to rest, at iteration t[k]."""
-        step_size = self.step_size[column]
-        return noise_level(self.errors, self.spectrum, step_size, self.iterations, t)
+        return noise_level(self.errors, self.spectrum, self.step_size, self.iterations, column, t)
 
     def ceiling(self) -> np.ndarray:
         """A gap from which the next one, or its squared distance, may exceed LARGEST."""
