@@ -25,7 +25,6 @@ from gdconv.descent import descend
 from gdconv.objective import Objective
 from gdconv.problems import make
 from gdconv.recorder import recorded_iterations
-from gdconv.spectra import nearest_minimiser
 from gdconv.starts import starting_point
 from nnlib import Graph
 
@@ -81,9 +80,7 @@ class Case:
         self.objective = Objective(problem, run.method.reduce)
         self.spectrum = self.objective.spectrum
         self.start = starting_point(run.start, run.seed, run.repetition, self.objective)
-        self.w_star = nearest_minimiser(
-            self.spectrum, self.objective.matrix, self.objective.target, self.start
-        )
+        self.w_star, away = self.objective.nearest_minimiser(self.start)
         self.lambda_max = self.spectrum.lambda_max
         self.lambda_min = self.spectrum.lambda_min
         self.lambda_min_positive = self.spectrum.lambda_min_positive
@@ -99,8 +96,8 @@ class Case:
         norm = float(self.spectrum.singular_values[0])
         self.columns = np.full_like(columns, norm) if self.spectrum.is_ordinary else columns
         self.unit = (sum(self.X.shape) + 10) * np.finfo(float).eps
-        self.components = self.spectrum.right.T @ (self.start - self.w_star)
-        self.distance = float(np.sum((self.start - self.w_star) ** 2))
+        self.components = self.spectrum.right.T @ away
+        self.distance = float(away @ away)
         generator = np.random.default_rng(
             np.random.SeedSequence(run.seed, spawn_key=(run.repetition, 2))
         )

@@ -1,4 +1,4 @@
-"""Products of matrices with twice the digits of a float.
+"""Products of matrices, and sums, with twice the digits of a float: as two floats to be added up.
 
 A matrix is cut into slices, each so short of digits that the product of two slices has no rounding
 error at all: a sum of integers below 2⁵³, times a power of two (Ozaki, Ogita, Oishi and Rump,
@@ -17,25 +17,33 @@ MANTISSA, DIGITS = 53, 108
 # Elements of A that are at work at a time: they and their slices stay in the cache.
 BLOCK = 2**14
 
+# Two numbers, or arrays of them, the second no more than half a last digit of the first.
+Doubled = tuple[np.ndarray, np.ndarray]
 
-def product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """Return A B for A of shape (n, k) and B of shape (k, m) or (k,), rounded once.
 
-    Before that rounding an element is off by no more than about 2⁻¹⁰⁰ k times the largest element
-    of its row of A and of its column of B.
+def add(a: np.ndarray, b: np.ndarray) -> Doubled:
+    """Return a + b, and what its rounding loses (Knuth)."""
+    total = np.asarray(a + b)
+    kept = total - a
+    return total, (a - (total - kept)) + (b - kept)
+
+
+def product(A: np.ndarray, B: np.ndarray) -> Doubled:
+    """Return A B for A of shape (n, k) and B of shape (k, m).
+
+    An element is off by no more than about 2⁻¹⁰⁰ k times the largest element of its row of A and of
+    its column of B.
     """
-    if B.ndim == 1:
-        return product(A, B[:, None])[:, 0]
     bits = (MANTISSA - math.ceil(math.log2(max(A.shape[1], 2)))) // 2
     count = math.ceil(DIGITS / bits)
     columns = [part.T for part in _slices(B.T, bits, count)]
     height = max(BLOCK // A.shape[1], 1)
-    return np.concatenate(
-        [
-            _sum(_slices(A[first : first + height], bits, count), columns)
-            for first in range(0, len(A), height)
-        ]
-    )
+    blocks = [
+        _multiply(_slices(A[first : first + height], bits, count), columns)
+        for first in range(0, len(A), height)
+    ]
+    high, low = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return high, low
 
 
 def _slices(values: np.ndarray, bits: int, count: int) -> list[np.ndarray]:
@@ -52,14 +60,11 @@ def _slices(values: np.ndarray, bits: int, count: int) -> list[np.ndarray]:
     return parts
 
 
-def _sum(rows: list[np.ndarray], columns: list[np.ndarray]) -> np.ndarray:
-    """Add up the products of slices, the smallest first, and what the rounding of a sum loses."""
+def _multiply(rows: list[np.ndarray], columns: list[np.ndarray]) -> Doubled:
+    """Add up the products of slices, the smallest first."""
     high = low = np.zeros(())
     for order in reversed(range(len(rows))):
         for row, column in zip(rows[: order + 1], columns[order::-1], strict=True):
-            part = row @ column
-            total = high + part
-            kept = total - high
-            low = low + ((high - (total - kept)) + (part - kept))
-            high = total
-    return high + low
+            high, lost = add(high, row @ column)
+            low = low + lost
+    return add(high, low)

@@ -80,7 +80,7 @@ class StepErrors:
 def step_errors(
     matrix: np.ndarray,
     start: np.ndarray,
-    w_star: np.ndarray,
+    away: np.ndarray,
     y_norm: float,
     spectrum: Spectrum,
     step_size: np.ndarray,
@@ -92,7 +92,8 @@ def step_errors(
     ----------
     matrix : ndarray, shape (n, d)
         A.
-    start, w_star : ndarray, shape (d,)
+    start, away : ndarray, shape (d,)
+        w_0, and w_0 − w*.
     y_norm : float
         ‖y‖.
     step_size : ndarray, shape (m,)
@@ -100,7 +101,7 @@ def step_errors(
         The longest the iteration may run.
     """
     rows, columns = matrix.shape
-    V, away = spectrum.right, start - w_star
+    V, singular = spectrum.right, spectrum.singular_values
     steps = step_size[:, None] * spectrum.eigenvalues[: spectrum.rank]
     components = (V.T @ away) * np.minimum(1.0, iterations * steps)
     rest = np.abs(start - components @ V.T)
@@ -110,7 +111,6 @@ def step_errors(
     largest = error.max() or 1.0
     along = largest * np.sqrt((error / largest) ** 2 @ spectrum.left**2)
     by_columns = np.abs(components) @ (np.abs(V).T @ np.linalg.norm(matrix, axis=0))
-    singular = spectrum.singular_values
     return StepErrors(
         residual=np.linalg.norm(error, axis=1),
         gradient=2 * singular * along,

@@ -129,9 +129,9 @@ def _refined(X: np.ndarray, V: np.ndarray) -> Decomposition:
     SIAM J. Matrix Anal. Appl. 29, 2008). The rotations turn V into the v_i.
     """
     lengths = np.linalg.norm(X, axis=0)
-    scale = _power_of_two(lengths)
+    scale = powers_of_two(lengths)
     for _ in range(REFINEMENTS):
-        image = product(X * scale, V / scale[:, None])
+        image, _ = product(X * scale, V / scale[:, None])
         # joba=2: rows may differ in size as well; jobr=0, jobp=1: keep columns however small.
         values, left, turn, factor, _, failed = scipy.linalg.lapack.dgejsv(
             image, joba=2, jobr=0, jobp=1
@@ -202,66 +202,17 @@ def _equilibrated(X: np.ndarray, by_rows: bool) -> tuple[np.ndarray, np.ndarray]
     if by_rows:
         sizes = np.abs(X)
         medians = [np.median(column[column > 0]) if column.any() else 0.0 for column in sizes.T]
-        scale = _power_of_two(np.array(medians))
+        scale = powers_of_two(np.array(medians))
         scaled = X * scale
-        scaled = scaled * _power_of_two(np.abs(scaled).max(axis=1))[:, None]
-    again = _power_of_two(np.abs(scaled).max(axis=0))
+        scaled = scaled * powers_of_two(np.abs(scaled).max(axis=1))[:, None]
+    again = powers_of_two(np.abs(scaled).max(axis=0))
     return scaled * again, scale * again
 
 
-def _power_of_two(size: np.ndarray) -> np.ndarray:
-    """The power of 2 that makes a size about 1; 1 where it is 0."""
+def powers_of_two(size: np.ndarray) -> np.ndarray:
+    """Return the powers of 2 that make sizes about 1; 1 where a size is 0."""
     _, exponent = np.frexp(size)
     return np.ldexp(1.0, np.clip(-exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT))
-
-
-def nearest_minimiser(
-    decomposition: Spectrum, X: np.ndarray, y: np.ndarray, w: np.ndarray
-) -> np.ndarray:
-    """Return the minimiser of ‖Xw − y‖² nearest to w, w + X⁺(y − Xw), of shape (d,).
-
-    It is the point gradient descent from w converges to. With full column rank it is the ordinary
-    solution of (5), whatever w.
-    """
-    right, values = decomposition.right, decomposition.singular_values
-    # Of w, only its part in the null space stays: a large w must not leave its roundings behind.
-    for _ in range(2):
-        w = w - right @ (right.T @ w) if decomposition.rank < len(w) else np.zeros_like(w)
-    # The second pass removes the error of the decomposition, which may be tens of roundings.
-    for _ in range(2):
-        w = w + right @ (decomposition.left.T @ (y - X @ w) / values)
-    return w + right @ (_along(decomposition, X, residual(X, y, w)) / values)
-
-
-def residual(X: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Return y − Xw, shape (n,), rounded once: however large the parts are that cancel in it."""
-    parts = np.column_stack([X, y])
-    scale = _power_of_two(np.linalg.norm(parts, axis=0))
-    return product(parts * scale, np.append(-w, 1.0) / scale)
-
-
-def orthogonal_residual(decomposition: Spectrum, X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return y − Xw*, shape (n,): what of y is orthogonal to the range of X, to all digits.
-
-    Not by w* alone: rounded to floats it leaves X times its rounding.
-    """
-    if decomposition.rank == len(y):
-        return np.zeros_like(y)
-    outside = residual(X, y, nearest_minimiser(decomposition, X, y, np.zeros(X.shape[1])))
-    for _ in range(2):
-        outside = outside - decomposition.left @ _along(decomposition, X, outside)
-    return outside
-
-
-def _along(decomposition: Spectrum, X: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """u_iᵀ vector, shape (rank,).
-
-    The left vectors of the ordinary decomposition span the range of X but for eps times the
-    condition number: the gradient knows better.
-    """
-    if decomposition.is_ordinary:
-        return decomposition.right.T @ product(X.T, vector) / decomposition.singular_values
-    return decomposition.left.T @ vector
 
 
 def eigh_difference(decomposition: Spectrum, X: np.ndarray) -> float:

@@ -10,7 +10,6 @@ from gdconv import bounds
 from gdconv.config import Run
 from gdconv.objective import Objective
 from gdconv.rounding import drift, noise_level, relative_error, step_errors
-from gdconv.spectra import nearest_minimiser
 
 # No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
 # finite.
@@ -28,7 +27,7 @@ class Theory:
     def __init__(self, objective: Objective, start: np.ndarray, runs: Sequence[Run]) -> None:
         matrix, target = objective.matrix, objective.target
         self.spectrum = objective.spectrum
-        self.w_star = nearest_minimiser(self.spectrum, matrix, target, start)
+        self.w_star, away = objective.nearest_minimiser(start)
         largest, smallest = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
         self.step_size = np.array(
             [
@@ -47,14 +46,14 @@ class Theory:
         )
         # ½ λ_i c_i² without the division by σ_i that c_i = v_iᵀ(w_0 − w*) would need.
         self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
-        self.distance = float(np.sum((start - self.w_star) ** 2))
+        self.distance = float(away @ away)
         fits = max(self.components.sum() + objective.offset, self.distance) <= LARGEST
         if not fits or 0 < np.abs(target).max() < SMALLEST:
             raise ValueError("the loss at the start does not fit into a float; scale the target")
         self.loss_star = objective.loss(self.w_star)
         y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
         self.errors = step_errors(
-            matrix, start, self.w_star, y_norm, self.spectrum, self.step_size, self.iterations
+            matrix, start, away, y_norm, self.spectrum, self.step_size, self.iterations
         )
         self.relative_error = relative_error(matrix.shape[1])
 

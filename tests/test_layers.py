@@ -17,7 +17,7 @@ PLOTS = [
 ]
 GDCONV = [
     *("keys", "config"),
-    *("doubled", "spectra", "bounds", "random_matrices", "rates", "rounding"),
+    *("doubled", "spectra", "minimisers", "bounds", "random_matrices", "rates", "rounding"),
     *("problems", "runs", "products", "objective", "starts", "descent", "recorder", "theory"),
     *("checks", "case", "identities"),
     *("study", "tables"),

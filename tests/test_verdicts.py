@@ -152,7 +152,7 @@ def random_steps(rng, kappa):
 
 
 def rescaled(data, rng):
-    """One problem in five in other units, or with a column twice."""
+    """Half of the problems in other units, with a column twice, or one of which hardly differs."""
     X, y = data.X, data.y
     match rng.integers(10):
         case 0:
@@ -161,6 +161,13 @@ def rescaled(data, rng):
             y = y * float(rng.choice([1e-100, 1e100]))
         case 2:
             X = np.column_stack([X[:, :1], X])
+        case 3 | 4:
+            X = X * 2.0 ** rng.integers(-40, 41, X.shape[1])
+            if rng.integers(2):
+                X = np.column_stack([X[:, :1], X])
+        case 5:
+            twin = X[:, :1] * (1 + 1e-13 * rng.integers(-9, 10, (len(X), 1)))
+            X = np.column_stack([twin, X])
     return LeastSquares(X, y)
 
 
