@@ -226,7 +226,9 @@ def test_gaps_and_verdicts_are_those_of_exact_arithmetic(monkeypatch, part):
                 assert not clearly.any()
             runs += 1
             violations += clearly.any()
-            close += broken.any() and not clearly.any()
+            # With a larger one the optimum and the edge are the same but for a last digit or two.
+            apart = spectrum.condition_number < 1e12
+            close += apart and broken.any() and not clearly.any()
     assert runs >= 3.9 * groups_of_part
     assert violations >= 0.1 * runs
     # Those that only more digits could tell from an equality.
