@@ -152,7 +152,7 @@ def random_steps(rng, kappa):
 
 
 def rescaled(data, rng):
-    """Half of the problems in other units, with a column twice, or one of which hardly differs."""
+    """Half of them in other units, with columns of all sizes, a column twice or nearly so."""
     X, y = data.X, data.y
     match rng.integers(10):
         case 0:
@@ -199,7 +199,7 @@ def test_gaps_and_verdicts_are_those_of_exact_arithmetic(monkeypatch, part):
     The tolerance is the one docs/theory.md derives; it is compared with roots, because errors add
     to w − w*, of which the gap is the square.
     """
-    groups_of_part = int(os.environ.get("VERDICT_CASES", "480")) // 16
+    groups_of_part = int(os.environ.get("VERDICT_CASES", "640")) // 16
     rng = np.random.default_rng(part)
     runs = violations = close = 0
     for tables, oracle, spectrum in groups(monkeypatch, rng, groups_of_part):
@@ -226,13 +226,11 @@ def test_gaps_and_verdicts_are_those_of_exact_arithmetic(monkeypatch, part):
                 assert not clearly.any()
             runs += 1
             violations += clearly.any()
-            # With a larger one the optimum and the edge are the same but for a last digit or two.
-            apart = spectrum.condition_number < 1e12
-            close += apart and broken.any() and not clearly.any()
+            close += broken.any() and not clearly.any()
     assert runs >= 3.9 * groups_of_part
-    assert violations >= 0.1 * runs
-    # Those that only more digits could tell from an equality.
-    assert close <= 0.02 * runs
+    assert violations >= 0.05 * runs
+    # Those that only more digits could tell from an equality, as at the optimum from along v_max.
+    assert close <= 0.05 * runs
 
 
 def roots(values):
