@@ -11,7 +11,7 @@ from gdconv import rates
 from gdconv.config import Run
 from gdconv.descent import descend
 from gdconv.objective import Objective
-from gdconv.problems import LeastSquares, make
+from gdconv.problems import LeastSquares, file_content, make
 from gdconv.recorder import Recorder, Trajectories, recorded_iterations
 from gdconv.runs import GroupTables, asked_for, group_of, problem_id, run_ids
 from gdconv.spectra import eigh_difference
@@ -102,6 +102,7 @@ def _run_rows(
     with np.errstate(divide="ignore", invalid="ignore"):
         tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
     shared = {
+        "content": file_content(first.problem),
         "n_samples": problem.X.shape[0],
         "n_features": problem.X.shape[1],
         "rank": decomposition.rank,

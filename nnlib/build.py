@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
+from nnlib.inputs import Vertex, float_type, integer, integers, real_array
 from nnlib.ops import OPS, Op
 from nnlib.shapes import Shape
-
-
-class Vertex(int):
-    """The ID of a vertex: an integer that remembers which graph handed it out.
-
-    Two of them cannot be added, multiplied and so on: that would be the ID of another vertex.
-    """
-
-    lineage: str
-
-    def __add__(self, other: Any) -> int:
-        return int(self) + self._plain(other, "add")
-
-    def __sub__(self, other: Any) -> int:
-        return int(self) - self._plain(other, "sub")
-
-    def __mul__(self, other: Any) -> int:
-        return int(self) * self._plain(other, "mul")
-
-    def __truediv__(self, other: Any) -> float:
-        return int(self) / self._plain(other, "div")
-
-    def __matmul__(self, other: Any) -> Any:
-        return int(self) @ self._plain(other, "matmul")
-
-    @staticmethod
-    def _plain(other: Any, method: str) -> Any:
-        if isinstance(other, Vertex):
-            raise TypeError(f"vertices are only numbers: use g.{method}(a, b)")
-        return other
 
 
 class Builder:
@@ -50,10 +20,11 @@ class Builder:
     def __init__(self) -> None:
         # Shared by the copies of a graph, in which its vertices have the same IDs.
         self.lineage = uuid4().hex
+        self.vertices: list[Vertex] = []
         self.name: list[str] = []
-        self.children: list[list[int]] = []
-        self.parents: list[list[int]] = []
-        self.parent: list[int | None] = []
+        self.children: list[list[Vertex]] = []
+        self.parents: list[list[Vertex]] = []
+        self.parent: list[Vertex | None] = []
         self.shape: list[Shape] = []
         self.dtype: list[np.dtype] = []
         # Arrays, or None; whoever reads one knows that it is there.
@@ -77,7 +48,7 @@ class Builder:
         Parameters
         ----------
         value : array_like of any shape
-            Integers become float64; floats keep their precision.
+            Integers become float64 and float16 becomes float32; other floats keep their precision.
         name : str, optional
 
         Returns
@@ -95,27 +66,27 @@ class Builder:
         self.value[leaf] = array
         return leaf
 
-    def add(self, a: int, b: int) -> Vertex:
+    def add(self, a: Vertex, b: Vertex) -> Vertex:
         """Add a vertex for a + b, broadcast against each other."""
         return self._apply("add", a, b)
 
-    def sub(self, a: int, b: int) -> Vertex:
+    def sub(self, a: Vertex, b: Vertex) -> Vertex:
         """Add a vertex for a − b, broadcast against each other."""
         return self._apply("sub", a, b)
 
-    def mul(self, a: int, b: int) -> Vertex:
+    def mul(self, a: Vertex, b: Vertex) -> Vertex:
         """Add a vertex for a · b element by element, broadcast against each other."""
         return self._apply("mul", a, b)
 
-    def div(self, a: int, b: int) -> Vertex:
+    def div(self, a: Vertex, b: Vertex) -> Vertex:
         """Add a vertex for a / b element by element, broadcast against each other."""
         return self._apply("div", a, b)
 
-    def maximum(self, a: int, b: int) -> Vertex:
+    def maximum(self, a: Vertex, b: Vertex) -> Vertex:
         """Add a vertex for max(a, b), broadcast; where a = b, each has slope ½."""
         return self._apply("maximum", a, b)
 
-    def matmul(self, a: int, b: int) -> Vertex:
+    def matmul(self, a: Vertex, b: Vertex) -> Vertex:
         """Add a vertex for the matrix product a @ b.
 
         A 1-D operand is a row on the left, a column on the right; two of them give a scalar. More
@@ -123,119 +94,131 @@ class Builder:
         """
         return self._apply("matmul", a, b)
 
-    def neg(self, a: int) -> Vertex:
+    def neg(self, a: Vertex) -> Vertex:
         """Add a vertex for −a."""
         return self._apply("neg", a)
 
-    def relu(self, a: int) -> Vertex:
+    def relu(self, a: Vertex) -> Vertex:
         """Add a vertex for max(0, a), with slope 0 at 0."""
         return self._apply("relu", a)
 
-    def step(self, a: int) -> Vertex:
+    def step(self, a: Vertex) -> Vertex:
         """Add a vertex for 1 where a > 0, else 0: the slope of relu. Its own slope is 0."""
         return self._apply("step", a)
 
-    def abs(self, a: int) -> Vertex:
+    def abs(self, a: Vertex) -> Vertex:
         """Add a vertex for |a|, with slope 0 at 0."""
         return self._apply("abs", a)
 
-    def sign(self, a: int) -> Vertex:
+    def sign(self, a: Vertex) -> Vertex:
         """Add a vertex for 1 where a > 0, −1 where a < 0, else 0: the slope of abs."""
         return self._apply("sign", a)
 
-    def square(self, a: int) -> Vertex:
+    def is_larger(self, a: Vertex, b: Vertex) -> Vertex:
+        """Add a vertex for 1 where a > b, ½ where a = b, else 0: the slope of maximum along a."""
+        return self._apply("is_larger", a, b)
+
+    def gate(self, a: Vertex, b: Vertex) -> Vertex:
+        """Add a vertex for a · b, 0 where b = 0, be a infinite or NaN; the shapes are equal."""
+        return self._apply("gate", a, b)
+
+    def square(self, a: Vertex) -> Vertex:
         """Add a vertex for a², element by element."""
         return self._apply("square", a)
 
-    def sqrt(self, a: int) -> Vertex:
+    def sqrt(self, a: Vertex) -> Vertex:
         """Add a vertex for √a, element by element."""
         return self._apply("sqrt", a)
 
-    def exp(self, a: int) -> Vertex:
+    def exp(self, a: Vertex) -> Vertex:
         """Add a vertex for eᵃ, element by element."""
         return self._apply("exp", a)
 
-    def log(self, a: int) -> Vertex:
+    def log(self, a: Vertex) -> Vertex:
         """Add a vertex for ln a, element by element."""
         return self._apply("log", a)
 
-    def tanh(self, a: int) -> Vertex:
+    def tanh(self, a: Vertex) -> Vertex:
         """Add a vertex for tanh a, element by element."""
         return self._apply("tanh", a)
 
-    def sigmoid(self, a: int) -> Vertex:
+    def sigmoid(self, a: Vertex) -> Vertex:
         """Add a vertex for 1 / (1 + e⁻ᵃ), element by element."""
         return self._apply("sigmoid", a)
 
+    def cast(self, a: Vertex, dtype: DTypeLike) -> Vertex:
+        """Add a vertex for a in another type, float32 or float64."""
+        return self._apply("cast", a, dtype=float_type(dtype))
+
     def sum(
-        self, a: int, axis: int | Sequence[int] | None = None, keepdims: bool = False
+        self, a: Vertex, axis: int | Sequence[int] | None = None, keepdims: bool = False
     ) -> Vertex:
         """Add a vertex for Σ a over one axis, several, or all; keepdims leaves them with size 1."""
         return self._apply("sum", a, axis=_axes(axis), keepdims=bool(keepdims))
 
     def mean(
-        self, a: int, axis: int | Sequence[int] | None = None, keepdims: bool = False
+        self, a: Vertex, axis: int | Sequence[int] | None = None, keepdims: bool = False
     ) -> Vertex:
         """Add a vertex for Σ a / count over one axis, several, or all; keepdims as in sum."""
         return self._apply("mean", a, axis=_axes(axis), keepdims=bool(keepdims))
 
-    def transpose(self, a: int, axes: Sequence[int] | None = None) -> Vertex:
+    def transpose(self, a: Vertex, axes: Sequence[int] | None = None) -> Vertex:
         """Add a vertex for aᵀ: the axes in reverse, or in the order given."""
         return self._apply("transpose", a, axes=_axes(axes))
 
-    def reshape(self, a: int, shape: int | Sequence[int]) -> Vertex:
+    def reshape(self, a: Vertex, shape: int | Sequence[int]) -> Vertex:
         """Add a vertex for a reshaped, in C order; one size may be −1, for whatever is left."""
-        return self._apply("reshape", a, shape=_integers(shape))
+        return self._apply("reshape", a, shape=integers(shape))
 
-    def broadcast_to(self, a: int, shape: int | Sequence[int]) -> Vertex:
+    def broadcast_to(self, a: Vertex, shape: int | Sequence[int]) -> Vertex:
         """Add a vertex for a broadcast to a shape."""
-        return self._apply("broadcast_to", a, shape=_integers(shape))
+        return self._apply("broadcast_to", a, shape=integers(shape))
 
-    def log_softmax(self, a: int, axis: int = -1) -> Vertex:
+    def log_softmax(self, a: Vertex, axis: int = -1) -> Vertex:
         """Add a vertex for a − ln Σ eᵃ, the sum over one axis, without overflow."""
-        return self._apply("log_softmax", a, axis=_integer(axis))
+        return self._apply("log_softmax", a, axis=integer(axis))
 
-    def one_hot(self, labels: int, classes: int) -> Vertex:
+    def one_hot(self, labels: Vertex, classes: int) -> Vertex:
         """Add a vertex with 1 in column a, else 0, for class numbers a; its slope is 0.
 
         The columns are one more axis, the last. A run raises ValueError if a label is not one of
         0, 1, …, classes − 1.
         """
-        dtype = self.dtype[self._vertex(labels)]
-        return self._apply("one_hot", labels, classes=_integer(classes), dtype=dtype)
+        return self._one_hot(labels, integer(classes), self.dtype[self._vertex(labels)])
 
-    def mean_squared_error(self, prediction: int, target: int) -> Vertex:
+    def mean_squared_error(self, prediction: Vertex, target: Vertex) -> Vertex:
         """Add a vertex for Σ (a − b)² / count, the mean over all elements; the shapes are equal."""
         return self._apply("mean_squared_error", prediction, target)
 
-    def softmax_cross_entropy(self, logits: int, labels: int) -> Vertex:
+    def softmax_cross_entropy(self, logits: Vertex, labels: Vertex) -> Vertex:
         """Add a vertex for −Σ b · log_softmax(a) / rows: the mean cross-entropy of the rows.
 
         The last axis of the logits a is that of the classes. The labels are either probabilities b,
         of the same shape, or class numbers, of that shape without its last axis, for which a vertex
         `one_hot` is added.
         """
-        logits, labels = self.vertices([logits, labels])
+        logits, labels = self.require([logits, labels])
         if self.shape[logits] and self.shape[labels] == self.shape[logits][:-1]:
-            classes, dtype = self.shape[logits][-1], self.dtype[logits]
-            labels = self._apply("one_hot", labels, classes=classes, dtype=dtype)
+            labels = self._one_hot(labels, self.shape[logits][-1], self.dtype[logits])
         return self._apply("softmax_cross_entropy", logits, labels)
 
-    def vertices(self, ids: Sequence[int]) -> list[int]:
-        """Return IDs as plain integers.
+    def require(self, vertices: Sequence[Vertex]) -> list[Vertex]:
+        """Return vertices as a list.
 
         Raises
         ------
         ValueError
             If one of them is not a vertex of this graph.
         """
-        if not np.iterable(ids):
-            raise ValueError(f"expected a sequence of vertices, not {ids!r}: write [{ids!r}]")
-        return [self._vertex(i) for i in ids]
+        if not np.iterable(vertices):
+            raise ValueError(
+                f"expected a sequence of vertices, not {vertices!r}: write [{vertices!r}]"
+            )
+        return [self._vertex(i) for i in vertices]
 
-    def _apply(self, name: str, *operands: int, **attributes: Any) -> Vertex:
+    def _apply(self, name: str, *operands: Vertex, **attributes: Any) -> Vertex:
         op = OPS[name]
-        children = self.vertices(operands)
+        children = [self._vertex(i) for i in operands]
         try:
             shape = op.shape(*[self.shape[i] for i in children], **attributes)
         except ValueError as error:
@@ -251,11 +234,13 @@ class Builder:
         name: str,
         shape: Shape,
         dtype: np.dtype,
-        children: Sequence[int] = (),
+        children: Sequence[Vertex] = (),
         op: Op | None = None,
         attributes: dict[str, Any] | None = None,
     ) -> Vertex:
-        vertex = len(self)
+        vertex = Vertex(len(self))
+        vertex.lineage = self.lineage
+        self.vertices.append(vertex)
         self.name.append(name)
         self.children.append(list(children))
         self.parents.append([])
@@ -270,21 +255,31 @@ class Builder:
             if self.parent[child] != vertex:
                 self.parents[child].append(vertex)
                 self.parent[child] = vertex
-        handed_out = Vertex(vertex)
-        handed_out.lineage = self.lineage
-        return handed_out
+        return vertex
 
-    def _vertex(self, i: int) -> int:
-        if isinstance(i, Vertex) and i.lineage != self.lineage:
-            raise ValueError(f"vertex {i} is one of another graph")
-        if isinstance(i, bool) or not isinstance(i, int | np.integer):
+    def _one_hot(self, labels: Vertex, classes: int, dtype: np.dtype) -> Vertex:
+        for each in (self.dtype[labels], dtype):
+            largest = int(2 / np.finfo(each).eps)
+            if classes - 1 > largest:
+                raise ValueError(
+                    f"one_hot: {each} has all whole numbers up to {largest} only, too few for "
+                    f"{classes} classes: take float64: {self._describe(labels)}"
+                )
+        return self._apply("one_hot", labels, classes=classes, dtype=dtype)
+
+    def _vertex(self, i: object) -> Vertex:
+        if not isinstance(i, Vertex):
+            is_id = isinstance(i, int) and not isinstance(i, bool) and 0 <= i < len(self)
             raise ValueError(
-                "expected a vertex, the integer that tensor or an operation returned, "
-                f"not {type(i).__name__}"
+                f"expected a vertex, as tensor and the operations return it, not {i!r} of type "
+                f"{type(i).__name__}: numbers become one by g.tensor"
+                + (f", and vertex {i} is g.vertices[{i}]" if is_id else "")
             )
-        if not 0 <= i < len(self):
+        if i.lineage != self.lineage:
+            raise ValueError(f"vertex {i} is one of another graph")
+        if i >= len(self):
             raise ValueError(f"there is no vertex {i}: the graph has {len(self)}, counted from 0")
-        return int(i)
+        return i
 
     def _formula(self, i: int) -> str:
         if self.operation[i] is None:
@@ -298,50 +293,8 @@ class Builder:
         return f"vertex {i} ({self.name[i]}) of shape {self.shape[i]}"
 
 
-def real_array(value: ArrayLike, dtype: np.dtype | None = None) -> np.ndarray:
-    """Return a read-only copy of real numbers in C order, of a given type or as `tensor` has it.
-
-    Raises
-    ------
-    ValueError
-        Unless the values are integers or floats.
-    """
-    if isinstance(value, Vertex):
-        raise ValueError(f"expected numbers, not vertex {value}, which can be used as it is")
-    if np.ma.isMaskedArray(value):
-        raise ValueError("expected an array without a mask: fill it first")
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"expected integers or floats, not values of type {array.dtype}")
-    if dtype is None:
-        is_float = array.dtype.kind == "f"
-        dtype = array.dtype.newbyteorder("=") if is_float else np.dtype(np.float64)
-    return frozen(np.array(array, dtype, order="C"))
-
-
-def frozen(array: np.ndarray) -> np.ndarray:
-    """Return the same array, made read-only."""
-    array.setflags(write=False)
-    return array
-
-
 def _axes(axes: int | Sequence[int] | None) -> tuple[int, ...] | None:
-    return None if axes is None else _integers(axes)
-
-
-def _integers(values: int | Sequence[int]) -> tuple[int, ...]:
-    """Return axes or a shape as a tuple: hashable, and out of the caller's reach."""
-    try:
-        return tuple(map(operator.index, values if np.iterable(values) else (values,)))
-    except TypeError:
-        raise ValueError(f"expected an integer or a sequence of them, not {values!r}") from None
-
-
-def _integer(value: int) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise ValueError(f"expected an integer, not {value!r}") from None
+    return None if axes is None else integers(axes)
 
 
 def _shown(count: int) -> Sequence[int]:

@@ -53,10 +53,16 @@ _REDUCTIONS: list[tuple[Shape, Any]] = [
 ]
 # Operation, shapes of its operands, attributes: all but one_hot, which has no slope.
 CASES: list[tuple[str, list[Shape], dict[str, Any]]] = [
-    *((op, pair, {}) for op in ("add", "sub", "mul", "div", "maximum") for pair in _PAIRS),
+    *(
+        (op, pair, {})
+        for op in ("add", "sub", "mul", "div", "maximum", "is_larger")
+        for pair in _PAIRS
+    ),
+    *(("gate", [a, a], {}) for [a] in _SINGLES),
     *(("matmul", pair, {}) for pair in _PRODUCTS),
     *((op, [a], {}) for op in ("neg", "relu", "step", "abs", "sign", "square") for [a] in _SINGLES),
     *((op, [a], {}) for op in ("sqrt", "exp", "log", "tanh", "sigmoid") for [a] in _SINGLES),
+    *(("cast", [a], {"dtype": np.dtype(kind)}) for [a] in _SINGLES for kind in ("f4", "f8")),
     *(
         (op, [a], {"axis": axis, "keepdims": keepdims})
         for op in ("sum", "mean")

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from nnlib.cases import CASES, operands
 from nnlib.graph import Graph
+from nnlib.inputs import Vertex, is_number, real_array
 from nnlib.shapes import Shape
+from nnlib.terminal import run
 
 # Differences with a step and with twice the step must agree to this part of the largest gradient.
 # Where a kink lies between, they differ by about as much as the slopes on its sides.
 _AGREEMENT = {"central": 1e-3, "forward": 1e-1}
-# The part of the largest gradient that the tolerance for rounding may reach.
+# The part of a gradient that rounding may reach for it to be told from another.
 _RESOLUTION = 0.1
 
 
@@ -30,7 +33,7 @@ class Report:
     ----------
     name : str
         The leaf's.
-    vertex : int or None
+    vertex : Vertex or None
         The leaf; None if there was no coordinate to check.
     index : tuple of int
         The coordinate.
@@ -42,10 +45,13 @@ class Report:
         How many were compared.
     note : str
         Why the check failed for another reason than the error; else empty.
+    unresolved : tuple of str
+        The coordinates whose gradient is so small beside the output's rounding that another one
+        could not be told from it.
     """
 
     name: str = ""
-    vertex: int | None = None
+    vertex: Vertex | None = None
     index: tuple[int, ...] = ()
     gradient: float = 0.0
     difference: float = 0.0
@@ -53,21 +59,31 @@ class Report:
     tolerance: float = 0.0
     coordinates: int = 0
     note: str = ""
+    unresolved: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether all coordinates agree."""
-        return not self.note and self.largest_error <= self.tolerance
+        """Whether all coordinates agree, as far as rounding lets differences tell."""
+        return not (self.note or self.unresolved) and self.largest_error <= self.tolerance
 
     def __str__(self) -> str:
+        verdict = "passed" if self.passed else "failed"
         if self.vertex is None:
-            return f"{'passed' if self.passed else 'failed'}: no coordinate was compared{self.note}"
-        return (
-            f"{'passed' if self.passed else 'failed'}: {self.coordinates} coordinates, largest "
-            f"error {self.largest_error:.3g} (tolerance {self.tolerance:.3g}) at vertex "
-            f"{self.vertex} ({self.name}) {list(self.index)}: gradient {self.gradient!r}, "
-            f"difference {self.difference!r}{self.note}"
+            return f"{verdict}: no coordinate was compared{self.note}"
+        text = (
+            f"{verdict}: {self.coordinates} coordinates, largest error {self.largest_error:.3g} "
+            f"(tolerance {self.tolerance:.3g}) at {_named(self.vertex, self.name, self.index)}: "
+            f"gradient {self.gradient!r}, difference {self.difference!r}{self.note}"
         )
+        if self.unresolved:
+            more = len(self.unresolved) - 5
+            text += (
+                f"; {len(self.unresolved)} unresolved, for the output's rounding is as large as "
+                f"what these coordinates change it by: {', '.join(self.unresolved[:5])}"
+                + (f" and {more} more" if more > 0 else "")
+                + " (take a larger step or float64, or leave large constants out of the output)"
+            )
+        return text
 
     def raise_if_failed(self) -> None:
         """Raise an AssertionError that says where, unless all coordinates agree."""
@@ -75,10 +91,11 @@ class Report:
             raise AssertionError(str(self))
 
 
+@np.errstate(all="ignore")
 def check_gradients(
     g: Graph,
-    output: int,
-    wrt: Sequence[int] | None = None,
+    output: Vertex,
+    wrt: Sequence[Vertex] | None = None,
     grad: ArrayLike | None = None,
     method: str = "central",
     step: float | None = None,
@@ -90,12 +107,16 @@ def check_gradients(
     one. It is also wrong by the rounding of f, about eps |f| / h. The tolerance of each coordinate
     is three times the one (twice, forward) plus a hundred times the other.
 
+    Two kinds of coordinates cannot be checked, and do not pass. At a *kink*, as that of |a| at 0 or
+    of max(a, b) where a = b, the slope jumps, and a difference is none of the slopes. A coordinate
+    is *unresolved* where the rounding is more than a tenth of what there is to compare.
+
     Parameters
     ----------
     g : Graph
         Left unchanged, values and gradients included.
-    output : int
-    wrt : sequence of int, optional
+    output : Vertex
+    wrt : sequence of Vertex, optional
         Leaves; by default all that the output depends on, class numbers excepted: labels have no
         neighbours.
     grad : array_like, shape of the output, optional
@@ -118,18 +139,18 @@ def check_gradients(
     """
     if method not in _AGREEMENT:
         raise ValueError(f"method={method!r} must be 'central' or 'forward'")
-    if step is not None and not (math.isfinite(step) and step > 0):
+    if step is not None and not (is_number(step) and 0 < step < math.inf):
         raise ValueError(f"step={step!r} must be a positive number")
-    (output,) = g.vertices([output])
+    (output,) = g.require([output])
     order = g.order([output])
     if wrt is None:
         wrt = [i for i in order if g.operation[i] is None and not _holds_labels(g, i)]
-    wrt = g.vertices(wrt)
+    wrt = g.require(wrt)
     if not wrt or any(g.operation[i] is not None for i in wrt):
         raise ValueError(f"wrt={wrt} must be one leaf or more")
     if grad is None:
         grad = np.random.default_rng(0).normal(size=g.shape[output])
-    grad, twin = np.asarray(grad, np.float64), g.copy()
+    grad, twin = real_array(grad, np.dtype(np.float64)), g.copy()
     twin.run_grad(output, grad)
     eps = max(float(np.finfo(g.dtype[i]).eps) for i in order)
 
@@ -142,47 +163,71 @@ def check_gradients(
             return Report(note=note)
         for index in np.ndindex(g.shape[leaf]):
             h = step or (1e-3 if method == "forward" else _best(eps, g.value[leaf][index]))
-            short, rounding = _difference(twin, output, leaf, index, grad, method, h, eps)
-            long, _ = _difference(twin, output, leaf, index, grad, method, 2 * h, eps)
-            found.append((leaf, index, float(gradient[index]), short, abs(short - long), rounding))
-    if not found:
-        return Report()
+            differences = _differences(
+                _line(twin, output, leaf, index, g.value[leaf]), grad, method, h, eps
+            )
+            found.append(_Coordinate(leaf, index, float(gradient[index]), *differences))
+        twin.set(leaf, g.value[leaf])
+    return _report(g, found, method) if found else Report()
 
-    gradients, differences, changes, roundings = np.array([row[2:] for row in found]).T
+
+class _Coordinate(NamedTuple):
+    """What was found at a coordinate."""
+
+    leaf: Vertex
+    place: tuple[int, ...]
+    gradient: float
+    difference: float
+    # By how much twice the step changes the difference; the scale of the difference's rounding.
+    change: float
+    rounding: float
+    is_kink: bool
+
+
+def _report(g: Graph, found: Sequence[_Coordinate], method: str) -> Report:
+    gradients, differences, changes, roundings, kinks = np.array([each[2:] for each in found]).T
     errors = np.abs(gradients - differences)
-    tolerances = (2 if method == "forward" else 1) * changes + 100 * roundings
-    with np.errstate(invalid="ignore", divide="ignore"):
-        # Where both are 0, the differences agree; what is no number at all is worst.
-        excess = np.where(errors == 0, 0.0, errors / tolerances)
-    worst = int(np.argmax(np.nan_to_num(excess, nan=np.inf, posinf=np.inf)))
-    largest = max(np.max(np.abs(differences)), np.max(np.abs(gradients)))
-    limit, note = _AGREEMENT[method] * largest, ""
-    if 100 * np.max(roundings) > _RESOLUTION * largest > 0:
-        note = (
-            "; the output's rounding is as large as what these gradients change it by: take a "
-            "larger step or float64, or leave large constants out of the output"
-        )
-    if np.max(changes) > limit + np.max(roundings):
+    truncations = (2 if method == "forward" else 1) * changes
+    tolerances = truncations + 100 * roundings
+    sizes = np.maximum(np.abs(gradients), np.abs(differences))
+    # Where both are 0, the differences agree; what is no number at all is worst.
+    excess = np.where(errors == 0, 0.0, errors / tolerances)
+    doubtful = np.maximum(roundings, errors - truncations) > _RESOLUTION * sizes
+    worst, note = int(np.argmax(np.nan_to_num(excess, nan=np.inf, posinf=np.inf))), ""
+    if np.any(kinks):
+        worst = int(np.argmax(kinks))
+        note = "; the slope jumps here, so there is none to compare with: move the input away"
+    elif np.max(changes) > _AGREEMENT[method] * np.max(sizes) + np.max(roundings):
         worst = int(np.argmax(changes))
         note = (
             "; a step twice as long changes the difference too much to tell: take a smaller step, "
             "or inputs further away from a kink"
         )
-    leaf, index, *_ = found[worst]
+    unresolved = doubtful & (errors <= tolerances) & (sizes > 0) & (kinks == 0)
+    leaf, index, gradient, difference, *_ = found[worst]
     return Report(
         name=g.name[leaf],
         vertex=leaf,
         index=index,
-        gradient=float(gradients[worst]),
-        difference=float(differences[worst]),
+        gradient=gradient,
+        difference=difference,
         largest_error=float(errors[worst]),
         tolerance=float(tolerances[worst]),
         coordinates=len(found),
         note=note,
+        unresolved=tuple(
+            _named(each.leaf, g.name[each.leaf], each.place)
+            for each, is_one in zip(found, unresolved, strict=True)
+            if is_one
+        ),
     )
 
 
-def _holds_labels(g: Graph, leaf: int) -> bool:
+def _named(leaf: Vertex, name: str, index: tuple[int, ...]) -> str:
+    return f"vertex {leaf} ({name}) {list(index)}"
+
+
+def _holds_labels(g: Graph, leaf: Vertex) -> bool:
     return bool(g.parents[leaf]) and all(g.name[i] == "one_hot" for i in g.parents[leaf])
 
 
@@ -191,30 +236,48 @@ def _best(eps: float, x: float) -> float:
     return eps ** (1 / 3) * max(1.0, abs(float(x)))
 
 
-def _difference(
-    g: Graph,
-    output: int,
-    leaf: int,
-    index: tuple[int, ...],
-    grad: np.ndarray,
-    method: str,
-    h: float,
-    eps: float,
-) -> tuple[float, float]:
-    """Return the difference quotient of Σ grad · output, and the scale of its rounding error."""
-    start, ends = g.value[leaf], []
-    for move in (h, 0.0 if method == "forward" else -h):
+# A point of a line: the coordinate, as it was rounded, and the output there.
+_Point = tuple[float, np.ndarray]
+
+
+def _line(
+    g: Graph, output: Vertex, leaf: Vertex, index: tuple[int, ...], start: np.ndarray
+) -> Callable[[float], _Point]:
+    """Return the output as a function of how far one coordinate of a leaf is moved."""
+
+    @cache
+    def at(move: float) -> _Point:
         moved = start.copy()
         moved[index] += move
         g.set(leaf, moved)
         g.run_eval(output)
-        ends.append((float(moved[index]), g.value[output].astype(np.float64)))
-    g.set(leaf, start)
-    (x_high, f_high), (x_low, f_low) = ends
-    # The distance of the points as they were rounded, not 2h.
-    distance = x_high - x_low
-    rounding = eps * np.sum(np.abs(grad) * np.maximum(np.abs(f_high), np.abs(f_low)))
-    return float(np.sum(grad * (f_high - f_low)) / distance), float(rounding / distance)
+        return float(moved[index]), g.value[output].astype(np.float64)
+
+    return at
+
+
+def _differences(
+    at: Callable[[float], _Point], grad: np.ndarray, method: str, h: float, eps: float
+) -> tuple[float, float, float, bool]:
+    """Return the difference of Σ grad · output, its change and rounding, and whether it bends."""
+
+    def slope(high: _Point, low: _Point) -> float:
+        # By the distance of the points as they were rounded, not 2h.
+        return float(np.sum(grad * (high[1] - low[1]))) / (high[0] - low[0])
+
+    def jump(h: float) -> float:
+        """By how much the slope on the right exceeds that on the left: f″h where f is smooth."""
+        return abs(slope(at(h), at(0.0)) - slope(at(0.0), at(-h)))
+
+    high, low = at(h), at(0.0 if method == "forward" else -h)
+    short, long = slope(high, low), slope(at(2 * h), at(0.0 if method == "forward" else -2 * h))
+    rounding = eps * float(np.sum(np.abs(grad) * np.maximum(np.abs(high[1]), np.abs(low[1]))))
+    rounding /= high[0] - low[0]
+    # At a kink the jump stays as it is, whatever the step. Rounding adds four to it at most.
+    is_kink = (
+        jump(h) > 400 * rounding and jump(2 * h) < 1.5 * jump(h) and jump(h / 8) > 0.5 * jump(h)
+    )
+    return short, abs(short - long), rounding, is_kink
 
 
 def check_operation(op: str, shapes: Sequence[Shape], attributes: dict[str, Any]) -> list[Report]:
@@ -266,4 +329,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("python -m nnlib.check", main))

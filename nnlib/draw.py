@@ -10,18 +10,21 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nnlib.graph import Graph
+from nnlib.inputs import Vertex
 
 LARGEST = 6
 MOST_VERTICES = 300
 
 
-def to_text(g: Graph, outputs: Sequence[int] | None = None) -> str:
+def to_text(g: Graph, outputs: Sequence[Vertex] | None = None) -> str:
     """Return a table, a line a vertex: what it is, its shape, small values and gradients.
+
+    Gradients are left out when a leaf that they depend on was set after the run.
 
     Parameters
     ----------
     g : Graph
-    outputs : sequence of int, optional
+    outputs : sequence of Vertex, optional
         Shows only what these depend on; by default, all vertices.
 
     Raises
@@ -33,13 +36,13 @@ def to_text(g: Graph, outputs: Sequence[int] | None = None) -> str:
     for i in _vertices(g, outputs):
         operands = ", ".join(f"v{child}" for child in g.children[i])
         what = f"{g.name[i]}({operands})" if operands else g.name[i]
-        rows.append((f"v{i}", what, str(g.shape[i]), _small(g.value[i]), _small(g.grad[i])))
+        rows.append((f"v{i}", what, str(g.shape[i]), _small(g.value[i]), _gradient(g, i)))
     widths = [max(len(row[k]) for row in rows) for k in range(5)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     return "\n".join(lines)
 
 
-def to_dot(g: Graph, outputs: Sequence[int] | None = None) -> str:
+def to_dot(g: Graph, outputs: Sequence[Vertex] | None = None) -> str:
     """Return the graph in the DOT language of Graphviz, from leaves on the left to outputs.
 
     Parameters and errors are those of `to_text`.
@@ -54,7 +57,7 @@ def to_dot(g: Graph, outputs: Sequence[int] | None = None) -> str:
     return "\n".join([*lines, "}"])
 
 
-def to_figure(g: Graph, outputs: Sequence[int] | None = None) -> Figure:
+def to_figure(g: Graph, outputs: Sequence[Vertex] | None = None) -> Figure:
     """Draw the graph from leaves on the left to outputs on the right, by topological depth.
 
     An operation stands to the right of all its operands, a leaf just before its first use. A box
@@ -119,17 +122,22 @@ def to_figure(g: Graph, outputs: Sequence[int] | None = None) -> Figure:
     return figure
 
 
-def _vertices(g: Graph, outputs: Sequence[int] | None) -> list[int]:
-    return list(range(len(g))) if outputs is None else g.order(outputs)
+def _vertices(g: Graph, outputs: Sequence[Vertex] | None) -> list[Vertex]:
+    return g.vertices if outputs is None else g.order(outputs)
 
 
-def _label(g: Graph, i: int) -> list[str]:
+def _label(g: Graph, i: Vertex) -> list[str]:
     lines = [g.name[i], str(g.shape[i])]
     if value := _small(g.value[i]):
         lines.append(value)
-    if gradient := _small(g.grad[i]):
+    if gradient := _gradient(g, i):
         lines.append(f"∂ {gradient}")
     return lines
+
+
+def _gradient(g: Graph, i: Vertex) -> str:
+    """Return a gradient as `_small` does; nothing if it belongs to values that were set since."""
+    return "" if g.stale else _small(g.grad[i])
 
 
 def _small(array: np.ndarray | None) -> str:
@@ -144,9 +152,9 @@ def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _columns(g: Graph, shown: Sequence[int]) -> dict[int, int]:
+def _columns(g: Graph, shown: Sequence[Vertex]) -> dict[Vertex, int]:
     """Return the column of each vertex: to the right of its operands, a leaf before its use."""
-    column: dict[int, int] = {}
+    column: dict[Vertex, int] = {}
     for i in shown:
         column[i] = 1 + max((column[child] for child in g.children[i]), default=-1)
     for i in shown:
@@ -156,13 +164,13 @@ def _columns(g: Graph, shown: Sequence[int]) -> dict[int, int]:
     return column
 
 
-def _route(column: dict[int, int], child: int, parent: int) -> range:
+def _route(column: dict[Vertex, int], child: Vertex, parent: Vertex) -> range:
     """Return the columns that an edge passes through between its ends."""
     return range(column[child] + 1, column[parent])
 
 
 def _heights(
-    g: Graph, column: dict[int, int], edges: dict[tuple[int, int], range]
+    g: Graph, column: dict[Vertex, int], edges: dict[tuple[Vertex, Vertex], range]
 ) -> dict[Any, float]:
     """Return the height of each vertex i, and of each edge (child, i) in a column c it passes.
 
@@ -198,7 +206,7 @@ def _free(wanted: float, taken: Sequence[float]) -> float:
     return min(possible, key=lambda y: (abs(y - wanted), y))
 
 
-def _spread(column: dict[int, int], labels: dict[int, str]) -> tuple[list[float], float]:
+def _spread(column: dict[Vertex, int], labels: dict[Vertex, str]) -> tuple[list[float], float]:
     """Return where the middle of each column is, and the width of all, in inches."""
     characters = [1] * (max(column.values(), default=0) + 1)
     for i, label in labels.items():

@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnlib.build import Builder, Vertex, frozen, real_array
+from nnlib.build import Builder
+from nnlib.inputs import Vertex, frozen, real_array
 from nnlib.ops import ARRAYS, OPS, evaluate
 from nnlib.rules import sum_to_shape
 
@@ -24,25 +25,29 @@ class Graph(Builder):
     downwards, and nothing sorts or recurses. ``len(g)`` counts the vertices, ``print(g)`` lists
     them.
 
-    Every operation is a method that takes the IDs of its operands and returns the ID of the new
-    vertex. It raises ValueError, naming the operands and their shapes, if an ID is not a vertex of
-    this graph or if the shapes do not fit. Shapes and types follow NumPy's rules. Overflow and the
-    like are no errors in a run: the values are infinite or NaN, as IEEE 754 has them.
+    Every operation is a method that takes its operands, each a `Vertex`, and returns the new one.
+    It raises ValueError, naming the operands and their shapes, if one is not a vertex of this graph
+    or if the shapes do not fit. Shapes and types follow NumPy's rules. Overflow and the like are no
+    errors in a run: the values are infinite or NaN, as IEEE 754 has them.
 
     Attributes
     ----------
+    vertices : list of Vertex
+        Vertex i itself: a plain integer is not taken for one.
     name : list of str
         Of vertex i: the name given to the leaf, else ``"tensor"``; the name of the operation.
-    children, parents : list of list of int
+    children, parents : list of list of Vertex
         The operands of vertex i, in order; the vertices that use it, each once and in order.
-    parent : list of int or None
+    parent : list of Vertex or None
         The latest of the parents; None for a root.
     shape, dtype : list
         Shape and type of the value of vertex i, known before any run.
     value : list of ndarray or None
         None for an operation until `run_eval`, and again once a leaf it depends on is `set`.
     grad : list of ndarray or None
-        What the latest `run_grad` found.
+        What the latest `run_grad` found, of the shape and type of the vertex.
+    stale : bool
+        Whether a leaf that these gradients depend on was `set` since.
     operation, attributes : list
         The row of `nnlib.ops.OPS`, None for a leaf; the operation's keyword arguments.
 
@@ -58,12 +63,16 @@ class Graph(Builder):
     array([2., 4.])
     """
 
-    def set(self, leaf: int, value: ArrayLike) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.stale = False
+
+    def set(self, leaf: Vertex, value: ArrayLike) -> None:
         """Give a leaf a copy of a new value and forget the values that depended on the old one.
 
         Parameters
         ----------
-        leaf : int
+        leaf : Vertex
         value : array_like, shape of the leaf
             Cast to the leaf's type.
 
@@ -79,14 +88,16 @@ class Graph(Builder):
         if array.shape != self.shape[leaf]:
             raise ValueError(f"set: {self._describe(leaf)} cannot take the shape {array.shape}")
         self.value[leaf] = array
-        stale = list(self.parents[leaf])
-        while stale:
-            vertex = stale.pop()
+        # The latest run_grad left a gradient in just those operations that its output depends on.
+        self.stale |= any(self.grad[parent] is not None for parent in self.parents[leaf])
+        outdated = list(self.parents[leaf])
+        while outdated:
+            vertex = outdated.pop()
             if self.value[vertex] is not None:
                 self.value[vertex] = None
-                stale.extend(self.parents[vertex])
+                outdated.extend(self.parents[vertex])
 
-    def order(self, outputs: Sequence[int]) -> list[int]:
+    def order(self, outputs: Sequence[Vertex]) -> list[Vertex]:
         """Return the vertices that the outputs depend on, themselves included, by ascending ID.
 
         Raises
@@ -95,8 +106,8 @@ class Graph(Builder):
             If an output is no vertex, or if one of these vertices has a child whose ID is not below
             its own: a walk in the order of IDs would meet it before its operands.
         """
-        outputs = self.vertices(outputs)
-        needed = bytearray(max(outputs, default=-1) + 1)
+        outputs = self.require(outputs)
+        needed = bytearray(int(max(outputs, default=-1)) + 1)
         for output in outputs:
             needed[output] = True
         for i in reversed(range(len(needed))):
@@ -108,17 +119,17 @@ class Graph(Builder):
                             "order, in which every child comes before its parent"
                         )
                     needed[child] = True
-        return [i for i, flag in enumerate(needed) if flag]
+        return [self.vertices[i] for i, flag in enumerate(needed) if flag]
 
     @np.errstate(all="ignore")
-    def run_eval(self, output: int, check_finite: bool = False) -> None:
+    def run_eval(self, output: Vertex, check_finite: bool = False) -> None:
         """Compute `value` of the output and of all it depends on, upwards in the order of IDs.
 
         Other vertices are left as they are.
 
         Parameters
         ----------
-        output : int
+        output : Vertex
         check_finite : bool, optional
             Stop at the first value that is not finite.
 
@@ -136,19 +147,12 @@ class Graph(Builder):
                 operands = [self.value[child] for child in self.children[i]]
                 self.value[i] = frozen(evaluate(op, *operands, **self.attributes[i]))
             if check_finite and not np.isfinite(self.value[i]).all():
-                self._raise_not_finite(i)
-
-    def _raise_not_finite(self, i: int) -> None:
-        index = tuple(np.argwhere(~np.isfinite(self.value[i]))[0].tolist())
-        where = f" at {list(index)}" if index else ""
-        of = ", ".join(self._describe(child) for child in self.children[i])
-        raise FloatingPointError(
-            f"{self._describe(i)} is {self.value[i][index]}{where}"
-            + (f", the first value that is not finite, computed from {of}" if of else "")
-        )
+                self._raise_not_finite(i, "value", self.value[i], self.children[i])
 
     @np.errstate(all="ignore")
-    def run_grad(self, output: int, grad: ArrayLike | None = None) -> None:
+    def run_grad(
+        self, output: Vertex, grad: ArrayLike | None = None, check_finite: bool = False
+    ) -> None:
         """Compute `grad`, the gradient of f = Σ grad · output, downwards in the order of IDs.
 
         By the chain rule ∂f/∂a = Σ_c ∂f/∂c ∂c/∂a over the vertices c that use a, (22)-(24) of the
@@ -158,15 +162,19 @@ class Graph(Builder):
 
         Parameters
         ----------
-        output : int
+        output : Vertex
         grad : array_like, shape of the output, optional
             ∂f/∂output; 1 by default, if the output is a single number.
+        check_finite : bool, optional
+            Evaluate anew, and stop at the first value or gradient that is not finite.
 
         Raises
         ------
         ValueError
             If `grad` has another shape, or is missing although the output is not a single number,
             and for the reasons of `run_eval`.
+        FloatingPointError
+            With `check_finite`, naming the vertex and the element. The gradients can be looked at.
         """
         output = self._vertex(output)
         if grad is None:
@@ -178,22 +186,40 @@ class Graph(Builder):
                     f"run_grad: grad has shape {seed.shape}, but the output is "
                     f"{self._describe(output)}"
                 )
-        if self.value[output] is None:
-            self.run_eval(output)
+        if check_finite or self.value[output] is None:
+            self.run_eval(output, check_finite)
         order = self.order([output])
         found = self._backward(ARRAYS, self.value.__getitem__, order, {output: seed}, set(order))
         self.grad[:] = [None] * len(self)
-        for i in {*order, *(i for i, op in enumerate(self.operation) if op is None)}:
+        for i in {*order, *(i for i in self.vertices if self.operation[i] is None)}:
             self.grad[i] = frozen(found[i] if i in found else self._zeros(i))
+        self.stale = False
+        if check_finite:
+            for i in reversed(order):
+                if not np.isfinite(self.grad[i]).all():
+                    above = [parent for parent in self.parents[i] if parent in found]
+                    self._raise_not_finite(i, "gradient", self.grad[i], above)
 
-    def grad_graph(self, output: int, wrt: Sequence[int]) -> tuple[Vertex, ...]:
+    def _raise_not_finite(
+        self, i: Vertex, what: str, array: np.ndarray, sources: Sequence[Vertex]
+    ) -> NoReturn:
+        index = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
+        where = f" at {list(index)}" if index else ""
+        of = ", ".join(map(self._describe, sources))
+        subject = "" if what == "value" else f"the {what} of "
+        raise FloatingPointError(
+            f"{subject}{self._describe(i)} is {array[index]}{where}"
+            + (f", the first {what} that is not finite, computed from {of}" if of else "")
+        )
+
+    def grad_graph(self, output: Vertex, wrt: Sequence[Vertex]) -> tuple[Vertex, ...]:
         """Add the backward pass to the graph, as vertices that can be differentiated again.
 
         Parameters
         ----------
-        output : int
+        output : Vertex
             A single number.
-        wrt : sequence of int
+        wrt : sequence of Vertex
             The vertices to differentiate with respect to.
 
         Returns
@@ -207,7 +233,7 @@ class Graph(Builder):
         ValueError
             If the output is not a single number, or the order was broken (see `order`).
         """
-        output, wrt = self._vertex(output), self.vertices(wrt)
+        output, wrt = self._vertex(output), self.require(wrt)
         order = self.order([output])
         # Only what leads to a gradient asked for is added.
         wanted = set(wrt)
@@ -221,7 +247,7 @@ class Graph(Builder):
     def copy(self) -> Graph:
         """Return an independent graph with the same vertices, under the same IDs, and values."""
         twin = Graph()
-        twin.lineage = self.lineage
+        twin.lineage, twin.stale = self.lineage, self.stale
         for name, column in vars(self).items():
             if isinstance(column, list):
                 setattr(twin, name, [list(x) if isinstance(x, list) else x for x in column])
@@ -237,11 +263,11 @@ class Graph(Builder):
     def _backward(
         self,
         ops: Any,
-        operand_of: Callable[[int], Any],
-        order: list[int],
-        found: dict[int, Any],
-        wanted: AbstractSet[int],
-    ) -> dict[int, Any]:
+        operand_of: Callable[[Vertex], Any],
+        order: list[Vertex],
+        found: dict[Vertex, Any],
+        wanted: AbstractSet[Vertex],
+    ) -> dict[Vertex, Any]:
         """Return the gradients of the wanted vertices, from those found already, in terms of `ops`.
 
         `operand_of` turns a vertex into what the namespace works on: its value, or itself.
@@ -256,6 +282,8 @@ class Graph(Builder):
                     continue
                 share = gradient(ops, found[i], operand_of(i), *operands, **self.attributes[i])
                 share = sum_to_shape(ops, share, self.shape[child])
+                if ops.dtype(share) != self.dtype[child]:
+                    share = ops.cast(share, dtype=self.dtype[child])
                 found[child] = ops.add(found[child], share) if child in found else share
         return found
 
@@ -263,13 +291,14 @@ class Graph(Builder):
         """Return the namespace in which a gradient (see `nnlib.ops`) adds vertices to the graph."""
         return SimpleNamespace(
             shape=self.shape.__getitem__,
+            dtype=self.dtype.__getitem__,
             constant=lambda value, like: self.tensor(
                 np.array(value, self.dtype[like]), f"{value:g}"
             ),
             **{name: getattr(self, name) for name in OPS},
         )
 
-    def _one(self, output: int, advice: str) -> np.ndarray:
+    def _one(self, output: Vertex, advice: str) -> np.ndarray:
         """Return the gradient of an output with respect to itself."""
         if math.prod(self.shape[output]) != 1:
             raise ValueError(f"{self._describe(output)} is not a single number: {advice}")

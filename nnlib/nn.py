@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnlib.build import Vertex
 from nnlib.graph import Graph
+from nnlib.inputs import Vertex
 
 Initialiser = Callable[[int, int, np.random.Generator], np.ndarray]
 
@@ -46,10 +46,10 @@ class Layer(Protocol):
     """What a network is made of."""
 
     @property
-    def parameters(self) -> Sequence[int]:
+    def parameters(self) -> Sequence[Vertex]:
         """The leaves that it learns."""
 
-    def __call__(self, x: int) -> Vertex:
+    def __call__(self, x: Vertex) -> Vertex:
         """Return the vertex of what it makes of x."""
 
 
@@ -70,7 +70,7 @@ class Linear:
 
     Attributes
     ----------
-    parameters : list of int
+    parameters : list of Vertex
         The leaves W, shape (n_inputs, n_outputs), and b, shape (n_outputs,).
     """
 
@@ -89,7 +89,7 @@ class Linear:
         W = initialiser(n_inputs, n_outputs, rng).astype(dtype)
         self.parameters = [g.tensor(W, "W"), g.tensor(np.zeros(n_outputs, dtype), "b")]
 
-    def __call__(self, x: int) -> Vertex:
+    def __call__(self, x: Vertex) -> Vertex:
         """Add the vertices for xW + b; x has shape (…, n_inputs)."""
         W, b = self.parameters
         return self._g.add(self._g.matmul(x, W), b)
@@ -102,9 +102,9 @@ class _Elementwise:
 
     def __init__(self, g: Graph) -> None:
         self._g = g
-        self.parameters: list[int] = []
+        self.parameters: list[Vertex] = []
 
-    def __call__(self, x: int) -> Vertex:
+    def __call__(self, x: Vertex) -> Vertex:
         """Add the vertex of the operation."""
         return getattr(self._g, self.operation)(x)
 
@@ -140,7 +140,7 @@ class Sequential:
         # A layer that is used twice has its parameters once.
         self.parameters = list(dict.fromkeys(i for layer in layers for i in layer.parameters))
 
-    def __call__(self, x: Any) -> Vertex:
+    def __call__(self, x: Vertex) -> Vertex:
         """Add the vertices of all layers, each applied to the result of the one before."""
         for layer in self.layers:
             x = layer(x)

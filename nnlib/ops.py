@@ -1,9 +1,9 @@
 """The operations: one row each, with numerics, gradient and shape rule side by side.
 
 A gradient is written in terms of operations, not of arrays. It is handed a namespace `ops` that has
-every operation by name, `ops.shape(x)`, and `ops.constant(value, like)`, a scalar of the type of
-`like`. In the namespace `ARRAYS` the gradient computes; in that of a graph the same line adds
-vertices, which can be differentiated in their turn.
+every operation by name, `ops.shape(x)`, `ops.dtype(x)`, and `ops.constant(value, like)`, a scalar
+of the type of `like`. In the namespace `ARRAYS` the gradient computes; in that of a graph the same
+line adds vertices, which can be differentiated in their turn.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Op:
     gradients : tuple
         For each operand ``gradient(ops, upstream, value, *operands, **attributes)``, which returns
         ∂f/∂operand from upstream = ∂f/∂value; None for a slope of 0 everywhere. The result may
-        still have the axes along which the operand was broadcast: `sum_to_shape` removes them.
+        still have the axes along which the operand was broadcast, or another type than it:
+        `Graph._backward` sees to both.
     view : bool
         The value shows the operand's memory and needs no buffer. `forward` takes `out` only if
         NumPy cannot always manage that.
@@ -116,9 +117,24 @@ _ROWS = (
         rules.maximum,
         shapes.broadcast,
         (
-            lambda ops, u, v, a, b: ops.mul(u, rules.is_larger(ops, a, b)),
-            lambda ops, u, v, a, b: ops.mul(u, rules.is_larger(ops, b, a)),
+            lambda ops, u, v, a, b: ops.gate(u, ops.is_larger(a, b)),
+            lambda ops, u, v, a, b: ops.gate(u, ops.is_larger(b, a)),
         ),
+    ),
+    Op(
+        "is_larger",
+        "1 where a > b, ½ where a = b, else 0",
+        rules.is_larger,
+        shapes.broadcast,
+        (None, None),
+        temporaries=lambda a, b: (shapes.broadcast(a, b),),
+    ),
+    Op(
+        "gate",
+        "a · b, 0 where b = 0",
+        rules.gate,
+        shapes.alike,
+        (lambda ops, u, v, a, b: ops.gate(u, b), lambda ops, u, v, a, b: ops.mul(u, a)),
     ),
     Op(
         "matmul",
@@ -133,10 +149,10 @@ _ROWS = (
         "max(0, a)",
         rules.relu,
         shapes.same,
-        (lambda ops, u, v, a: ops.mul(u, ops.step(a)),),
+        (lambda ops, u, v, a: ops.gate(u, ops.step(a)),),
     ),
     Op("step", "1 where a > 0, else 0", rules.step, shapes.same, (None,)),
-    Op("abs", "|a|", np.absolute, shapes.same, (lambda ops, u, v, a: ops.mul(u, ops.sign(a)),)),
+    Op("abs", "|a|", np.absolute, shapes.same, (lambda ops, u, v, a: ops.gate(u, ops.sign(a)),)),
     Op("sign", "1 where a > 0, −1 where a < 0, else 0", np.sign, shapes.same, (None,)),
     Op(
         "square",
@@ -168,6 +184,7 @@ _ROWS = (
         shapes.same,
         (lambda ops, u, v, a: ops.mul(u, ops.mul(v, rules.one_minus(ops, v))),),
     ),
+    Op("cast", "a in another type", rules.cast, shapes.same, (rules.pass_on,)),
     Op("sum", "Σ a", rules.sum, shapes.reduce, (rules.sum_gradient,)),
     Op("mean", "Σ a / count", rules.mean, shapes.reduce, (rules.mean_gradient,)),
     Op("transpose", "aᵀ", np.transpose, shapes.transpose, (rules.transpose_gradient,), view=True),
@@ -231,6 +248,7 @@ OPS = {op.name: op for op in _ROWS}
 
 ARRAYS = SimpleNamespace(
     shape=attrgetter("shape"),
+    dtype=attrgetter("dtype"),
     constant=lambda value, like: np.array(value, like.dtype),
     **{name: partial(evaluate, op) for name, op in OPS.items()},
 )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from nnlib.build import frozen
 from nnlib.graph import Graph
+from nnlib.inputs import Vertex, frozen, real
 from nnlib.ops import Op, evaluate, temporaries
-from nnlib.shapes import broadcast
+from nnlib.shapes import Shape, broadcast
 
 
 class Program:
@@ -26,8 +27,8 @@ class Program:
     order.
 
     Calling it with one array for each input returns `outputs`. **They are the same arrays at every
-    call, and the next call overwrites them**: copy what has to last. For the same reason a program
-    must not be called from two threads at once.
+    call, and the next call overwrites them**: copy what has to last, or let the program do it with
+    `copy`. For the same reason a program must not be called from two threads at once.
 
     An array that is passed is copied into the program's own, unless it *is* that one:
     ``W = program.inputs[0]`` can be updated in place and passed without a copy.
@@ -39,10 +40,12 @@ class Program:
     ----------
     graph : Graph
         Left unchanged, and not needed by the program.
-    inputs : sequence of int
+    inputs : sequence of Vertex
         Leaves, each once.
-    outputs : sequence of int
+    outputs : sequence of Vertex
         Any vertices, those added by `Graph.grad_graph` included.
+    copy : bool, optional
+        A call returns copies of `outputs`, which nothing overwrites.
 
     Attributes
     ----------
@@ -60,8 +63,14 @@ class Program:
         If an input is not a leaf or is given twice, or a vertex does not exist.
     """
 
-    def __init__(self, graph: Graph, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-        inputs, outputs = graph.vertices(inputs), graph.vertices(outputs)
+    def __init__(
+        self,
+        graph: Graph,
+        inputs: Sequence[Vertex],
+        outputs: Sequence[Vertex],
+        copy: bool = False,
+    ) -> None:
+        inputs, outputs = graph.require(inputs), graph.require(outputs)
         if len(set(inputs)) < len(inputs) or any(graph.operation[i] for i in inputs):
             raise ValueError(f"{inputs} must be leaves, each given once")
 
@@ -70,7 +79,7 @@ class Program:
         # `array` keeps every operand alive, so its id tells it from all others.
         known: dict[tuple[Any, ...], np.ndarray] = {}
         label: dict[int, str] = {}
-        steps: list[Callable[[], Any]] = []
+        steps: list[partial[Any]] = []
         instructions = []
         for i in graph.order(outputs):
             op, attributes, children = graph.operation[i], graph.attributes[i], graph.children[i]
@@ -104,49 +113,74 @@ class Program:
         self.outputs = tuple(array[i] for i in outputs)
         self.instructions = tuple(instructions)
         self._steps = tuple(steps)
+        self._copy = bool(copy)
 
-    def __call__(self, *arrays: Any) -> tuple[np.ndarray, ...]:
-        """Run on new values of the inputs and return `outputs`.
+    def __call__(self, *arrays: ArrayLike) -> tuple[np.ndarray, ...]:
+        """Run on new values of the inputs and return `outputs`, or copies of them.
 
         Raises
         ------
         ValueError
-            If the number of arrays or the shape of one does not fit, or a label is no class.
+            If the number of arrays or the shape of one does not fit, one does not hold integers or
+            floats, or a label is no class.
         """
         if len(arrays) != len(self.inputs):
             raise ValueError(f"the program takes {len(self.inputs)} arrays, not {len(arrays)}")
         given = [k for k, own in enumerate(self.inputs) if arrays[k] is not own]
-        for k in given:
-            shape = np.shape(arrays[k])
-            if shape != self.inputs[k].shape:
-                raise ValueError(f"input {k} has shape {self.inputs[k].shape}, not {shape}")
-        if len(given) > 1:
-            arrays = tuple(self._apart(x) if k in given else x for k, x in enumerate(arrays))
-        for k in given:
-            np.copyto(self.inputs[k], arrays[k])
+        if given:
+            self._take(given, [real(arrays[k]) for k in given])
         for step in self._steps:
             step()
-        return self.outputs
+        return tuple(x.copy() for x in self.outputs) if self._copy else self.outputs
 
-    def _apart(self, array: Any) -> Any:
+    def _take(self, given: Sequence[int], arrays: list[np.ndarray]) -> None:
+        """Copy arrays into the inputs that they are given for."""
+        for k, array in zip(given, arrays, strict=True):
+            if array.shape != self.inputs[k].shape:
+                raise ValueError(f"input {k} has shape {self.inputs[k].shape}, not {array.shape}")
+        if len(given) > 1:
+            arrays = [self._apart(array) for array in arrays]
+        for k, array in zip(given, arrays, strict=True):
+            np.copyto(self.inputs[k], array)
+
+    def _apart(self, array: np.ndarray) -> np.ndarray:
         """Return a copy of what is an input's own, which another argument may overwrite."""
-        is_own = isinstance(array, np.ndarray) and any(
-            np.may_share_memory(array, own) for own in self.inputs
-        )
+        is_own = any(np.may_share_memory(array, own) for own in self.inputs)
         return array.copy() if is_own else array
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Describe every array by the memory it shows: arrays that share it are copied apart."""
+        steps = [(step.func, [*map(_place, step.args)], step.keywords) for step in self._steps]
+        shown = {"inputs": [*map(_place, self.inputs)], "outputs": [*map(_place, self.outputs)]}
+        return {**vars(self), **shown, "_steps": steps}
 
-def compile(graph: Graph, output: int, wrt: Sequence[int]) -> Program:  # noqa: A001
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make the arrays anew, those that shared memory out of the same memory again."""
+        memory: dict[int, np.ndarray] = {}
+
+        def arrays(places: Sequence[_Place]) -> tuple[np.ndarray, ...]:
+            return tuple(_array(place, memory) for place in places)
+
+        steps = (partial(call, *arrays(args), **options) for call, args, options in state["_steps"])
+        shown = {name: arrays(state[name]) for name in ("inputs", "outputs")}
+        vars(self).update({**state, **shown, "_steps": tuple(steps)})
+
+
+def compile(  # noqa: A001
+    graph: Graph, output: Vertex, wrt: Sequence[Vertex], copy: bool = False
+) -> Program:
     """Return the gradient of an output as a function of leaves, for hot loops.
 
     Parameters
     ----------
     graph : Graph
         Left unchanged.
-    output : int
+    output : Vertex
         A single number.
-    wrt : sequence of int
+    wrt : sequence of Vertex
         The leaves to differentiate with respect to, each once.
+    copy : bool, optional
+        A call returns new arrays, which the next one does not overwrite.
 
     Returns
     -------
@@ -167,12 +201,41 @@ def compile(graph: Graph, output: int, wrt: Sequence[int]) -> Program:  # noqa: 
     >>> gradient([1.0, 1.0])
     (array([40., 56.]),)
     """
-    (output,), wrt, twin = graph.vertices([output]), graph.vertices(wrt), graph.copy()
-    return Program(twin, wrt, twin.grad_graph(output, wrt))
+    (output,), wrt, twin = graph.require([output]), graph.require(wrt), graph.copy()
+    return Program(twin, wrt, twin.grad_graph(output, wrt), copy)
+
+
+class _Place(NamedTuple):
+    """Where an array lies in the memory that another one owns."""
+
+    owner: np.ndarray
+    offset: int
+    shape: Shape
+    strides: tuple[int, ...]
+    dtype: np.dtype
+    writeable: bool
+
+
+def _place(array: np.ndarray) -> _Place:
+    owner = array
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    offset = array.ctypes.data - owner.ctypes.data
+    return _Place(owner, offset, array.shape, array.strides, array.dtype, array.flags.writeable)
+
+
+def _array(place: _Place, memory: dict[int, np.ndarray]) -> np.ndarray:
+    """Return the array at a place, in memory that can be written to, whatever was handed over."""
+    key = id(place.owner)
+    if key not in memory:
+        memory[key] = np.require(place.owner, requirements="W")
+    array = np.ndarray(place.shape, place.dtype, memory[key], place.offset, place.strides)
+    array.setflags(write=place.writeable)
+    return array
 
 
 def _free(
-    graph: Graph, i: int, op: Op, operands: Sequence[np.ndarray], varying: set[int]
+    graph: Graph, i: Vertex, op: Op, operands: Sequence[np.ndarray], varying: set[Vertex]
 ) -> np.ndarray | None:
     """Return the value of a vertex if a call has nothing to do for it: a view, a product with 1."""
     if op.view:
@@ -180,7 +243,7 @@ def _free(
         # A reshape may have had to copy; nothing is shared by arrays without elements.
         if value.size == 0 or np.may_share_memory(value, operands[0]):
             return value
-    if op.name == "mul":
+    if op.name in ("mul", "gate"):
         for child, factor, other in zip(graph.children[i], operands, operands[::-1], strict=True):
             unchanged = (other.shape, other.dtype) == (graph.shape[i], graph.dtype[i])
             # The product would be in C order, and a sum over another order is rounded otherwise.
@@ -192,15 +255,15 @@ def _free(
 
 def _steps(
     graph: Graph,
-    i: int,
+    i: Vertex,
     op: Op,
     operands: Sequence[np.ndarray],
-    varying: set[int],
+    varying: set[Vertex],
     out: np.ndarray,
-) -> list[Callable[[], Any]]:
+) -> list[partial[Any]]:
     """Return the calls that compute a vertex into its buffer."""
     attributes, operands = graph.attributes[i], list(operands)
-    spread: list[Callable[[], Any]] = []
+    spread: list[partial[Any]] = []
     if op.shape is broadcast:
         # NumPy broadcasts through a temporary buffer, in up to twice the time, unless the operand
         # is a scalar. It is better spread out before: a constant once, one that varies into `out`.

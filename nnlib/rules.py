@@ -15,6 +15,7 @@ Array = np.ndarray
 # NumPy's types do not know that all may be passed by position, which takes less time.
 _add_up: Any = np.add.reduce
 _largest: Any = np.maximum.reduce
+_smallest: Any = np.minimum.reduce
 
 
 def pass_on(_ops: Any, upstream: Any, *_: Any, **_attributes: Any) -> Any:
@@ -60,11 +61,35 @@ def one_minus(ops: Any, x: Any) -> Any:
     return ops.sub(ops.constant(1.0, x), x)
 
 
-def is_larger(ops: Any, a: Any, b: Any) -> Any:
-    """1 where a > b, 0 where a < b, ½ where they are equal: the slope of max(a, b) along a."""
-    sign = ops.sign(ops.sub(a, b))
-    half = ops.constant(0.5, sign)
-    return ops.add(ops.mul(half, sign), half)
+def is_larger(a: Array, b: Array, out: Array | None, difference: Array) -> Array:
+    """1 where a > b, ½ where a = b, else 0."""
+    np.subtract(a, b, difference)
+    if _has_nan(difference):
+        # ∞ − ∞ is none.
+        np.copyto(difference, 0.0, where=a == b)
+    return np.add(np.multiply(np.sign(difference, out), 0.5, out), 0.5, out)
+
+
+def gate(a: Array, b: Array, out: Array | None = None) -> Array:
+    """a · b, 0 where b = 0: there the product is NaN if a is infinite or NaN."""
+    product = np.multiply(a, b, out)
+    if _has_nan(product):
+        product = np.asarray(product)
+        np.copyto(product, 0.0, where=b == 0)
+    return product
+
+
+def _has_nan(array: Array) -> bool:
+    """Tell whether an element is NaN, which is the smallest then; without a temporary array."""
+    return math.isnan(_smallest(array, None, None, None, False, 0.0))
+
+
+def cast(x: Array, out: Array | None = None, *, dtype: np.dtype) -> Array:
+    """Return x in another type."""
+    if out is None:
+        return x.astype(dtype, order="C")
+    np.copyto(out, x, casting="same_kind")
+    return out
 
 
 def div_gradient_b(ops: Any, upstream: Any, value: Any, _a: Any, b: Any) -> Any:

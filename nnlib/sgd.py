@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnlib.graph import Graph
+from nnlib.inputs import Vertex, is_number
 from nnlib.program import Program
 
 
@@ -22,14 +23,20 @@ class SGD:
     ----------
     g : Graph
         Left as it is until `store`.
-    loss : int
+    loss : Vertex
         A single number.
-    parameters : sequence of int
+    parameters : sequence of Vertex
         The leaves to change.
-    batch : sequence of int
+    batch : sequence of Vertex
         The leaves that hold the samples of a step, such as inputs and labels.
     step_size : float, positive
     momentum : float in [0, 1)
+
+    Attributes
+    ----------
+    g : Graph
+    step_size, momentum : float
+        May be set between steps.
 
     Raises
     ------
@@ -52,25 +59,45 @@ class SGD:
     def __init__(
         self,
         g: Graph,
-        loss: int,
-        parameters: Sequence[int],
-        batch: Sequence[int],
+        loss: Vertex,
+        parameters: Sequence[Vertex],
+        batch: Sequence[Vertex],
         step_size: float,
         momentum: float = 0.0,
     ) -> None:
-        if not (math.isfinite(step_size) and step_size > 0):
-            raise ValueError(f"step_size={step_size!r} must be a positive number")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum={momentum!r} must be at least 0 and below 1")
-        self.step_size, self.momentum = step_size, momentum
-        self._g, self._leaves = g, g.vertices(parameters)
-        twin, loss = g.copy(), g.vertices([loss])[0]
-        inputs = [*self._leaves, *g.vertices(batch)]
+        self.g, self.step_size, self.momentum = g, step_size, momentum
+        (loss,), self._leaves, batch = map(g.require, ([loss], parameters, batch))
+        twin = g.copy()
         outputs = [loss, *twin.grad_graph(loss, self._leaves)]
-        self._program = Program(twin, inputs, outputs)
-        self._parameters = self._program.inputs[: len(self._leaves)]
+        self._program = Program(twin, [*self._leaves, *batch], outputs)
         self._velocities = [np.zeros_like(w) for w in self._parameters]
         self._moves = [np.empty_like(w) for w in self._parameters]
+
+    @property
+    def step_size(self) -> float:
+        """The factor of the velocity in a step, positive."""
+        return self._step_size
+
+    @step_size.setter
+    def step_size(self, value: float) -> None:
+        if not (is_number(value) and 0 < value < math.inf):
+            raise ValueError(f"step_size={value!r} must be a positive number")
+        self._step_size = value
+
+    @property
+    def momentum(self) -> float:
+        """The part of the velocity that is kept in the next step, from 0 to below 1."""
+        return self._momentum
+
+    @momentum.setter
+    def momentum(self, value: float) -> None:
+        if not (is_number(value) and 0 <= value < 1):
+            raise ValueError(f"momentum={value!r} must be at least 0 and below 1")
+        self._momentum = value
+
+    @property
+    def _parameters(self) -> tuple[np.ndarray, ...]:
+        return self._program.inputs[: len(self._leaves)]
 
     def step(self, *batch: ArrayLike) -> float:
         """Take one step on a batch, an array for each of its leaves.
@@ -85,8 +112,9 @@ class SGD:
         ValueError
             If an array does not fit its leaf.
         """
-        loss, *gradients = self._program(*self._parameters, *batch)
-        every = zip(self._parameters, self._velocities, gradients, self._moves, strict=True)
+        parameters = self._parameters
+        loss, *gradients = self._program(*parameters, *batch)
+        every = zip(parameters, self._velocities, gradients, self._moves, strict=True)
         for w, v, gradient, move in every:
             v *= self.momentum
             v += gradient
@@ -96,7 +124,7 @@ class SGD:
     def store(self) -> None:
         """Set the parameters of the graph to where the steps have led."""
         for leaf, w in zip(self._leaves, self._parameters, strict=True):
-            self._g.set(leaf, w)
+            self.g.set(leaf, w)
 
 
 def batches(n_samples: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -14,8 +14,15 @@ from numpy.lib.array_utils import normalize_axis_tuple
 Shape = tuple[int, ...]
 
 
-def same(a: Shape) -> Shape:
+def same(a: Shape, **_attributes: object) -> Shape:
     """Return the shape of an operation that works element by element on one operand."""
+    return a
+
+
+def alike(a: Shape, b: Shape) -> Shape:
+    """Return the shape that both operands have."""
+    if a != b:
+        raise ValueError("the shapes differ")
     return a
 
 
@@ -92,8 +99,7 @@ def one_hot(labels: Shape, *, classes: int, **_dtype: object) -> Shape:
 
 def equal(a: Shape, b: Shape) -> Shape:
     """Return () for two operands of the same shape: a loss must not broadcast unnoticed."""
-    if a != b:
-        raise ValueError("the shapes differ")
+    alike(a, b)
     return ()
 
 

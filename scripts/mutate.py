@@ -42,6 +42,7 @@ TESTS = {
     "nnlib/shapes.py": ["nnlib/test_graph", "nnlib/test_ops"],
     "nnlib/rules.py": ["nnlib/test_ops", "nnlib/test_check", "nnlib/test_properties"],
     "nnlib/ops.py": ["nnlib/test_ops", "nnlib/test_check"],
+    "nnlib/inputs.py": ["nnlib/test_graph", "nnlib/test_program"],
     "nnlib/build.py": ["nnlib/test_graph", "nnlib/test_ops"],
     "nnlib/graph.py": ["nnlib/test_graph", "nnlib/test_properties"],
     "nnlib/program.py": ["nnlib/test_program"],

@@ -82,6 +82,7 @@ def folder(tmp_path_factory):
     """An empty folder but for what the README's commands refer to."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "tests").symlink_to(ROOT / "tests")
+    (folder / "german.csv").write_text("x;y\n1,5;2,5\n2,5;3\n3;5\n")
     (folder / "mine.csv").write_text("size,rooms,price\n50,2,100\n70,3,180\n90,3,200\n30,1,90\n")
     return folder
 
@@ -132,8 +133,9 @@ def test_every_command_runs(command, folder):
         assert shape(done.stdout) == shape(shown("results/scratch"))
 
 
-def test_what_is_refused_is_refused_in_the_words_shown(folder):
-    command, answer = shown("$ ").strip().split("\n")
+@pytest.mark.parametrize("refused", ["$ gdconv problem.n_features=0", "$ gdconv problem=csv"])
+def test_what_is_refused_is_refused_in_the_words_shown(folder, refused):
+    command, answer = shown(refused).strip().split("\n")
     done = run(shlex.split(command.removeprefix("$ ")), folder)
     assert (done.returncode, done.stderr.strip()) == (2, answer)
 

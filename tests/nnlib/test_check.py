@@ -41,11 +41,18 @@ def one_coordinate(_, gradient):
     return gradient
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("method", ["central", "forward"])
-def test_right_gradients_pass_and_every_coordinate_is_compared(method, dtype):
+@pytest.mark.parametrize(
+    ("method", "dtype", "step"),
+    [
+        ("central", np.float32, None),
+        ("central", np.float64, None),
+        ("forward", np.float32, 1e-2),
+        ("forward", np.float64, None),
+    ],
+)
+def test_right_gradients_pass_and_every_coordinate_is_compared(method, dtype, step):
     g, _, loss = network(dtype)
-    report = check_gradients(g, loss, method=method)
+    report = check_gradients(g, loss, method=method, step=step)
     report.raise_if_failed()
     assert report.passed
     assert report.coordinates == 18 + 15 + 5 + 10 + 2 + 12
@@ -164,11 +171,104 @@ def test_weights_of_zero_hide_no_wrong_gradient(factor, monkeypatch):
 
 def test_a_gradient_that_drowns_in_rounding_does_not_pass():
     g = Graph()
-    small = g.mul(g.tanh(g.tensor(0.3)), g.tensor(1e-10))
-    report = check_gradients(g, g.add(small, g.tensor(1.0)), [0])
+    x = g.tensor(0.3, "x")
+    small = g.mul(g.tanh(x), g.tensor(1e-10))
+    report = check_gradients(g, g.add(small, g.tensor(1.0)), [x])
     assert not report.passed
     assert "the output's rounding is as large" in str(report)
-    assert check_gradients(g, small, [0]).passed
+    assert check_gradients(g, small, [x]).passed
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5, -1.0, 100.0])
+def test_a_coordinate_too_small_to_be_resolved_beside_the_others_is_named(factor, monkeypatch):
+    """Rounding of the output, about 1e-16 · 1e6 / 1e-5, is as large as the second gradient."""
+    break_gradient(
+        monkeypatch, "neg", lambda ops, gradient: ops.mul(gradient, ops.constant(factor, gradient))
+    )
+    g = Graph()
+    a, b = g.tensor(2.0, "a"), g.tensor([3.0], "b")
+    small = g.mul(g.neg(b), g.tensor(1e-6))
+    report = check_gradients(g, g.add(g.mul(a, g.tensor(1e6)), small), grad=[1.0])
+    assert not report.passed
+    assert report.unresolved == ("vertex 1 (b) [0]",)
+    assert "1 unresolved, for the output's rounding is as large as" in str(report)
+    assert report.largest_error <= report.tolerance
+    # Alone it is resolved.
+    assert check_gradients(g, small, [b], grad=[1.0]).passed == (factor == 1.0)
+
+
+def test_a_small_gradient_that_agrees_is_resolved():
+    g = Graph()
+    a, b = g.tensor(2.0, "a"), g.tensor([3.0], "b")
+    output = g.add(g.mul(a, g.tensor(1e3)), g.mul(b, g.tensor(1e-4)))
+    # Rounding is 1e-4 of it, and the tolerance of a hundred of them 1e-2.
+    check_gradients(g, output, grad=[1.0]).raise_if_failed()
+
+
+def test_the_coarsest_type_and_step_leave_small_gradients_unresolved():
+    g, _, loss = network(np.float32)
+    report = check_gradients(g, loss, method="forward")
+    assert report.unresolved == ("vertex 1 (w1) [1, 0]",)
+    gradient, rounding = 1.84e-3, np.finfo(np.float32).eps * 2.94 / 1e-3
+    assert rounding > 0.1 * gradient
+
+
+def test_no_more_than_five_unresolved_coordinates_are_named():
+    g = Graph()
+    b = g.tensor(np.ones(9), "b")
+    small = g.sum(g.mul(g.square(b), g.tensor(1e-13)))
+    report = check_gradients(g, g.add(small, g.tensor(1.0)), [b])
+    assert len(report.unresolved) == 9
+    assert "vertex 0 (b) [4] and 4 more" in str(report)
+
+
+@pytest.mark.parametrize("method", ["central", "forward"])
+@pytest.mark.parametrize("weight", [1.0, 1e-3])
+@pytest.mark.parametrize(
+    "kinked",
+    [
+        lambda g, x: g.abs(x),
+        lambda g, x: g.relu(x),
+        lambda g, x: g.maximum(x, g.tensor(0.0)),
+        lambda g, x: g.maximum(g.tensor(0.0), g.square(g.square(x))),
+        lambda g, x: g.sqrt(g.abs(x)),
+        lambda g, x: g.neg(g.relu(g.neg(x))),
+    ],
+)
+def test_a_kink_is_found_though_central_differences_agree_with_its_slope(kinked, weight, method):
+    """Of |a| at 0 and of ties of the maximum, the slope is the mean of those on both sides."""
+    g = Graph()
+    x, weights = g.tensor([1.5, 0.0], "x"), g.tensor([1.0, weight])
+    output = g.add(kinked(g, x), g.exp(x))
+    smooth = "square" in g.name
+    report = check_gradients(g, output, [x], grad=g.value[weights], method=method)
+    assert report.passed == smooth
+    if not smooth:
+        assert report.index == (1,)
+        assert "the slope jumps here, so there is none to compare with" in str(report)
+
+
+def test_a_tie_of_two_leaves_is_a_kink():
+    g = Graph()
+    a, b = g.tensor([1.0, 2.0], "a"), g.tensor([3.0, 2.0], "b")
+    report = check_gradients(g, g.maximum(a, b))
+    assert not report.passed
+    assert (report.name, report.index) == ("a", (1,))
+    # Along both at once there is none.
+    twice = Graph()
+    x = twice.tensor([1.0, 2.0])
+    check_gradients(twice, twice.maximum(x, x)).raise_if_failed()
+
+
+@pytest.mark.parametrize("step", [None, 0.1])
+def test_points_of_inflection_are_no_kinks(step):
+    """f″ = 0, and near it f″ and the next term of the jump, f⁗h³/12, nearly cancel."""
+    g = Graph()
+    x = g.tensor(np.concatenate([[0.0], np.linspace(0.001, 0.01, 40)]), "x")
+    fourth = g.square(g.square(x))
+    output = g.sub(g.add(fourth, x), g.mul(g.square(x), g.tensor(0.03)))
+    report = check_gradients(g, output, grad=np.ones(41), step=step)
+    assert "jumps" not in str(report)
 
 
 def test_a_gradient_that_is_not_a_number_does_not_pass():
@@ -205,16 +305,19 @@ def test_labels_are_no_coordinates_and_arrays_without_elements_have_none():
         ({"step": 0.0}, "step=0.0 must be a positive number"),
         ({"step": float("nan")}, "step=nan must be a positive number"),
         ({"wrt": []}, "wrt=[] must be one leaf or more"),
-        ({"wrt": [1]}, "wrt=[1] must be one leaf or more"),
-        ({"wrt": [7]}, "there is no vertex 7"),
+        ({"wrt": lambda output: [output]}, "wrt=[1] must be one leaf or more"),
+        ({"wrt": [7]}, "expected a vertex, as tensor and the operations return it, not 7"),
         ({"grad": [1.0]}, "grad has shape (1,)"),
+        ({"step": True}, "step=True must be a positive number"),
+        ({"grad": [True, False]}, "expected integers or floats, not values of type bool"),
     ],
 )
 def test_bad_options_are_refused(options, message):
     g = Graph()
     output = g.square(g.tensor([1.0, 2.0]))
+    given = {key: value(output) if callable(value) else value for key, value in options.items()}
     with pytest.raises(ValueError, match=re.escape(message)):
-        check_gradients(g, output, **options)
+        check_gradients(g, output, **given)
 
 
 def test_the_command_prints_a_row_a_case(capsys):

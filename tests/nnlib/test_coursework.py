@@ -73,3 +73,29 @@ def test_finite_differences(capsys):
     np.testing.assert_array_equal(g1.value[y1], [22, 28])
     np.testing.assert_array_equal(g1.grad[a1], [[1, 0], [2, 0], [3, 0]])
     np.testing.assert_array_equal(g5.grad[a5], [[0, 1], [0, 2], [0, 3]])
+
+
+class WordForWord(Graph):
+    """The coursework's two lines, each for the first child of a vertex n."""
+
+    def grad_add(self, n):
+        self.grad[self.children[n][0]] = self.grad[n]
+
+    def grad_matmul(self, n):
+        self.grad[self.children[n][0]] = self.grad[n] @ self.value[self.children[n][1]].T
+
+
+def test_gradients_of_the_first_child():
+    g = WordForWord()
+    x, w1 = g.tensor([[1, -2]], "x"), g.tensor([[1, 2, 3], [2, 1, 1]], "w1")
+    product = g.matmul(x, w1)
+    n = g.add(product, g.tensor([1, 1, 1], "b1"))
+    g.run_grad(n, [[5, 7, 11]])
+    expected = [g.grad[product], g.grad[x]]
+    g.grad[product] = g.grad[x] = None
+    g.grad_add(n)
+    g.grad_matmul(g.children[n][0])
+    np.testing.assert_array_equal(g.grad[product], expected[0])
+    np.testing.assert_array_equal(g.grad[x], expected[1])
+    # What the children are, the operations take.
+    assert g.children[g.neg(g.children[n][0])] == [product]

@@ -20,7 +20,7 @@ def test_a_network_is_its_formula():
     assert [W.shape for W in (W1, b1, W2, b2)] == [(3, 4), (4,), (4, 5), (5,)]
     expected = np.tanh(np.maximum(g.value[x] @ W1 + b1, 0) @ W2 + b2)
     np.testing.assert_array_equal(g.value[output], expected)
-    assert g.name[x + 1 :] == ["matmul", "add", "relu", "matmul", "add", "tanh"]
+    assert g.name[int(x) + 1 :] == ["matmul", "add", "relu", "matmul", "add", "tanh"]
 
 
 def test_a_network_used_twice_shares_its_parameters():

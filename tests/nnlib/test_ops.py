@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from nnlib import Graph, Program
+from nnlib import Graph, Program, compile  # noqa: A004
 from nnlib.cases import CASES, operands
 from nnlib.check import check_operation
 from nnlib.ops import OPS
@@ -17,6 +17,8 @@ NUMPY = {
     "mul": lambda a, b: a * b,
     "div": lambda a, b: a / b,
     "maximum": lambda a, b: np.where(a > b, a, b),
+    "is_larger": lambda a, b: np.asarray(a > b, np.result_type(a, b)),
+    "gate": lambda a, b: a * b,
     "matmul": lambda a, b: a @ b,
     "neg": lambda a: -a,
     "relu": lambda a: np.where(a > 0, a, 0),
@@ -29,6 +31,7 @@ NUMPY = {
     "log": np.log,
     "tanh": np.tanh,
     "sigmoid": scipy.special.expit,
+    "cast": lambda a, dtype: a.astype(dtype),
     "sum": np.sum,
     "mean": np.mean,
     "transpose": np.transpose,
@@ -67,7 +70,7 @@ def test_value_shape_and_type_are_those_of_numpy(name, shapes, attributes, dtype
     tolerance = 20 * np.finfo(dtype).eps if name in ROUNDED else 0
     np.testing.assert_allclose(g.value[output], expected, rtol=tolerance, atol=tolerance)
     assert g.value[output].shape == g.shape[output] == np.shape(expected)
-    assert g.value[output].dtype == g.dtype[output] == dtype
+    assert g.value[output].dtype == g.dtype[output] == attributes.get("dtype", dtype)
 
 
 @every_case
@@ -112,7 +115,7 @@ def test_forward_writes_into_out(name, shapes, attributes):
     # Whatever stood in the arrays before must not matter.
     temporaries = [np.full(shape, np.nan) for shape in room]
     expected = op.forward(*operands, None, *temporaries, **attributes)
-    out = np.full(np.shape(expected), np.nan)
+    out = np.full_like(expected, np.nan)
     temporaries = [np.full(shape, np.nan) for shape in room]
     assert op.forward(*operands, out, *temporaries, **attributes) is out
     np.testing.assert_array_equal(out, expected)
@@ -146,6 +149,75 @@ def test_where_both_are_the_maximum_each_has_half_the_slope():
     g.run_grad(g.maximum(a, b), [1, 10, 100])
     np.testing.assert_array_equal(g.grad[a], [0, 5, 100])
     assert g.grad[b] == 1 + 5
+
+
+def test_both_infinite_are_equal():
+    g = Graph()
+    a, b = g.tensor([np.inf, -np.inf, np.inf, 1.0]), g.tensor([np.inf, -np.inf, 1.0, np.nan])
+    output = g.maximum(a, b)
+    g.run_grad(output, np.ones(4))
+    np.testing.assert_array_equal(g.value[output], [np.inf, -np.inf, np.inf, np.nan])
+    np.testing.assert_array_equal(g.grad[a], [0.5, 0.5, 1, np.nan])
+    np.testing.assert_array_equal(g.grad[b], [0.5, 0.5, 0, np.nan])
+
+
+# f, and f′ and f″ at −1, 0 and 4. Where a = 0 = b, max(a, b) passes half on. PyTorch has the same
+# slopes (tools/autograd/derivatives.yaml: threshold_backward for relu, masked_fill_ for maximum),
+# but NaN for √|a| at 0, where it multiplies by the sign.
+MASKED = {
+    "√relu(a)": (lambda g, a: g.sqrt(g.relu(a)), [0, 0, 1 / 4], [0, 0, -1 / 32]),
+    "√max(a, 0)": (
+        lambda g, a: g.sqrt(g.maximum(a, g.tensor(0.0))),
+        [0, np.inf, 1 / 4],
+        [0, -np.inf, -1 / 32],
+    ),
+    "ln max(a, 0)": (
+        lambda g, a: g.log(g.maximum(a, g.tensor(0.0))),
+        [0, np.inf, 1 / 4],
+        [0, -np.inf, -1 / 16],
+    ),
+    "1/relu(a)": (lambda g, a: g.div(g.tensor(1.0), g.relu(a)), [0, 0, -1 / 16], [0, 0, 1 / 32]),
+    "ln relu(a)": (lambda g, a: g.log(g.relu(a)), [0, 0, 1 / 4], [0, 0, -1 / 16]),
+    "√|a|": (lambda g, a: g.sqrt(g.abs(a)), [-1 / 2, 0, 1 / 4], [-1 / 4, 0, -1 / 32]),
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_masked_operand_passes_no_gradient(name, dtype):
+    build, slopes, curvatures = MASKED[name]
+    g = Graph()
+    a = g.tensor(np.array([-1, 0, 4], dtype))
+    output = g.sum(build(g, a))
+    (slope,) = g.grad_graph(output, [a])
+    (curvature,) = g.grad_graph(g.sum(slope), [a])
+    g.run_grad(output)
+    np.testing.assert_array_equal(g.grad[a], slopes)
+    g.run_eval(slope)
+    np.testing.assert_array_equal(g.value[slope], slopes)
+    with np.errstate(all="ignore"):
+        found = Program(g, [a], [slope, curvature])([-1, 0, 4])
+    np.testing.assert_array_equal(found[0], slopes)
+    np.testing.assert_array_equal(found[1], curvatures)
+    g.run_grad(g.sum(slope))
+    np.testing.assert_array_equal(g.grad[a], curvatures)
+
+
+def test_a_gate_that_is_shut_lets_nothing_through():
+    g = Graph()
+    a = g.tensor([np.inf, -np.inf, np.nan, np.inf, np.nan, 3.0])
+    output = g.gate(a, g.tensor([0.0, 0.0, 0.0, 0.5, 2.0, -1.0]))
+    g.run_eval(output)
+    np.testing.assert_array_equal(g.value[output], [0, 0, 0, np.inf, np.nan, -3])
+
+
+def test_ones_are_left_out_of_a_gate_in_a_program_as_from_a_product():
+    g = Graph()
+    a = g.tensor([-1.0, 0.0, 4.0])
+    (slope,) = g.grad_graph(g.sum(g.relu(a)), [a])
+    program = Program(g, [a], [slope])
+    assert [line.split(" = ")[1][:4] for line in program.instructions] == ["step"]
+    np.testing.assert_array_equal(program([-1, 0, 4])[0], [0, 0, 1])
 
 
 @pytest.mark.parametrize("x", [-745.0, -700.0, -40.0, -1e-20, 0.0, 0.3, 36.0, 40.0, 1000.0])
@@ -208,6 +280,40 @@ def test_cross_entropy_is_the_mean_over_all_rows_whether_labels_are_numbers_or_p
         assert g.value[loss] == pytest.approx(expected, rel=10 * EPS)
         softmax = np.exp(log_probabilities)
         np.testing.assert_allclose(g.grad[x], (softmax - np.eye(4)[labels]) / 6, atol=2 * EPS)
+
+
+def test_float16_is_computed_with_in_float32():
+    """70,000 is beyond its range, and of whole numbers above 2,048 it has every other one."""
+    g = Graph()
+    ones = g.tensor(np.ones(70_000, np.float16))
+    mean = g.mean(ones)
+    g.run_grad(mean)
+    assert g.value[mean] == 1
+    np.testing.assert_array_equal(g.grad[ones], np.full(70_000, np.float32(1 / 70_000)))
+
+    rows = g.tensor(np.zeros((70_000, 2), np.float16))
+    loss = g.softmax_cross_entropy(rows, g.tensor(np.zeros(70_000, int)))
+    g.run_grad(loss)
+    assert g.value[loss] == pytest.approx(np.log(2), rel=2e-6)
+    np.testing.assert_allclose(g.grad[rows][0], [-0.5 / 70_000, 0.5 / 70_000], rtol=1e-6)
+
+    logits, labels = g.tensor(np.zeros((2, 3000), np.float16)), g.tensor([2049, 2999])
+    loss = g.softmax_cross_entropy(logits, labels)
+    g.run_grad(loss)
+    expected = (1 / 3000 - np.eye(3000)[[2049, 2999]]) / 2
+    np.testing.assert_allclose(g.grad[logits], expected, rtol=1e-6)
+    compiled = compile(g, loss, [logits])(np.zeros((2, 3000), np.float16))[0]
+    np.testing.assert_array_equal(compiled, g.grad[logits])
+    assert {g.dtype[i] for i in (ones, mean, logits, loss)} == {np.dtype(np.float32)}
+
+
+def test_more_classes_than_a_type_has_whole_numbers_are_refused():
+    g = Graph()
+    single, double = g.tensor(np.zeros(1, np.float32)), g.tensor(np.zeros(1))
+    assert g.shape[g.one_hot(single, 2**24 + 1)] == (1, 2**24 + 1)
+    assert g.shape[g.one_hot(double, 2**24 + 2)] == (1, 2**24 + 2)
+    with pytest.raises(ValueError, match="float32 has all whole numbers up to 16777216 only"):
+        g.one_hot(single, 2**24 + 2)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

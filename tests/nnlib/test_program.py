@@ -1,8 +1,11 @@
 """Programs: the same bits as the graph, with nothing computed or allocated that need not be."""
 
+import copy
 import doctest
+import pickle
 import tracemalloc
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -39,6 +42,20 @@ def network(dtype=np.float64):
 
 def names(program):
     return [line.split(" = ")[1].split("(")[0] for line in program.instructions]
+
+
+def peak_of(program, arguments):
+    """Return the most memory that a call takes, in bytes."""
+    # Python and NumPy keep small objects that were freed, until they have some dozens.
+    for _ in range(50):
+        program(*arguments)
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            program(*arguments)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 # Results
@@ -186,14 +203,7 @@ def test_a_call_allocates_next_to_nothing(target_columns, in_place):
     g, W, residual, gradient = least_squares(200, 200, 32, target_columns)
     program = Program(g, inputs=[W], outputs=[residual, gradient])
     arguments = program.inputs if in_place else [g.value[W]]
-    program(*arguments)
-    tracemalloc.start()
-    try:
-        for _ in range(10):
-            program(*arguments)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    peak = peak_of(program, arguments)
     # A single temporary of the residual's shape takes 51,200 bytes.
     assert peak < 800
 
@@ -209,17 +219,105 @@ def test_a_training_step_allocates_next_to_nothing():
     loss = g.add(loss, penalty)
     inputs = [x, w, labels]
     program = Program(g, inputs, [loss, *g.grad_graph(loss, [x, w])])
-    program(*program.inputs)
-    tracemalloc.start()
-    try:
-        for _ in range(10):
-            program(*program.inputs)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    peak = peak_of(program, program.inputs)
     # NumPy's reductions take some 1,000 bytes, whatever the size; a single temporary of the shape
     # of the hidden layer would take 4,800.
     assert peak < 1800
+
+
+def everything():
+    """Return g, its leaf and outputs that need views, copies, buffers, spreads and constants."""
+    rng = np.random.default_rng(0)
+    g = Graph()
+    x = g.tensor(rng.normal(size=(4, 6)), "x")
+    row, column = g.tensor(rng.normal(size=6)), g.tensor(rng.normal(size=(4, 1)))
+    turned = g.reshape(g.transpose(x), (3, 8))
+    wide = g.broadcast_to(g.sum(x, axis=0), (4, 6))
+    spread = g.add(g.mul(g.sum(x, axis=1, keepdims=True), x), g.maximum(column, row))
+    loss = g.softmax_cross_entropy(g.add(spread, g.gate(x, g.relu(x))), g.tensor([0, 5, 2, 1]))
+    loss = g.add(loss, g.mean_squared_error(g.matmul(wide, g.transpose(x)), g.tensor(np.eye(4))))
+    loss = g.add(loss, g.sum(g.mul(turned, g.cast(g.sigmoid(turned), np.float32))))
+    constant = g.transpose(g.tensor(rng.normal(size=(2, 3))))
+    return g, x, [loss, *g.grad_graph(loss, [x]), g.transpose(x), x, wide, constant, constant]
+
+
+COPIES = {
+    "deepcopy": copy.deepcopy,
+    **{
+        f"pickle {protocol}": lambda x, protocol=protocol: pickle.loads(pickle.dumps(x, protocol))
+        for protocol in (2, 5)
+    },
+    "cloudpickle": lambda x: cloudpickle.loads(cloudpickle.dumps(x)),
+    "a copy's copy": lambda x: copy.deepcopy(pickle.loads(pickle.dumps(x))),
+}
+
+
+@pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
+def test_a_copy_computes_the_same_bits(duplicate):
+    g, x, outputs = everything()
+    program = Program(g, [x], outputs)
+    start = [array.copy() for array in program(g.value[x])]
+    twin = duplicate(program)
+    for kept, array in zip(start, twin.outputs, strict=True):
+        np.testing.assert_array_equal(array, kept)
+    np.testing.assert_array_equal(twin.inputs[0], g.value[x])
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        point = rng.normal(size=(4, 6))
+        for mine, other in zip(program(point), twin(point), strict=True):
+            np.testing.assert_array_equal(mine, other)
+            assert (mine.dtype, mine.strides) == (other.dtype, other.strides)
+            assert mine.flags.writeable == other.flags.writeable
+            assert mine.size == 0 or not np.may_share_memory(mine, other) or mine is other
+    assert twin.instructions == program.instructions
+    # The inputs of each can be updated in place, and do not reach the other.
+    expected = program(program.inputs[0])[0].copy()
+    twin.inputs[0][:] = 0
+    assert twin(twin.inputs[0])[0] != expected
+    assert program(program.inputs[0])[0] == expected
+
+
+def test_arrays_copied_along_with_a_program_stay_its_own():
+    g, W, residual, gradient = least_squares()
+    program = Program(g, [W], [residual, gradient])
+    twin, (w,) = copy.deepcopy((program, program.inputs))
+    w[:] = 1.0
+    expected = program(np.ones_like(w))[1].copy()
+    np.testing.assert_array_equal(twin(twin.inputs[0])[1], expected)
+
+
+def test_a_copy_out_of_memory_that_is_read_only():
+    """As joblib's memory maps and buffers out of band can be."""
+    g, W, residual, gradient = least_squares()
+    program = Program(g, [W], [residual, gradient])
+    buffers = []
+    data = pickle.dumps(program, 5, buffer_callback=buffers.append)
+    twin = pickle.loads(data, buffers=[bytes(buffer.raw()) for buffer in buffers])
+    point = 2 * g.value[W]
+    for mine, other in zip(program(point), twin(point), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_outputs_are_copies_if_asked_for():
+    g, leaves, outputs = network()
+    loss = outputs[0]
+    reused, fresh = Program(g, leaves, outputs), Program(g, leaves, outputs, copy=True)
+    arrays = [g.value[leaf] for leaf in leaves]
+    first = fresh(*arrays)
+    kept = [array.copy() for array in first]
+    second = fresh(*[2 * array for array in arrays])
+    for array, before, after in zip(first, kept, second, strict=True):
+        np.testing.assert_array_equal(array, before)
+        assert array is not after
+        assert array.flags.writeable
+    for mine, other in zip(reused(*arrays), kept, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    gradients = compile(g, loss, leaves, copy=True)
+    first = gradients(*arrays)
+    gradients(*[2 * array for array in arrays])
+    for array, before in zip(first, kept[1:], strict=True):
+        np.testing.assert_array_equal(array, before)
+    assert copy.deepcopy(fresh)(*arrays)[0] is not copy.deepcopy(fresh).outputs[0]
 
 
 # What is left out
@@ -346,20 +444,23 @@ def test_arrays_without_elements():
 @pytest.mark.parametrize(
     ("inputs", "outputs", "message"),
     [
-        ([3], [3], r"\[3\] must be leaves"),
-        ([0, 1, 3], [3], r"\[0, 1, 3\] must be leaves"),
-        ([0, 0], [3], r"\[0, 0\] must be leaves, each given once"),
-        ([9], [3], "there is no vertex 9"),
-        ([0], [9], "there is no vertex 9"),
-        ([0], 3, r"expected a sequence of vertices, not 3: write \[3\]"),
-        (0, [3], r"expected a sequence of vertices, not 0: write \[0\]"),
+        ("d", "d", r"\[3\] must be leaves"),
+        ("abd", "d", r"\[0, 1, 3\] must be leaves"),
+        ("aa", "d", r"\[0, 0\] must be leaves, each given once"),
+        ([9], "d", "expected a vertex, .* not 9 of type int"),
+        ("a", [3], r"not 3 of type int: .*, and vertex 3 is g.vertices\[3\]"),
+        ("a", 3, r"expected a sequence of vertices, not 3: write \[3\]"),
+        (0, "d", r"expected a sequence of vertices, not 0: write \[0\]"),
     ],
 )
 def test_vertices_that_do_not_fit_are_refused(inputs, outputs, message):
     g = Graph()
     a, b = g.tensor(1.0), g.tensor(2.0)
-    g.neg(a)
-    g.add(a, b)
+    known = {"a": a, "b": b, "c": g.neg(a), "d": g.add(a, b)}
+    inputs, outputs = (
+        [known[name] for name in each] if isinstance(each, str) else each
+        for each in (inputs, outputs)
+    )
     with pytest.raises(ValueError, match=message):
         Program(g, inputs, outputs)
 
@@ -367,20 +468,21 @@ def test_vertices_that_do_not_fit_are_refused(inputs, outputs, message):
 @pytest.mark.parametrize(
     ("output", "wrt", "message"),
     [
-        (2, [0], r"vertex 2 \(neg\) of shape \(2,\) is not a single number: sum it first"),
-        (3, [2], r"\[2\] must be leaves"),
-        (3, [0, 0], r"\[0, 0\] must be leaves, each given once"),
-        (3, 0, r"expected a sequence of vertices, not 0: write \[0\]"),
-        (4, [0], "there is no vertex 4"),
+        ("c", "a", r"vertex 2 \(neg\) of shape \(2,\) is not a single number: sum it first"),
+        ("d", "c", r"\[2\] must be leaves"),
+        ("d", "aa", r"\[0, 0\] must be leaves, each given once"),
+        ("d", 0, r"expected a sequence of vertices, not 0: write \[0\]"),
+        (4, "a", "expected a vertex, .* not 4 of type int"),
     ],
 )
 def test_gradients_that_do_not_exist_are_refused(output, wrt, message):
     g = Graph()
-    a = g.tensor([1.0, 2.0])
-    g.tensor(1.0)
-    g.sum(g.neg(a))
+    a, b = g.tensor([1.0, 2.0]), g.tensor(1.0)
+    c = g.neg(a)
+    known = {"a": a, "b": b, "c": c, "d": g.sum(c)}
+    wrt = [known[name] for name in wrt] if isinstance(wrt, str) else wrt
     with pytest.raises(ValueError, match=message):
-        compile(g, output, wrt)
+        compile(g, known.get(output, output), wrt)
 
 
 @pytest.mark.parametrize(
@@ -390,6 +492,10 @@ def test_gradients_that_do_not_exist_are_refused(output, wrt, message):
         ([np.ones((5, 8))] * 2, "the program takes 1 arrays, not 2"),
         ([np.ones((5, 1))], r"input 0 has shape \(5, 8\), not \(5, 1\)"),
         ([1.0], r"input 0 has shape \(5, 8\), not \(\)"),
+        ([np.ones((5, 8), bool)], "expected integers or floats, not values of type bool"),
+        ([np.ones((5, 8), complex)], "expected integers or floats, not values of type complex"),
+        ([np.full((5, 8), "1")], "expected integers or floats, not values of type <U1"),
+        ([np.ma.ones((5, 8))], "expected an array without a mask"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(arrays, message):

@@ -3,6 +3,7 @@
 import autograd
 import autograd.numpy as anp
 import numpy as np
+from autograd import tracer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,18 +33,21 @@ BY_AUTOGRAD = {
     "mul": anp.multiply,
     "div": anp.divide,
     "maximum": anp.maximum,
+    "is_larger": lambda a, b: 0.0 * a + 0.0 * b + (tracer.getval(a) > tracer.getval(b)),
+    "gate": anp.multiply,
     "matmul": anp.matmul,
     "neg": anp.negative,
     "relu": lambda a: anp.maximum(a, 0.0),
-    "step": lambda a: 0.0 * a + (autograd.tracer.getval(a) > 0),
+    "step": lambda a: 0.0 * a + (tracer.getval(a) > 0),
     "abs": anp.abs,
-    "sign": lambda a: 0.0 * a + np.sign(autograd.tracer.getval(a)),
+    "sign": lambda a: 0.0 * a + np.sign(tracer.getval(a)),
     "square": anp.square,
     "sqrt": anp.sqrt,
     "exp": anp.exp,
     "log": anp.log,
     "tanh": anp.tanh,
     "sigmoid": lambda a: 0.5 * (1.0 + anp.tanh(0.5 * a)),
+    "cast": lambda a, dtype: 1.0 * a,
     "sum": lambda a, axis, keepdims: anp.sum(a, axis=axis, keepdims=keepdims),
     "mean": lambda a, axis, keepdims: anp.mean(a, axis=axis, keepdims=keepdims),
     "transpose": lambda a, axes: anp.transpose(a, axes),
@@ -52,7 +56,7 @@ BY_AUTOGRAD = {
     "log_softmax": log_softmax,
     "mean_squared_error": lambda a, b: anp.mean((a - b) ** 2),
     "softmax_cross_entropy": lambda a, b: (
-        -anp.sum(b * log_softmax(a, -1)) / (np.size(autograd.tracer.getval(a)[..., 0]))
+        -anp.sum(b * log_softmax(a, -1)) / (np.size(tracer.getval(a)[..., 0]))
     ),
 }
 
@@ -69,6 +73,7 @@ def far_from(values, point):
 ALLOWED = {
     "div": lambda a, b: not np.any(np.abs(b) < 0.1),
     "maximum": lambda a, b: far_from(np.subtract(a, b), 0),
+    "is_larger": lambda a, b: far_from(np.subtract(a, b), 0),
     "relu": lambda a: far_from(a, 0),
     "step": lambda a: far_from(a, 0),
     "abs": lambda a: far_from(a, 0),
@@ -101,6 +106,8 @@ def attributes_of(draw, op, shape):
         return {"shape": (*front, *(draw(st.sampled_from([1, 3])) if n == 1 else n for n in shape))}
     if op == "log_softmax":
         return {"axis": draw(st.integers(-len(shape), len(shape) - 1))} if shape else None
+    if op == "cast":
+        return {"dtype": np.dtype(np.float64)}
     return {}
 
 
@@ -115,12 +122,12 @@ def fit(op, *shapes):
 def grow(draw, g, leaves):
     """Add one random operation on random vertices, the result of which is harmless."""
     op = draw(st.sampled_from(sorted(BY_AUTOGRAD)))
-    operands = [draw(st.integers(0, len(g) - 1))]
+    operands = [draw(st.sampled_from(g.vertices))]
     attributes = attributes_of(draw, op, g.shape[operands[0]])
     if attributes is None:
         return
     if len(OPS[op].gradients) == 2:
-        partners = [i for i in range(len(g)) if fit(op, g.shape[operands[0]], g.shape[i])]
+        partners = [i for i in g.vertices if fit(op, g.shape[operands[0]], g.shape[i])]
         if not partners:
             return
         operands.append(draw(st.sampled_from(partners)))
@@ -143,18 +150,18 @@ def graphs(draw):
     g, leaves = Graph(), []
     for shape in draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=4)):
         x = rng.normal(size=shape)
-        leaves.append(int(g.tensor(x + 0.1 * np.sign(x))))
+        leaves.append(g.tensor(x + 0.1 * np.sign(x)))
     for _ in range(draw(st.integers(1, 25))):
         grow(draw, g, leaves)
     loss = g.tensor(0.0)
-    for i in [i for i in range(len(g) - 1) if not g.parents[i]]:
+    for i in [i for i in g.vertices[:-1] if not g.parents[i]]:
         weights = g.tensor(rng.normal(size=g.shape[i]))
         loss = g.add(loss, g.sum(g.mul(weights, i)))
     # Without them autograd warns of gradients that do not depend on the leaves, and the loss may be
     # so close to 0 that the rounding of its parts is more than check_gradients allows for.
     for leaf in leaves:
         loss = g.add(loss, g.sum(g.square(leaf)))
-    return g, leaves, int(loss)
+    return g, leaves, loss
 
 
 def by_autograd(g, leaves, loss):

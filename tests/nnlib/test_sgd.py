@@ -1,10 +1,13 @@
 """Stochastic gradient descent, against PyTorch and by hand."""
 
+import copy
 import doctest
 import json
+import pickle
 import re
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -67,6 +70,78 @@ def test_the_loss_is_that_before_the_step_also_where_it_is_a_parameter():
     assert SGD(g, g.reshape(w, ()), [w], [], step_size=0.5).step() == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("step_size", value) for value in (0.0, -1.0, np.nan, np.inf, True, "1", None, [0.1])),
+        *(("momentum", value) for value in (1.0, -0.1, np.nan, False, "0")),
+    ],
+)
+def test_attributes_are_checked_when_they_are_set(name, value):
+    sgd, _ = classifier()
+    before = getattr(sgd, name)
+    with pytest.raises(ValueError, match=f"{name}=.* must be "):
+        setattr(sgd, name, value)
+    assert getattr(sgd, name) == before
+
+
+def test_attributes_may_be_set_between_steps():
+    g = Graph()
+    w = g.tensor(1.0)
+    sgd = SGD(g, g.square(w), [w], [], step_size=0.25, momentum=0.5)
+    sgd.step()
+    sgd.step_size, sgd.momentum = np.float32(0.125), 0
+    # w = 1 − 2/4, then ½ − 1/8.
+    sgd.step()
+    sgd.store()
+    assert g.value[w] == 0.375
+
+
+def classifier(momentum=0.9, dtype=np.float64):
+    """Return an SGD and a function that takes the k-th step of it or of a copy."""
+    rng = np.random.default_rng(0)
+    g = Graph()
+    network = Sequential(Linear(g, 2, 8, rng, dtype=dtype), ReLU(g), Linear(g, 8, 3, rng))
+    x, y = g.tensor(np.zeros((10, 2))), g.tensor(np.zeros(10))
+    loss = g.softmax_cross_entropy(network(x), y)
+    samples, labels = rng.normal(size=(20, 10, 2)), rng.integers(3, size=(20, 10))
+    sgd = SGD(g, loss, network.parameters, [x, y], 0.1, momentum)
+    return sgd, lambda each, k: each.step(samples[k], labels[k])
+
+
+COPIES = {
+    "deepcopy": copy.deepcopy,
+    **{
+        f"pickle {protocol}": lambda x, protocol=protocol: pickle.loads(pickle.dumps(x, protocol))
+        for protocol in (2, 5)
+    },
+    "cloudpickle": lambda x: cloudpickle.loads(cloudpickle.dumps(x)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
+def test_a_copy_goes_on_as_the_original_bit_for_bit(duplicate, dtype):
+    sgd, step = classifier(dtype=dtype)
+    for k in range(5):
+        step(sgd, k)
+    twin = duplicate(sgd)
+    losses = [step(sgd, k) for k in range(5, 20)]
+    assert [step(twin, k) for k in range(5, 20)] == losses
+    assert losses[-1] < losses[0]
+    for each in (sgd, twin):
+        each.store()
+    assert twin.g is not sgd.g
+    for mine, other in zip(sgd.g.value, twin.g.value, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    # Neither moves the other.
+    values = [x.copy() for x in sgd.g.value if x is not None]
+    step(twin, 0)
+    sgd.store()
+    for mine, before in zip([x for x in sgd.g.value if x is not None], values, strict=True):
+        np.testing.assert_array_equal(mine, before)
+
+
 def test_the_graph_is_left_alone_until_stored():
     g = Graph()
     w, x = g.tensor(3.0), g.tensor(1.0)
@@ -98,16 +173,25 @@ def test_examples_in_the_docstrings():
         ({"step_size": float("inf")}, "step_size=inf must be a positive number"),
         ({"momentum": 1.0}, "momentum=1.0 must be at least 0 and below 1"),
         ({"momentum": -0.1}, "momentum=-0.1 must be at least 0"),
-        ({"loss": 0}, "vertex 0 (w) of shape (2,) is not a single number"),
-        ({"parameters": [2]}, "[2, 1] must be leaves"),
-        ({"batch": [0]}, "[0, 0] must be leaves, each given once"),
+        ({"step_size": True}, "step_size=True must be a positive number"),
+        ({"step_size": "0.1"}, "step_size='0.1' must be a positive number"),
+        ({"momentum": False}, "momentum=False must be at least 0"),
+        ({"loss": "w"}, "vertex 0 (w) of shape (2,) is not a single number"),
+        ({"parameters": ["product"]}, "[2, 1] must be leaves"),
+        ({"batch": ["w"]}, "[0, 0] must be leaves, each given once"),
+        ({"parameters": [0]}, "expected a vertex, as tensor and the operations return it, not 0"),
     ],
 )
 def test_bad_input_is_refused(options, message):
     g = Graph()
     w, x = g.tensor([1.0, 2.0], "w"), g.tensor(1.0, "x")
-    loss = g.sum(g.mul(w, x))
-    arguments = {"loss": loss, "parameters": [w], "batch": [x], "step_size": 0.1} | options
+    product = g.mul(w, x)
+    named = {"w": w, "product": product}
+    arguments = {"loss": g.sum(product), "parameters": [w], "batch": [x], "step_size": 0.1}
+    for key, value in options.items():
+        if key in ("parameters", "batch"):
+            value = [named.get(each, each) for each in value]
+        arguments[key] = named.get(value, value) if key == "loss" else value
     with pytest.raises(ValueError, match=re.escape(message)):
         SGD(g, **arguments)
 
