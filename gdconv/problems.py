@@ -17,6 +17,7 @@ from gdconv.config import (
     Problem,
     identity,
 )
+from gdconv.doubled import product
 from gdconv.keys import ConfigError, quoted, typed
 from gdconv.table import Table, content, is_number, listed, name_of, read_table
 
@@ -159,16 +160,7 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
     table, target = found.cells, found.names.index(problem.target)
     features = np.delete(table, target, axis=1)
     if problem.standardize:
-        with np.errstate(over="ignore", invalid="ignore"):
-            centred = features - features.mean(axis=0)
-            deviation = features.std(axis=0)
-        if not np.isfinite(deviation).all():
-            raise ConfigError(
-                "problem.standardize", True, "the squares of a column do not fit into a float"
-            )
-        # Rounding leaves a constant column a deviation that is tiny instead of 0.
-        constant = np.ptp(features, axis=0) == 0
-        features = np.where(constant, 0.0, centred / np.where(constant, 1.0, deviation))
+        features = standardized(features)
     X = np.column_stack([features, np.ones(len(table))])
     return LeastSquares(X, table[:, target].copy())
 
@@ -227,6 +219,25 @@ FAMILIES: dict[str, Callable[[Any, np.random.Generator], LeastSquares]] = {
     Polynomial.name: polynomial,
     Csv.name: csv,
 }
+
+
+def standardized(features: np.ndarray) -> np.ndarray:
+    """Return columns with mean 0 and variance 1, to the last digits; constant ones are 0.
+
+    A mean is rounded like a number of its own size, which is much where a column varies little
+    about it: clock ticks, years. That of what is left when it is taken off is 0 but for the
+    rounding of that.
+    """
+    # Columns of any size, down to the smallest floats, have squares that are floats.
+    _, exponent = np.frexp(np.abs(features).max(axis=0))
+    centred = np.ldexp(features, -exponent)
+    constant = np.ptp(centred, axis=0) == 0
+    ones = np.ones((1, len(centred)))
+    for _ in range(2):
+        total, _ = product(ones, centred)
+        centred = centred - total / len(centred)
+    deviation = np.where(constant, 1.0, np.sqrt(np.mean(centred**2, axis=0)))
+    return np.where(constant, 0.0, centred / deviation)
 
 
 def _observed(X: np.ndarray, noise: float, generator: np.random.Generator) -> LeastSquares:

@@ -48,7 +48,6 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
     theory = Theory(objective, start, runs)
     recorder = Recorder(
         theory.w_star,
-        theory.residual_star,
         objective.offset,
         recorded_iterations(first.method.iterations, first.record.points),
         floor=theory.noise(np.arange(len(runs)), np.zeros(len(runs))),

@@ -17,7 +17,7 @@ PLOTS = [
 ]
 GDCONV = [
     *("keys", "config"),
-    *("spectra", "bounds", "random_matrices", "rates", "rounding"),
+    *("doubled", "spectra", "minimisers", "bounds", "random_matrices", "rates", "rounding"),
     *("table", "problems", "runs", "products", "objective"),
     *("starts", "descent", "recorder", "theory"),
     *("checks", "case", "identities"),

@@ -7,7 +7,7 @@ import scipy.linalg
 
 from gdconv.config import Correlated, Csv, Gaussian, Polynomial, Prescribed
 from gdconv.keys import ConfigError
-from gdconv.problems import make, notices, problem_identity, profile
+from gdconv.problems import make, notices, problem_identity, profile, standardized
 
 DIABETES = Path(__file__).parent / "data" / "diabetes.csv"
 
@@ -245,8 +245,30 @@ def refusal(problem):
     return str(caught.value)
 
 
-def test_columns_too_large_to_standardize_are_refused(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_text("a,y\n1e200,2\n-1e200,4\n")
-    with pytest.raises(ConfigError, match=r"problem\.standardize=true"):
-        make(Csv(path=str(path), target="y", standardize=True), 0, 0)
+CLOCK = 4155915253.0 + 225.0 * np.arange(60) + np.arange(60) ** 2 % 13
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        CLOCK,
+        CLOCK * 2.0**20,
+        np.array([1.7e308, -1.7e308, 0.0]),
+        np.array([5e-324, 1e-323, 0.0]),
+        1e-300 * np.arange(9.0) ** 2,
+        1e300 * np.arange(9.0) ** 2,
+        np.array([1.0, 1.0, 1 + 2.0**-52]),
+    ],
+    ids=["clock ticks", "finer ticks", "largest", "smallest", "tiny", "huge", "one digit"],
+)
+def test_standardizing_in_high_precision(column):
+    found = standardized(np.column_stack([column, np.ones(len(column))]))
+    with mpmath.workdps(400):
+        numbers = [mpmath.mpf(each) for each in column.tolist()]
+        mean = sum(numbers) / len(numbers)
+        deviation = mpmath.sqrt(sum((each - mean) ** 2 for each in numbers) / len(numbers))
+        exact = [float((each - mean) / deviation) for each in numbers]
+    # The rounding of a number, of what is left of the mean, and of a square root and a quotient.
+    eps = np.finfo(float).eps
+    assert found[:, 0] == pytest.approx(exact, rel=4 * eps, abs=2 * eps)
+    assert (found[:, 1] == 0).all()
