@@ -110,8 +110,9 @@ def check_gradients(
 
     Two kinds of coordinates cannot be checked, and do not pass. At a *kink*, as that of |a| at 0 or
     of max(a, b) where a = b, the slope jumps, and a difference is none of the slopes. A coordinate
-    is *unresolved* where rounding is more than a tenth of what there is to compare. Rounding of
-    float32 would leave many unresolved, so a graph of float32 is checked as one of float64.
+    is *unresolved* where rounding is more than a tenth of what there is to compare; but a gradient
+    of 0 agrees with an output that does not change at all. Rounding of float32 would leave many
+    coordinates unresolved, so a graph of float32 is checked as one of float64.
 
     Parameters
     ----------
@@ -246,14 +247,13 @@ def _best(x: float) -> float:
 
 
 # A point of a line: the coordinate, as it was rounded, and the output there.
-_Point = tuple[float, np.ndarray]
+_Point = tuple[np.float64, np.ndarray]
 
 
 def _line(
     g: Graph, output: Vertex, leaf: Vertex, index: tuple[int, ...]
 ) -> Callable[[float], _Point]:
     """Return the output as a function of how far one coordinate of a leaf is moved."""
-
     start = g.value[leaf]
 
     @cache
@@ -262,7 +262,7 @@ def _line(
         moved[index] += move
         g.set(leaf, moved)
         g.run_eval(output)
-        return float(moved[index]), g.value[output]
+        return moved[index], g.value[output]
 
     return at
 
@@ -274,7 +274,7 @@ def _differences(
 
     def slope(high: _Point, low: _Point) -> float:
         # By the distance of the points as they were rounded, not 2h.
-        return float(np.sum(grad * (high[1] - low[1]))) / (high[0] - low[0])
+        return float(np.sum(grad * (high[1] - low[1])) / (high[0] - low[0]))
 
     def jump(h: float) -> float:
         """By how much the slope on the right exceeds that on the left: f″h where f is smooth."""
@@ -282,8 +282,8 @@ def _differences(
 
     high, low = at(h), at(0.0 if method == "forward" else -h)
     short, long = slope(high, low), slope(at(2 * h), at(0.0 if method == "forward" else -2 * h))
-    rounding = _EPS * float(np.sum(np.abs(grad) * np.maximum(np.abs(high[1]), np.abs(low[1]))))
-    rounding /= high[0] - low[0]
+    size = np.sum(np.abs(grad) * np.maximum(np.abs(high[1]), np.abs(low[1])))
+    rounding = float(_EPS * size / (high[0] - low[0]))
     # At a kink the jump stays as it is, whatever the step. Rounding adds four to it at most.
     is_kink = (
         jump(h) > 400 * rounding and jump(2 * h) < 1.5 * jump(h) and jump(h / 8) > 0.5 * jump(h)

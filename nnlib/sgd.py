@@ -82,7 +82,7 @@ class SGD:
     def step_size(self, value: float) -> None:
         if not (is_number(value) and 0 < value < math.inf):
             raise ValueError(f"step_size={value!r} must be a positive number")
-        self._step_size = value
+        self._step_size = float(value)
 
     @property
     def momentum(self) -> float:
@@ -93,7 +93,7 @@ class SGD:
     def momentum(self, value: float) -> None:
         if not (is_number(value) and 0 <= value < 1):
             raise ValueError(f"momentum={value!r} must be at least 0 and below 1")
-        self._momentum = value
+        self._momentum = float(value)
 
     @property
     def _parameters(self) -> tuple[np.ndarray, ...]:

@@ -280,6 +280,14 @@ def test_a_gradient_that_is_not_a_number_does_not_pass():
     assert not check_gradients(g, g.log(g.tensor([1.0, -1.0]))).passed
 
 
+@pytest.mark.parametrize("method", ["central", "forward"])
+def test_a_step_that_rounding_swallows_does_not_pass(method):
+    g = Graph()
+    report = check_gradients(g, g.square(g.tensor(1e20)), method=method, step=1e-3)
+    assert not report.passed
+    assert np.isnan(report.difference)
+
+
 def test_the_graph_is_left_as_it_was():
     g, _, loss = network()
     g.run_grad(loss)
