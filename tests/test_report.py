@@ -430,7 +430,9 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
     folder = make_study(tmp_path / "study", run())
     (folder / "report.html").mkdir()
     assert report.main([str(folder)]) == 2
-    assert capsys.readouterr().err == f"gdconv-report: {folder}: report.html: is not a regular file\n"
+    assert (
+        capsys.readouterr().err == f"gdconv-report: {folder}: report.html: is not a regular file\n"
+    )
 
 
 def test_the_arguments_are_explained(capsys):
