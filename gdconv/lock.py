@@ -76,12 +76,12 @@ def _held_file(path: Path) -> Iterator[IO[bytes]]:
                 raise BusyError(_holder(path)) from None
             # The holder before may have removed the file between our open and our lock.
             if disk.is_at(file.fileno(), path):
-                file.truncate(0)
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 holder = f"process {os.getpid()} on {socket.gethostname()} since {now}\n"
-                file.write(holder.encode())
-                file.flush()
                 try:
+                    file.truncate(0)
+                    file.write(holder.encode())
+                    file.flush()
                     yield file
                 finally:
                     if disk.is_at(file.fileno(), path):

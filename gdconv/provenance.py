@@ -86,8 +86,15 @@ def without_home(word: str) -> str:
 
 def _override(key: str, value: Any) -> str:
     """One key as it is typed: problem.name is chosen by problem=..."""
-    typed = value if isinstance(value, str) else json.dumps(value)
-    return f"{key.removesuffix('.name')}={typed}"
+    if not isinstance(value, str):
+        word = json.dumps(value)
+    elif re.fullmatch(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z_/.][\w/.-]*", value, re.ASCII):
+        word = value
+    else:
+        # Hydra takes two backslashes for one where a quote follows, and nowhere else.
+        escaped = re.sub(r"\\+(?='|\Z)", lambda found: 2 * found[0], value).replace("'", "\\'")
+        word = f"'{escaped}'"
+    return f"{key.removesuffix('.name')}={word}"
 
 
 def _commit() -> str | None:

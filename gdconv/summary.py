@@ -109,7 +109,7 @@ def status(folder: Path) -> tuple[str, list[str]]:
     history = contents.provenance(folder)
     try:
         latest = history["commands"][-1]
-        missing = latest["held"] + latest["planned"] - len(runs)
+        missing = max(0, latest["held"] + latest["planned"] - len(runs))
         typed, started = shlex.join(latest["command"]), latest["started"]
     except (KeyError, IndexError, TypeError, ValueError):
         raise contents.DamagedError("provenance.json is not as gdconv wrote it") from None

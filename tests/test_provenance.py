@@ -1,6 +1,27 @@
 import subprocess
 
+import pytest
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
 from gdconv import provenance
+from gdconv.config import Csv, RunConfig, StudyConfig
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("y", "Smith, J", "it's", 'say "y"', "a\\b", "a\\", "a\\\\", "\\'", "\\\\'x\\", "'"),
+        *("2020", "1e5", "1_0", "0x10", "true", "NULL", "inf", "nan", "nano", "on", "yes"),
+        *("a=b", "x y", "[1]", "{a: 1}", "a:b", "größe", "-", "+1", "~/a.csv", "$", "#", "12:30"),
+    ],
+)
+def test_what_config_yaml_says_can_be_typed(target):
+    configs = [RunConfig(Csv(path="a.csv", target=name)) for name in (target, "other")]
+    text = provenance.configuration(configs, StudyConfig())
+    word, _ = yaml.safe_load(text)["jobs"]
+    parsed = OverridesParser.create().parse_override(word)
+    assert (parsed.key_or_group, parsed.value()) == ("problem.target", target)
 
 
 def test_the_commit_of_a_checkout_and_whether_files_differ(tmp_path, monkeypatch):

@@ -8,8 +8,10 @@ import textwrap
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from gdconv import report
 from gdconv import store as store_module
 from gdconv.config import (
     Csv,
@@ -24,8 +26,8 @@ from gdconv.keys import ConfigError
 from gdconv.runs import SCHEMA_VERSION
 from gdconv.store import Store
 from gdconv.study import run_group
-from gdconv.sweep import grouped, plan, run_sweep
-from gdconv.tables import COLUMNS, encode, header
+from gdconv.sweep import grouped, plan, run_study, run_sweep
+from gdconv.tables import COLUMNS, encode, header, read
 
 CONFIGS = [
     RunConfig(
@@ -351,6 +353,81 @@ def test_a_row_that_does_not_say_how_many_there_are_is_computed_again(tmp_path, 
     spoil_a_cell(folder / f"{table}.csv", 2, column, "")
     assert run_sweep([config], study).added == 1
     assert content(folder) == before
+
+
+# Names of the user's columns
+
+
+def test_a_name_with_a_comma(study, tmp_path, capsys):
+    """tests/data/commaname.csv: L(w*) = 4.2 by hand, the condition number with 120 digits."""
+    table = Path(__file__).parent / "data" / "commaname.csv"
+    config = RunConfig(Csv(path=str(table), target="Smith, J"))
+    folder = run_sweep([config], study).folder
+    runs = read(folder).runs
+    # Of 2 XᵀX = [[60, 20], [20, 8]]: (34 + √1076) / (34 − √1076) = 55.7820...
+    assert runs.loss_star[0] == pytest.approx(4.2, rel=1e-14)
+    kappa = (34 + 1076**0.5) / (34 - 1076**0.5)
+    assert runs.condition_number[0] == pytest.approx(kappa, rel=1e-13)
+    assert runs.problem_options[0].startswith("target=Smith, J ")
+    more = run_sweep([replace(config, step=Step(value=[1.0, 0.5])), *CONFIGS], study)
+    assert (more.added, more.failed) == (9, 0)
+    assert run_sweep([config], study).added == 0
+    assert report.main([str(folder), "--status"]) == 0
+    other = run_sweep([config], replace(study, study="t")).folder
+    options = ["--figures", "scaling", "--format", "png"]
+    assert report.main([str(folder), *options]) == 0
+    assert report.main([str(folder), "--compare", str(other), *options]) == 0
+    assert "1 runs in both, 9 only in s, 0 only in t" in capsys.readouterr().out
+
+
+NAMES = [
+    "a,b",
+    'say "y"',
+    '"',
+    '",',
+    "two\nlines",
+    "a\r\nb",
+    "a\rb",
+    "a\u2028b",
+    "x\ty",
+    "'",
+    "#",
+    "NA",
+]
+
+
+def test_any_name_gives_a_study_that_can_be_gone_on_with(study, tmp_path):
+    """A row is a line of its table: of a name with a line break, a blank is written instead."""
+    configs = []
+    for number, name in enumerate(NAMES):
+        path = tmp_path / f"{number}.csv"
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([["x", name], [1, 2], [2, 3], [3, 1], [4, number]])
+        configs.append(RunConfig(Csv(path=str(path), target=name)))
+    folder = run_sweep(configs[::2], study).folder
+    outcome = run_sweep(configs, study)
+    assert (outcome.added, outcome.failed) == (len(NAMES) // 2, 0)
+    assert run_sweep(configs, study).added == 0
+    unfinish(folder)
+    before = content(folder)
+    assert run_sweep(configs, study).added == 0
+    assert content(folder) == before
+    assert (folder / "runs.csv").read_bytes().count(b"\n") == 1 + len(NAMES)
+    found = {row.removesuffix(" standardize=false") for row in read(folder).runs.problem_options}
+    assert found == {"target=" + " ".join(name.split()) for name in NAMES}
+    stored = run_study(configs)
+    pd.testing.assert_frame_equal(read(folder).runs, stored.runs)
+
+
+def test_a_table_that_a_spreadsheet_has_put_into_quotes_is_read_as_it_was(study, expected):
+    folder = run_sweep(CONFIGS, study).folder
+    unfinish(folder)
+    for path in map(folder.joinpath, FILES):
+        first, *lines = path.read_bytes().splitlines(keepends=True)
+        quoted = [b'"' + line.rstrip().replace(b",", b'","') + b'"\n' for line in lines]
+        path.write_bytes(b"".join([first, *quoted]))
+    assert run_sweep(CONFIGS, study).added == 0
+    assert {name: data.replace(b'"', b"") for name, data in content(folder).items()} == expected
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
