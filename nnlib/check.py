@@ -64,7 +64,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether all coordinates agree, as far as rounding lets differences tell."""
+        """Whether all coordinates agree, none of them a kink or unresolved."""
         return not (self.note or self.unresolved) and self.largest_error <= self.tolerance
 
     def __str__(self) -> str:

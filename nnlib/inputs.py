@@ -34,7 +34,8 @@ class Vertex(int):
     for an integer. The result is a float, which no operation accepts.)
     """
 
-    lineage: str
+    # What it shares with its graph and the copies of that.
+    lineage: str = ""
 
     __add__ = __radd__ = _refused(f"g.add(a, b), {_NUMBERS}")
     __sub__ = __rsub__ = _refused(f"g.sub(a, b), {_NUMBERS}")

@@ -621,7 +621,13 @@ def test_a_vertex_of_another_graph_is_refused():
     g, other = Graph(), Graph()
     a = g.tensor(1.0)
     b = other.tensor([1.0, 2.0], "b")
-    for use in (lambda: g.add(a, b), lambda: g.run_eval(b), lambda: g.grad_graph(a, [b])):
+    made_up = Vertex(0)
+    for use in (
+        lambda: g.add(a, b),
+        lambda: g.run_eval(b),
+        lambda: g.grad_graph(a, [b]),
+        lambda: g.neg(made_up),
+    ):
         with pytest.raises(ValueError, match="vertex 0 is one of another graph"):
             use()
 
