@@ -264,7 +264,7 @@ def world(tmp_path, monkeypatch, fast):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sweep, "run_sweep", run_if_small)
-    monkeypatch.setattr(engines, "ENGINES", dict.fromkeys(engines.ENGINES, engines.Engine))
+    monkeypatch.setattr(engines, "ENGINES", dict.fromkeys(engines.ENGINES, engines.Serial))
     loggers = [(log, log.level, log.handlers[:]) for log in map(logging.getLogger, ["", "gdconv"])]
     terminated = signal.getsignal(signal.SIGTERM)
     yield tmp_path
