@@ -159,7 +159,7 @@ class Store:
             If the disk will not do, or a table or the lock is no longer the file that this writer
             holds; nothing has been written of the group then.
         """
-        self._check_files(f"; {len(rows.status)} runs that had just been computed are not stored")
+        self._check_files(f"; the group just computed is not stored (runs: {len(rows.status)})")
         problem = rows.problem_id.encode()
         parts = {"curves": rows.curves, "runs": rows.runs}
         if problem not in self._problems:
@@ -248,19 +248,21 @@ class Store:
         path = next(path for path in paths if not path.exists())
         file.seek(0)
         disk.replace(path, iter(partial(file.read, 2**20), b""))
-        return f" (what it held is in {path.name}, to be renamed if it is to be gone on with)"
+        return f" (what it held is kept in {path.name}: rename that to go on from there)"
 
     def _open_table(self, name: str, keep: Callable[[bytes], bool]) -> None:
         """Open a table, without a torn last line and the lines that are not to be kept."""
         path = self.folder / TABLES[name]
         file = self._open.enter_context(disk.open_file(path, "a+b"))
+        # A copy of the study may be made of hard links: what is appended here would be there, too.
+        shared = os.fstat(file.fileno()).st_nlink > 1
+        if shared or not all(map(keep, contents.lines(file, name))):
+            self._replace(name, filter(keep, contents.lines(file, name)))
+            file = self._open.enter_context(disk.open_file(path, "a+b"))
         end = _end_of_last_line(file)
         file.truncate(end)
         if end == 0:
             file.write(header(name))
-        if not all(map(keep, contents.lines(file, name))):
-            self._replace(name, filter(keep, contents.lines(file, name)))
-            file = self._open.enter_context(disk.open_file(path, "a+b"))
         self._files[name] = file
         self._sizes[name] = file.seek(0, os.SEEK_END)
 

@@ -114,6 +114,9 @@ def status(folder: Path) -> tuple[str, list[str]]:
     except (KeyError, IndexError, TypeError, ValueError):
         raise contents.DamagedError("provenance.json is not as gdconv wrote it") from None
     finished, changed = contents.standing(folder, history)
+    if contents.provenance(folder) != history:
+        # A command has begun meanwhile.
+        finished, changed = False, []
     failed = int((runs["status"] == "failed").sum())
     lines = [
         f"{folder}: {len(runs) - failed} done, {failed} failed, {missing} missing",

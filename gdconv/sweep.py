@@ -73,6 +73,9 @@ def run_sweep(
     ConfigError
         If a problem's file will not do, the study cannot be continued, or the engine cannot be had;
         nothing has been run then.
+    OSError
+        If the disk will not do, or a file of the study is taken away meanwhile. What stands in its
+        files is done, and the same call continues it.
     """
     runs, named = plan(configs), files(configs)
     with Store(study) as store:
@@ -117,7 +120,7 @@ def run_study(
 
     Raises
     ------
-    ConfigError
+    ConfigError, OSError
         As `run_sweep`.
 
     Examples

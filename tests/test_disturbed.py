@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gdconv import disk, lock, provenance, report
+from gdconv import contents, disk, lock, provenance, report
 from gdconv.config import Gaussian, GradientDescent, RunConfig, Step, StudyConfig
 from gdconv.contents import FILES
 from gdconv.keys import ConfigError
@@ -145,12 +145,12 @@ def test_a_table_that_is_taken_away_ends_the_sweep(study, groups, expected, dist
             go_on(store, groups[stored:])
     said = str(caught.value)
     assert said.startswith(f"{store.folder}: {table} was ")
-    assert ("2 runs that had just been computed are not stored" in said) == (stored == 1)
+    assert ("the group just computed is not stored (runs: 2)" in said) == (stored == 1)
     # Nothing is written over what the other program made.
     assert content(store.folder) == left
     kept = store.folder / f"{table}.kept"
     if disturb in (edited, of_before, Path.unlink):
-        assert f"what it held is in {kept.name}" in said
+        assert f"what it held is kept in {kept.name}:" in said
         assert kept.read_bytes() == held[table]
     else:
         assert not kept.exists()
@@ -163,7 +163,7 @@ def test_what_was_kept_of_a_table_can_be_gone_on_with(study, groups, expected):
         store.append(groups[0])
         (store.folder / "runs.csv").unlink()
         (store.folder / "runs.csv.kept").write_bytes(b"of another time")
-        with pytest.raises(OSError, match=r"is in runs\.csv\.kept1, to be renamed"):
+        with pytest.raises(OSError, match=r"is kept in runs\.csv\.kept1: rename that"):
             store.append(groups[1])
     assert (store.folder / "runs.csv.kept").read_bytes() == b"of another time"
     (store.folder / "runs.csv.kept1").rename(store.folder / "runs.csv")
@@ -207,10 +207,9 @@ def test_the_command_ends_with_status_1_and_one_line(tmp_path):
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == (
-        "gdconv: results/s: curves.csv was removed or replaced (what it held is in"
-        " curves.csv.kept, to be renamed if it is to be gone on with) by another program during"
-        " the sweep; 1 runs that had just been computed are not stored; the same command"
-        " continues the study"
+        "gdconv: results/s: curves.csv was removed or replaced (what it held is kept in"
+        " curves.csv.kept: rename that to go on from there) by another program during the sweep;"
+        " the group just computed is not stored (runs: 1); the same command continues the study"
     )
     assert "Traceback" not in done.stderr
 
@@ -367,6 +366,15 @@ def test_a_copy_without_hidden_files_is_continued(study, groups, expected, store
     outcome = run_sweep([CONFIG], replace(study, study="copy"))
     assert outcome.added == 4 - 2 * stored
     assert content(copy) == expected
+
+
+def test_a_copy_made_of_hard_links_stays_as_it_is(study, expected, tmp_path):
+    folder = sweep(study)
+    shutil.copytree(folder, tmp_path / "copy", copy_function=os.link)
+    run_sweep([replace(CONFIG, repetitions=3)], study)
+    assert content(folder) != expected
+    assert content(tmp_path / "copy") == expected
+    assert report.main(["--status", str(tmp_path / "copy")]) == 0
 
 
 def test_a_copy_of_the_tables_alone_is_continued(study, expected, tmp_path):
@@ -570,6 +578,26 @@ def test_names_are_on_the_disk_before_what_relies_on_them(study, monkeypatch):
 
 
 # The report
+
+
+def test_a_command_that_begins_while_the_status_is_asked_for_is_no_change(
+    study, groups, monkeypatch, capsys
+):
+    folder = sweep(study)
+    real = contents.standing
+
+    def begun(*how):
+        monkeypatch.setattr(contents, "standing", real)
+        with Store(study) as store:
+            store.forget(groups[0].status)
+            store.begin([CONFIG], [], 2)
+        return real(*how)
+
+    monkeypatch.setattr(contents, "standing", begun)
+    assert report.main(["--status", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "changed since" not in said
+    assert "the same command continues it" in said
 
 
 def test_a_report_is_current_by_what_it_was_made_of(study):
