@@ -110,6 +110,8 @@ def _commit() -> str | None:
 
 
 def _git(checkout: Path, *arguments: str) -> str:
+    # To write down what it sees, git would take a lock, and leave it if it is killed.
+    git = ["git", "--no-optional-locks", "-C", str(checkout)]
     return subprocess.run(
-        ["git", "-C", str(checkout), *arguments], capture_output=True, check=True, text=True
+        [*git, *arguments], capture_output=True, check=True, text=True
     ).stdout.strip()

@@ -1,3 +1,4 @@
+import os
 import subprocess
 
 import pytest
@@ -41,5 +42,10 @@ def test_the_commit_of_a_checkout_and_whether_files_differ(tmp_path, monkeypatch
     git("commit", "-m", "one")
     commit = provenance.environment()["commit"]
     assert len(commit) == 40
+    # Git's own files are left as they are: a lock on them might be left too.
+    os.utime(tmp_path / "file", (0, 0))
+    index = (tmp_path / ".git" / "index").read_bytes()
+    assert provenance.environment()["commit"] == commit
+    assert (tmp_path / ".git" / "index").read_bytes() == index
     (tmp_path / "file").write_text("2")
     assert provenance.environment()["commit"] == f"{commit}+"
