@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -191,6 +192,10 @@ def main(arguments: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             print(f"{parser.prog}: interrupted", file=sys.stderr)
             return 130
+        except BrokenPipeError:
+            # Nobody reads on, as with a pipe into head: write what is left to nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
 
 
 def _report(student: Student) -> int:
