@@ -14,12 +14,13 @@ from numpy.typing import ArrayLike
 
 from nnlib.cases import CASES, operands
 from nnlib.graph import Graph
-from nnlib.inputs import Vertex, is_number, real_array
+from nnlib.inputs import Vertex, frozen, is_number, real_array
 from nnlib.shapes import Shape
 
 # Differences with a step and with twice the step must agree to this part of the largest gradient.
 # Where a kink lies between, they differ by about as much as the slopes on its sides.
 _AGREEMENT = {"central": 1e-3, "forward": 1e-1}
+_EPS = float(np.finfo(np.float64).eps)
 # The part of a gradient that rounding may reach for it to be told from another.
 _RESOLUTION = 0.1
 
@@ -80,7 +81,7 @@ class Report:
                 f"; {len(self.unresolved)} unresolved, for the output's rounding is as large as "
                 f"what these coordinates change it by: {', '.join(self.unresolved[:5])}"
                 + (f" and {more} more" if more > 0 else "")
-                + " (take a larger step or float64, or leave large constants out of the output)"
+                + " (take a larger step, or leave large constants out of the output)"
             )
         return text
 
@@ -108,7 +109,9 @@ def check_gradients(
 
     Two kinds of coordinates cannot be checked, and do not pass. At a *kink*, as that of |a| at 0 or
     of max(a, b) where a = b, the slope jumps, and a difference is none of the slopes. A coordinate
-    is *unresolved* where the rounding is more than a tenth of what there is to compare.
+    is *unresolved* where rounding is more than a tenth of what there is to compare; but a gradient
+    of 0 agrees with an output that does not change at all. Rounding of float32 would leave many
+    coordinates unresolved, so a graph of float32 is checked as one of float64.
 
     Parameters
     ----------
@@ -124,8 +127,7 @@ def check_gradients(
     method : "central" or "forward"
         (f(x + h) − f(x − h)) / 2h, or (f(x + h) − f(x)) / h as in the coursework.
     step : float, optional
-        h; by default eps^(1/3) max(1, |x|) for central and 1e-3 for forward differences, eps being
-        that of the coarsest type in the graph.
+        h; by default eps^(1/3) max(1, |x|) for central and 1e-3 for forward differences.
 
     Returns
     -------
@@ -149,24 +151,21 @@ def check_gradients(
         raise ValueError(f"wrt={wrt} must be one leaf or more")
     if grad is None:
         grad = np.random.default_rng(0).normal(size=g.shape[output])
-    grad, twin = real_array(grad, np.dtype(np.float64)), g.copy()
+    grad, twin = real_array(grad, np.dtype(np.float64)), _in_double(g)
     twin.run_grad(output, grad)
-    eps = max(float(np.finfo(g.dtype[i]).eps) for i in order)
 
     found = []
     for leaf in wrt:
-        gradient = twin.grad[leaf]
+        start, gradient = twin.value[leaf], twin.grad[leaf]
         if gradient.shape != g.shape[leaf]:
             name = f"vertex {leaf} ({g.name[leaf]})"
             note = f": the gradient of {name} has shape {gradient.shape}, not {g.shape[leaf]}"
             return Report(note=note)
         for index in np.ndindex(g.shape[leaf]):
-            h = step or (1e-3 if method == "forward" else _best(eps, g.value[leaf][index]))
-            differences = _differences(
-                _line(twin, output, leaf, index, g.value[leaf]), grad, method, h, eps
-            )
+            h = step or (1e-3 if method == "forward" else _best(start[index]))
+            differences = _differences(_line(twin, output, leaf, index), grad, method, h)
+            twin.set(leaf, start)
             found.append(_Coordinate(leaf, index, float(gradient[index]), *differences))
-        twin.set(leaf, g.value[leaf])
     return _report(g, found, method) if found else Report()
 
 
@@ -230,19 +229,31 @@ def _holds_labels(g: Graph, leaf: Vertex) -> bool:
     return bool(g.parents[leaf]) and all(g.name[i] == "one_hot" for i in g.parents[leaf])
 
 
-def _best(eps: float, x: float) -> float:
+def _in_double(g: Graph) -> Graph:
+    """Return a copy of a graph that computes in float64."""
+    twin, double = g.copy(), np.dtype(np.float64)
+    for i in twin.vertices:
+        twin.dtype[i] = double
+        is_leaf, attributes = twin.operation[i] is None, twin.attributes[i]
+        twin.value[i] = frozen(np.asarray(g.value[i], double)) if is_leaf else None
+        twin.attributes[i] = attributes | {"dtype": double} if "dtype" in attributes else attributes
+    return twin
+
+
+def _best(x: float) -> float:
     """Return the step at which the errors of a central difference, h² and eps/h, are alike."""
-    return eps ** (1 / 3) * max(1.0, abs(float(x)))
+    return _EPS ** (1 / 3) * max(1.0, abs(float(x)))
 
 
 # A point of a line: the coordinate, as it was rounded, and the output there.
-_Point = tuple[float, np.ndarray]
+_Point = tuple[np.float64, np.ndarray]
 
 
 def _line(
-    g: Graph, output: Vertex, leaf: Vertex, index: tuple[int, ...], start: np.ndarray
+    g: Graph, output: Vertex, leaf: Vertex, index: tuple[int, ...]
 ) -> Callable[[float], _Point]:
     """Return the output as a function of how far one coordinate of a leaf is moved."""
+    start = g.value[leaf]
 
     @cache
     def at(move: float) -> _Point:
@@ -250,19 +261,19 @@ def _line(
         moved[index] += move
         g.set(leaf, moved)
         g.run_eval(output)
-        return float(moved[index]), g.value[output].astype(np.float64)
+        return moved[index], g.value[output]
 
     return at
 
 
 def _differences(
-    at: Callable[[float], _Point], grad: np.ndarray, method: str, h: float, eps: float
+    at: Callable[[float], _Point], grad: np.ndarray, method: str, h: float
 ) -> tuple[float, float, float, bool]:
     """Return the difference of Σ grad · output, its change and rounding, and whether it bends."""
 
     def slope(high: _Point, low: _Point) -> float:
         # By the distance of the points as they were rounded, not 2h.
-        return float(np.sum(grad * (high[1] - low[1]))) / (high[0] - low[0])
+        return float(np.sum(grad * (high[1] - low[1])) / (high[0] - low[0]))
 
     def jump(h: float) -> float:
         """By how much the slope on the right exceeds that on the left: f″h where f is smooth."""
@@ -270,8 +281,8 @@ def _differences(
 
     high, low = at(h), at(0.0 if method == "forward" else -h)
     short, long = slope(high, low), slope(at(2 * h), at(0.0 if method == "forward" else -2 * h))
-    rounding = eps * float(np.sum(np.abs(grad) * np.maximum(np.abs(high[1]), np.abs(low[1]))))
-    rounding /= high[0] - low[0]
+    size = np.sum(np.abs(grad) * np.maximum(np.abs(high[1]), np.abs(low[1])))
+    rounding = float(_EPS * size / (high[0] - low[0]))
     # At a kink the jump stays as it is, whatever the step. Rounding adds four to it at most.
     is_kink = (
         jump(h) > 400 * rounding and jump(2 * h) < 1.5 * jump(h) and jump(h / 8) > 0.5 * jump(h)

@@ -119,7 +119,7 @@ class Graph(Builder):
                             "order, in which every child comes before its parent"
                         )
                     needed[child] = True
-        return [self.vertices[i] for i, flag in enumerate(needed) if flag]
+        return [i for i, flag in zip(self.vertices, needed, strict=False) if flag]
 
     @np.errstate(all="ignore")
     def run_eval(self, output: Vertex, check_finite: bool = False) -> None:

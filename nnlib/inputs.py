@@ -83,9 +83,12 @@ def real(value: ArrayLike) -> np.ndarray:
 
 
 def _holds_vertex(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_holds_vertex, value))
-    return isinstance(value, Vertex)
+    if not isinstance(value, list | tuple):
+        return isinstance(value, Vertex)
+    # In a list of a million numbers, looking at types takes less time than converting them.
+    kinds = set(map(type, value))
+    is_nested = not kinds.isdisjoint((list, tuple))
+    return Vertex in kinds or (is_nested and any(map(_holds_vertex, value)))
 
 
 def real_array(value: ArrayLike, dtype: np.dtype | None = None) -> np.ndarray:
@@ -119,9 +122,12 @@ def float_type(dtype: DTypeLike) -> np.dtype:
     ValueError
         Unless it is a floating-point type, of at least 32 bits.
     """
-    found = np.dtype(dtype)
-    if found.kind != "f" or found.itemsize < 4:
-        raise ValueError(f"dtype={found} must be float32 or float64")
+    try:
+        found = np.dtype(dtype)
+        if found.kind != "f" or found.itemsize < 4:
+            raise TypeError
+    except TypeError:
+        raise ValueError(f"dtype={dtype!r} must be float32 or float64") from None
     return found.newbyteorder("=")
 
 

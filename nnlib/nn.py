@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from nnlib.graph import Graph
-from nnlib.inputs import Vertex
+from nnlib.inputs import Vertex, float_type, integer
 
 Initialiser = Callable[[int, int, np.random.Generator], np.ndarray]
 
@@ -66,7 +66,7 @@ class Linear:
     initialiser : callable, optional
         ``initialiser(n_inputs, n_outputs, rng)`` returns W, such as `he` or `xavier`; b is 0.
     dtype : optional
-        Of W and b.
+        Of W and b: float32 or float64.
 
     Attributes
     ----------
@@ -83,6 +83,7 @@ class Linear:
         initialiser: Initialiser = he,
         dtype: DTypeLike = np.float64,
     ) -> None:
+        n_inputs, n_outputs, dtype = integer(n_inputs), integer(n_outputs), float_type(dtype)
         if not (n_inputs >= 1 and n_outputs >= 1):
             raise ValueError(f"a layer needs inputs and outputs, not {n_inputs} and {n_outputs}")
         self._g = g

@@ -126,21 +126,21 @@ class Program:
         """
         if len(arrays) != len(self.inputs):
             raise ValueError(f"the program takes {len(self.inputs)} arrays, not {len(arrays)}")
-        given = [k for k, own in enumerate(self.inputs) if arrays[k] is not own]
+        given = {k: real(arrays[k]) for k, own in enumerate(self.inputs) if arrays[k] is not own}
         if given:
-            self._take(given, [real(arrays[k]) for k in given])
+            self._take(given)
         for step in self._steps:
             step()
         return tuple(x.copy() for x in self.outputs) if self._copy else self.outputs
 
-    def _take(self, given: Sequence[int], arrays: list[np.ndarray]) -> None:
+    def _take(self, given: dict[int, np.ndarray]) -> None:
         """Copy arrays into the inputs that they are given for."""
-        for k, array in zip(given, arrays, strict=True):
+        for k, array in given.items():
             if array.shape != self.inputs[k].shape:
                 raise ValueError(f"input {k} has shape {self.inputs[k].shape}, not {array.shape}")
         if len(given) > 1:
-            arrays = [self._apart(array) for array in arrays]
-        for k, array in zip(given, arrays, strict=True):
+            given = {k: self._apart(array) for k, array in given.items()}
+        for k, array in given.items():
             np.copyto(self.inputs[k], array)
 
     def _apart(self, array: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnlib.graph import Graph
-from nnlib.inputs import Vertex, is_number
+from nnlib.inputs import Vertex, integer, is_number
 from nnlib.program import Program
 
 
@@ -82,7 +82,7 @@ class SGD:
     def step_size(self, value: float) -> None:
         if not (is_number(value) and 0 < value < math.inf):
             raise ValueError(f"step_size={value!r} must be a positive number")
-        self._step_size = value
+        self._step_size = float(value)
 
     @property
     def momentum(self) -> float:
@@ -93,7 +93,7 @@ class SGD:
     def momentum(self, value: float) -> None:
         if not (is_number(value) and 0 <= value < 1):
             raise ValueError(f"momentum={value!r} must be at least 0 and below 1")
-        self._momentum = value
+        self._momentum = float(value)
 
     @property
     def _parameters(self) -> tuple[np.ndarray, ...]:
@@ -142,7 +142,7 @@ def batches(n_samples: int, size: int, rng: np.random.Generator) -> Iterator[np.
     ValueError
         Unless size is from 1 to n_samples.
     """
-    if not 1 <= size <= n_samples:
+    if not 1 <= integer(size) <= n_samples:
         raise ValueError(f"size={size} must be from 1 to n_samples={n_samples}")
     order = rng.permutation(n_samples)
     for start in range(0, n_samples - size + 1, size):

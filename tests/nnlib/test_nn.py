@@ -64,6 +64,20 @@ def test_float32_stays_float32():
     assert {g.dtype[i] for i in [*layer.parameters, output]} == {np.dtype("f4")}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_inputs": True}, "expected an integer, not True"),
+        ({"n_outputs": 2.0}, "expected an integer, not 2.0"),
+        ({"dtype": "f2"}, "dtype='f2' must be float32 or float64"),
+    ],
+)
+def test_sizes_and_types_that_are_none_are_refused(arguments, message):
+    given = {"n_inputs": 2, "n_outputs": 3, "rng": np.random.default_rng(0)} | arguments
+    with pytest.raises(ValueError, match=message):
+        Linear(Graph(), **given)
+
+
 def test_shapes_that_do_not_fit_are_refused():
     g = Graph()
     layer = Linear(g, 2, 3, np.random.default_rng(0))

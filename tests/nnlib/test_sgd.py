@@ -196,6 +196,11 @@ def test_bad_input_is_refused(options, message):
         SGD(g, **arguments)
 
 
+def test_a_size_is_an_integer():
+    with pytest.raises(ValueError, match="expected an integer, not True"):
+        next(batches(10, True, np.random.default_rng(0)))
+
+
 @pytest.mark.parametrize("size", [0, 11])
 def test_a_batch_must_fit(size):
     with pytest.raises(ValueError, match=f"size={size} must be from 1 to n_samples=10"):
