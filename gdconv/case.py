@@ -25,7 +25,6 @@ from gdconv.descent import descend
 from gdconv.objective import Objective
 from gdconv.problems import make
 from gdconv.recorder import recorded_iterations
-from gdconv.spectra import ORDINARY, nearest_minimiser
 from gdconv.starts import starting_point
 from nnlib import Graph
 
@@ -81,9 +80,7 @@ class Case:
         self.objective = Objective(problem, run.method.reduce)
         self.spectrum = self.objective.spectrum
         self.start = starting_point(run.start, run.seed, run.repetition, self.objective)
-        self.w_star = nearest_minimiser(
-            self.spectrum, self.objective.matrix, self.objective.target, self.start
-        )
+        self.w_star, away = self.objective.nearest_minimiser(self.start)
         self.lambda_max = self.spectrum.lambda_max
         self.lambda_min = self.spectrum.lambda_min
         self.lambda_min_positive = self.spectrum.lambda_min_positive
@@ -94,13 +91,13 @@ class Case:
             )
         )
         self.K = 1 / self.step_size
-        singular, columns = self.spectrum.singular_values, np.linalg.norm(self.X, axis=0)
+        columns = np.linalg.norm(self.X, axis=0)
         self.width = float(np.linalg.norm(columns))
-        ordinary = len(singular) == min(self.X.shape) and singular[0] <= ORDINARY * singular[-1]
-        self.columns = np.full_like(columns, singular[0]) if ordinary else columns
+        norm = float(self.spectrum.singular_values[0])
+        self.columns = np.full_like(columns, norm) if self.spectrum.is_ordinary else columns
         self.unit = (sum(self.X.shape) + 10) * np.finfo(float).eps
-        self.components = self.spectrum.right.T @ (self.start - self.w_star)
-        self.distance = float(np.sum((self.start - self.w_star) ** 2))
+        self.components = self.spectrum.right.T @ away
+        self.distance = float(away @ away)
         generator = np.random.default_rng(
             np.random.SeedSequence(run.seed, spawn_key=(run.repetition, 2))
         )
@@ -227,12 +224,9 @@ class Case:
         enters through Xᵀ. Errors made before are multiplied along with e_i.
         """
         singular, V = self.spectrum.singular_values, np.abs(self.spectrum.right).T
-        matrix, target = self.objective.matrix, self.objective.target
-        residual_star = matrix @ self.w_star - target
         factor = np.abs(1 - self.step_size * self.eigenvalues)
         longest = min(self.run.method.iterations, LONGEST)
         recorded = set(recorded_iterations(longest, POINTS).tolist())
-        star = float(np.linalg.norm(residual_star))
         components_error = self.unit * (V @ np.abs(self.start) + V @ np.abs(self.w_star))
         outside = self.unit * float(np.linalg.norm(self.start) + np.linalg.norm(self.w_star))
         moments: list[Moment] = []
@@ -242,7 +236,7 @@ class Case:
         ) -> np.ndarray | None:
             nonlocal components_error, outside
             w, along = W[0].copy(), residual[0]
-            gap = float(np.sum((along - residual_star) ** 2))
+            gap = float(along @ along)
             # A start that is tiny or 0 along the slowest v_i leaves the gap behind the power.
             if not gap <= LARGEST or factor.max() ** (2 * t) > LARGEST:
                 return np.array([True])
@@ -254,7 +248,7 @@ class Case:
             if t in recorded:
                 distance_error = float(np.hypot(np.linalg.norm(components_error), outside))
                 moments.append(Moment(t, w, None, gap, components_error, distance_error, noise))
-            product = self.width * (float(np.linalg.norm(along)) + star)
+            product = self.width * float(np.linalg.norm(along))
             components_error = factor * components_error + self.unit * (
                 V @ (np.abs(w) + np.abs(self.w_star))
                 + 2 * self.step_size * (singular * magnitude + product)

@@ -1,4 +1,4 @@
-"""The commands `gdconv` and `gdconv-verify`: exit status, help, signals.
+"""The commands `gdconv` and `gdconv-verify`: what they do, their exit status, their help.
 
 A study is run after all of its configurations have been composed, and nothing is imported for a run
 before they are known to be good.
@@ -6,9 +6,7 @@ before they are known to be good.
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, redirect_stdout
@@ -19,15 +17,12 @@ from io import StringIO
 from pathlib import Path
 from string import Template
 from textwrap import fill
-from threading import Thread, Timer
-from typing import Any
+from threading import Thread
 
 from gdconv import engines
 from gdconv.composition import CommandError, compose, configuration_folder
 from gdconv.config import Processes, StudyConfig, flat, to_mapping
-from gdconv.keys import ConfigError
-
-GRACE_SECONDS = 5.0
+from gdconv.keys import ConfigError, typed
 
 
 def plainly_asked_for(arguments: Sequence[str]) -> Processes | None:
@@ -46,22 +41,6 @@ def import_meanwhile(modules: Sequence[str]) -> Thread:
     return thread
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM has come: what is at work is ended as it is for Ctrl-C."""
-
-
-def _stop(number: int, _: Any) -> None:
-    """End what is at work, and the process with it, within `GRACE_SECONDS`.
-
-    An exception that comes at any moment may leave a lock held for ever, as that of an import, and
-    tidying up would wait for it. Nothing is lost by not tidying up: see `store`.
-    """
-    patience = Timer(GRACE_SECONDS, os._exit, [128 + number])
-    patience.daemon = True
-    patience.start()
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
-
-
 def main() -> int:
     """Run the study that the command line asks for.
 
@@ -69,12 +48,8 @@ def main() -> int:
     -------
     int
         Exit status: 0 all well, 1 some runs failed or could not be stored, 2 the command or the
-        configuration is wrong and nothing was run or written, 130 interrupted, 143 terminated.
+        configuration is wrong and nothing was run or written.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # A shell makes what it starts in the background ignore Ctrl-C.
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _stop)
     return _exit_status("gdconv", _run_study, "; the same command continues the study")
 
 
@@ -143,9 +118,6 @@ def _check_statements() -> int:
 
 def _exit_status(program: str, run: Callable[[], int], advice: str = "") -> int:
     """Run a command and return its exit status; what stops it is told in one line."""
-    # A terminal without Greek letters gets question marks, not an exception.
-    stdout: Any = sys.stdout
-    stdout.reconfigure(errors="replace")
     if "--version" in sys.argv[1:]:
         print(f"{program} {version('gdconv')}")
         return 0
@@ -157,10 +129,6 @@ def _exit_status(program: str, run: Callable[[], int], advice: str = "") -> int:
     except OSError as error:
         print(f"{program}: {error}{advice}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt as stop:
-        how, status = ("terminated", 143) if isinstance(stop, Terminated) else ("interrupted", 130)
-        print(f"{program}: {how}{advice}", file=sys.stderr)
-        return status
 
 
 def shared_study(studies: Sequence[StudyConfig]) -> StudyConfig:
@@ -176,9 +144,9 @@ def shared_study(studies: Sequence[StudyConfig]) -> StudyConfig:
         if study != first:
             mine, others = flat(to_mapping(first)), flat(to_mapping(study))
             key = next(key for key in mine | others if mine.get(key) != others.get(key))
-            raise ConfigError(
-                key, [mine.get(key), others.get(key)], "must not differ: one sweep fills one study"
-            )
+            one = f"{key.removesuffix('.name')}={typed(mine.get(key))}"
+            allowed = f"must not differ: one sweep fills one study; choose one, as in {one}"
+            raise ConfigError(key, [mine.get(key), others.get(key)], allowed)
     return first
 
 

@@ -9,11 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdconv.summary import SETTING, SHOWN, settings, short
+from gdconv.numerals import NONE, short
+from gdconv.settings import NAMING, SETTING, problem_name, settings, with_files
+from gdconv.summary import SHOWN, as_asked
 from gdconv.tables import Tables
 
-# Runs of two studies that agree in these are one and the same experiment.
-KEYS = (*SETTING, "seed", "repetition", "step_unit", "step_value")
+# Runs of two studies that agree in these are one and the same experiment. A file counts by its
+# content, whatever its name.
+KEYS = (
+    *("content" if name == "file" else name for name in SETTING),
+    *("seed", "repetition", "step_unit", "step_value"),
+)
 BOTH = "both"
 
 # What is compared; the columns NAME_1, NAME_2 and NAME_difference, which is the second less the
@@ -74,9 +80,10 @@ def differences(first: Tables, second: Tables, labels: Sequence[str]) -> pd.Data
     Returns
     -------
     DataFrame
-        `found_in`, "both" or the label of the only one that has the run; the columns of `KEYS`;
-        relative_step and condition_number; NAME_1, NAME_2 and NAME_difference (the second less the
-        first) of rate_measured, iterations and iterations_to_tolerance; status_1, status_2.
+        `found_in`, "both" or the label of the only one that has the run; the columns of `KEYS`, and
+        `file`, what to call the file; relative_step and condition_number; NAME_1, NAME_2 and
+        NAME_difference (the second less the first) of rate_measured, iterations and
+        iterations_to_tolerance; status_1, status_2.
     """
     sides = [_numbered(tables.runs) for tables in (first, second)]
     merged = sides[0].merge(
@@ -85,6 +92,10 @@ def differences(first: Tables, second: Tables, labels: Sequence[str]) -> pd.Data
     where = {"both": BOTH, "left_only": labels[0], "right_only": labels[1]}
     table = pd.DataFrame({"found_in": merged["found_in"].astype("str").map(where)})
     table[list(KEYS)] = merged[list(KEYS)]
+    names = with_files(pd.concat([first.runs, second.runs])[["content", "file"]]).drop_duplicates()
+    of_content = names.dropna().set_index("content")["file"]
+    file = table["content"].map(of_content).astype("string")
+    table.insert(table.columns.get_loc("content"), "file", file)
     for name in ("relative_step", "condition_number"):
         table[name] = merged[f"{name}_1"].fillna(merged[f"{name}_2"])
     for name in _MEASURED:
@@ -136,7 +147,7 @@ def describe(table: pd.DataFrame, labels: Sequence[str]) -> str:
 def _row(setting: dict[str, Any], runs: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
     count = runs["found_in"].value_counts()
     both = runs[runs["found_in"] == BOTH]
-    known = {_HEADINGS.get(name, name): short(value) for name, value in setting.items()}
+    known = {_HEADINGS.get(name, name): short(as_asked(value)) for name, value in setting.items()}
     return (
         known
         | {"both": str(count.get(BOTH, 0))}
@@ -155,17 +166,20 @@ def _largest(differences: pd.Series) -> float:
 
 def _aligned(table: pd.DataFrame) -> list[str]:
     """The columns that differ from row to row or that count, aligned to the right."""
-    same = [name for name in table if table[name].nunique() == 1 and name in _DROPPED]
+    naming = {_HEADINGS.get(name, name) for name in NAMING}
+    asked_for = {_HEADINGS.get(name, name) for name in SETTING}
+    same = [
+        name
+        for name in asked_for & set(table)
+        if table[name].nunique() == 1 and (name not in naming or table[name][0] == NONE)
+    ]
     return table.drop(columns=same).to_string(index=False).splitlines()
-
-
-_DROPPED = {_HEADINGS.get(name, name) for name in SETTING if name not in SETTING[:3]}
 
 
 def _name(run: pd.Series) -> str:
     options = f" {run['problem_options']}" if pd.notna(run["problem_options"]) else ""
     return (
-        f"{run['problem']}{options}, n_samples {short(run['n_samples'])}, n_features"
+        f"{problem_name(run)}{options}, n_samples {short(run['n_samples'])}, n_features"
         f" {short(run['n_features'])}, seed {run['seed']}, repetition {run['repetition']}, start"
-        f" {run['start']}, step.{run['step_unit']} {short(run['step_value'])}"
+        f" {run['start']}, step.{run['step_unit']} {as_asked(run['step_value'])}"
     )

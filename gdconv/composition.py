@@ -9,27 +9,34 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stderr, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, suppress
 from io import StringIO
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
+from hydra._internal import hydra as internals
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import env_override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
-from gdconv.config import RunConfig, StudyConfig, from_mapping
-from gdconv.keys import ConfigError, typed
+from gdconv.config import RunConfig, StudyConfig, flat, from_mapping
+from gdconv.keys import ConfigError, on_one_line, quoted, typed
 
 
 class CommandError(ValueError):
     """A command that Hydra cannot make configurations of; the message is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(on_one_line(message))
 
 
 def compose() -> list[tuple[RunConfig, StudyConfig]]:
@@ -46,29 +53,36 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
     # Between overrides argparse would not take the flag.
     sys.argv[1:] = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
     _refuse_unsupported(arguments)
+    _refuse_layers(arguments)
     _refuse_unknown_options(sys.argv[1:])
     for name, resolver in RESOLVERS.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
     jobs: list[Any] = []
+    unswept: dict[str, Any] = {}
 
     def receive(given: DictConfig | list[dict[str, Any]]) -> None:
         jobs.extend(given if isinstance(given, list) else [given])
+        if not isinstance(given, list):
+            unswept.update(HydraConfig.get().sweeper.params or {})
 
     run_hydra = hydra.main(
         version_base="1.3", config_path=str(configuration_folder()), config_name="config"
     )(receive)
     try:
         # Without it Hydra prints its errors itself, and exits.
-        with env_override({"HYDRA_FULL_ERROR": "1"}):
+        with env_override({"HYDRA_FULL_ERROR": "1"}), _checked_loader():
             run_hydra()
         mappings: list[Any] = [
             OmegaConf.to_container(job, resolve=True) if isinstance(job, DictConfig) else job
             for job in jobs
         ]
-    except ConfigError:
+    except (CommandError, ConfigError):
         raise
     except _NOT_CONFIGURATIONS as error:
         raise CommandError(_explain(error, arguments)) from error
+    if unswept:
+        allowed = f"would drop the experiment's sweep over {', '.join(unswept)}; -m runs it"
+        raise ConfigError("hydra.mode", "RUN", allowed)
     return [from_mapping(mapping) for mapping in mappings]
 
 
@@ -118,11 +132,23 @@ def multiply(*arguments: Any) -> int | float:
     return product if isinstance(product, int) else _rounded(product)
 
 
+def environment(*_: Any) -> None:
+    """Refuse to read an environment variable: its value would be written into the study's files.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    raise ValueError('environment variables are not read; the shell puts one in, KEY="$NAME"')
+
+
 # OmegaConf.resolve, which --resolve calls, takes a list only as a node.
 RESOLVERS = {
     "logspace": lambda *arguments: OmegaConf.create(logspace(*arguments)),
     "linspace": lambda *arguments: OmegaConf.create(linspace(*arguments)),
     "multiply": multiply,
+    "oc.env": environment,
 }
 
 
@@ -146,17 +172,72 @@ def _rounded(number: float) -> float:
     return float(f"{number:.12g}")
 
 
+class _Loader(ConfigLoaderImpl):
+    """Composes as Hydra does, and refuses what would change Hydra itself, wherever it is from.
+
+    Hydra's own keys can make it write files, run other code or lose jobs.
+    """
+
+    def _process_config_searchpath(self, *_: Any) -> None:
+        """Look nowhere else: to look into a package runs its code."""
+
+    def load_configuration(
+        self, config_name: str | None, overrides: list[str], *arguments: Any, **options: Any
+    ) -> DictConfig:
+        """Return what Hydra composes, before it acts on it."""
+        config = super().load_configuration(config_name, overrides, *arguments, **options)
+        path = create_config_search_path(str(configuration_folder()))
+        words = [word for word in overrides if "hydra" in word and not _HARMLESS.match(word)]
+        usual = config_name if config_name is None else "config"
+        if (
+            words
+            or config_name != usual
+            or str(path.get_path()) != str(self.config_search_path.get_path())
+        ):
+            own = ConfigLoaderImpl(path).load_configuration(usual, [], RunMode.RUN)
+            _refuse_changes(_settled(own), _settled(config), words)
+        return config
+
+
+def _settled(config: DictConfig) -> dict[str, Any]:
+    """Hydra's keys in a configuration, but for those that a command may set or Hydra counts."""
+    keys: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    return {key: value for key, value in flat(keys).items() if not _OPEN.match(key)}
+
+
+def _refuse_changes(own: dict[str, Any], given: dict[str, Any], words: Sequence[str]) -> None:
+    for key in own | given:
+        if own.get(key, ...) != given.get(key, ...):
+            what = " ".join(words) or f"hydra.{key}={typed(given.get(key))}"
+            raise CommandError(
+                f"{what}: is not supported; of Hydra's own keys hydra.mode, hydra.verbose and"
+                " hydra.sweeper.params can be set"
+            )
+
+
+@contextmanager
+def _checked_loader() -> Iterator[None]:
+    internals.ConfigLoaderImpl = _Loader  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        internals.ConfigLoaderImpl = ConfigLoaderImpl  # type: ignore[attr-defined]
+
+
 def _refuse_unsupported(arguments: Sequence[str]) -> None:
     for argument in arguments:
         # argparse takes any abbreviation of the option; no other one begins like this.
         if argument.startswith("--e"):
             raise CommandError(f"{argument}: is not supported, it would run code from a file")
-        # Hydra's own keys can make it write files, run other code or lose jobs.
-        if re.match(r"[+~]*hydra[./@:]", argument) and not _HARMLESS.match(argument):
-            raise CommandError(
-                f"{argument}: is not supported; of Hydra's own keys hydra.mode, hydra.verbose and"
-                " hydra.sweeper.params can be set"
-            )
+
+
+def _refuse_layers(arguments: Sequence[str]) -> None:
+    """Hydra would lay the experiments of a list over one another: what is below is hidden."""
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key.lstrip("+") == "experiment" and re.match(r".*\[.*,", value):
+            every = f"-m experiment={re.sub(r'[][ ]', '', value)}"
+            raise ConfigError(key, value, f"lays one over the other; each is run by {every}")
 
 
 def _refuse_unknown_options(arguments: Sequence[str]) -> None:
@@ -173,10 +254,16 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
     text = str(error)
     match error:
         case OverrideParseException(override=override):
+            key, _, value = override.partition("=")
+            if key.lstrip("+") in _TEXTS and value:
+                return (
+                    f"{override}: has special characters and must be quoted: {quoted(key, value)}"
+                )
             reason = " ".join(line for line in text.splitlines() if not _NOISE.match(line))
+            reason = _WRAPPED.sub("", reason).strip() or "unexpected character"
             return (
-                f"{override}: {reason or 'unexpected character'}; must be KEY=VALUE, with quotes"
-                " around special characters: 'KEY=\"VALUE\"'"
+                f"{override}: {reason}; must be KEY=VALUE, with quotes around special characters:"
+                " 'KEY=\"VALUE\"'"
             )
         case MissingConfigException(missing_cfg_file=str(path), options=[_, *_] as options):
             group, _, option = path.rpartition("/")
@@ -191,7 +278,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
             override = text.removeprefix("Error merging override ")
             return f"{override}: {str(cause).partition(_DETAILS)[0]}"
         case HydraException() if several := _SEVERAL.match(text):
-            return f"{several[1]}: add -m to sweep over the values, or write a list as [a,b]"
+            return f"{several[1]}: add -m to sweep over the values{_or_one_value(several[1])}"
         case RecursionError():
             deepest = max(arguments, key=lambda word: sum(map(word.count, "[{(")))
             return f"{typed(deepest)}: is nested too deeply"
@@ -205,6 +292,13 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
     text = text or str(error.__cause__ or "Hydra cannot make a configuration of it")
     reason = text.partition("\nConfig search path:")[0]
     return f"{' '.join(named or arguments)}: {reason}"
+
+
+def _or_one_value(override: str) -> str:
+    key, _, value = override.partition("=")
+    if key.lstrip("+") in _TEXTS:
+        return f"; if it is one value, type {quoted(key, value)}"
+    return "" if (configuration_folder() / key).is_dir() else ", or write a list as [a,b]"
 
 
 def _written(error: OmegaConfBaseException) -> str | None:
@@ -226,8 +320,13 @@ _NOT_CONFIGURATIONS = (
 _HARMLESS = re.compile(
     r"hydra\.(mode|verbose)=|\+{0,2}hydra\.sweeper\.params\.|hydra/(launcher|sweeper)=grouped$"
 )
+_OPEN = re.compile(
+    r"(mode|verbose)$|(overrides|runtime|sweeper\.params)(\.|$)|job\.(override_dirname|config_name)$"
+)
 _DETAILS = "\n    full_key: "
 _NOISE = re.compile(r"Error parsing override|LexerNoViable| *\^|See https:")
 _NOT_KEYS = {"hydra", "name"}
+# Their values may have any character.
+_TEXTS = {"study", "results_dir", "problem.path", "problem.target"}
 _SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'")
-_WRAPPED = re.compile(r"^\w+ raised while resolving interpolation: ")
+_WRAPPED = re.compile(r"^\w+ (raised while resolving interpolation|while evaluating '.*'): ")

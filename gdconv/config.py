@@ -211,6 +211,7 @@ class StudyConfig(Section):
     results_dir: str = key("results", folder_path)
     report: bool = key(True, boolean)
     retry_failed: bool = key(False, boolean)
+    accept_changed: bool = key(False, boolean)
     engine: Section = field(default_factory=Serial)
 
 
@@ -226,10 +227,12 @@ class Run:
     repetition: int
     step_unit: str
     step_value: float
+    # What the problem's file counts by when the run is planned; None without a file.
+    content: str | None = None
 
 
-def expand(config: RunConfig) -> Iterator[Run]:
-    """Return the runs of a configuration, step sizes innermost."""
+def expand(config: RunConfig, content: str | None = None) -> Iterator[Run]:
+    """Return the runs of a configuration, step sizes innermost; content is that of its file."""
     for seed in config.seed:
         for repetition in range(config.repetitions):
             for value in config.step.value:
@@ -242,6 +245,7 @@ def expand(config: RunConfig) -> Iterator[Run]:
                     repetition,
                     config.step.unit,
                     value,
+                    content,
                 )
 
 
@@ -335,8 +339,14 @@ def problem_options(problem: Problem) -> str:
     Without the path of a file: a file counts by its content.
     """
     shown = {"n_samples", "n_features", "noise", "path"}
-    keys = [each for each in fields(problem) if each.name not in shown]
-    return " ".join(f"{each.name}={typed(getattr(problem, each.name))}" for each in keys)
+    values = {
+        each.name: getattr(problem, each.name) for each in fields(problem) if each.name not in shown
+    }
+    # Of names all characters count: `typed` would cut them.
+    return " ".join(
+        f"{name}={' '.join(value.split()) if isinstance(value, str) else typed(value)}"
+        for name, value in values.items()
+    )
 
 
 def identity(section: Section) -> dict[str, Any]:

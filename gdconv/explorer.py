@@ -10,8 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from gdconv.summary import SETTING, settings, short
-from gdconv.tables import COLUMNS, NUMBER, Tables
+from gdconv.numerals import rounded, short
+from gdconv.settings import NAMING, SETTING, problem_name, settings, with_files
+from gdconv.summary import as_asked
+from gdconv.tables import COLUMNS, NUMBER, TEXT, Tables
 
 # Up to a million numbers, so that a page has no more than some megabytes.
 MOST_RUNS = 20_000
@@ -24,7 +26,8 @@ MOST_POINTS_OF_A_RUN, FEWEST_POINTS_OF_A_RUN = 30, 6
 
 # The columns of runs.csv that the page shows.
 SHOWN = (
-    *("status", "problem", "n_samples", "n_features", "seed", "repetition", "relative_step"),
+    *("status", "problem", "file", "n_samples", "n_features", "seed", "repetition"),
+    "relative_step",
     *("bound_holds", "bound_as_stated_holds", "rate_predicted", "rate_measured", "convergence"),
     *("iterations", "iterations_to_tolerance", "iterations_predicted"),
     *("first_violation_as_stated", "condition_number", "start", "start_which", "run_id", "error"),
@@ -35,12 +38,13 @@ def embedded(tables: Tables) -> str:
     """Return what the page computes with as JSON that may stand inside a script element.
 
     The table has the first `MOST_RUNS` runs and those columns of `SHOWN` that are not empty,
-    numbers with five digits. The explorer has up to `MOST_PROBLEMS` problems with at most
-    `MOST_EIGENVALUES` eigenvalues between them, a draw of every setting before a second one of any:
-    eigenvalues to the last bit, because a contraction close to 1 needs their digits, squared error
-    components with 12 digits, and of each run some of its recorded gaps.
+    numbers with five digits or as many as tell them from 1 and 2. The explorer has up to
+    `MOST_PROBLEMS` problems with at most `MOST_EIGENVALUES` eigenvalues between them, a draw of
+    every setting before a second one of any: eigenvalues to the last bit, because a contraction
+    close to 1 needs their digits, squared error components with 12 digits, and of each run some of
+    its recorded gaps.
     """
-    runs = tables.runs[:MOST_RUNS]
+    runs = with_files(tables.runs)[:MOST_RUNS]
     problems = _problems(runs, tables)
     data = {"table": _table(runs), "problems": problems, "first": _first(problems)}
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
@@ -53,7 +57,7 @@ def _table(runs: pd.DataFrame) -> dict[str, Any]:
     columns = [_plain(runs[name], 5) for name in names]
     return {
         "columns": names,
-        "kinds": [COLUMNS["runs"][name] for name in names],
+        "kinds": [COLUMNS["runs"].get(name, TEXT) for name in names],
         "rows": list(zip(*columns, strict=True)),
     }
 
@@ -94,7 +98,8 @@ def _draws(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     known = runs.dropna(subset=["problem_id", "step_size", "initial_distance"])
     every = settings(known)
     values = pd.DataFrame([setting for setting, _ in every], columns=list(SETTING))
-    differing = [name for name in SETTING[3:] if values[name].nunique(dropna=False) > 1]
+    options = [name for name in SETTING if name not in NAMING]
+    differing = [name for name in options if values[name].nunique(dropna=False) > 1]
     differing += [name for name in ("seed", "repetition") if known[name].nunique() > 1]
     draws = [[group for _, group in rows.groupby("problem_id", sort=False)] for _, rows in every]
     for group in (group for some in zip_longest(*draws) for group in some if group is not None):
@@ -102,11 +107,11 @@ def _draws(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _label(run: pd.Series, differing: Sequence[str]) -> str:
-    parts = [f"{run['problem']} {run['n_samples']} × {run['n_features']}"]
+    parts = [f"{problem_name(run)} {run['n_samples']} × {run['n_features']}"]
     for name in differing:
         if pd.notna(run[name]):
             plain = name in ("problem_options", "start")
-            parts.append(short(run[name]) if plain else f"{name} {short(run[name])}")
+            parts.append(run[name] if plain else f"{name} {as_asked(run[name])}")
     return ", ".join([*parts, f"κ = {short(run['condition_number'], 4)}"])
 
 
@@ -139,5 +144,5 @@ def _spread(curve: pd.DataFrame, most: int) -> list[list[Any]]:
 def _plain(column: pd.Series, digits: int) -> list[Any]:
     """The values of a column as JSON has them, null for a cell that is empty."""
     if column.dtype == NUMBER:
-        return [float(f"{v:.{digits}g}") if math.isfinite(v) else None for v in column.tolist()]
+        return [float(rounded(v, digits)) if math.isfinite(v) else None for v in column.tolist()]
     return [None if pd.isna(value) else value for value in column.tolist()]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from gdconv import disk
 from gdconv.plots import (
     convergence,
     errata,
@@ -23,6 +24,8 @@ from gdconv.plots import (
     tightness,
 )
 from gdconv.plots.panels import DPI, NothingToShowError, Plot, style
+from gdconv.plots.titles import can_draw
+from gdconv.settings import with_files
 from gdconv.tables import Tables
 
 FORMATS = ("png", "svg", "pdf")
@@ -60,6 +63,7 @@ def draw(
         Name → why there is nothing to show.
     """
     drawn, omitted = {}, {}
+    tables = tables._replace(runs=with_files(tables.runs, can_draw))
     for plot in FIGURES:
         if names is not None and plot.name not in names:
             continue
@@ -80,7 +84,7 @@ def draw(
 def save(figure: Figure, stem: Path, formats: Collection[str] = FORMATS) -> None:
     """Write a figure as PNG (200 dots an inch), SVG and PDF; equal figures give equal bytes."""
     for suffix in formats:
-        stem.with_name(f"{stem.name}.{suffix}").write_bytes(rendered(figure, suffix))
+        disk.replace(stem.with_name(f"{stem.name}.{suffix}"), [rendered(figure, suffix)])
 
 
 def rendered(figure: Figure, suffix: str) -> bytes:

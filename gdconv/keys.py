@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
@@ -14,9 +15,7 @@ class ConfigError(ValueError):
     """A configuration that cannot be run; the message names key, value and what is allowed."""
 
     def __init__(self, key: str, value: Any, allowed: str) -> None:
-        line = f"{key}={typed(value)}: {' '.join(allowed.split())}"
-        # File names and cells are shown, but do not get to steer the terminal.
-        super().__init__("".join(char if char.isprintable() else "?" for char in line))
+        super().__init__(f"{key}={typed(value)}: {on_one_line(allowed)}")
 
 
 def typed(value: Any) -> str:
@@ -27,8 +26,27 @@ def typed(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return "[" + ",".join(typed(element) for element in value) + "]"
-    text = " ".join(str(value).split())
+    text = on_one_line(str(value))
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def on_one_line(text: str) -> str:
+    """Return a text with blanks for line breaks, and control characters as they are escaped."""
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    # File names and cells are shown, but do not get to steer the terminal.
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in line
+    )
+
+
+def quoted(key: str, value: str) -> str:
+    """Return KEY=VALUE as one types it in a shell where the value has characters of any kind."""
+    # Hydra takes a backslash for an escape where a quote follows.
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return shlex.quote(f'{key}="{escaped}"')
 
 
 @dataclass(frozen=True)
@@ -103,9 +121,17 @@ def optional(rule: Rule) -> Rule:
 
 
 def _parse_text(value: Any) -> str:
+    # Hydra reads results_dir=2024 as a number.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError
     return value
+
+
+def _parse_column(value: Any) -> str:
+    # Hydra reads problem.target=0.5 as a number.
+    return _parse_text(str(value) if isinstance(value, float) else value).strip()
 
 
 def _parse_boolean(value: Any) -> bool:
@@ -133,7 +159,9 @@ def _parse_address(value: Any) -> str:
 boolean = Rule(_parse_boolean, "must be true or false")
 file_path = Rule(_parse_text, "must be the path of a CSV file with one header line")
 scheduler_address = Rule(_parse_address, "must be that of a Dask scheduler, as tcp://host:8786")
-column_name = Rule(_parse_text, "must be the name of the target's column")
+column_name = Rule(
+    _parse_column, "must be the name of the target's column (true, false and null in quotes)"
+)
 folder_path = Rule(_parse_text, "must be the path of a folder")
 study_name = Rule(
     _parse_study, "must be a folder's name: printable, no / or \\, no leading dot, up to 200 bytes"

@@ -7,58 +7,66 @@ from dataclasses import replace
 import numpy as np
 import scipy.linalg
 
+from gdconv.doubled import add
+from gdconv.minimisers import least_norm, loss
 from gdconv.problems import LeastSquares
 from gdconv.products import Stack, padded, padded_shape, stack
-from gdconv.spectra import nearest_minimiser, product, spectrum
+from gdconv.spectra import spectrum
 from nnlib import Graph, Program
 
 
 class Objective:
     """L(w) = ‖Xw − y‖² = ‖matrix w − target‖² + offset, the two sides with the same gradient.
 
-    With reduce="qr" and more samples than features, X = QR and matrix = R, target = Qᵀy,
-    offset = ‖y − QQᵀy‖²: an iteration costs d rows instead of n, and unlike XᵀX it does not square
-    the condition number. Otherwise matrix = X, target = y, offset = 0.
+    With r = y − Xw* the part of y that is orthogonal to the range of X, L(w) is
+    ‖Xw − (y − r)‖² + ‖r‖². With reduce="qr" and more samples than the rank, X = QR, and the first
+    part is ‖Rw − Qᵀ(y − r)‖²: an iteration costs rank rows instead of n, and unlike XᵀX it does not
+    square the condition number. Q is U times the Q of UᵀX, because the left singular vectors U span
+    the range of X to the last digit, which Householder's reflections of X do not where its columns
+    are nearly dependent.
 
     Attributes
     ----------
-    matrix : ndarray, shape (min(n, d) or n, d)
+    problem : LeastSquares
+    matrix : ndarray, shape (rank or n, d)
+        R, or X.
     target : ndarray, shape (rows of matrix,)
+        Qᵀ(y − r), or y − r: in the range of matrix, so that the residual at w* is 0.
     offset : float
+        ‖r‖², the minimum of L.
     spectrum : Spectrum
         That of X, whether reduced or not, with the left vectors of matrix.
     """
 
     def __init__(self, problem: LeastSquares, reduce: str) -> None:
-        n_samples, n_features = problem.X.shape
+        self.problem, self.matrix = problem, problem.X
         self.spectrum = spectrum(problem.X)
-        if reduce == "qr" and n_samples > n_features:
-            Q, R = scipy.linalg.qr(problem.X, mode="economic")
-            self.matrix = np.ascontiguousarray(R)
-            w_star = nearest_minimiser(self.spectrum, problem.X, problem.y, np.zeros(n_features))
-            self.spectrum = replace(self.spectrum, left=Q.T @ self.spectrum.left)
-            self.target = self._with_minimiser(w_star, Q.T @ problem.y, problem)
-            self.offset = float(np.sum((problem.y - Q @ self.target) ** 2))
-        else:
-            self.matrix, self.target, self.offset = problem.X, problem.y, 0.0
+        self.least_norm = least_norm(self.spectrum, problem.X, problem.y)
+        outside = self.least_norm.residual
+        self.target, self.offset = problem.y - outside, float(outside @ outside)
+        if reduce == "qr" and len(problem.y) > self.spectrum.rank:
+            left = self.spectrum.left
+            Q, R = scipy.linalg.qr(left.T @ problem.X, mode="economic")
+            self.matrix, self.target = np.ascontiguousarray(R), Q.T @ (left.T @ self.target)
+            self.spectrum = replace(self.spectrum, left=Q.T)
 
-    def _with_minimiser(
-        self, w_star: np.ndarray, target: np.ndarray, problem: LeastSquares
-    ) -> np.ndarray:
-        """Qᵀy as far as it is in the range of R, of which R has the same minimiser as X.
+    def nearest_minimiser(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the minimiser w* nearest to w, and w − w*, each of shape (d,) and rounded once.
 
-        Q spans the range of X but for eps σ_1/σ_i, and lets through so much of the residual. R w*
-        is right along u_i but for eps σ_i ‖w*‖, the last digit of w*: it is taken where that is
-        less. Outside the range, rounding has left R something to multiply a residual with.
+        w* = w + X⁺(y − Xw) is the point gradient descent from w converges to. With full column rank
+        it is the same whatever w.
         """
-        left, values = self.spectrum.left, self.spectrum.singular_values
-        outside = np.linalg.norm(problem.X @ w_star - problem.y)
-        better = values**2 * np.linalg.norm(w_star) < values[0] * outside
-        # Twice, because left is orthonormal but for some roundings.
-        inside = left @ (left.T @ target)
-        inside += left @ (left.T @ (target - inside))
-        difference = left.T @ (product(self.matrix, w_star) - inside)
-        return inside + left[:, better] @ difference[better]
+        right, null = self.spectrum.right, np.zeros_like(w)
+        if self.spectrum.rank < len(w):
+            # Twice: a large w must not leave its roundings behind.
+            null = w - right @ (right.T @ w)
+            null = null - right @ (right.T @ null)
+        w_star, lost = add(self.least_norm.w, null)
+        return w_star, (w - w_star) - (lost + self.least_norm.rest)
+
+    def loss(self, w: np.ndarray) -> float:
+        """Return ‖Xw − y‖² at w of shape (d,), as if computed with twice the digits."""
+        return loss(self.problem.X, self.problem.y, w)
 
     def stack(self, runs: int) -> Stack:
         """Return how to cut W with a row a run, so that no run knows of the others."""

@@ -13,22 +13,15 @@ from typing import Any
 
 import pandas as pd
 
-from gdconv import explorer
+from gdconv import disk, explorer
+from gdconv.contents import FILES
 from gdconv.figures import FIGURES, FORMATS
+from gdconv.numerals import NONE, distinct, short
 from gdconv.plots.panels import Plot
-from gdconv.summary import (
-    NONE,
-    SETTING,
-    errata_facts,
-    headed,
-    rows_by_setting,
-    short,
-    verdicts,
-    with_all_parts,
-)
+from gdconv.settings import SETTING, problem_name, with_all_parts, with_files
+from gdconv.summary import errata_facts, headed, rows_by_setting, verdicts
 from gdconv.tables import Tables
 
-FILES = ("runs.csv", "curves.csv", "eigenvalues.csv", "config.yaml", "provenance.json")
 SCRIPTS = ("plot.js", "explorer.js", "table.js")
 
 
@@ -50,7 +43,7 @@ def page(
     omitted : mapping of str to str
         Names of the figures that are left out, and why.
     """
-    runs = tables.runs
+    runs = with_files(tables.runs)
     shown = [_figure(folder, plot, drawn[plot.name]) for plot in FIGURES if plot.name in drawn]
     shown += [f"<p>{escape(name)} is left out: {escape(why)}.</p>" for name, why in omitted.items()]
     style, script = _asset("page.css"), "".join(map(_asset, SCRIPTS))
@@ -95,7 +88,7 @@ def _cards(runs: pd.DataFrame) -> list[str]:
         run = runs.loc[deviation.idxmax()]
         largest = short(deviation.max())
         where = (
-            f"run {run['run_id']}: {run['problem']}, n_features {short(run['n_features'])},"
+            f"run {run['run_id']}: {problem_name(run)}, n_features {short(run['n_features'])},"
             f" repetition {short(run['repetition'])}, relative step {short(run['relative_step'])}"
         )
     cards = (
@@ -149,7 +142,9 @@ def _subject(runs: pd.DataFrame) -> dict[str, str]:
             count = "" if name == "relative_step" else f"{len(values)} values "
             facts[name] = f"{count}from {short(values[0])} to {short(values[-1])}"
         elif values:
-            facts[name] = ", ".join(map(short, values))
+            facts[name] = ", ".join(
+                distinct(values, 5) if isinstance(values[0], float) else map(short, values)
+            )
     return facts
 
 
@@ -195,7 +190,7 @@ def _definitions(facts: dict[str, str]) -> str:
 def _text_file(path: Path, title: str) -> str:
     if not path.exists():
         return f"<p>There is no {path.name}.</p>"
-    text = escape(path.read_text(encoding="utf-8", errors="replace"))
+    text = escape(disk.read_bytes(path).decode(errors="replace"))
     return f"<details>\n<summary>{title}: {path.name}</summary>\n<pre>{text}</pre>\n</details>"
 
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +17,9 @@ from gdconv.config import (
     Problem,
     identity,
 )
-from gdconv.keys import ConfigError, typed
+from gdconv.doubled import product
+from gdconv.keys import ConfigError, quoted, typed
+from gdconv.table import Table, content, is_number, listed, name_of, read_table
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,23 @@ def problem_identity(problem: Problem) -> dict[str, Any]:
     if not isinstance(problem, Csv):
         return identity(problem)
     csv(problem)
-    return identity(problem) | {"path": _digest(*_version(problem))}
+    return identity(problem) | {"path": content(problem.path)}
+
+
+def file_content(problem: Problem) -> str | None:
+    """Return what a problem's file counts by, eight hex digits of its hash; None without a file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read.
+    """
+    return content(problem.path)[:8] if isinstance(problem, Csv) else None
+
+
+def file_name(problem: Problem) -> str | None:
+    """Return the name of a problem's file without its folder; None without a file."""
+    return name_of(problem.path) if isinstance(problem, Csv) else None
 
 
 def shape(problem: Problem) -> tuple[int, int]:
@@ -143,29 +156,60 @@ def polynomial(problem: Polynomial, generator: np.random.Generator) -> LeastSqua
 
 def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSquares:
     """The user's table; standardized, features have mean 0 and variance 1 (constant ones are 0)."""
-    names, table = _read_table(*_version(problem))
-    if problem.target not in names:
-        allowed = "must be one of " + typed(", ".join(names))
-        raise ConfigError("problem.target", problem.target, allowed)
-    if len(table) < 2:
-        raise ConfigError(
-            "problem.path", problem.path, f"must have at least 2 rows of data, has {len(table)}"
-        )
-    target = names.index(problem.target)
+    found = _table(problem)
+    table, target = found.cells, found.names.index(problem.target)
     features = np.delete(table, target, axis=1)
     if problem.standardize:
-        with np.errstate(over="ignore", invalid="ignore"):
-            centred = features - features.mean(axis=0)
-            deviation = features.std(axis=0)
-        if not np.isfinite(deviation).all():
-            raise ConfigError(
-                "problem.standardize", True, "the squares of a column do not fit into a float"
-            )
-        # Rounding leaves a constant column a deviation that is tiny instead of 0.
-        constant = np.ptp(features, axis=0) == 0
-        features = np.where(constant, 0.0, centred / np.where(constant, 1.0, deviation))
+        features = standardized(features)
     X = np.column_stack([features, np.ones(len(table))])
     return LeastSquares(X, table[:, target].copy())
+
+
+def notices(problems: Iterable[Problem]) -> list[str]:
+    """Return what the user should know of the files that problems are read from, each once.
+
+    Raises
+    ------
+    ConfigError
+        If a file will not do.
+    """
+    found = []
+    for problem in dict.fromkeys(problems):
+        if isinstance(problem, Csv):
+            table = _table(problem)
+            found.append(table.notice)
+            if all(map(is_number, table.names)):
+                names = f"its first line names the columns: {listed(table.names)}"
+                found.append(f"{typed(problem.path)}: {names}")
+    return [*filter(None, dict.fromkeys(found))]
+
+
+def _table(problem: Csv) -> Table:
+    """The table, which has the target and rows enough."""
+    table = read_table(problem.path)
+    if problem.target not in table.names:
+        raise _no_such_column(problem, table.names)
+    if len(table.cells) < 2:
+        reason = f"must have at least 2 rows of data, has {len(table.cells)}"
+        raise ConfigError("problem.path", problem.path, reason)
+    return table
+
+
+def _no_such_column(problem: Csv, names: Sequence[str]) -> ConfigError:
+    if all(map(is_number, names)):
+        reason = (
+            f"must begin with a line of column names, begins with {listed(names)}; numbers are"
+            " taken for names where problem.target is one of them"
+        )
+        return ConfigError("problem.path", problem.path, reason)
+    target = problem.target
+    alike = [name for name in names if target.casefold() in name.casefold()]
+    if is_number(target):
+        # Hydra has read 1_000 as a number.
+        alike += [name for name in names if is_number(name) and float(name) == float(target)]
+    example = f"; type {quoted('problem.target', alike[0])}" if alike else ""
+    allowed = f"must be a column of {typed(problem.path)}: {listed(names)}{example}"
+    return ConfigError("problem.target", target, allowed)
 
 
 FAMILIES: dict[str, Callable[[Any, np.random.Generator], LeastSquares]] = {
@@ -175,6 +219,25 @@ FAMILIES: dict[str, Callable[[Any, np.random.Generator], LeastSquares]] = {
     Polynomial.name: polynomial,
     Csv.name: csv,
 }
+
+
+def standardized(features: np.ndarray) -> np.ndarray:
+    """Return columns with mean 0 and variance 1, to the last digits; constant ones are 0.
+
+    A mean is rounded like a number of its own size, which is much where a column varies little
+    about it: clock ticks, years. That of what is left when it is taken off is 0 but for the
+    rounding of that.
+    """
+    # Columns of any size, down to the smallest floats, have squares that are floats.
+    _, exponent = np.frexp(np.abs(features).max(axis=0))
+    centred = np.ldexp(features, -exponent)
+    constant = np.ptp(centred, axis=0) == 0
+    ones = np.ones((1, len(centred)))
+    for _ in range(2):
+        total, _ = product(ones, centred)
+        centred = centred - total / len(centred)
+    deviation = np.where(constant, 1.0, np.sqrt(np.mean(centred**2, axis=0)))
+    return np.where(constant, 0.0, centred / deviation)
 
 
 def _observed(X: np.ndarray, noise: float, generator: np.random.Generator) -> LeastSquares:
@@ -192,90 +255,3 @@ def _orthonormal(rows: int, columns: int, generator: np.random.Generator) -> np.
     Q, R = scipy.linalg.qr(generator.standard_normal((rows, columns)), mode="economic")
     # Without it the signs would be those of Householder's reflections, not random.
     return Q * np.copysign(1.0, np.diag(R))
-
-
-def _version(problem: Csv) -> tuple[str, int, int]:
-    """Path, time and size of the file: what the caches below are keyed by."""
-    path = os.path.expanduser(problem.path)
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            # Opening a pipe would wait for its other end.
-            raise OSError(0, "not a regular file")
-        with open(path, "rb"):
-            pass
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(
-            "problem.path", problem.path, f"must be a readable CSV file ({reason.lower()})"
-        ) from None
-    return path, status.st_mtime_ns, status.st_size
-
-
-@lru_cache(maxsize=8)
-def _digest(path: str, modified: int, size: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _read_table(path: str, modified: int, size: int) -> tuple[list[str], np.ndarray]:
-    """Column names and the table, or a ConfigError that says where it is no table of numbers."""
-    import pandas as pd
-
-    def refuse(reason: str) -> ConfigError:
-        return ConfigError("problem.path", path, reason)
-
-    if size == 0:
-        raise refuse("must have a header line and rows of numbers, is empty")
-    try:
-        with warnings.catch_warnings():
-            # Rows longer than the header: pandas would make their first cells an index or drop the
-            # last.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(path, index_col=False, low_memory=False, compression=None)
-            # A column may be called NA.
-            header = pd.read_csv(
-                path, header=None, nrows=1, dtype=str, na_filter=False, compression=None
-            )
-    except pd.errors.ParserWarning:
-        raise refuse("must be a CSV table: its rows have more cells than its header") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise refuse(f"must be a CSV table under one header line ({error})") from None
-    except UnicodeDecodeError as error:
-        raise refuse(f"must be encoded in UTF-8 ({error.reason} at byte {error.start})") from None
-    names = [str(name).strip() for name in header.iloc[0]]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise refuse(f"must not have two columns of one name, has {typed(twice)} twice")
-    if all(_is_number(name) for name in names):
-        first = typed(", ".join(names))
-        raise refuse(f"must begin with a line of column names, begins with {first}")
-    if len(names) == 1 and set(names[0]) & set(";\t|"):
-        raise refuse(
-            f"must have its columns separated by commas; the only one is {typed(names[0])}"
-        )
-    table = np.empty(frame.shape)
-    for index, name in enumerate(names):
-        cells = frame.iloc[:, index]
-        if pd.api.types.is_bool_dtype(cells) or not pd.api.types.is_numeric_dtype(cells):
-            numbers = pd.to_numeric(cells.astype(str), errors="coerce")
-        else:
-            numbers = cells
-        table[:, index] = numbers.to_numpy(dtype=float, na_value=np.nan)
-        wrong = ~np.isfinite(table[:, index])
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            cell = cells.iloc[row]
-            found = "an empty cell or NaN" if pd.isna(cell) else repr(typed(cell))
-            where = f"row {row + 1}, column {typed(name)}"
-            raise refuse(f"must hold finite numbers only: {where} has {found}")
-    return names, table
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

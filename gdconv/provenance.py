@@ -15,6 +15,7 @@ import threadpoolctl
 import yaml
 
 from gdconv.config import RunConfig, StudyConfig, flat, to_mapping
+from gdconv.problems import file_content, file_name
 
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "hydra-core", "joblib")
 
@@ -41,6 +42,24 @@ def configuration(configs: Sequence[RunConfig], study: StudyConfig) -> bytes:
             for job in jobs
         ]
     return yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=1000).encode()
+
+
+def files(configs: Sequence[RunConfig]) -> dict[str, list[str]]:
+    """Return the names that each content of a file has in some configurations.
+
+    Names are without folders: where a user keeps a file is nobody else's business.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read.
+    """
+    names: dict[str, dict[str, None]] = {}
+    for problem in dict.fromkeys(config.problem for config in configs):
+        each, name = file_content(problem), file_name(problem)
+        if each is not None and name is not None:
+            names.setdefault(each, {})[name] = None
+    return {each: list(names[each]) for each in names}
 
 
 def environment() -> dict[str, Any]:

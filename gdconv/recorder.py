@@ -51,34 +51,30 @@ class Recorder:
     def __init__(
         self,
         w_star: np.ndarray,
-        residual_star: np.ndarray,
         offset: float,
         recorded: np.ndarray,
         floor: np.ndarray,
         ceiling: np.ndarray,
         tolerance: float,
     ) -> None:
-        self.w_star, self.residual_star = w_star, residual_star
-        self.offset = offset
+        self.w_star, self.offset = w_star, offset
         self.recorded = set(recorded.tolist())
         self.floor, self.ceiling, self.tolerance = floor, ceiling, tolerance
         self.to_tolerance = np.full(len(floor), -1, dtype=np.int64)
         self.reached_floor = np.zeros(len(floor), dtype=bool)
         self.reached_ceiling = np.zeros(len(floor), dtype=bool)
         self._rows: list[tuple[np.ndarray, ...]] = []
-        self._difference = np.empty((0, 0))
+        self._squares = np.empty((0, 0))
 
     def observe(
         self, iteration: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray
     ) -> np.ndarray | None:
         """Record, and say which runs have reached their floor or are about to overflow."""
-        if self._difference.shape != residual.shape:
-            # Otherwise NumPy would repeat it at every call, in a buffer.
-            self._residual_star = np.tile(self.residual_star, (len(residual), 1))
-            self._difference = np.empty_like(residual)
-        np.subtract(residual, self._residual_star, out=self._difference)
-        np.square(self._difference, out=self._difference)
-        gap = np.add.reduce(self._difference, axis=1)[: len(runs)]
+        if self._squares.shape != residual.shape:
+            self._squares = np.empty_like(residual)
+        # The residual at w* is 0: its target is in the range of the matrix.
+        np.square(residual, out=self._squares)
+        gap = np.add.reduce(self._squares, axis=1)[: len(runs)]
         if iteration == 0:
             self.wanted = self.tolerance * gap
             self._attend(runs)
@@ -91,9 +87,9 @@ class Recorder:
             leaving = self.reached_floor[runs] | self.reached_ceiling[runs]
             self._attend(runs[~leaving])
         if iteration in self.recorded:
-            self._record(iteration, runs, W, residual, gap, slice(None))
+            self._record(iteration, runs, W, gap, slice(None))
         elif leaving is not None:
-            self._record(iteration, runs, W, residual, gap, leaving)
+            self._record(iteration, runs, W, gap, leaving)
         return leaving
 
     def _attend(self, runs: np.ndarray) -> None:
@@ -103,18 +99,12 @@ class Recorder:
         self.upper = self.ceiling[runs]
 
     def _record(
-        self,
-        iteration: int,
-        runs: np.ndarray,
-        W: np.ndarray,
-        residual: np.ndarray,
-        gap: np.ndarray,
-        chosen: Any,
+        self, iteration: int, runs: np.ndarray, W: np.ndarray, gap: np.ndarray, chosen: Any
     ) -> None:
-        loss = np.add.reduce(np.square(residual), axis=1)[: len(runs)][chosen] + self.offset
         distance = np.add.reduce(np.square(W - self.w_star), axis=1)[: len(runs)][chosen]
-        runs = runs[chosen]
-        self._rows.append((runs, np.full(len(runs), iteration), loss, gap[chosen], distance))
+        runs, gap = runs[chosen], gap[chosen]
+        loss = gap + self.offset
+        self._rows.append((runs, np.full(len(runs), iteration), loss, gap, distance))
 
     def trajectories(self) -> Trajectories:
         """Return what was recorded, when the iteration is over."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gdconv import disk
 
 # What reads and draws is imported when it is needed: pandas and Matplotlib take a second.
 if TYPE_CHECKING:
@@ -26,8 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 all well, 2 an option or a folder will not do, or cannot be written. A figure
-        that a study has no data for is no failure: it is said why.
+        Exit status: 0 all well, 1 with --status if a table has changed since its study was
+        finished, 2 an option or a folder will not do, or cannot be written. A figure that a study
+        has no data for is no failure: it is said why.
     """
     parser = argparse.ArgumentParser(
         prog="gdconv-report",
@@ -78,7 +82,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from gdconv.figures import FIGURES, FORMATS
     from gdconv.summary import summary
-    from gdconv.tables import read
 
     try:
         names = _listed("--figures", options.figures, [plot.name for plot in FIGURES])
@@ -88,16 +91,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     studies = []
     for folder in [*folders, *([options.compare] if options.compare else [])]:
         try:
-            studies.append((folder, read(folder)))
+            studies.append((folder, *_read(folder)))
         except (OSError, ValueError) as error:
             return _refuse(folder, error)
     if options.compare:
-        first, second = studies
+        first, second = ((folder, tables) for folder, tables, _ in studies)
         return _print_comparison(first, second, names, formats)
-    for folder, tables in studies:
+    for folder, tables, made_of in studies:
         try:
             if names is None:
-                result = f"report: {write(folder, tables, formats)}"
+                result = f"report: {_write(folder, tables, made_of, formats)}"
             else:
                 drawn, omitted = _draw(folder / "figures", tables, names, formats)
                 result = "\n".join(_told(folder / "figures", drawn, omitted, formats))
@@ -107,17 +110,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def write(
-    folder: Path, tables: Tables | None = None, formats: Collection[str] | None = None
-) -> Path:
+def write(folder: Path, formats: Collection[str] | None = None) -> Path:
     """Draw the figures of a study and write its report.html.
 
     Parameters
     ----------
     folder : Path
         The study's folder. What is written depends on its files and its name alone.
-    tables : Tables, optional
-        Its tables, if they have been read already.
     formats : collection of str, optional
         What to draw the figures as; all formats by default.
 
@@ -131,11 +130,40 @@ def write(
     FileNotFoundError, ValueError
         As `gdconv.tables.read`; nothing has been written then.
     """
-    from gdconv.figures import rendered
-    from gdconv.page import page
+    return _write(folder, *_read(folder), formats)
+
+
+def is_current(folder: Path) -> bool:
+    """Return whether a study's report.html was made of the files that are there now."""
+    try:
+        return disk.read_bytes(folder / "report.html").endswith(_stamp(folder))
+    except FileNotFoundError:
+        return False
+
+
+def _read(folder: Path) -> tuple[Tables, bytes]:
+    """The tables of a study, and what a report made of them ends with."""
     from gdconv.tables import read
 
-    tables = tables or read(folder)
+    # Before they are read: of files that change meanwhile, no report may count as current.
+    stamp = _stamp(folder)
+    return read(folder), stamp
+
+
+def _stamp(folder: Path) -> bytes:
+    """Tell the folder's name and the files that a report is made of by their checksum."""
+    from gdconv.contents import FILES
+
+    found = [name for name in FILES if (folder / name).exists()]
+    known = [folder.resolve().name, *(f"{name} {disk.checksum(folder / name)}" for name in found)]
+    checksum = hashlib.sha256("\n".join(known).encode()).hexdigest()
+    return f"<!-- made of files with the checksum {checksum} -->\n".encode()
+
+
+def _write(folder: Path, tables: Tables, stamp: bytes, formats: Collection[str] | None) -> Path:
+    from gdconv.figures import rendered
+    from gdconv.page import page
+
     drawn, omitted = _draw(folder / "figures", tables, formats=formats)
     svg = {
         name: rendered(figure, "svg")
@@ -144,10 +172,10 @@ def write(
         for name, figure in drawn.items()
     }
     html = page(folder, tables, svg, omitted)
-    path, unfinished = folder / "report.html", folder / ".report.html.tmp"
-    unfinished.write_text(html, encoding="utf-8", newline="\n")
-    unfinished.replace(path)
-    return path
+    # The folder's name may hold bytes that are no text.
+    disk.replace(folder / "report.html", [html.encode(errors="replace"), stamp])
+    disk.sync_folder(folder)
+    return folder / "report.html"
 
 
 def compare(
@@ -185,7 +213,9 @@ def compare(
     both = comparison.together([first[1], second[1]], labels)
     drawn, omitted = _draw(folder, both, names, formats)
     table = comparison.differences(first[1], second[1], labels)
-    table.to_csv(folder / "differences.csv", index=False, lineterminator="\n")
+    text = table.to_csv(index=False, lineterminator="\n")
+    disk.replace(folder / "differences.csv", [text.encode()])
+    disk.sync_folder(folder)
     told = [comparison.describe(table, labels), *_told(folder, drawn, omitted, formats)]
     return folder, "\n".join(told)
 
@@ -202,11 +232,15 @@ def _draw(
     formats = formats or figures.FORMATS
     drawn, omitted = figures.draw(tables, names)
     folder.mkdir(exist_ok=True)
+    for plot in figures.FIGURES:
+        for suffix in figures.FORMATS:
+            disk.remove_temporary(folder / f"{plot.name}.{suffix}")
     for name, figure in drawn.items():
         figures.save(figure, folder / name, formats)
     for name in omitted:
         for suffix in formats:
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
+    disk.sync_folder(folder)
     return drawn, omitted
 
 
@@ -254,21 +288,18 @@ def _print_comparison(
     return 0
 
 
-def is_current(folder: Path) -> bool:
-    """Return whether a study's report.html has been written since its runs.csv was."""
-    report, runs = folder / "report.html", folder / "runs.csv"
-    return report.exists() and report.stat().st_mtime_ns >= runs.stat().st_mtime_ns
-
-
 def _print_status(folders: Sequence[Path]) -> int:
     from gdconv.summary import status
 
+    exit_status = 0
     for folder in folders:
         try:
-            print(status(folder))
+            text, changed = status(folder)
         except (OSError, ValueError) as error:
             return _refuse(folder, error)
-    return 0
+        print(text)
+        exit_status |= bool(changed)
+    return exit_status
 
 
 def _refuse(folder: Path, error: Exception) -> int:

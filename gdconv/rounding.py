@@ -2,35 +2,43 @@
 
 The computed iteration is w_t − w* = (I − step_size H)(w_{t−1} − w*) + p_t with a perturbation p_t
 made of the rounding errors of one step. With u the unit roundoff, A the matrix that is iterated
-(n x d), b its target, y the target of the problem, absolute values taken element by element, and
-rounding errors taken as independent (Higham and Mary, SIAM J. Sci. Comput. 41, 2019: √d u in place
-of the worst case d u):
+(n x d), b its target, which is in the range of A, y the target of the problem, absolute values
+taken element by element, and rounding errors taken as independent (Higham and Mary, SIAM J. Sci.
+Comput. 41, 2019: √d u in place of the worst case d u):
 
-    e_k² = d u² ((|A||w*|)_k² + ‖y‖²/n)            error of the computed residual (A w − b)_k
-    g_j² = n u² Σ_k A_kj² (A w* − b)_k²            error of the product of Aᵀ with it
-    |v_iᵀ p_t| = 2 step_size (σ_i √Σ_k u_ik² e_k² + √Σ_j v_ij² g_j²) + u |v_i|ᵀ|w*|
+    e_k² = d u² ((|A||w°|)_k² + ‖y‖²/n)            error of the computed residual (A w − b)_k
+    |v_iᵀ p_t| = 2 step_size σ_i √Σ_k u_ik² e_k² + u |v_i|ᵀ|w°|
 
-σ_i and the left singular vector u_i weigh e because it enters through Aᵀ; g stays where the fit is
-not exact; the last term is the rounding of w itself, which lets the iteration stop moving, or jump
-to and fro between two points, where the step is smaller than the last digit: it is the same in each
-step and has the signs of v_i, so that its parts are added up, not their squares. The errors of
-different entries are independent, those of different steps need not be. Summed over the steps,
+w° is where the run would come to rest if it stopped moving along those v_i that it hardly gets on
+along: the component of w_0 − w* along v_i is multiplied by (1 − step_size λ_i)^t, which is no less
+than 1 − T step_size λ_i after T iterations, so that
+
+    w° = w_0 − Σ_i min(1, T step_size λ_i) c_i v_i,        c_i = v_iᵀ(w_0 − w*).
+
+Where all of them have time, w° is w*. σ_i and the left singular vector u_i weigh e because it
+enters through Aᵀ; the last term is the rounding of w itself, which lets the iteration stop moving,
+or jump to and fro between two points, where the step is smaller than the last digit: it is the same
+in each step and has the signs of v_i, so that its parts are added up, not their squares. The errors
+of different entries are independent, those of different steps need not be. Summed over the steps,
 component i stalls at |v_iᵀ p| S_i, S_i = Σ_{s<t} |1 − step_size λ_i|^s, and the gap at
 
     noise = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + 9 Σ_k e_k²,
 
-the last term being the error of the gap that is computed from the residual: those of A w_t − b and
-A w* − b, and that of w*, which is rounded too.
+the last term being the error of the gap that is computed from the residual, those of A w_t and b.
 
-At that level a run has come to rest. Far from w* the errors of a step are in proportion to w − w*,
-which is multiplied by I − step_size H + E with ‖E‖ <= ε (1 + step_size λ_max), ε = 8 √d u: a
-handful of roundings in two products with A. With ν' = ν + ε (1 + step_size λ_max), t steps make of
-it at most ν'^t − ν^t of ‖w_0 − w*‖, along any direction, and the residual that the gap is computed
-from adds ε ν^t. It is more than a small part of the gap where w_0 − w* lacks the directions that
-shrink most slowly, or all but those of small λ_i. Altogether
+At that level a run has come to rest. Before, the errors of a step are also in proportion to w − w°,
+of which the components are at most ν^t min(1, T step_size λ_i) |c_i|: a handful of roundings in two
+products with A, of a size that is ν^t times
+
+    moved = Σ_j ‖A_j‖ Σ_i |v_ij| min(1, T step_size λ_i) |c_i|, or ‖A‖‖w_0 − w*‖ if that is less.
+
+The first is far less where columns differ in size. With ε = 8 √d u and ν' = ν + ε (1 + step_size
+λ_max), in t steps they make of it at most ν'^t − ν^t times that, along any direction, and the
+residual that the gap is computed from adds ε ν^t. It is more than a small part of the gap where
+w_0 − w* lacks the directions that shrink most slowly, or all but those of small λ_i. Altogether
 
     |√computed gap − √gap| <= √gap_floor
-    gap_floor = (√noise + √(λ_max / 2) ‖w_0 − w*‖ (ν'^t − ν^t + ε ν^t))²,
+    gap_floor = (√noise + moved (ν'^t − ν^t + ε ν^t))²,
 
 and gap and bound are told apart only where their square roots differ by more.
 """
@@ -49,68 +57,109 @@ UNIT_ROUNDOFF = np.finfo(float).eps / 2
 
 @dataclass(frozen=True)
 class StepErrors:
-    """Rounding errors of one step near w*, as derived above.
+    """Rounding errors of one step of m runs, as derived above.
 
     Attributes
     ----------
-    residual : float
+    residual : ndarray, shape (m,)
         ‖e‖, the size of the error of a computed residual A w − b.
-    gradient : ndarray, shape (r,)
+    gradient : ndarray, shape (m, r)
         Error of the gradient along each v_i, to be multiplied by the step size.
-    iterate : ndarray, shape (r,)
+    iterate : ndarray, shape (m, r)
         Rounding of w along each v_i.
+    moved : ndarray, shape (m,)
+        The size of what the errors are in proportion to that depend on how far w is from w°.
     """
 
-    residual: float
+    residual: np.ndarray
     gradient: np.ndarray
     iterate: np.ndarray
+    moved: np.ndarray
 
 
 def step_errors(
-    matrix: np.ndarray, residual: np.ndarray, w_star: np.ndarray, y_norm: float, spectrum: Spectrum
+    matrix: np.ndarray,
+    start: np.ndarray,
+    away: np.ndarray,
+    y_norm: float,
+    spectrum: Spectrum,
+    step_size: np.ndarray,
+    iterations: int,
 ) -> StepErrors:
-    """Return the errors of one step for A of shape (n, d), A w* − b of shape (n,) and ‖y‖."""
-    rows, columns = matrix.shape
-    size = np.hypot(np.abs(matrix) @ np.abs(w_star), y_norm / np.sqrt(rows))
-    error = np.sqrt(columns) * UNIT_ROUNDOFF * size
-    product = np.sqrt(rows) * UNIT_ROUNDOFF * _norms(matrix, residual)
-    through = spectrum.singular_values * _norms(spectrum.left, error)
-    return StepErrors(
-        residual=float(np.linalg.norm(error)),
-        gradient=2 * (through + _norms(spectrum.right, product)),
-        iterate=UNIT_ROUNDOFF * (np.abs(spectrum.right).T @ np.abs(w_star)),
-    )
-
-
-def _norms(matrix: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """√Σ_k matrix_kj² errors_k² for each column j: independent errors, carried along by it."""
-    # Its square might not fit into a float.
-    largest = np.abs(errors).max() or 1.0
-    return largest * np.linalg.norm(matrix * (errors / largest)[:, None], axis=0)
-
-
-def noise_level(
-    errors: StepErrors, spectrum: Spectrum, step_size: ArrayLike, iterations: int, t: ArrayLike
-) -> np.ndarray:
-    """Return the level of the noise in the computed gap, shape (m,), as derived above.
+    """Return the errors of one step.
 
     Parameters
     ----------
-    step_size : array_like, shape (m,)
+    matrix : ndarray, shape (n, d)
+        A.
+    start, away : ndarray, shape (d,)
+        w_0, and w_0 − w*.
+    y_norm : float
+        ‖y‖.
+    step_size : ndarray, shape (m,)
+    iterations : int
+        The longest the iteration may run.
+    """
+    steps = step_size[:, None] * spectrum.eigenvalues[: spectrum.rank]
+    parts, which = np.unique(np.minimum(1.0, iterations * steps), axis=0, return_inverse=True)
+    # One at a time: a product with all of them would round each as its company makes it.
+    found = [_one(matrix, start, away, y_norm, spectrum, part) for part in parts]
+    return StepErrors(*(np.array(values)[which.ravel()] for values in zip(*found, strict=True)))
+
+
+def _one(
+    matrix: np.ndarray,
+    start: np.ndarray,
+    away: np.ndarray,
+    y_norm: float,
+    spectrum: Spectrum,
+    part: np.ndarray,
+) -> tuple[float, np.ndarray, np.ndarray, float]:
+    """The errors of a run that has the time for so large a part of the way along each v_i."""
+    rows, columns = matrix.shape
+    V, singular = spectrum.right, spectrum.singular_values
+    components = part * (V.T @ away)
+    rest = np.abs(start - V @ components)
+    error = np.hypot(np.abs(matrix) @ rest, y_norm / np.sqrt(rows))
+    error *= np.sqrt(columns) * UNIT_ROUNDOFF
+    # Its square might not fit into a float.
+    largest = error.max() or 1.0
+    along = largest * np.linalg.norm(spectrum.left * (error / largest)[:, None], axis=0)
+    by_columns = np.linalg.norm(matrix, axis=0) @ (np.abs(V) @ np.abs(components))
+    return (
+        float(np.linalg.norm(error)),
+        2 * singular * along,
+        UNIT_ROUNDOFF * (np.abs(V).T @ rest),
+        float(min(by_columns, singular[0] * np.linalg.norm(away))),
+    )
+
+
+def noise_level(
+    errors: StepErrors,
+    spectrum: Spectrum,
+    step_size: np.ndarray,
+    iterations: int,
+    column: np.ndarray,
+    t: np.ndarray,
+) -> np.ndarray:
+    """Return the level of the noise in the computed gap of run column[k] at iteration t[k].
+
+    Parameters
+    ----------
+    step_size : ndarray, shape (m,)
     iterations : int
         The longest the iteration may run: on the edge of stability rounding errors add up until
         then.
-    t : array_like, shape (m,)
-        The iteration at which the floor is wanted. It matters only where a component grows: there
-        the noise grows along with it.
+    column, t : ndarray, shape (k,)
+        t matters only where a component grows: there the noise grows along with it.
     """
-    step_size, t = np.asarray(step_size, dtype=float), np.asarray(t, dtype=float)
-    floor = np.full(step_size.shape, (3 * errors.residual) ** 2)
+    step_size, t = step_size[column], np.asarray(t, dtype=float)
+    floor = (3 * errors.residual[column]) ** 2
     with np.errstate(over="ignore", invalid="ignore"):
         for eigenvalue, gradient, iterate in zip(
-            spectrum.eigenvalues, errors.gradient, errors.iterate, strict=False
+            spectrum.eigenvalues, errors.gradient.T, errors.iterate.T, strict=False
         ):
-            perturbation = step_size * gradient + iterate
+            perturbation = step_size * gradient[column] + iterate[column]
             summed = _summed(step_size * eigenvalue, iterations, t)
             floor += (np.sqrt(eigenvalue / 2) * perturbation * summed) ** 2
     return floor
@@ -122,7 +171,7 @@ def relative_error(columns: int) -> float:
 
 
 def drift(nu: ArrayLike, relative_step: ArrayLike, t: ArrayLike, columns: int) -> np.ndarray:
-    """Return how far rounding may carry w_t − w* off, as a part of ‖w_0 − w*‖, as derived above.
+    """Return how far rounding may carry w_t off on the way, as a part of moved, as derived above.
 
     Parameters
     ----------

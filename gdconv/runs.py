@@ -12,7 +12,7 @@ from gdconv.config import Run, identity, problem_options
 from gdconv.problems import problem_identity
 
 # Part of every run_id: raise it whenever the same configuration gives other rows or other columns.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # run_id → run, for runs that differ in their step size alone.
 Group = Mapping[str, Run]
@@ -96,6 +96,7 @@ def asked_for(runs: Sequence[Run]) -> dict[str, list[Any]]:
     return {
         "problem": [run.problem.name for run in runs],
         "problem_options": [problem_options(run.problem) for run in runs],
+        "content": [run.content for run in runs],
         "n_samples": [getattr(run.problem, "n_samples", None) for run in runs],
         "n_features": [getattr(run.problem, "n_features", None) for run in runs],
         "noise": [getattr(run.problem, "noise", None) for run in runs],

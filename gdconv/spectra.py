@@ -2,22 +2,29 @@
 
 Forming H squares the condition number: an eigenvalue solver on H has an absolute error of about
 eps * lambda_max and loses lambda_min entirely once the condition number passes 1/eps.
-2 * singular_value**2 keeps a relative error of about eps * sqrt(condition_number), and where the
-condition number comes from columns of different size far better: see `_decompose`.
+2 * singular_value**2 keeps the digits of the singular value, and of those `_refined` finds all.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
 import scipy.linalg.lapack
 
+from gdconv.doubled import product
+
+EPS = np.finfo(float).eps
 # Up to this ratio of the largest to the smallest singular value the ordinary decomposition loses no
 # more than three digits of the smallest.
 ORDINARY = 1e3
+# Each refinement makes what is wrong smaller by a factor of 1e-13 and better.
+REFINEMENTS = 4
+# So far above what counts as 0 a singular value clearly does not.
+CLEARLY = 1e3
+# A scale is a power of 2 no further from 1 than this, so that no square of one overflows.
+LARGEST_EXPONENT = 500
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class Spectrum:
     eigenvalues : ndarray, shape (d,)
         lambda_1 >= ... >= lambda_d >= 0; exactly 0 beyond the rank.
     rank : int
-        Number of singular values above max(n, d) * eps * singular_values[0].
+        Number of singular values of X, with its rows and columns scaled to one size, above
+        max(n, d) * eps times the largest of them.
     singular_values : ndarray, shape (rank,)
     left : ndarray, shape (n, rank)
         Left singular vectors of X.
@@ -63,6 +71,11 @@ class Spectrum:
         """lambda_max / lambda_min_positive."""
         return self.lambda_max / self.lambda_min_positive
 
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether it is the ordinary decomposition, that of X + E with ‖E‖ about eps ‖X‖."""
+        return bool(self.singular_values[0] <= ORDINARY * self.singular_values[-1])
+
 
 def spectrum(X: np.ndarray) -> Spectrum:
     """Return the spectrum of H = 2 XᵀX for X of shape (n, d).
@@ -72,88 +85,134 @@ def spectrum(X: np.ndarray) -> Spectrum:
     ValueError
         If X is zero or its squares overflow or underflow: no step size is defined by it.
     """
-    n_samples, n_features = X.shape
-    left, values, right = _decompose(X)
-    rank = int(
-        np.count_nonzero(values > max(n_samples, n_features) * np.finfo(float).eps * values[0])
-    )
-    if rank == 0:
+    left, values, right = scipy.linalg.svd(X, full_matrices=False)
+    if values[0] == 0:
         raise ValueError("every value of X is 0: the loss is flat and no step size is defined")
-    eigenvalues = np.zeros(n_features)
     with np.errstate(over="ignore", under="ignore"):
-        eigenvalues[:rank] = 2 * values[:rank] ** 2
-    if not 0 < eigenvalues[rank - 1] <= eigenvalues[0] < np.inf:
+        if values[0] > ORDINARY * values[-1] and values[0] ** 2 < np.inf:
+            left, values, right = _accurate(X, left, values, right)
+        squares = 2 * values**2
+    if not 0 < squares[-1] <= squares[0] < np.inf:
         raise ValueError(
-            f"the squares of X's singular values, {values[rank - 1]:.3g} to {values[0]:.3g}, do "
+            f"the squares of X's singular values, {values[-1]:.3g} to {values[0]:.3g}, do "
             "not fit into a float; scale the features"
         )
-    return Spectrum(eigenvalues, rank, values[:rank], left[:, :rank], right[:rank].T)
+    rank = len(values)
+    eigenvalues = np.concatenate([squares, np.zeros(X.shape[1] - rank)])
+    return Spectrum(eigenvalues, rank, values, left, right.T)
 
 
-def _decompose(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return U, the singular values and Vᵀ of X = U Σ Vᵀ, the small singular values accurately.
+Decomposition = tuple[np.ndarray, np.ndarray, np.ndarray]
 
-    The ordinary decomposition is that of X + E with ‖E‖ about eps σ_1, which leaves σ_i a relative
-    error of eps σ_1 / σ_i. LAPACK's dgejsv, a QR decomposition with column pivoting followed by
-    one-sided Jacobi rotations, is backward stable column by column, ‖E_j‖ about eps ‖X_j‖ (Drmač
-    and Veselić, SIAM J. Matrix Anal. Appl. 29, 2008). With X = B D, columns of B of length 1 and D
-    diagonal, X + E = (I + E D⁻¹ B⁺) X has singular values that differ from those of X by no more
-    than ‖E D⁻¹‖ ‖B⁺‖, about eps times the condition number of B, in relative terms: D does not
-    matter. The same with rows for a wide X, of which the transpose is decomposed. It takes several
-    times as long, hence only where it pays.
+
+def _accurate(
+    X: np.ndarray, left: np.ndarray, values: np.ndarray, right: np.ndarray
+) -> Decomposition:
+    """Return U, the singular values that are known and Vᵀ, given the ordinary decomposition."""
+    if len(X) < X.shape[1]:
+        right, values, left = _accurate(X.T, right.T, values, left.T)
+        return left.T, values, right.T
+    basis = _row_space(X)
+    rank = len(values) if basis is None else basis.shape[1]
+    if values[0] <= ORDINARY * values[rank - 1]:
+        return left[:, :rank], values[:rank], right[:rank]
+    return _refined(X, right.T if basis is None else basis)
+
+
+def _refined(X: np.ndarray, V: np.ndarray) -> Decomposition:
+    """Return the decomposition of X, to all digits, from an orthonormal basis V of its row space.
+
+    The ordinary one is that of X + E with ‖E‖ about eps σ_1, so that every v_i may contain about
+    eps of v_1, and X v_i eps σ_1 u_1. But X V, with all digits, is a matrix whose columns are
+    nearly orthogonal beside their lengths, which one-sided Jacobi rotations decompose with an error
+    of about eps in each of them, however different they are: LAPACK's dgejsv (Drmač and Veselić,
+    SIAM J. Matrix Anal. Appl. 29, 2008). The rotations turn V into the v_i.
     """
-    left, values, right = scipy.linalg.svd(X, full_matrices=False)
-    if values[0] <= ORDINARY * values[-1]:
-        return left, values, right
-    wide = X.shape[0] < X.shape[1]
-    # joba=0: "high relative accuracy for B D"; jobr=0 and jobp=1: keep columns however small.
-    values, left, right, scale, _, failed = scipy.linalg.lapack.dgejsv(
-        X.T if wide else X, joba=0, jobr=0, jobp=1
-    )
-    if failed:
-        raise scipy.linalg.LinAlgError("the singular values of X did not converge")
-    with np.errstate(over="ignore"):
-        values = values * (scale[0] / scale[1])
-    return (right, values, left.T) if wide else (left, values, right.T)
+    lengths = np.linalg.norm(X, axis=0)
+    scale = powers_of_two(lengths)
+    for _ in range(REFINEMENTS):
+        image, _ = product(X * scale, V / scale[:, None])
+        # joba=2: rows may differ in size as well; jobr=0, jobp=1: keep columns however small.
+        values, left, turn, factor, _, failed = scipy.linalg.lapack.dgejsv(
+            image, joba=2, jobr=0, jobp=1
+        )
+        if failed:
+            raise scipy.linalg.LinAlgError("the singular values of X did not converge")
+        values = values * (factor[0] / factor[1])
+        V = V @ turn
+        # By Hadamard this is 0 where the columns are orthogonal, and grows as they are less so.
+        if np.sum(np.log(np.linalg.norm(image, axis=0)) - np.log(values)) < 1:
+            break
+    # As Xᵀ u_i = σ_i v_i: to all digits the part of v_i in a column that is small beside σ_i.
+    parts = ((X * scale).T @ left) / scale[:, None] / values
+    return left, values, np.where(lengths[:, None] <= values, parts, V).T
 
 
-def nearest_minimiser(
-    decomposition: Spectrum, X: np.ndarray, y: np.ndarray, w: np.ndarray
-) -> np.ndarray:
-    """Return the minimiser of ‖Xw − y‖² nearest to w, w + X⁺(y − Xw), of shape (d,).
+def _row_space(X: np.ndarray) -> np.ndarray | None:
+    """Return an orthonormal basis, shape (d, rank), of the row space of X; None if that is all.
 
-    It is the point gradient descent from w converges to. With full column rank it is the ordinary
-    solution of (5), whatever w.
+    What rounding makes of an exact dependence between columns is about eps of each of their
+    elements, in the scaled matrix about eps of its norm: no more than max(n, d) eps counts as 0.
+    With its rows scaled too a direction may be known that large rows hide otherwise; but then only
+    what is clearly 0 is left out, because in the rows that were made smaller it may be large.
     """
-    right, values = decomposition.right, decomposition.singular_values
-    # Of w, only its part in the null space stays: a large w must not leave its roundings behind.
-    for _ in range(2):
-        w = w - right @ (right.T @ w) if decomposition.rank < len(w) else np.zeros_like(w)
-    # The second pass removes the error of the decomposition, which may be tens of roundings.
-    for _ in range(2):
-        w = w + right @ (decomposition.left.T @ (y - X @ w) / values)
-    # The left vectors span the range of X but for eps times the condition number: what they see of
-    # the residual there, the gradient does not.
-    gradient = product(X.T, y - product(X, w))
-    return w + right @ (right.T @ gradient / values / values)
+    for by_rows in (True, False):
+        scaled, scale = _equilibrated(X, by_rows)
+        values = scipy.linalg.svdvals(scaled)
+        zero = max(X.shape) * EPS * values[0]
+        rank = np.count_nonzero(values > zero)
+        if rank == len(values):
+            return None
+        if values[rank - 1] > CLEARLY * zero:
+            break
+    return _independent(scaled, scale, zero)
 
 
-def product(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Return the product of a matrix and a vector, each element rounded only once.
+def _independent(scaled: np.ndarray, scale: np.ndarray, zero: float) -> np.ndarray:
+    """Return an orthonormal basis of the row space of scaled / scale, without what counts as 0.
 
-    Every product of two floats is the sum of two (Dekker, Numerische Mathematik 18, 1971).
+    So that what is left of large columns does not hide small ones, columns of about one size are
+    taken together, the largest first, and what depends on those before them is set to 0.
     """
-    rounded = matrix * vector
-    (a, b), (c, d) = _halves(matrix), _halves(vector)
-    rest = b * d - (((rounded - a * c) - b * c) - a * d)
-    return np.array([math.fsum(row) for row in np.hstack([rounded, rest]).tolist()])
+    d = len(scale)
+    range_, rows = np.empty((len(scaled), 0)), np.empty((0, d))
+    remaining = np.argsort(scale, kind="stable")
+    while len(remaining):
+        rest = scaled[:, remaining]
+        for _ in range(2):
+            rest = rest - range_ @ (range_.T @ rest)
+        alike = scale[remaining] <= ORDINARY * scale[remaining[0]]
+        left, values, _ = scipy.linalg.svd(rest[:, alike], full_matrices=False)
+        new = left[:, values > zero]
+        # scaled = range_ @ rows, where rows has zeros in the columns of blocks before.
+        range_ = np.hstack([range_, new])
+        rows = np.vstack([rows, np.zeros((new.shape[1], d))])
+        rows[len(rows) - new.shape[1] :, remaining] = new.T @ rest
+        remaining = remaining[~alike]
+    return scipy.linalg.qr((rows / scale).T, mode="economic")[0]
 
 
-def _halves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two numbers of 26 bits that add up to each."""
-    shifted = (2.0**27 + 1) * values
-    high = shifted - (shifted - values)
-    return high, values - high
+def _equilibrated(X: np.ndarray, by_rows: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return X with columns, and rows, scaled by powers of 2 to one size, and those of its columns.
+
+    By rows too, columns go first by the median of their elements, which some that are huge do not
+    change, so that it is the rows of these that are made smaller.
+    """
+    scale, scaled = np.ones(X.shape[1]), X
+    if by_rows:
+        sizes = np.abs(X)
+        medians = [np.median(column[column > 0]) if column.any() else 0.0 for column in sizes.T]
+        scale = powers_of_two(np.array(medians))
+        scaled = X * scale
+        scaled = scaled * powers_of_two(np.abs(scaled).max(axis=1))[:, None]
+    again = powers_of_two(np.abs(scaled).max(axis=0))
+    return scaled * again, scale * again
+
+
+def powers_of_two(size: np.ndarray) -> np.ndarray:
+    """Return the powers of 2 that make sizes about 1; 1 where a size is 0."""
+    _, exponent = np.frexp(size)
+    return np.ldexp(1.0, np.clip(-exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT))
 
 
 def eigh_difference(decomposition: Spectrum, X: np.ndarray) -> float:

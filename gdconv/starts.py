@@ -9,7 +9,6 @@ import numpy as np
 
 from gdconv.config import Eigenvector, Normal, Start, Zeros
 from gdconv.objective import Objective
-from gdconv.spectra import nearest_minimiser
 
 
 def starting_point(start: Start, seed: int, repetition: int, objective: Objective) -> np.ndarray:
@@ -40,9 +39,7 @@ def eigenvector(
     the null space of H. Of a multiple eigenvalue v is one eigenvector.
     """
     v = objective.spectrum.right[:, 0 if start.which == "max" else -1]
-    origin = np.zeros(objective.matrix.shape[1])
-    w_star = nearest_minimiser(objective.spectrum, objective.matrix, objective.target, origin)
-    return w_star + start.radius * v
+    return objective.least_norm.w + start.radius * v
 
 
 STARTS: dict[str, Callable[[Any, np.random.Generator, Objective], np.ndarray]] = {

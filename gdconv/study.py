@@ -11,7 +11,7 @@ from gdconv import rates
 from gdconv.config import Run
 from gdconv.descent import descend
 from gdconv.objective import Objective
-from gdconv.problems import LeastSquares, make
+from gdconv.problems import LeastSquares, file_content, make
 from gdconv.recorder import Recorder, Trajectories, recorded_iterations
 from gdconv.runs import GroupTables, asked_for, group_of, problem_id, run_ids
 from gdconv.spectra import eigh_difference
@@ -48,7 +48,6 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
     theory = Theory(objective, start, runs)
     recorder = Recorder(
         theory.w_star,
-        theory.residual_star,
         objective.offset,
         recorded_iterations(first.method.iterations, first.record.points),
         floor=theory.noise(np.arange(len(runs)), np.zeros(len(runs))),
@@ -103,6 +102,7 @@ def _run_rows(
     with np.errstate(divide="ignore", invalid="ignore"):
         tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
     shared = {
+        "content": file_content(first.problem),
         "n_samples": problem.X.shape[0],
         "n_features": problem.X.shape[1],
         "rank": decomposition.rank,

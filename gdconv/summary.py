@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shlex
 from collections.abc import Collection
 from pathlib import Path
@@ -11,25 +9,18 @@ from typing import Any
 
 import pandas as pd
 
+from gdconv import contents
+from gdconv.numerals import NONE, exact, same, short
+from gdconv.settings import NAMING, SETTING, problem_name, settings, with_files
 from gdconv.tables import Tables, read_runs
 
 WIDTH = 100
-NONE = "–"
 SHOWN = 5
-
-# Runs that agree in all of these are repetitions of one another or differ in their step size.
-SETTING = (
-    *("problem", "n_samples", "n_features", "noise", "problem_options"),
-    *("start", "start_which", "start_radius", "method"),
-)
-
-# A setting, as column → value, and its runs.
-Setting = tuple[dict[str, Any], pd.DataFrame]
-
 
 # The summary's columns and their headings, in two lines, on the terminal.
 _HEADINGS = {
     "problem": ("", "problem"),
+    "file": ("", "file"),
     "n_samples": ("", "n"),
     "n_features": ("", "d"),
     "noise": ("", "noise"),
@@ -72,7 +63,7 @@ def summary(
         best step is the relative step with the fewest iterations to the tolerance, in the median
         over repetitions.
     """
-    runs = tables.runs if tables else read_runs(folder)
+    runs = with_files(tables.runs if tables else read_runs(folder))
     every = len(runs)
     if run_ids is not None:
         runs = runs[runs["run_id"].isin(list(run_ids))]
@@ -92,8 +83,8 @@ def summary(
     return "\n".join(lines)
 
 
-def status(folder: Path) -> str:
-    """Return how many runs of a study are done, have failed and are missing, and what to do.
+def status(folder: Path) -> tuple[str, list[str]]:
+    """Tell how many runs of a study are done, have failed and are missing, and what to do.
 
     The missing ones are those that the latest command was to add and has not.
 
@@ -102,83 +93,43 @@ def status(folder: Path) -> str:
     folder : Path
         Of a study, finished, interrupted or still running.
 
+    Returns
+    -------
+    str
+        The text.
+    list of str
+        The tables that have changed since the study was finished.
+
     Raises
     ------
     FileNotFoundError, ValueError
         If the folder holds no study, or not as gdconv writes it.
     """
     runs = read_runs(folder)
+    history = contents.provenance(folder)
     try:
-        latest = json.loads((folder / "provenance.json").read_bytes())["commands"][-1]
+        latest = history["commands"][-1]
         missing = latest["held"] + latest["planned"] - len(runs)
         typed, started = shlex.join(latest["command"]), latest["started"]
     except (KeyError, IndexError, TypeError, ValueError):
-        raise ValueError("provenance.json is not as this version of gdconv writes it") from None
+        raise contents.DamagedError("provenance.json is not as gdconv wrote it") from None
+    finished, changed = contents.standing(folder, history)
     failed = int((runs["status"] == "failed").sum())
     lines = [
         f"{folder}: {len(runs) - failed} done, {failed} failed, {missing} missing",
         f"  {counts(runs)}",
         f"  latest command, {started}: {typed}",
     ]
-    if missing > 0:
+    if changed:
+        lines.append(
+            f"  {' and '.join(changed)} changed since it was finished: put back what was there, or"
+            " go on with accept_changed=true"
+        )
+    elif missing > 0 or not finished:
         lines.append("  it is still running, or has been stopped: the same command continues it")
     if failed:
         lines.append("  with retry_failed=true it runs those again that have failed")
-    return "\n".join(lines)
-
-
-def settings(runs: pd.DataFrame) -> list[Setting]:
-    """Split runs into groups that differ in seed, repetition and step size alone.
-
-    Tables of the user, of which no column says which file they are, are told apart by their
-    condition numbers.
-
-    Parameters
-    ----------
-    runs : DataFrame
-
-    Returns
-    -------
-    list of (dict, DataFrame)
-        The columns of `SETTING` with their values, NA where empty, and the runs that have them. Of
-        the options only those are there in which problems of one family differ. Runs of several
-        studies at once have a column `study`, which comes first.
-    """
-    runs = runs.assign(problem_options=_differing_options(runs))
-    names = [*(["study"] if "study" in runs else []), *SETTING]
-    same = runs.groupby([*names, "seed", "repetition"], dropna=False, observed=True)
-    keys = [*names, same["condition_number"].rank("dense").fillna(1).rename("variant")]
-    return [
-        (dict(zip(names, values, strict=False)), group)
-        for values, group in runs.groupby(keys, dropna=False, observed=True)
-    ]
-
-
-def with_all_parts(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs but those started along an eigenvector, or all if there are no others.
-
-    Such a start has that eigenvector's part of the gap alone: it shows neither ν nor the rest.
-    """
-    others = runs[runs["start"] != "eigenvector"]
-    return others if len(others) else runs
-
-
-def _differing_options(runs: pd.DataFrame) -> pd.Series:
-    """The options of each run but those that all runs of its family share; NA if none is left."""
-    told = pd.Series(pd.NA, runs.index, dtype="string")
-    for _, options in runs["problem_options"].dropna().groupby(runs["problem"]):
-        words = {each: each.split(" ") for each in options.unique()}
-        shared = set.intersection(*map(set, words.values()))
-        left = {each: " ".join(w for w in words[each] if w not in shared) for each in words}
-        told[options.index] = options.map(left).replace("", pd.NA)
-    in_order = sorted(told.dropna().unique(), key=_by_number)
-    return told.astype(pd.CategoricalDtype(in_order, ordered=True))
-
-
-def _by_number(options: str) -> list[tuple[str, float]]:
-    """What to sort options by: 3 before 10."""
-    found = re.findall(r"([^\d-]+)(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)?", options)
-    return [(name, float(number or 0)) for name, number in found]
+    return "\n".join(lines), changed
 
 
 def headed(row: dict[str, Any]) -> dict[str, Any]:
@@ -197,13 +148,17 @@ def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """One row for each setting, named by its problem and size and by what else differs."""
     every = settings(runs)
     known = pd.DataFrame([setting for setting, _ in every], columns=list(SETTING))
-    names = [*SETTING[:3], *(name for name in SETTING[3:] if known[name].nunique(dropna=False) > 1)]
+    names = [
+        name
+        for name in SETTING
+        if known[name].nunique(dropna=False) > 1 or (name in NAMING and known[name].notna().any())
+    ]
     deficient = (runs["rank"] < runs["n_features"]).any()
     rows = []
     for setting, group in every:
         status = group["status"].value_counts()
         rows.append(
-            {name: setting[name] for name in names}
+            {name: as_asked(setting[name]) for name in names}
             | ({"rank": group["rank"].min()} if deficient else {})
             | {"runs": len(group)}
             | {name: int(status.get(name, 0)) for name in ("converged", "diverged", "failed")}
@@ -212,6 +167,11 @@ def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
             | verdicts(group)
         )
     return rows
+
+
+def as_asked(value: Any) -> Any:
+    """Return a value that was asked for with all its digits, so that two stay two."""
+    return exact(value, 4) if isinstance(value, float) and pd.notna(value) else value
 
 
 def _best_step(runs: pd.DataFrame) -> dict[str, Any]:
@@ -239,11 +199,11 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
     headings = zip(*(_HEADINGS[name] for name in rows[0]), strict=True)
     lines = [*headings, *([short(value, 4) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = ["<" if name in ("problem", "file") else ">" for name in rows[0]]
     apart = 2 if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else 1
     return [
         (" " * apart).join(
-            f"{cell:{'<' if k == 0 else '>'}{width}}"
-            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+            f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)
         )
         for line in lines
     ]
@@ -260,7 +220,9 @@ def errata_facts(runs: pd.DataFrame) -> dict[str, str]:
     diverged = at[known["status"] == "diverged"]
     facts = {}
     if len(broken):
-        thresholds = (1 + known["lambda_min"] / known["lambda_max"]) / 2
+        # Where all eigenvalues are one, the bound as stated is the true one.
+        several = known[~same(known["lambda_min"], known["lambda_max"])]
+        thresholds = (1 + several["lambda_min"] / several["lambda_max"]) / 2
         least, most = short(thresholds.min(), 3), short(thresholds.max(), 3)
         facts["as stated broken"] = (
             f"at K/λmax up to {short(broken.max(), 3)}; by theory below (λmin + λmax)/2, that is"
@@ -278,7 +240,7 @@ def _facts(run: pd.Series) -> dict[str, str]:
     """What one wants to know of a single run, as it stands in runs.csv."""
     value = run.map(short)
     facts = {
-        "problem": f"{value['problem']}, n_samples {value['n_samples']}, n_features"
+        "problem": f"{problem_name(run)}, n_samples {value['n_samples']}, n_features"
         f" {value['n_features']}, {_rank(run)}seed {value['seed']}, repetition"
         f" {value['repetition']}",
         "condition_number": value["condition_number"],
@@ -304,12 +266,3 @@ def _rank(run: pd.Series) -> str:
     """Worth saying where X has not full column rank: the loss is flat in some directions."""
     deficient = pd.notna(run["rank"]) and run["rank"] < run["n_features"]
     return f"rank {run['rank']} only, " if deficient else ""
-
-
-def short(value: Any, digits: int = 5) -> str:
-    """A value of a table as a reader wants it; NONE for one that does not apply."""
-    if pd.isna(value):
-        return NONE
-    if pd.api.types.is_bool(value):
-        return "yes" if value else "no"
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

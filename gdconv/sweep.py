@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -15,12 +14,14 @@ from pathlib import Path
 
 from gdconv import engines
 from gdconv.config import Run, RunConfig, Serial, StudyConfig, expand
-from gdconv.engines import Engine
 from gdconv.keys import ConfigError, Section
-from gdconv.problems import shape
+from gdconv.pool import Engine
+from gdconv.problems import file_content, notices, shape
+from gdconv.provenance import files
 from gdconv.runs import Group, group_of, run_ids
 from gdconv.store import Store
 from gdconv.tables import Rows, Tables, decode, read
+from nnlib.terminal import bar_stream
 
 log = logging.getLogger("gdconv")
 
@@ -73,8 +74,9 @@ def run_sweep(
         If a problem's file will not do, the study cannot be continued, or the engine cannot be had;
         nothing has been run then.
     """
-    runs = plan(configs)
+    runs, named = plan(configs), files(configs)
     with Store(study) as store:
+        _tell(configs)
         if study.retry_failed:
             store.forget(run_id for run_id in runs if store.done.get(run_id) == "failed")
         missing = {run_id: run for run_id, run in runs.items() if run_id not in store.done}
@@ -82,10 +84,12 @@ def run_sweep(
             section = study.engine if missing else Serial()
             with nullcontext(engine) if engine else engines.engine(section) as ready:
                 groups = blocks(grouped(missing), ready.workers)
-                store.begin(configs, command, len(missing))
+                store.begin(configs, command, len(missing), named)
                 for rows in _watched(ready.work_off(groups), groups):
                     store.append(rows)
             store.finish()
+        else:
+            store.note_files(named)
         failed = sum(store.done[run_id] == "failed" for run_id in runs)
         return Outcome(store.folder, tuple(runs), len(missing), failed)
 
@@ -127,8 +131,11 @@ def run_study(
     configs = [configs] if isinstance(configs, RunConfig) else list(configs)
     engine = engine or StudyConfig().engine
     if folder is None:
+        planned = plan(configs)
+        _tell(configs)
         with engines.engine(engine) as ready:
-            return decode(ready.work_off(blocks(grouped(plan(configs)), ready.workers)))
+            groups = blocks(grouped(planned), ready.workers)
+            return decode(ready.work_off(groups), files(configs))
     folder = Path(folder)
     study = StudyConfig(study=folder.name, results_dir=str(folder.parent), engine=engine)
     return read(run_sweep(configs, study, ["gdconv.run_study"]).folder)
@@ -148,8 +155,14 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
         if count > MOST_RUNS:
             allowed = f"makes more than {MOST_RUNS} runs with the seeds and step sizes"
             raise ConfigError("repetitions", config.repetitions, allowed)
-    runs = [run for config in configs for run in expand(config)]
+    runs = [run for config in configs for run in expand(config, file_content(config.problem))]
     return dict(zip(run_ids(runs), runs, strict=True))
+
+
+def _tell(configs: Sequence[RunConfig]) -> None:
+    """Say, when nothing is left to be refused, what is notable about the files."""
+    for notice in notices(config.problem for config in configs):
+        log.warning("%s", notice)
 
 
 def grouped(runs: Mapping[str, Run]) -> list[Group]:
@@ -196,10 +209,10 @@ def _watched(results: Iterator[Rows], groups: Sequence[Group]) -> Iterator[Rows]
     """Show progress: a bar on a terminal, a line a group elsewhere."""
     total = sum(map(len, groups))
     seen: Counter[str] = Counter()
-    if sys.stderr.isatty():
+    if stream := bar_stream():
         from tqdm import tqdm
 
-        with tqdm(total=total, unit="run", file=sys.stderr) as bar:
+        with tqdm(total=total, unit="run", file=stream) as bar:
             for rows in results:
                 yield rows
                 seen.update(rows.status.values())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gdconv import disk
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +28,7 @@ COLUMNS = {
         "status": TEXT,
         "problem": TEXT,
         "problem_options": TEXT,
+        "content": TEXT,
         "n_samples": WHOLE,
         "n_features": WHOLE,
         "rank": WHOLE,
@@ -96,8 +100,11 @@ COLUMNS = {
         "error_component_squared": NUMBER,
     },
 }
+# A byte is found in a line ten times as fast as a text of one.
+_QUOTE, _RETURN = b'"\r'
 RUN_ORDER = (
     "problem",
+    "content",
     "n_samples",
     "n_features",
     "seed",
@@ -127,8 +134,16 @@ class Rows:
     rows_multiplied: str | None
 
 
+# Between the names of one content.
+ALSO = " = "
+
+
 class Tables(NamedTuple):
-    """The tables of a study as DataFrames, with the columns and types of COLUMNS."""
+    """The tables of a study as DataFrames, with the columns and types of COLUMNS.
+
+    runs has one column more, `file`: the names that the content of its problem's file had, as
+    "a.csv" or "a.csv = b.csv"; NA without a file, or where no name is known.
+    """
 
     runs: pd.DataFrame
     curves: pd.DataFrame
@@ -148,8 +163,15 @@ def encode(group: GroupTables) -> Rows:
     )
 
 
-def decode(groups: Iterable[Rows]) -> Tables:
-    """Return the tables of some groups as they would be read from a study's folder."""
+def decode(groups: Iterable[Rows], files: Mapping[str, Sequence[str]] | None = None) -> Tables:
+    """Return the tables of some groups as they would be read from a study's folder.
+
+    Parameters
+    ----------
+    groups : iterable of Rows
+    files : mapping of str to sequence of str, optional
+        The names of each content; none by default.
+    """
     groups = list(groups)
     problems = {rows.problem_id: rows.eigenvalues for rows in groups}
     runs = sorted(_split(rows.runs for rows in groups), key=sort_key("runs", RUN_ORDER))
@@ -158,7 +180,7 @@ def decode(groups: Iterable[Rows]) -> Tables:
         curves.setdefault(run_id_of(line), []).append(line)
     eigenvalues = sorted(_split(problems.values()), key=sort_key("eigenvalues", EIGENVALUE_ORDER))
     return Tables(
-        _frame("runs", runs),
+        _named(_frame("runs", runs), files or {}),
         _frame("curves", [line for run in runs for line in curves.get(run_id_of(run), ())]),
         _frame("eigenvalues", eigenvalues),
     )
@@ -177,12 +199,30 @@ def read(folder: Path) -> Tables:
     complete = {name: _complete_lines(folder, name) for name in COLUMNS}
     done = {run_id_of(line) for line in complete["runs"]}
     complete["curves"] = [line for line in complete["curves"] if run_id_of(line) in done]
-    return Tables(**{name: _frame(name, lines) for name, lines in complete.items()})
+    tables = Tables(**{name: _frame(name, lines) for name, lines in complete.items()})
+    return tables._replace(runs=_named(tables.runs, _read_files(folder)))
 
 
 def read_runs(folder: Path) -> pd.DataFrame:
     """Read the runs of a study alone; raises as `read`."""
-    return _frame("runs", _complete_lines(folder, "runs"))
+    return _named(_frame("runs", _complete_lines(folder, "runs")), _read_files(folder))
+
+
+def names_of_files(provenance: Any) -> dict[str, list[str]]:
+    """Return the names of each content of a file in what provenance.json holds.
+
+    Raises
+    ------
+    TypeError
+        If they are not written as gdconv writes them.
+    """
+    files = provenance.get("files", {}) if isinstance(provenance, dict) else None
+    if not isinstance(files, dict) or not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for names in files.values()
+    ):
+        raise TypeError("files must be an object with a list of names for each content")
+    return files
 
 
 def header(name: str) -> bytes:
@@ -192,7 +232,30 @@ def header(name: str) -> bytes:
 
 def run_id_of(line: bytes) -> bytes:
     """Return the run_id of a line of runs.csv or curves.csv, its first cell."""
-    return line[: line.index(b",")]
+    return cells_of(line)[0].encode() if line[0] == _QUOTE else line[: line.index(b",")]
+
+
+def cells_of(line: bytes) -> list[str]:
+    """Return the cells of a line of CSV.
+
+    Raises
+    ------
+    ValueError
+        If it is not one line of CSV in UTF-8.
+    """
+    text = line.decode().removesuffix("\n")
+    if is_plain(line):
+        return text.split(",")
+    try:
+        (cells,) = csv.reader([text], strict=True)
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    return cells
+
+
+def is_plain(line: bytes) -> bool:
+    """Return whether every comma of a line ends a cell, as it does in nearly all lines."""
+    return _QUOTE not in line and _RETURN not in line
 
 
 def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
@@ -206,7 +269,7 @@ def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple[Any, ..
     }
 
     def key(line: bytes) -> tuple[Any, ...]:
-        cells = line.decode().rstrip("\n").split(",")
+        cells = cells_of(line)
         return tuple(parse[dtype](cells[index]) for index, dtype in wanted)
 
     return key
@@ -233,7 +296,7 @@ _READS: dict[str, Callable[[str], bool]] = {
 
 def _complete_lines(folder: Path, name: str) -> list[bytes]:
     path = folder / f"{name}.csv"
-    with path.open("rb") as file:
+    with disk.open_file(path, "rb") as file:
         lines = file.readlines()
     if lines and not lines[-1].endswith(b"\n"):
         lines.pop()
@@ -241,11 +304,26 @@ def _complete_lines(folder: Path, name: str) -> list[bytes]:
         raise ValueError(f"{path.name}: line 1 is not the header of this version of gdconv")
     columns = len(COLUMNS[name])
     for number, line in enumerate(lines, start=1):
-        # Quotes stand around an error that has commas in it.
-        if line.count(b",") != columns - 1 and b'"' not in line:
-            cells = line.count(b",") + 1
+        try:
+            cells = line.count(b",") + 1 if is_plain(line) else len(cells_of(line))
+        except ValueError as error:
+            raise ValueError(f"{path.name}: line {number} is not CSV: {error}") from None
+        if cells != columns:
             raise ValueError(f"{path.name}: line {number} has {cells} cells instead of {columns}")
     return lines[1:]
+
+
+def _read_files(folder: Path) -> dict[str, list[str]]:
+    """The names of each content; none if provenance.json is not there or not as it should be."""
+    try:
+        return names_of_files(json.loads(disk.read_bytes(folder / "provenance.json")))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}
+
+
+def _named(runs: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    names = {content: ALSO.join(names) for content, names in files.items() if names}
+    return runs.assign(file=runs["content"].map(names).astype(TEXT))
 
 
 def _frame(name: str, lines: Iterable[bytes]) -> pd.DataFrame:
@@ -295,8 +373,9 @@ def _cell(value: Any) -> str:
         return repr(value) if math.isfinite(value) else ""
     if value is None:
         return ""
-    text = str(value)
-    if set(text) & set(',"\r\n'):
+    # A row is a line.
+    text = " ".join(str(value).splitlines())
+    if set(text) & set(',"'):
         buffer = io.StringIO()
         csv.writer(buffer, lineterminator="").writerow([text])
         return buffer.getvalue()

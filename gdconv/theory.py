@@ -10,7 +10,6 @@ from gdconv import bounds
 from gdconv.config import Run
 from gdconv.objective import Objective
 from gdconv.rounding import drift, noise_level, relative_error, step_errors
-from gdconv.spectra import nearest_minimiser
 
 # No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
 # finite.
@@ -28,7 +27,7 @@ class Theory:
     def __init__(self, objective: Objective, start: np.ndarray, runs: Sequence[Run]) -> None:
         matrix, target = objective.matrix, objective.target
         self.spectrum = objective.spectrum
-        self.w_star = nearest_minimiser(self.spectrum, matrix, target, start)
+        self.w_star, away = objective.nearest_minimiser(start)
         largest, smallest = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
         self.step_size = np.array(
             [
@@ -47,14 +46,15 @@ class Theory:
         )
         # ½ λ_i c_i² without the division by σ_i that c_i = v_iᵀ(w_0 − w*) would need.
         self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
-        self.distance = float(np.sum((start - self.w_star) ** 2))
+        self.distance = float(away @ away)
         fits = max(self.components.sum() + objective.offset, self.distance) <= LARGEST
         if not fits or 0 < np.abs(target).max() < SMALLEST:
             raise ValueError("the loss at the start does not fit into a float; scale the target")
-        self.residual_star = matrix @ self.w_star - target
-        self.loss_star = objective.offset + float(self.residual_star @ self.residual_star)
+        self.loss_star = objective.loss(self.w_star)
         y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
-        self.errors = step_errors(matrix, self.residual_star, self.w_star, y_norm, self.spectrum)
+        self.errors = step_errors(
+            matrix, start, away, y_norm, self.spectrum, self.step_size, self.iterations
+        )
         self.relative_error = relative_error(matrix.shape[1])
 
     @property
@@ -68,14 +68,13 @@ class Theory:
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """How far rounding may carry the gap of run column[k] at iteration t[k], as a gap."""
         columns = self.spectrum.right.shape[0]
-        size = np.sqrt(self.spectrum.lambda_max / 2) * np.sqrt(self.distance)
-        off = size * drift(self.nu[column], self.relative_step[column], t, columns)
+        off = drift(self.nu[column], self.relative_step[column], t, columns)
+        off *= self.errors.moved[column]
         return (np.sqrt(self.noise(column, t)) + off) ** 2
 
     def noise(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The level at which the gap of run column[k] comes to rest, at iteration t[k]."""
-        step_size = self.step_size[column]
-        return noise_level(self.errors, self.spectrum, step_size, self.iterations, t)
+        return noise_level(self.errors, self.spectrum, self.step_size, self.iterations, column, t)
 
     def ceiling(self) -> np.ndarray:
         """A gap from which the next one, or its squared distance, may exceed LARGEST."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Sequence
 
 import threadpoolctl
@@ -13,6 +14,9 @@ from gdconv.checks import Check
 from gdconv.config import RunConfig, expand
 from gdconv.identities import verify
 from gdconv.keys import ConfigError
+from gdconv.problems import notices
+
+log = logging.getLogger("gdconv")
 
 COLUMNS = ("equation", "statement", "measure", "value", "tolerance", "verdict")
 
@@ -37,11 +41,14 @@ def case_of(config: RunConfig) -> Case:
         raise ConfigError(key, given, "must be one: a single run is checked")
     try:
         with threadpoolctl.threadpool_limits(1):
-            return Case(runs[0])
+            case = Case(runs[0])
     except ConfigError:
         raise
     except ValueError as error:
         raise ConfigError("problem", config.problem.name, str(error)) from error
+    for notice in notices([config.problem]):
+        log.warning("%s", notice)
+    return case
 
 
 def checked(case: Case) -> list[Check]:

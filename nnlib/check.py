@@ -16,6 +16,7 @@ from nnlib.cases import CASES, operands
 from nnlib.graph import Graph
 from nnlib.inputs import Vertex, frozen, is_number, real_array
 from nnlib.shapes import Shape
+from nnlib.terminal import run
 
 # Differences with a step and with twice the step must agree to this part of the largest gradient.
 # Where a kink lies between, they differ by about as much as the slopes on its sides.
@@ -339,4 +340,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("python -m nnlib.check", main))

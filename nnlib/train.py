@@ -22,6 +22,7 @@ from nnlib.graph import Graph
 from nnlib.inputs import Vertex
 from nnlib.nn import Linear, ReLU, Sequential
 from nnlib.sgd import SGD, batches
+from nnlib.terminal import bar_stream, run
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def train(
         return np.argmax(g.value[logits], axis=-1)
 
     training = Training([], [], lambda X: classify(network(g.tensor(X))), sizes)
-    progress = tqdm(range(1, epochs + 1), "training", unit="epoch", disable=None, leave=False)
+    stream, numbers = bar_stream(), range(1, epochs + 1)
+    progress = tqdm(numbers, "training", unit="epoch", leave=False, file=stream, disable=not stream)
     for epoch in progress:
         with np.errstate(all="ignore"):
             losses = [
@@ -187,9 +189,6 @@ def main(arguments: list[str] | None = None) -> int:
     except FloatingPointError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted, nothing was written", file=sys.stderr)
-        return 130
     rows = zip(training.loss, training.accuracy, strict=True)
     with history.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -246,4 +245,4 @@ def _number(kind: type, low: float, high: float) -> Callable[[str], float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("python -m nnlib.train", main))

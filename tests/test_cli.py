@@ -138,6 +138,86 @@ def test_an_experiment_gives_way_to_the_command_line(command):
     assert done.study.study == "mine"
 
 
+def of_each(command, names, *arguments):
+    """The configurations of some experiments, each run by itself."""
+    return [
+        config for name in names for config in command(f"experiment={name}", *arguments).configs
+    ]
+
+
+@pytest.mark.parametrize(
+    "names", [["errata", "rank_deficient"], ["dimension", "step_size", "errata"]]
+)
+def test_experiments_that_are_swept_over_bring_their_own_sweeps(command, names):
+    for order in (names, names[::-1]):
+        done = command("-m", f"experiment={','.join(order)}", "study=s")
+        assert done.configs == of_each(command, order)
+        assert done.study == StudyConfig(study="s")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "jobs"),
+    [
+        (["start=zeros"], 1 + 4),
+        (["start=zeros,normal"], 2 + 8),
+        (["problem.n_features=3"], 2 + 2),
+        (["seed=1,2"], 2 * (2 + 8)),
+        (["step.value=1,[0.5,1]", "start=zeros", "problem.n_features=5"], 2 * (1 + 1)),
+        (["problem=correlated", "problem.correlation=0.5"], 2 + 8),
+        (["problem=gaussian,correlated"], 2 * (2 + 8)),
+        (['+hydra.sweeper.params.seed="1,2"'], 2 * (2 + 8)),
+    ],
+)
+def test_the_command_line_wins_over_every_experiments_sweep(command, arguments, jobs):
+    names = ["errata", "rank_deficient"]
+    done = command("-m", f"experiment={','.join(names)}", "study=s", *arguments)
+    assert len(done.configs) == jobs
+
+    def key(config):
+        return str(config)
+
+    expected = of_each(command, names, *arguments, "study=s")
+    assert sorted(done.configs, key=key) == sorted(expected, key=key)
+    first = command("-m", *arguments, "study=s", f"experiment={','.join(names)}")
+    assert sorted(first.configs, key=key) == sorted(expected, key=key)
+
+
+def test_all_experiments_at_once(command):
+    names = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+    names.remove("csv")
+    done = command("-m", "experiment=glob(*,exclude=csv)", "study=s")
+    assert done.configs == of_each(command, names)
+
+
+@pytest.fixture
+def mine(tmp_path_factory):
+    """A folder of the user's with an experiment that does not say that it is a sweep."""
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\nstudy: mine\nhydra: {sweeper: {params: {start: 'zeros,normal'}}}\n"
+    )
+    return ["--config-dir", str(folder)]
+
+
+def test_an_experiment_of_the_users_brings_its_sweep(command, mine):
+    starts = [config.start.name for config in command(*mine, "-m", "experiment=mine").configs]
+    assert starts == ["zeros", "normal"]
+    done = command(*mine, "-m", "experiment=mine,step_size", "study=s")
+    assert [config.start.name for config in done.configs] == ["zeros", "normal", "zeros"]
+
+
+def test_a_sweep_is_not_dropped_without_a_word(command, mine):
+    line = "gdconv: hydra.mode=RUN: would drop the experiment's sweep over start; -m runs it\n"
+    for arguments in ([*mine, "experiment=mine"], ["experiment=errata", "hydra.mode=RUN"]):
+        done = command(*arguments)
+        assert (done.status, done.err, done.configs) == (2, line, None)
+
+
+def test_a_list_of_one_experiment_is_that_experiment(command):
+    assert command("experiment=[errata]").configs == command("experiment=errata").configs
+
+
 def test_the_folder_of_an_installed_package(tmp_path, monkeypatch):
     assert composition.configuration_folder() == CONF
     (tmp_path / "gdconv" / "conf").mkdir(parents=True)
@@ -207,14 +287,6 @@ def test_failed_runs_show_in_the_exit_status(command):
     assert (done.status, done.out) == (1, TOLD)
 
 
-def test_an_interrupt_is_one_line(command):
-    done = command(raises=KeyboardInterrupt())
-    assert done.status == 130
-    assert done.err.splitlines()[1:] == [
-        "gdconv: interrupted; the same command continues the study"
-    ]
-
-
 def test_a_full_disk_is_told_in_one_line(command):
     done = command(raises=OSError(28, "No space left on device"))
     assert done.status == 1
@@ -266,7 +338,14 @@ BAD = {
     "step.value=interval(0,1)": SEVERAL,
     "step.value=[1": "must be KEY=VALUE",
     "step.value": "must be KEY=VALUE",
-    "study=données": "must be KEY=VALUE, with quotes",
+    "study=données": "has special characters and must be quoted: 'study=\"données\"'",
+    "step.value=(1)": "must be KEY=VALUE, with quotes around special characters: 'KEY=\"VALUE\"'",
+    "problem.target=Mass (kg)": "must be quoted: 'problem.target=\"Mass (kg)\"'",
+    "problem.path=it's.csv": "'problem.path=\"it'\"'\"'s.csv\"'",
+    "problem.target=Smith, J": "add -m to sweep over the values; if it is one value, type 'problem"
+    '.target="Smith, J"\'',
+    "experiment=errata,default": "add -m to sweep over the values",
+    "experiment=[errata,default]": "each is run by -m experiment=errata,default",
     "step.value=foo(3)": "Unknown function 'foo'",
     "seed=${nosuch}": "Interpolation key 'nosuch' not found",
     "seed=${seed}": "Recursive interpolation",
@@ -281,6 +360,11 @@ BAD = {
     "hydra.mode=3": "expected one of",
     "hydra/launcher=basic": LAUNCHER,
     "hydra.launcher=null": LAUNCHER,
+    "hydra.job.env_copy=[HOME]": LAUNCHER,
+    "+hydra={callbacks:{x:{_target_:evil.Callback}}}": LAUNCHER,
+    "++hydra={output_subdir:x}": LAUNCHER,
+    "+problem@hydra.callbacks.x=csv": LAUNCHER,
+    "study=${oc.env:HOME}": "environment variables are not read",
     "--experimental-rerun=a.pickle": "is not supported",
     "--exp=a.pickle": "is not supported",
     "--resolve": "can only be used",
@@ -327,8 +411,34 @@ BAD_TOGETHER = [
         "makes more than 100000 jobs",
     ),
     (["-m", "study=choice(1,choice(2))"], "-m study=choice(1,choice(2)): ", "Unexpected type"),
+    (["study=\x1b[31m("], r"study=\x1b[31m(: ", "must be quoted"),
     ([f"seed={'[' * 999 + ']' * 999}"], f"seed={'[' * 72}...: ", "is nested too deeply"),
-    (["-m", "study=a,b"], "study=[a,b]: ", "one sweep fills one study"),
+    (["-m", "study=a,b"], "study=[a,b]: ", "one sweep fills one study; choose one, as in study=a"),
+    (["-m", "engine=serial,processes"], "engine.name=[serial,processes]: ", "as in engine=serial"),
+    (
+        ["-m", "experiment=errata,rank_deficient"],
+        "study=[errata,rank_deficient]: ",
+        "choose one, as in study=errata",
+    ),
+    (
+        ["-m", "experiment=errata,[default,errata]", "study=s"],
+        "experiment=errata,[default,errata]: ",
+        "each is run by -m experiment=errata,default,errata",
+    ),
+    (["-m", "experiment=errata,nosuch", "study=s"], "experiment=nosuch: ", "must be one of"),
+    (
+        ["-m", "experiment=default,errata", "study=s", "seed=range(0,20000)"],
+        "experiment=default,errata: ",
+        "makes more than 100000 jobs",
+    ),
+    (
+        ["problem=csv", "problem.path=a.csv", "problem.target=true"],
+        "problem.target=true: ",
+        "must be the name of the target's column (true, false and null in quotes)",
+    ),
+    (["-m", "+hydra.callbacks.x._target_=evil.Callback"], "+hydra.callbacks", LAUNCHER),
+    (["--hydra-help", "hydra.hydra_logging.version=2"], "hydra.hydra_logging", LAUNCHER),
+    (["-m", 'study="a${oc.env:NONE,b}"', "seed=1,2"], "study=a${oc.env:NONE,b}: ", "not read"),
     (["-m", "hydra.verbose=true,false"], "hydra.verbose=true,false: ", "not supported"),
     (["experiment=default", "problem.noise=-1"], "problem.noise=-1: ", "of at least 0"),
     (
@@ -367,6 +477,74 @@ def test_broken_yaml_of_the_user_is_one_line(command, tmp_path_factory):
     done = command("--config-dir", str(folder), "experiment=mine")
     assert (done.status, len(done.err.splitlines())) == (2, 1)
     assert "mine.yaml" in done.err
+
+
+EVIL = "class Callback:\n    def __init__(self):\n        print('run')\nprint('imported')\n"
+YAMLS = {
+    "experiment/callback": "# @package _global_\n"
+    "hydra: {callbacks: {x: {_target_: evil.Callback}}}\n",
+    "experiment/handler": "# @package hydra.job_logging.handlers\nx: {class: evil.Callback}\n",
+    "experiment/folder": "# @package _global_\nhydra: {run: {dir: x}}\n",
+    "problem/callback": "# @package hydra.callbacks.x\n_target_: evil.Callback\n",
+    "path": "defaults: [config, _self_]\nhydra: {searchpath: [pkg://evil]}\n",
+    "experiment/secret": "# @package _global_\nstudy: ${oc.env:SECRET}\n",
+    "experiment/swept": "# @package _global_\n"
+    "hydra: {mode: MULTIRUN, sweeper: {params: {study: '${oc.env:SECRET}'}}}\n",
+    "experiment/allowed": "# @package _global_\n"
+    "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2'}}}\n",
+}
+
+
+@pytest.fixture(scope="module")
+def configurations(tmp_path_factory):
+    """A folder for --config-dir, and a module that says so when it is imported or used."""
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "evil.py").write_text(EVIL)
+    for name, text in YAMLS.items():
+        path = folder / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("argument", "key"),
+    [
+        ("experiment=callback", "hydra.callbacks.x._target_=evil.Callback: "),
+        ("experiment=handler", "hydra.job_logging.handlers.x.class=evil.Callback: "),
+        ("experiment=folder", "hydra.run.dir=x: "),
+        ("problem=callback", "hydra.callbacks.x._target_=evil.Callback: "),
+        ("--config-name=path", "hydra.searchpath=[pkg://evil]: "),
+    ],
+)
+def test_a_file_of_the_user_cannot_change_hydra(
+    command, configurations, monkeypatch, argument, key
+):
+    monkeypatch.syspath_prepend(configurations)
+    for mode in ([], ["-m"], ["--cfg", "job"]):
+        done = command("--config-dir", str(configurations), argument, *mode)
+        [line] = done.err.splitlines()
+        assert (done.status, done.out, done.configs) == (2, "", None)
+        assert line.startswith(f"gdconv: {key}{LAUNCHER}")
+
+
+def test_a_file_of_the_user_may_set_what_is_swept(command, configurations):
+    done = command("--config-dir", str(configurations), "experiment=allowed")
+    assert [config.seed for config in done.configs] == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("experiment", ["secret", "swept"])
+def test_no_value_of_the_environment_gets_into_a_study(
+    command, configurations, monkeypatch, experiment
+):
+    monkeypatch.setenv("SECRET", "hush")
+    given = ["--config-dir", str(configurations), f"experiment={experiment}"]
+    for question in ([], ["--cfg", "job", "--resolve"]):
+        done = command(*given, *question)
+        assert "hush" not in done.out + done.err
+    done = command(*given)
+    assert (done.status, done.out, done.configs) == (2, "", None)
+    assert "environment variables are not read" in done.err
 
 
 PROGRAM = Path(sys.executable).with_name("gdconv")
@@ -493,9 +671,3 @@ def test_an_engine_started_ahead_is_ended_when_the_command_is_wrong(command, mon
     assert command("engine=processes", "problem.n_features=0").status == 2
     assert command("engine=processes", "--cfg", "job").status == 0
     assert ended == [ConfigError, None]
-
-
-def test_sigterm_is_told_in_one_line(command):
-    done = command(raises=cli.Terminated())
-    assert done.status == 143
-    assert done.err.endswith("gdconv: terminated; the same command continues the study\n")

@@ -77,8 +77,7 @@ def test_a_study_compared_with_its_copy_differs_in_nothing(tables):
     assert "largest differences" not in said
 
 
-def test_runs_that_agree_in_all_keys_are_told_apart(tmp_path):
-    """Two files of a user, with the same options: the better conditioned one comes first."""
+def test_two_files_with_the_same_options_are_told_apart(tmp_path):
     for name, slope in (("a", 1), ("b", 50)):
         lines = [f"{i % 7},{slope * (i * i % 5)},{i % 3}" for i in range(20)]
         (tmp_path / f"{name}.csv").write_text("a,b,y\n" + "\n".join(lines) + "\n")
@@ -126,7 +125,7 @@ def test_together_keeps_the_runs_of_two_studies_apart(tables):
     counts = both.runs.groupby("study").size().to_dict()
     assert counts == {"a": len(tables[0].runs), "b": len(tables[1].runs)}
     columns = {name: list(COLUMNS[name]) for name in COLUMNS}
-    assert list(both.runs) == [*columns["runs"], "study"]
+    assert list(both.runs) == [*columns["runs"], "file", "study"]
     assert list(both.curves) == columns["curves"]
 
 

@@ -3,19 +3,30 @@
 import json
 import os
 import random
+import re
 import resource
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
+import textwrap
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import cloudpickle
+import numpy as np
 import pytest
 
-from gdconv import engines, runs
+from gdconv import cluster, engines, pool, runs, scratch
 from gdconv.config import (
+    Csv,
     Dask,
     Gaussian,
     GradientDescent,
@@ -74,18 +85,36 @@ def test_every_engine_gives_the_same_bytes(engine, expected, tmp_path):
     assert content(outcome.folder) == expected
 
 
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_rounded_whole_numbers_are_told_once(engine, tmp_path, caplog, capfd):
+    """By the process that plans; what a worker says would arrive at its standard error."""
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n9007199254740993,1\n2,2\n3,5\n")
+    configs = [
+        RunConfig(Csv(str(path), target, standardize), method=GradientDescent(iterations=5))
+        for target in "xy"
+        for standardize in (True, False)
+    ]
+    assert len(run_study(configs, engine).runs) == 4
+    said = [record.message for record in caplog.records if "2^53" in record.message]
+    assert [line.partition(": whole numbers")[0] for line in said] == [str(path)]
+    assert "2^53" not in capfd.readouterr().err
+
+
 @contextmanager
-def cluster(folder, workers):
+def by_hand(folder, workers, *options, env=None):
     """A scheduler and workers of their own on the loopback address, as one starts them by hand."""
     file = folder / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
     local = ["--host", "127.0.0.1", "--no-dashboard"]
-    commands = [[*dask, "scheduler", *local, "--port", "0", "--scheduler-file", str(file)]]
+    commands = [
+        [*dask, "scheduler", *local, "--port", "0", "--scheduler-file", str(file), *options]
+    ]
     one = ["--nthreads", "1", "--nworkers", "1", "--local-directory", str(folder)]
     commands += [[*dask, "worker", *local, *one, "--scheduler-file", str(file)]] * workers
     with (folder / "log").open("w") as log:
         started = [
-            subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=env)
             for command in commands
         ]
         try:
@@ -93,37 +122,107 @@ def cluster(folder, workers):
             while not file.exists() or not file.read_text():
                 assert time.monotonic() < deadline, (folder / "log").read_text()
                 time.sleep(0.1)
-            yield json.loads(file.read_text())["address"]
+            yield json.loads(file.read_text())["address"], started[0]
         finally:
-            for process in started:
+            # A worker whose scheduler is gone would wait for it.
+            for process in reversed(started):
                 os.killpg(process.pid, signal.SIGTERM)
-            for process in started:
-                process.wait(30)
+                process.wait(60)
 
 
-def test_a_cluster_that_is_there_is_used(expected, tmp_path):
-    with cluster(tmp_path, workers=2) as address:
+def test_a_cluster_that_is_there(expected, tmp_path, dying, monkeypatch, caplog):
+    """It is used, loses two workers to a group that kills them, no more, and is waited for."""
+    monkeypatch.setattr(cluster, "SAY_SECONDS", 0)
+    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(pool, "PATIENCE_SECONDS", 0.2)
+    with by_hand(tmp_path, workers=2) as (address, scheduler):
         assert address.startswith("tcp://127.0.0.1:")
-        engine = Dask(address=address)
-        with engines.engine(engine) as ready:
-            assert len(ready.client.nthreads()) >= 1
-        outcome = run_sweep(CONFIGS, study_in(tmp_path, engine))
-    assert outcome.failed == 0
-    assert content(outcome.folder) == expected
+        study = study_in(tmp_path, Dask(address=address), retry_failed=True)
+        dying(tmp_path / "always")
+        outcome = run_sweep(CONFIGS, study)
+        assert (outcome.added, outcome.failed) == (210, 105)
+        # The group is split in two; the scheduler's own setting would have made it sixteen.
+        assert (tmp_path / "deaths").read_text() == 2 * "xx"
+        assert f"waiting for a Dask scheduler at {address}" in caplog.messages
+        (tmp_path / "always").touch()
+
+        # What does not answer is told of once it has not for a while.
+        caplog.clear()
+        stopped = []
+
+        def stop_the_scheduler(client):
+            if not stopped:
+                stopped.append(scheduler.send_signal(signal.SIGSTOP))
+            return nthreads(client)
+
+        def go_on(*message):
+            real(*message)
+            if stopped:
+                scheduler.send_signal(signal.SIGCONT)
+
+        from distributed import Client
+
+        nthreads, real = Client.nthreads, cluster.log.warning
+        monkeypatch.setattr(Client, "nthreads", stop_the_scheduler)
+        monkeypatch.setattr(cluster.log, "warning", go_on)
+        outcome = run_sweep(CONFIGS, study)
+        assert stopped
+        assert f"waiting for the Dask scheduler at {address}" in caplog.messages
+        assert (outcome.added, outcome.failed) == (105, 0)
+        assert content(outcome.folder) == expected
 
 
-def test_a_local_cluster_listens_on_the_loopback_address_only():
+def test_that_no_worker_is_left_is_said_once(caplog):
+    engine = cluster.Cluster(Dask(address="tcp://10.0.0.1:8786"))
+    engine.address, engine._empty = "tcp://10.0.0.1:8786", False
+    for there in ({}, {}, {"tcp://10.0.0.2:1": 1}, {}):
+        engine.client = SimpleNamespace(nthreads=lambda there=there: there)
+        engine.look()
+    assert caplog.messages == ["no worker of tcp://10.0.0.1:8786 is left; waiting for one"] * 2
+
+
+def test_a_local_cluster_takes_orders_from_its_own_client_only():
+    """Its ports are on the loopback address, and ask for a certificate or have nothing to show."""
     with engines.engine(Dask(workers=1)) as ready:
         info = ready.client.scheduler_info()
         workers = ready.client.run(os.getpid)
-        pids = {os.getpid(), *workers.values()}
-        assert info["address"].startswith("tcp://127.0.0.1:")
-        assert all(address.startswith("tcp://127.0.0.1:") for address in workers)
-        assert listening(pids) <= {"0100007F"}
+        assert info["address"].startswith("tls://127.0.0.1:")
+        assert all(address.startswith("tls://127.0.0.1:") for address in workers)
+        ports = listening({os.getpid(), *workers.values()})
+        assert {host for host, _ in ports} == {"0100007F"}
+        answers = Counter(stranger(int(port, 16)) for _, port in ports)
+    # Scheduler, worker and the worker's nanny; two have a page each.
+    assert answers == {"certificate required": 3, "no page": 2}
+
+
+PAGES = ("", "info/main/workers.html", "json/counts.json", "health", "metrics")
+
+
+def stranger(port):
+    """What a process without a certificate gets from a port."""
+    codes = set()
+    try:
+        for page in PAGES:
+            with pytest.raises(HTTPError) as answer:
+                urlopen(f"http://127.0.0.1:{port}/{page}", timeout=60)
+            codes.add(answer.value.code)
+    except OSError:
+        # It does not speak HTTP.
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=60) as plain,
+            pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"),
+            context.wrap_socket(plain) as encrypted,
+        ):
+            encrypted.recv(1)
+        return "certificate required"
+    assert codes == {404}
+    return "no page"
 
 
 def listening(pids):
-    """The local addresses, in hexadecimal, of the TCP sockets these processes listen on."""
+    """Address and port, in hexadecimal, of the TCP sockets these processes listen on."""
     inodes = set()
     for pid in pids:
         for link in Path(f"/proc/{pid}/fd").iterdir():
@@ -136,8 +235,35 @@ def listening(pids):
         for line in Path(table).read_text().splitlines()[1:]:
             cells = line.split()
             if cells[3] == "0A" and f"socket:[{cells[9]}]" in inodes:
-                found.add(cells[1].split(":")[0])
+                found.add(tuple(cells[1].split(":")))
     return found
+
+
+def test_the_encrypted_cluster_of_the_documentation(undisturbed, tmp_path, monkeypatch):
+    """The commands and the file of docs/sweeps.md, on the loopback address."""
+    text = (Path(__file__).parents[1] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    section = text.partition("## An encrypted cluster")[2].partition("\n## ")[0]
+    blocks = re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)
+    [certificates] = [block for block in blocks if "Security.temporary" in block]
+    [yaml] = [block for block in blocks if "ca-file" in block]
+    monkeypatch.chdir(tmp_path)
+    script = f"PATH={GDCONV.parent}:$PATH\n{textwrap.dedent(certificates)}"
+    subprocess.run(["bash", "-c", script], check=True)
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+        "certificate.pem": 0o600,
+        "key.pem": 0o600,
+    }
+    (tmp_path / "dask").mkdir()
+    yaml = textwrap.dedent(yaml).replace("/home/me", str(tmp_path))
+    (tmp_path / "dask" / "tls.yaml").write_text(yaml)
+    assert "--protocol tls" in section
+    configured = os.environ | {"DASK_CONFIG": str(tmp_path / "dask")}
+    with by_hand(tmp_path, 1, "--protocol", "tls", env=configured) as (address, _):
+        assert address.startswith("tls://127.0.0.1:")
+        process = run(tmp_path, "engine=dask", f"engine.address={address}", env=configured)
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    assert content(tmp_path / "s") == undisturbed
 
 
 # Blocks
@@ -166,28 +292,34 @@ def test_large_groups_are_split_and_the_largest_come_first(steps, workers):
 def deadly(marker, group):
     """Die at the first group with nine features, and then each time or only once."""
     if next(iter(group.values())).problem.n_features == 9 and not marker.exists():
+        with (marker.parent / "deaths").open("a") as deaths:
+            deaths.write("x")
         if marker.name == "once":
             marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return engines.work(group)
+    return pool.work(group)
 
 
 @pytest.fixture
 def dying(monkeypatch):
-    """Make a marker's path the cause of death of workers."""
+    """Make a marker's path the cause of death of workers, or of another misfortune."""
     module = sys.modules[__name__]
     cloudpickle.register_pickle_by_value(module)
-    real = engines.work
-    submit = engines._Pool._submit
+    real = pool.work
+    submit = pool.Pool._submit
 
-    def arm(marker):
+    def arm(marker, cause=deadly):
+        def work(group):
+            return cause(marker, group)
+
         def submit_deadly(self, group):
-            monkeypatch.setattr(engines, "work", lambda group: deadly(marker, group))
+            monkeypatch.setattr(pool, "work", work)
             future = submit(self, group)
-            monkeypatch.setattr(engines, "work", real)
+            monkeypatch.setattr(pool, "work", real)
             return future
 
-        monkeypatch.setattr(engines._Pool, "_submit", submit_deadly)
+        monkeypatch.setattr(pool.Pool, "_submit", submit_deadly)
+        monkeypatch.setattr(engines, "work", work)
 
     yield arm
     cloudpickle.unregister_pickle_by_value(module)
@@ -223,18 +355,41 @@ def test_a_group_that_kills_its_worker_fails_alone_and_can_be_retried(
     assert content(again.folder) == expected
 
 
+def hungry(marker, group):
+    """Ask for more memory than there is: always with nine features, else once."""
+    if next(iter(group.values())).problem.n_features == 9 or not marker.exists():
+        marker.touch()
+        np.empty(2**55)
+    return pool.work(group)
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_a_group_for_which_memory_does_not_suffice_is_tried_again(
+    engine, expected, tmp_path, dying, caplog
+):
+    dying(tmp_path / "once", hungry)
+    outcome = run_sweep(CONFIGS, study_in(tmp_path, engine))
+    assert (outcome.added, outcome.failed) == (210, 105)
+    table = run_study(CONFIGS, folder=outcome.folder).runs
+    failed = table[table.status == "failed"]
+    assert set(failed.n_features) == {9}
+    assert failed.error.str.startswith("memory did not suffice, twice: Unable to allocate").all()
+    rows = content(outcome.folder)["runs"].splitlines()
+    assert {row for row in rows if b",failed," not in row} <= set(expected["runs"].splitlines())
+    assert "tried again, alone" in caplog.text
+
+
 # A sweep that dies
 
 
-def run(folder, *arguments, program=(GDCONV,), marker="", **options):
+def run(folder, *arguments, program=(GDCONV,), env=os.environ, **options):
     # Started in the background, this process would ignore Ctrl-C, and so would its children.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    environment = os.environ | {"GDCONV_TEST": marker or str(folder)}
     process = subprocess.Popen(
         [*program, *SWEEP, f"results_dir={folder}", *arguments],
         cwd=folder,
-        env=environment,
+        env={**env, "GDCONV_TEST": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -286,8 +441,13 @@ def undisturbed(tmp_path_factory):
     return content(folder / "s")
 
 
-@pytest.mark.parametrize("engine", POOLS)
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "engine"),
+    [
+        *((number, engine) for number in (signal.SIGTERM, signal.SIGINT) for engine in POOLS),
+        (signal.SIGHUP, "processes"),
+    ],
+)
 def test_no_process_outlives_the_sweep(engine, number, tmp_path):
     process = run(tmp_path, f"engine={engine}", "engine.workers=2", "method.iterations=100000")
     deadline = time.monotonic() + 60
@@ -300,24 +460,56 @@ def test_no_process_outlives_the_sweep(engine, number, tmp_path):
     else:
         process.send_signal(number)
     _, said = process.communicate(timeout=60)
-    statuses = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
-    assert process.returncode == statuses[number]
+    assert process.returncode == 128 + number
     # Python tells so of an interrupt that came within a callback, and was lost there; what ends the
     # sweep then is that its patience is over.
     assert "Traceback" not in said.partition("Exception ignored in")[0]
     assert_none_left(str(tmp_path))
 
 
+@pytest.mark.parametrize("engine", POOLS)
+def test_nothing_is_left_after_a_kill_by_the_next_command(engine, tmp_path):
+    """The processes end by themselves; folders and semaphores are removed by another sweep."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    # It looks like one of ours and is not: its process is at work, or its name another's.
+    kept = [f".gdconv-{os.getpid()}-abcdefgh", ".gdconv-notes", f".gdconv-{2**31}-abcdefgh"]
+    for name in kept:
+        (temporary / name).mkdir()
+    (temporary / f".gdconv-{os.getpid()}-abcdefgh").with_name("link").symlink_to(tmp_path)
+    env = os.environ | {"TMPDIR": str(temporary)}
+    large = (f"engine={engine}", "engine.workers=2", "method.iterations=100000")
+    process = run(tmp_path, *large, env=env)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "s" / "runs.csv").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    # All of them at once, loky's own cleaner included, as a job is ended on a cluster.
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == -9
+    assert_none_left(str(tmp_path))
+    names = f"sem.loky-{process.pid}-*"
+    assert list(scratch.SEMAPHORES.glob(names))
+    assert len(list(temporary.iterdir())) == len(kept) + 2
+    shutil.rmtree(tmp_path / "s")
+    process = run(tmp_path, "method.iterations=1", env=env)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert not list(scratch.SEMAPHORES.glob(names))
+    assert {path.name for path in temporary.iterdir()} == {*kept, "link"}
+
+
 STUCK = """
 import sys, threading
-from gdconv import cli, engines
+from gdconv import commands, engines
 
 def stuck(*_):
     print("stuck", file=sys.stderr, flush=True)
     threading.Event().wait()
 
-engines._Processes.__exit__ = stuck
-sys.exit(cli.main())
+engines.Processes.__exit__ = stuck
+sys.exit(commands.study())
 """
 
 
@@ -403,15 +595,34 @@ def test_bad_keys_are_refused(engine, message):
 
 
 def test_an_address_without_a_scheduler_is_refused_and_nothing_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     engine = Dask(address="tcp://127.0.0.1:9")
     with pytest.raises(ConfigError, match=r"engine.address=tcp://127.0.0.1:9: no scheduler with"):
         run_sweep(CONFIGS, study_in(tmp_path, engine))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_dask_without_its_packages_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
+@pytest.mark.parametrize(
+    ("address", "configured", "message"),
+    [
+        ("tls://127.0.0.1:9", {}, "needs a certificate: name it in Dask's configuration"),
+        ("tls://127.0.0.1:9", {"tls.ca-file": "no", "tls.client.cert": "no"}, "No such file"),
+        ("tls://127.0.0.1:9", {"tls.ca-file": __file__, "tls.client.cert": __file__}, "NO_CERT"),
+        ("tcp://127.0.0.1:9", {"require-encryption": True}, "must begin with tls://"),
+    ],
+)
+def test_certificates_that_will_not_do_are_refused(address, configured, message, tmp_path):
+    import dask
+
+    given = {f"distributed.comm.{key}": value for key, value in configured.items()}
+    with dask.config.set(given), pytest.raises(ConfigError, match=message):
+        run_sweep(CONFIGS, study_in(tmp_path, Dask(address=address)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("missing", ["distributed", "cryptography"])
+def test_dask_without_its_packages_is_refused(missing, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ConfigError, match=r"engine=dask: needs Dask: pip install 'gdconv\[dask\]'"):
         run_sweep(CONFIGS, study_in(tmp_path, Dask()))
 
@@ -419,6 +630,6 @@ def test_dask_without_its_packages_is_refused(tmp_path, monkeypatch):
 def test_workers_of_another_version_are_refused(tmp_path, monkeypatch):
     # Of this process only: the workers import the module as it is.
     monkeypatch.setattr(runs, "SCHEMA_VERSION", 99)
-    with pytest.raises(ConfigError, match=r"engine.address=.*: worker tcp://.* has .*'schema': 99"):
+    with pytest.raises(ConfigError, match=r"engine.address=.*: worker tls://.* has .*'schema': 99"):
         run_sweep(CONFIGS, study_in(tmp_path, Dask(workers=1)))
     assert list(tmp_path.iterdir()) == []

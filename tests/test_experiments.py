@@ -47,3 +47,16 @@ def test_a_stored_sweep_runs(name, tmp_path):
     assert "failed" not in set(runs.status)
     assert runs.bound_holds.dropna().all()
     assert [column for column in varied if runs[column].nunique() < 2] == []
+
+
+def test_two_stored_sweeps_in_one_study(tmp_path):
+    """98 runs of the one and 336 of the other, in whatever order they are named."""
+    small = ["report=false", "problem.n_samples=12", "method.iterations=30"]
+    tables = []
+    for names in ("errata,rank_deficient", "rank_deficient,errata"):
+        command = [GDCONV, "-m", f"experiment={names}", f"study='{names}'", *small]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert f"{names}: 434 runs: " in done.stdout
+        tables.append((tmp_path / "results" / names / "runs.csv").read_bytes())
+    assert tables[0] == tables[1]

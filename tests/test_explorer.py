@@ -16,7 +16,17 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
 from gdconv import bounds
-from gdconv.config import Eigenvector, Gaussian, Polynomial, Record, RunConfig, Step, Zeros
+from gdconv.config import (
+    Eigenvector,
+    Gaussian,
+    Polynomial,
+    Prescribed,
+    Record,
+    RunConfig,
+    Step,
+    Zeros,
+)
+from gdconv.numerals import rounded
 from gdconv.page import page as make_page
 from gdconv.sweep import run_study
 from gdconv.tables import COLUMNS, header, read
@@ -344,7 +354,7 @@ def test_a_status_is_shown_alone_and_all_again(page, tables):
 @pytest.mark.parametrize("name", ["iterations_to_tolerance", "rate_measured", "status"])
 def test_the_table_sorts_by_kind_with_empty_cells_last(page, tables, name):
     values = tables.runs[name].dropna()
-    values = values if name == "status" else [float(f"{value:.5g}") for value in values]
+    values = values if name == "status" else [float(rounded(value, 5)) for value in values]
     for down, said in ((False, "ascending"), (True, "descending")):
         sort_by(page, name)
         shown = column(page, name)
@@ -365,6 +375,31 @@ def test_a_run_of_the_table_is_shown_in_the_explorer(page, tables):
     assert number_of_step(page) == run.relative_step
     assert run.run_id in by_id(page, "measured-run").text
     assert page.switch_to.active_element == by_id(page, "step")
+
+
+def test_numbers_close_to_an_edge_are_not_taken_for_it(driver, tmp_path):
+    """κ = 1, where the bound as stated is the true one, and κ = 1e6, whose optimum is not 2."""
+    steps = Step(value=1.5), Step("optimal", 1.0)
+    run_study(
+        [
+            RunConfig(Prescribed(20, 3, condition_number=kappa), step=step)
+            for kappa, step in zip((1.0, 1e6), steps, strict=True)
+        ],
+        folder=tmp_path / "s",
+    )
+    show(driver, write_page(tmp_path / "s"))
+    for run in read(tmp_path / "s").runs.itertuples():
+        choose(driver, run)
+        said = by_id(driver, "verdict").text
+        if run.lambda_min > 0.5 * run.lambda_max:
+            assert run.lambda_min < run.lambda_max
+            assert "The bound as stated is true here." in said
+        else:
+            assert by_id(driver, "relative-step").text == "1.99999800"
+            assert "0.999996 predicted" in by_id(driver, "measured-run").text
+            assert by_id(driver, "nu-as-stated").text == "0.999998"
+            type_filter(driver, "relative_step<2 rate_predicted<1 condition_number>2")
+            assert column(driver, "relative_step") == ["1.999998"]
 
 
 def test_long_tables_are_drawn_in_parts(driver, tmp_path):

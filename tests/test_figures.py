@@ -15,7 +15,7 @@ from gdconv import figures
 from gdconv.config import Csv, Gaussian, Prescribed, RunConfig, Step
 from gdconv.plots.convergence import MOST_STEPS
 from gdconv.plots.panels import MOST_PANELS, apart
-from gdconv.summary import SETTING, settings
+from gdconv.settings import SETTING, settings
 from gdconv.sweep import run_study
 
 STEPS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 1.8, 1.9, 2.0, 2.2, 2.5)
@@ -235,7 +235,7 @@ def test_what_differs_tells_problems_apart(tmp_path):
     figure = drawn_of(study(*problems, step=(0.5, 1.5)), "rate_vs_step")
     titles = [ax.get_title().replace("\n", " ") for ax in panels(figure)]
     assert [title.rsplit(",", 1)[0] for title in titles] == [
-        "csv, $n$ = 20, $d$ = 3",
+        "csv, table.csv, $n$ = 20, $d$ = 3",
         "gaussian, $n$ = 60, $d$ = 4, noise 1",
         "gaussian, $n$ = 60, $d$ = 4, noise 2",
     ]
@@ -269,7 +269,7 @@ def test_failed_runs_and_empty_cells_are_passed_over(tables):
 def test_a_figure_without_data_is_left_out_with_a_reason(tables):
     drawn, omitted = figures.draw(study(Gaussian(60, 4), step=1.0))
     assert list(drawn) == ["convergence", "tightness"]
-    alike = "no two problems differ in n_features, n_samples or condition_number"
+    alike = "no two problems differ in n_features, n_samples or condition_number alone"
     assert omitted == {
         "rate_vs_step": "no problem has measured rates at two relative steps up to 4",
         "iterations_heatmap": alike,
@@ -309,7 +309,7 @@ def test_a_figure_needs_no_other_columns(tables):
     # Where nothing is ever broken, first_violation_as_stated is empty, and there is a figure.
     naming = {
         "runs": (
-            *(*SETTING, "run_id", "problem_id", "status", "seed", "repetition"),
+            *(*SETTING, "content", "run_id", "problem_id", "status", "seed", "repetition"),
             "first_violation_as_stated",
         ),
         "curves": ("run_id",),

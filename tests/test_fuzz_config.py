@@ -21,8 +21,9 @@ from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from gdconv import cli, engines, provenance, sweep
+from gdconv import commands, engines, provenance, sweep
 from gdconv.config import ENGINES, METHODS, PROBLEMS, STARTS
+from nnlib import terminal
 
 CASES, PARTS = 2000, 20
 # What a command may take that computes next to nothing.
@@ -36,6 +37,7 @@ LEGAL = {
     "results_dir": ["results", "./a/b", "../beside", "~/mine", "'da ta'", "'ordner ü'"],
     "report": ["false", "False", "no"],
     "retry_failed": ["true", "false"],
+    "accept_changed": ["true", "false"],
     "seed": ["0", "7", "[1,2]", "9223372036854775807", "1e3", "0,1", "range(0,3)", "choice(4,5)"],
     "repetitions": ["1", "2", "2.0"],
     "step.unit": ["lambda_max", "optimal", "absolute", "K", "K,optimal"],
@@ -61,7 +63,7 @@ LEGAL = {
     "problem.profile": ["linear", "geometric", "power", "two_point"],
     "problem.degree": ["0", "4", "30"],
     "problem.path": ["table.csv", "./table.csv"],
-    "problem.target": ["y", "a"],
+    "problem.target": ["y", "a", "7"],
     "problem.standardize": ["true", "false"],
     "start.radius": ["1", "1e100", "1e-100"],
     "start.which": ["min", "max"],
@@ -70,7 +72,7 @@ LEGAL = {
     "method.reduce": ["qr", "none"],
     "engine.workers": ["null", "1", "1000"],
     "engine.address": ["null", "tcp://127.0.0.1:1", "tls://host:99999"],
-    "experiment": ["null", "default", "errata"],
+    "experiment": ["null", "default", "errata", "errata,default", "[errata,default]"],
     **{group: list(kinds) for group, kinds in GROUPS.items()},
     "problem=csv problem.path=table.csv problem.target": ["y", "b"],
 }
@@ -307,11 +309,11 @@ def call(arguments, monkeypatch, encoding):
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
         patch.setattr(HydraConfig.instance(), "cfg", None)
+        # The signals are this process's own.
+        patch.setattr(terminal, "_listen", lambda handler: None)
         try:
             with within(SECONDS):
-                status = cli.main()
-        except SystemExit as finished:
-            status = finished.code
+                status = commands.study()
         except NotRun:
             status = None
     return status, *(stream.buffer.getvalue().decode(encoding) for stream in (out, err))

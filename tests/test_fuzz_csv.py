@@ -4,10 +4,12 @@ The cases are the same in every run; `pytest --trials N` makes N times as many.
 """
 
 import csv
+import gzip
 import math
 import random
 import re
 import shutil
+import zlib
 from io import StringIO
 
 import numpy as np
@@ -98,7 +100,8 @@ def written(rng, lines):
     encoding = "utf-8"
     if rng.random() < 0.2:
         encoding = rng.choice(["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1"])
-    return text.encode(encoding, "replace")
+    data = text.encode(encoding, "replace")
+    return gzip.compress(data, mtime=0) if rng.random() < 0.05 else data
 
 
 def damaged(rng, data):
@@ -141,15 +144,16 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def oracle(data, strict):
-    """Names and numbers of a table of finite numbers below a line of distinct names, else None.
+    """Names and numbers of a table of finite numbers below a line of distinct names, or None.
 
     What is not strictly one may be taken for one: with blank lines of spaces, a cell that goes on
     behind its quotes, other white space around a number, or a comma at the end of a line.
     """
     try:
+        data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
         text = data.decode("utf-8-sig")
         lines = [*csv.reader(StringIO(text, newline=""), strict=strict)]
-    except (ValueError, csv.Error):
+    except (ValueError, csv.Error, OSError, EOFError, zlib.error):
         return None
     space = " " if strict else " \t\r\n\v\f"
     lines = [[cell.strip(space) for cell in line] for line in lines]
@@ -157,6 +161,8 @@ def oracle(data, strict):
     if not strict:
         rows = [row[:-1] if row[len(names) :] == [""] else row for row in rows]
     if not all(len(row) == len(names) for row in rows) or len(set(names)) < len(names):
+        return None
+    if any(name in ("", "Unnamed: 0") for name in names):
         return None
     cells = [cell for row in rows for cell in row]
     if not all(NUMBER.fullmatch(cell) and math.isfinite(float(cell)) for cell in cells):

@@ -170,6 +170,19 @@ def test_any_mixture_in_any_order(loader, master, composer, seed):
         assert everything(composer.compose(overrides)) == expected
 
 
+@pytest.mark.parametrize(
+    ("overrides", "params"),
+    [
+        ([], []),
+        (["experiment=errata", "seed=1,2"], ["start=zeros,eigenvector"]),
+        (["experiment=default", "problem.n_features=3"], ["problem.n_features=10,20,50,100"]),
+        (["experiment=default,errata"], []),
+    ],
+)
+def test_the_sweep_that_a_choice_brings_along(composer, overrides, params):
+    assert composer.params(overrides) == params
+
+
 def test_jobs_share_nothing(composer):
     overrides = ["step.value=[1,2]", "+extra={a:[1]}"]
     first = composer.compose(overrides)

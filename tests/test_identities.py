@@ -169,8 +169,13 @@ def test_a_wrong_spectrum_is_noticed(change, equation, monkeypatch):
 
 
 def test_a_wrong_minimiser_is_noticed(monkeypatch):
-    right = case.nearest_minimiser
-    monkeypatch.setattr(case, "nearest_minimiser", lambda *given: 1.001 * right(*given))
+    right = case.Objective.nearest_minimiser
+
+    def wrong(objective, start):
+        w_star, _ = right(objective, start)
+        return 1.001 * w_star, start - 1.001 * w_star
+
+    monkeypatch.setattr(case.Objective, "nearest_minimiser", wrong)
     failed = {check.equation for check in verify(one(Gaussian(60, 20))) if not check.passed}
     assert {"(5)", "(7)", "(16)"} <= failed
 

@@ -23,13 +23,21 @@ def test_gradient_and_loss_are_those_of_the_problem(n, d, reduce):
     assert loss == pytest.approx(np.sum(expected**2, axis=1), rel=1e-12)
 
 
-def test_qr_reduces_the_rows_only_where_there_are_more_than_columns():
-    tall = make(Gaussian(n_samples=30, n_features=6), 0, 0)
-    wide = make(Gaussian(n_samples=4, n_features=6), 0, 0)
-    assert Objective(tall, "qr").matrix.shape == (6, 6)
-    assert Objective(tall, "none").matrix.shape == (30, 6)
-    assert Objective(wide, "qr").matrix.shape == (4, 6)
-    assert Objective(tall, "none").offset == 0.0
+@pytest.mark.parametrize(
+    ("n", "d", "rank", "rows"), [(30, 6, 6, 6), (4, 6, 4, 4), (30, 6, 3, 3), (30, 40, 3, 3)]
+)
+def test_qr_reduces_the_rows_to_the_rank(n, d, rank, rows):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d))
+    if rank < min(n, d):
+        X = rng.standard_normal((n, rank)) @ rng.standard_normal((rank, d))
+    problem = LeastSquares(X, rng.standard_normal(n))
+    reduced, whole = (Objective(problem, reduce) for reduce in ("qr", "none"))
+    assert (reduced.spectrum.rank, reduced.matrix.shape) == (rank, (rows, d))
+    assert whole.matrix is X
+    # Both have the same minimum, 0 where the rank is n.
+    assert reduced.offset == whole.offset
+    assert (whole.offset == 0) == (rank == n)
 
 
 @pytest.mark.parametrize("outside", [0.0, 1e-7, 1.0, 1e3])

@@ -136,7 +136,6 @@ def gaps(problem, start, config):
     theory = Theory(objective, start, list(expand(config)))
     recorder = Recorder(
         theory.w_star,
-        theory.residual_star,
         objective.offset,
         np.arange(ITERATIONS + 1),
         floor=np.zeros(len(theory.step_size)),

@@ -83,6 +83,11 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     for name in ("tests", "docs"):
         (folder / name).symlink_to(ROOT / name)
+    (folder / "german.csv").write_text("x;y
+1,5;2,5
+2,5;3
+3;5
+")
     (folder / "mine.csv").write_text("size,rooms,price\n50,2,100\n70,3,180\n90,3,200\n30,1,90\n")
     return folder
 
@@ -133,8 +138,9 @@ def test_every_command_runs(command, folder):
         assert shape(done.stdout) == shape(shown("results/scratch"))
 
 
-def test_what_is_refused_is_refused_in_the_words_shown(folder):
-    command, answer = shown("$ ").strip().split("\n")
+@pytest.mark.parametrize("refused", ["$ gdconv problem.n_features=0", "$ gdconv problem=csv"])
+def test_what_is_refused_is_refused_in_the_words_shown(folder, refused):
+    command, answer = shown(refused).strip().split("\n")
     done = run(shlex.split(command.removeprefix("$ ")), folder)
     assert (done.returncode, done.stderr.strip()) == (2, answer)
 

@@ -43,12 +43,11 @@ def stall(data, reduce, iterations, steps=RELATIVE_STEPS):
     objective = Objective(data, reduce)
     start = np.zeros(objective.matrix.shape[1])
     theory = Theory(objective, start, runs(iterations, reduce, steps))
-    residual_star = objective.matrix @ theory.w_star - objective.target
     level = np.zeros(len(steps))
 
     def observe(iteration, runs, W, residual):
         if iteration > 0.8 * iterations:
-            gap = np.sum((residual - residual_star) ** 2, axis=1)[: len(runs)]
+            gap = np.sum(residual**2, axis=1)[: len(runs)]
             np.maximum(level, gap, out=level)
 
     descend(objective, start, theory.step_size, iterations, observe)

@@ -39,9 +39,9 @@ def tables():
 
 def test_every_column_is_filled(tables):
     for name, table in tables._asdict().items():
-        assert list(table.columns) == list(COLUMNS[name])
+        assert list(table.columns) == [*COLUMNS[name], *["file"] * (name == "runs")]
         empty = set(table.columns[table.isna().all()])
-        assert empty <= {"error", "start_which", "start_radius"}, name
+        assert empty <= {"error", "start_which", "start_radius", "content", "file"}, name
 
 
 def test_status_and_verdicts_by_step(tables):
@@ -252,7 +252,7 @@ def test_run_id_depends_on_what_decides_the_rows_and_nothing_else():
     assert len(set(ids)) == len(ids)
     assert all(len(run_id) == 16 and int(run_id, 16) >= 0 for run_id in ids)
     # A published identifier must not change by accident: results/ would be computed again.
-    assert ids[0] == "3e94af7b87b0e12c"
+    assert ids[0] == "c12c6d0843cd2b27"
     assert run_ids(list(expand(RunConfig(Gaussian(noise=1), step=Step(value=1)))))[0] == ids[0]
 
 

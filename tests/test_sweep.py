@@ -1,4 +1,5 @@
 import logging
+import sys
 
 import pandas as pd
 import pytest
@@ -8,7 +9,9 @@ from gdconv import study as studies
 from gdconv import sweep
 from gdconv.config import Csv, Gaussian, GradientDescent, RunConfig, Step, StudyConfig
 from gdconv.keys import ConfigError
+from gdconv.problems import file_content
 from gdconv.sweep import grouped, plan, run_study, run_sweep
+from gdconv.tables import read
 
 SMALL = RunConfig(
     Gaussian(n_samples=12, n_features=3),
@@ -114,7 +117,8 @@ def test_one_line_a_group_off_the_terminal(tmp_path, caplog):
 
 
 def test_a_bar_on_the_terminal(tmp_path, capsys, monkeypatch, caplog):
-    monkeypatch.setattr(sweep.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     run_sweep([SMALL], StudyConfig(study="s", results_dir=str(tmp_path)))
     shown = capsys.readouterr().err
     assert "2/2" in shown
@@ -127,6 +131,7 @@ def test_a_file_that_changes_during_the_sweep_fails_its_group(tmp_path, monkeypa
     path = tmp_path / "t.csv"
     path.write_text("a,y\n1,2\n3,4\n")
     config = RunConfig(Csv(path=str(path), target="y"), step=Step(value=[0.5, 1.0]))
+    planned = file_content(config.problem)
     begin = sweep.Store.begin
 
     def meddle(store, *arguments):
@@ -136,3 +141,6 @@ def test_a_file_that_changes_during_the_sweep_fails_its_group(tmp_path, monkeypa
     monkeypatch.setattr(sweep.Store, "begin", meddle)
     outcome = run_sweep([SMALL, config], StudyConfig(study="s", results_dir=str(tmp_path)))
     assert (outcome.added, outcome.failed) == (4, 2)
+    # They are runs of the table that was planned with.
+    found = read(outcome.folder).runs[["content", "file"]].dropna()
+    assert found.to_numpy().tolist() == [[planned, "t.csv"]] * 2

@@ -152,7 +152,7 @@ def random_steps(rng, kappa):
 
 
 def rescaled(data, rng):
-    """One problem in five in other units, or with a column twice."""
+    """Half of them in other units, with columns of all sizes, a column twice or nearly so."""
     X, y = data.X, data.y
     match rng.integers(10):
         case 0:
@@ -161,6 +161,13 @@ def rescaled(data, rng):
             y = y * float(rng.choice([1e-100, 1e100]))
         case 2:
             X = np.column_stack([X[:, :1], X])
+        case 3 | 4:
+            X = X * 2.0 ** rng.integers(-40, 41, X.shape[1])
+            if rng.integers(2):
+                X = np.column_stack([X[:, :1], X])
+        case 5:
+            twin = X[:, :1] * (1 + 1e-13 * rng.integers(-9, 10, (len(X), 1)))
+            X = np.column_stack([twin, X])
     return LeastSquares(X, y)
 
 
@@ -192,7 +199,7 @@ def test_gaps_and_verdicts_are_those_of_exact_arithmetic(monkeypatch, part):
     The tolerance is the one docs/theory.md derives; it is compared with roots, because errors add
     to w − w*, of which the gap is the square.
     """
-    groups_of_part = int(os.environ.get("VERDICT_CASES", "480")) // 16
+    groups_of_part = int(os.environ.get("VERDICT_CASES", "640")) // 16
     rng = np.random.default_rng(part)
     runs = violations = close = 0
     for tables, oracle, spectrum in groups(monkeypatch, rng, groups_of_part):
@@ -221,9 +228,9 @@ def test_gaps_and_verdicts_are_those_of_exact_arithmetic(monkeypatch, part):
             violations += clearly.any()
             close += broken.any() and not clearly.any()
     assert runs >= 3.9 * groups_of_part
-    assert violations >= 0.1 * runs
-    # Those that only more digits could tell from an equality.
-    assert close <= 0.02 * runs
+    assert violations >= 0.05 * runs
+    # Those that only more digits could tell from an equality, as at the optimum from along v_max.
+    assert close <= 0.05 * runs
 
 
 def roots(values):

@@ -129,6 +129,17 @@ def test_a_table_that_cannot_be_written(command):
     assert "table.csv" in err
 
 
+def test_rounded_whole_numbers_of_a_table_are_told(command, tmp_path):
+    (tmp_path / "t.csv").write_text("x,y\n9007199254740993,1\n2,2\n3,5\n")
+    status, _, err = command("problem=csv", "problem.path=t.csv", "problem.target=y")
+    assert status in (0, 1)
+    [line] = err.splitlines()
+    assert (
+        " t.csv: whole numbers above 2^53 have been rounded to doubles, 1 in all, the first in"
+        in line
+    )
+
+
 def test_questions(command):
     status, out, _ = command("--help")
     assert status == 0

@@ -12,24 +12,25 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from gdconv.numerals import distinct, number, same
 from gdconv.plots.panels import (
     COLOURS,
-    EDGE,
     GREY,
     STEP_LABEL,
     Look,
     NothingToShowError,
     Plot,
     apart,
+    beyond_edge,
     choose,
-    count_steps,
     grid,
     legend,
     logarithmic,
     one_draw,
     write,
 )
-from gdconv.summary import settings, with_all_parts
+from gdconv.plots.titles import which_draw
+from gdconv.settings import settings, with_all_parts
 from gdconv.tables import Tables
 
 MOST_STEPS = 5
@@ -50,7 +51,7 @@ def draw(tables: Tables) -> Figure:
     steps = shown["relative_step"]
     colours = ScalarMappable(Normalize(steps.min(), steps.max()), COLOURS)
 
-    note = "seed {}, repetition {}".format(*shown[["seed", "repetition"]].iloc[0])
+    note = which_draw(group for _, group in panels)
     gap = "gap $L(w_t) - L(w^*)$   (units of $y^2$)"
     figure, axes = grid(panels, len(every), note, "iteration $t$", gap, sharex=False)
     axes[0].set(yscale="log", ylim=(bottom, top))
@@ -64,7 +65,7 @@ def draw(tables: Tables) -> Figure:
         floor = group["gap_floor"][group["status"] != "diverged"].min()
         if floor > bottom:
             ax.axhspan(bottom, floor, color=GREY, linewidth=0, zorder=0, label="rounding floor")
-    if count_steps(shown) > 1:
+    if not same(steps.min(), steps.max()):
         figure.colorbar(colours, ax=axes, aspect=40).set_label(STEP_LABEL)
     legend(figure, axes, colour="black")
     return figure
@@ -74,9 +75,8 @@ def representative(runs: pd.DataFrame) -> pd.DataFrame:
     """A few of the runs: the landmarks of the range of steps, then others spread over it."""
     steps = runs["relative_step"].to_numpy()
     landmarks = [0, np.argmin(np.abs(steps - 1)), np.argmin(runs["rate_predicted"].fillna(np.inf))]
-    # A step meant to be the edge itself may be a rounding error off.
-    landmarks += [*np.flatnonzero(steps < EDGE - 1e-9)[-1:]]
-    landmarks += [*np.flatnonzero(steps > EDGE + 1e-9)[:1]]
+    landmarks += [*np.flatnonzero(beyond_edge(steps) < 0)[-1:]]
+    landmarks += [*np.flatnonzero(beyond_edge(steps) > 0)[:1]]
     others = np.linspace(0, len(steps) - 1, MOST_STEPS).round()
     chosen = list(dict.fromkeys(int(index) for index in [*landmarks, *others]))
     return runs.iloc[sorted(chosen[:MOST_STEPS])]
@@ -118,7 +118,7 @@ def _label_ends(
     """Write each relative step where its curve ends or leaves the panel."""
     right, (bottom, top) = ax.get_xlim()[1], np.log(ax.get_ylim())
     over, below, beside = [], [], []
-    for curve, step in zip(curves, steps, strict=True):
+    for curve, step in zip(curves, distinct(list(steps), 3, number), strict=True):
         # Parts of the panel's width and height; between two recorded iterations straight.
         x = curve["iteration"].to_numpy() / right
         y = (np.log(curve["gap"].to_numpy()) - bottom) / (top - bottom)
@@ -136,10 +136,10 @@ def _label_ends(
     for ends, offset, align in ((over, (5, -4), "left"), (below, (0, -2), "center")):
         ends.sort()
         for (_, y, step), x in zip(ends, apart([x for x, *_ in ends], width), strict=True):
-            write(ax, f"{step:.3g}", (x, y), offset, va="top", ha=align)
+            write(ax, step, (x, y), offset, va="top", ha=align)
     beside.sort()
     for (_, step), y in zip(beside, apart([y for y, _ in beside], 0.09, last=0.98), strict=True):
-        write(ax, f"{step:.3g}", (1, y), (3, 0), va="center")
+        write(ax, step, (1, y), (3, 0), va="center")
 
 
 PLOT = Plot(

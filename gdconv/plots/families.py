@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gdconv.plots.panels import NothingToShowError, number
-from gdconv.summary import Setting, settings
+from gdconv.numerals import distinct, exact, number, with_powers
+from gdconv.plots.panels import NothingToShowError
+from gdconv.settings import Setting, options_of, settings
 
 # Column → its name on an axis, and in a label.
 AXES = {
@@ -24,7 +25,6 @@ _VARYING = (
     ({"n_features"}, "n_features"),
     ({"n_features", "n_samples"}, "n_features"),
     ({"n_samples"}, "n_samples"),
-    ({"problem_options"}, "condition_number"),
 )
 
 
@@ -51,12 +51,17 @@ class Family:
         return pd.concat([runs for _, runs in self.members])
 
     def labels(self) -> list[str]:
-        """The members' values in a few characters."""
-        return [number(value) for value, _ in self.members]
+        """The members' values in a few characters, each another; n and d are whole."""
+        values = [value for value, _ in self.members]
+        if self.column == "condition_number":
+            return distinct(values, 3, number)
+        return [with_powers(exact(value, 3)) for value in values]
 
 
 def families(runs: pd.DataFrame) -> list[Family]:
     """Split the runs of a study into families of problems, by the first of d, n and κ that varies.
+
+    κ varies with an option of the problem, one of them alone.
 
     Raises
     ------
@@ -64,18 +69,35 @@ def families(runs: pd.DataFrame) -> list[Family]:
         If none does.
     """
     every = settings(runs)
-    for varying, column in _VARYING:
+    # The degree of a polynomial is its number of features less one: no option beside it.
+    named = dict.fromkeys(
+        option.partition("=")[0]
+        for setting, _ in every
+        if setting["problem"] != "polynomial"
+        for option in _options(setting)
+    )
+    candidates = [(varying, column, "") for varying, column in _VARYING]
+    candidates += [(set(), "condition_number", option) for option in named]
+    for varying, column, option in candidates:
         alike: dict[str, list[Setting]] = {}
         for setting, group in every:
-            # The degree of a polynomial is its number of features less one: no option beside it.
-            fixed = {"problem_options"} if setting["problem"] == "polynomial" else set()
-            common = {name: setting[name] for name in setting if name not in varying | fixed}
+            common = {name: setting[name] for name in setting if name not in varying}
+            rest = [each for each in _options(setting) if each.partition("=")[0] != option]
+            of_degree = setting["problem"] == "polynomial"
+            common["problem_options"] = " ".join(rest) if rest and not of_degree else pd.NA
             alike.setdefault(str(common), []).append((common, group))
         found = [_family(column, members) for members in alike.values()]
         found = [family for family in found if len(family.members) > 1]
         if found:
             return found
-    raise NothingToShowError("no two problems differ in n_features, n_samples or condition_number")
+    raise NothingToShowError(
+        "no two problems differ in n_features, n_samples or condition_number alone"
+    )
+
+
+def _options(setting: Mapping[str, Any]) -> list[str]:
+    options = setting["problem_options"]
+    return options_of(options) if pd.notna(options) else []
 
 
 def _family(column: str, members: Sequence[Setting]) -> Family:

@@ -10,25 +10,27 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdconv.numerals import distinct, number
 from gdconv.plots.panels import (
-    EDGE,
     MEASURED,
     Look,
     NothingToShowError,
     Plot,
+    beyond_edge,
     frame,
     legend,
-    names,
     one_draw,
-    with_kappa,
 )
-from gdconv.summary import settings
+from gdconv.plots.titles import names, which_draw, with_kappa
+from gdconv.settings import settings
 from gdconv.tables import Tables
 
 FEWEST = 3
 # A step stands for one of those wanted if it is no farther from it than this, and on the same side
 # of the edge.
 NEAR = 0.02
+# One that is this close to the optimal one has its picture: there is nothing more to see.
+OPTIMAL = 1e-3
 # Eigenvalues that differ by a smaller part leave six digits or more of the components to rounding.
 APART = 1e-6
 MOST_POINTS = 100
@@ -88,10 +90,9 @@ def draw(tables: Tables) -> Figure:
         )
     setting, scene = max(known, key=_worth)
     kappa = scene.eigenvalues[0] / scene.eigenvalues[1]
-    draws = "seed {}, repetition {}".format(*scene.steps[["seed", "repetition"]].iloc[0])
     common, (told,) = names([setting])
-    header = [with_kappa(f"{common}, {told}", scene.steps), draws]
-    titles = [_title(step, kappa) for step in scene.steps["relative_step"]]
+    header = [with_kappa(f"{common}, {told}", scene.steps), which_draw([scene.steps])]
+    titles = _titles(scene.steps["relative_step"].to_numpy(), kappa)
     x, y = (rf"$v_{{\{end}}}^\top (w_t - w^*)$   (units of $w$)" for end in ("min", "max"))
     figure, axes = frame(titles, header, x, y, sharex=True)
     for ax, run in zip(axes, scene.steps.itertuples(index=False), strict=True):
@@ -106,7 +107,7 @@ def wanted(runs: pd.DataFrame) -> pd.DataFrame:
     best = 2 / (1 + 1 / runs["condition_number"].median())
     chosen = []
     for aim in (0.5, 1.0, best, 1.95, 2.02):
-        fits = (np.abs(steps / aim - 1) <= NEAR) & ((steps < EDGE) == (aim < EDGE))
+        fits = (np.abs(steps / aim - 1) <= NEAR) & (beyond_edge(steps) == beyond_edge(aim))
         if fits.any():
             chosen.append(int(np.argmin(np.where(fits, np.abs(steps - aim), np.inf))))
     return runs.iloc[sorted(set(chosen))]
@@ -147,10 +148,16 @@ def _worth(known: tuple[dict[str, Any], Scene]) -> tuple[int, bool, float]:
     return len(scene.steps), both, -abs(np.log(kappa / NICEST))
 
 
-def _title(step: float, kappa: float) -> str:
-    best = abs(step * (1 + 1 / kappa) / 2 - 1) <= NEAR
-    said = "optimal" if best else "diverges" if step > EDGE else ""
-    return f"step {step:.4g}" + f", {said}" * bool(said)
+def _titles(steps: np.ndarray, kappa: float) -> list[str]:
+    """Each step, and whether it is the optimal one, the one closest to it, or diverges."""
+    off = np.abs(steps * (1 + 1 / kappa) / 2 - 1)
+    nearest = (off == off.min()) & (off <= NEAR)
+    best = np.where(off <= OPTIMAL, "optimal", np.where(nearest, "near the optimum", ""))
+    said = np.where(beyond_edge(steps) > 0, "diverges", best)
+    return [
+        f"step {step}" + f", {word}" * bool(word)
+        for step, word in zip(distinct(list(steps), 4, number), said, strict=True)
+    ]
 
 
 def _draw_scene(ax: Axes, scene: Scene, step: float, iterations: int) -> None:

@@ -19,13 +19,15 @@ from gdconv.plots.panels import (
     Look,
     NothingToShowError,
     Plot,
+    beyond_edge,
     count_steps,
+    distinct_steps,
     evenly_by_factors,
     frame,
     legend,
     logarithmic,
-    names,
 )
+from gdconv.plots.titles import count_draws, names
 from gdconv.tables import Tables
 
 MOST_LABELS = 12
@@ -53,8 +55,8 @@ def draw(tables: Tables) -> Figure:
     colours = ScalarMappable(LogNorm(least, most), COLOURS)
 
     common, titles = names([family.setting for family in shown])
-    draws = len(runs[["seed", "repetition"]].drop_duplicates())
-    header = [common, f"medians of {draws} draws" if draws > 1 else ""]
+    draws, said = count_draws(group for family in shown for _, group in family.members)
+    header = [common, f"medians of {said}" if draws > 1 else ""]
     if len(every) > len(shown):
         header.append(f"{len(shown)} of {len(every)} families")
     titles = titles if len(shown) > 1 else [""]
@@ -78,7 +80,8 @@ def cells(runs: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each step size of a problem, in their order: medians over repetitions.
 
     `iterations` is inf where half of the runs or more never came to the tolerance, and `diverged`
-    where as many diverged. Each cell reaches from `left` to `right`, halfway to its neighbours.
+    where as many diverged. Each cell reaches from `left` to `right`: halfway to its neighbour, or
+    to the edge where that is between them; outwards as far as inwards, but not across the edge.
     """
     counts = runs.assign(
         iterations=runs["iterations_to_tolerance"].astype("float64").fillna(np.inf),
@@ -86,13 +89,15 @@ def cells(runs: pd.DataFrame) -> pd.DataFrame:
     )
     by_step = counts.groupby(["step_unit", "step_value"])
     row = by_step[["relative_step", "iterations", "diverged"]].median()
-    row = row.sort_values("relative_step").drop_duplicates("relative_step")
+    row = distinct_steps(row)
     row["diverged"] = row["diverged"] >= 0.5
     steps = row["relative_step"].to_numpy()
-    between = (steps[1:] + steps[:-1]) / 2
-    width = np.diff(steps) if len(steps) > 1 else np.array([steps[0]])
-    row["left"] = [max(steps[0] / 2, steps[0] - width[0] / 2), *between]
-    row["right"] = [*between, steps[-1] + width[-1] / 2]
+    beyond = beyond_edge(steps) > 0
+    between = np.where(beyond[1:] > beyond[:-1], EDGE, (steps[1:] + steps[:-1]) / 2)
+    inner = [between[0], between[-1]] if len(between) else [1.5 * steps[0], 0.5 * steps[0]]
+    first, last = max(steps[0] / 2, 2 * steps[0] - inner[0]), 2 * steps[-1] - inner[1]
+    row["left"] = [max(first, EDGE) if beyond[0] else first, *between]
+    row["right"] = [*between, last if beyond[-1] else min(last, EDGE)]
     return row
 
 
@@ -122,7 +127,9 @@ def _draw_family(
     }
     ax.plot(2 / (1 + 1 / kappas), range(len(rows)), "D", **optimum, label="optimum")
     ax.axvline(EDGE, color="black", linewidth=0.9, linestyle="-.", label="edge")
-    ax.set(ylim=(-0.5, len(rows) - 0.5), xlim=(every["left"].min(), every["right"].max()))
+    # The edge and every optimum are inside, also where no run came so far.
+    right = max(every["right"].max(), 1.03 * EDGE)
+    ax.set(ylim=(-0.5, len(rows) - 0.5), xlim=(every["left"].min(), right))
     stride = -(-len(rows) // MOST_LABELS)
     labels = family.labels()
     ax.set_yticks(range(0, len(rows), stride), labels[::stride])
@@ -137,6 +144,7 @@ PLOT = Plot(
     "How many iterations shrink the gap to the tolerance (1e-6 of the initial gap unless"
     " method.tolerance says otherwise), by colour, over the relative step ηλmax and, a row each,"
     " the dimension d, or n or κ where these vary instead; the median over seeds and repetitions."
+    " A cell stands for the step in it and reaches halfway to the next, but not across the edge."
     " Hatched: the run diverged. Dotted: it did not come to the tolerance within its iterations."
     " Diamonds: the step of best predicted rate, 2/(1 + 1/κ) for the row's median κ, which moves"
     " towards the edge 2 as κ grows. The fewest iterations may be left of it: a start with little"

@@ -1,8 +1,7 @@
-"""What the figures share: panels with titles, a plain style, tidy labels."""
+"""What the figures share: panels, a plain style, steps and tidy labels."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,28 +19,19 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from gdconv.summary import Setting
+from gdconv.numerals import ROUNDING, number, ten_to
+from gdconv.plots.titles import names, with_kappa, wrapped
+from gdconv.settings import Setting
 from gdconv.tables import Tables
 
 MOST_PANELS = 6
-MANY_DECADES = 2.5
+MANY_DECADES = 2.2
 # Characters of a title that find room above one of two panels.
 LONGEST_TITLE = 28
 # Of the smaller line above all panels.
 LONGEST_HEADER = 95
 # More names than this take two lines below the panels.
 MOST_NAMES = 5
-
-_FORMS = {
-    "n_samples": "$n$ = {}",
-    "n_features": "$d$ = {}",
-    "noise": "noise {:g}",
-    "start": "start {}",
-    "start_which": "$\\lambda$ {}",
-    "start_radius": "radius {:g}",
-}
-
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 # Dots per inch of a PNG; a figure laid out with as many needs its text measured once.
 DPI = 200
@@ -117,8 +107,7 @@ def choose(panels: Sequence[Setting], most: int = MOST_PANELS) -> list[Setting]:
     problems: dict[str, list[Setting]] = {}
     for setting, runs in panels:
         problem = str({name: value for name, value in setting.items() if name != "study"})
-        kappa = str(runs["condition_number"].median()) * ("study" not in setting)
-        problems.setdefault(problem + kappa, []).append((setting, runs))
+        problems.setdefault(problem, []).append((setting, runs))
     studies = max(map(len, problems.values()), default=1)
     groups = [group for group in problems.values() if len(group) == studies]
     room = max(1, most // studies)
@@ -129,14 +118,35 @@ def choose(panels: Sequence[Setting], most: int = MOST_PANELS) -> list[Setting]:
 
 def one_draw(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs of the first seed and repetition, one a relative step and in its order."""
-    runs = runs.sort_values(["seed", "repetition", "relative_step"])
+    runs = runs.sort_values(["seed", "repetition"], kind="stable")
     draws = runs[["seed", "repetition"]]
-    return runs[(draws == draws.iloc[0]).all(axis=1)].drop_duplicates("relative_step")
+    return distinct_steps(runs[(draws == draws.iloc[0]).all(axis=1)])
+
+
+def distinct_steps(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return rows in the order of their relative steps, the first of those equal but for rounding.
+
+    At κ = 1 the step 1/λmax and the optimal one are the same.
+    """
+    runs = runs.sort_values("relative_step", kind="stable")
+    return runs[_new(runs["relative_step"].to_numpy())]
+
+
+def _new(ascending: np.ndarray) -> np.ndarray:
+    """Which of some positive numbers are not the one before but for rounding."""
+    return np.diff(ascending, prepend=-np.inf) > ROUNDING * ascending
 
 
 def count_steps(runs: pd.DataFrame) -> int:
-    """Return how many step sizes were asked for; relative steps differ in their last digits."""
-    return len(runs[["step_unit", "step_value"]].drop_duplicates())
+    """Return how many steps were asked for; in relative ones the last digits differ by draw."""
+    medians = runs.groupby(["step_unit", "step_value"])[["relative_step"]].median()
+    return len(distinct_steps(medians))
+
+
+def beyond_edge(steps: ArrayLike) -> np.ndarray:
+    """Return −1, 0 or 1 for relative steps below, at and beyond the edge, but for rounding."""
+    off = np.asarray(steps) - EDGE
+    return np.sign(np.where(np.abs(off) <= ROUNDING * EDGE, 0, off))
 
 
 def grid(
@@ -189,27 +199,11 @@ def frame(
         ax.set_xlabel(xlabel)
     for ax, title in zip(axes, titles, strict=True):
         # Left to Matplotlib, a title's height takes a third of the time of drawing a panel.
-        ax.set_title(_wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE), y=1)
+        ax.set_title(wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE), y=1)
     figure.supylabel(ylabel)
-    above = _wrapped("; ".join(filter(None, header)), LONGEST_HEADER)
+    above = wrapped("; ".join(filter(None, header)), LONGEST_HEADER)
     figure.suptitle(above, fontsize=7, x=0.01, ha="left")
     return figure, axes
-
-
-def names(settings: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
-    """Return in words what some settings have in common, and what tells each apart."""
-    values = pd.DataFrame(settings)
-    shared = [name for name in values if values[name].nunique(dropna=False) == 1]
-    alone = len(settings) == 1 and "n_features" in shared
-    told = [name for name in values if name not in shared] + ["n_features"] * alone
-    common = [name for name in shared if name not in told]
-    return _describe(settings[0], common), [_describe(each, told) for each in settings]
-
-
-def with_kappa(title: str, runs: pd.DataFrame) -> str:
-    """Return a title with the condition number of some runs, which it may have already."""
-    kappa = f"$\\kappa$ = {number(runs['condition_number'].median())}"
-    return title if r"\kappa" in title else ", ".join(filter(None, (title, kappa)))
 
 
 def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> None:
@@ -266,18 +260,9 @@ def apart(positions: Sequence[float], distance: float, last: float = np.inf) -> 
     moved: list[float] = []
     for position in positions:
         moved.append(max(position, moved[-1] + distance) if moved else position)
-    for number in reversed(range(len(moved))):
-        moved[number] = min(moved[number], last - distance * (len(moved) - 1 - number))
+    for index in reversed(range(len(moved))):
+        moved[index] = min(moved[index], last - distance * (len(moved) - 1 - index))
     return moved
-
-
-def number(value: float) -> str:
-    """Return a number with three digits, and a power of ten where it needs one."""
-    mantissa, _, exponent = f"{value:.3g}".partition("e")
-    if not exponent:
-        return mantissa
-    power = power_of_ten(10.0 ** int(exponent))
-    return power if mantissa == "1" else f"{mantissa}×{power}"
 
 
 def logarithmic(axis: Axis, decades: float) -> None:
@@ -286,57 +271,13 @@ def logarithmic(axis: Axis, decades: float) -> None:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.5 else range(1, 10)))
         axis.set_major_formatter("{x:g}")
     else:
-        axis.set_major_formatter(lambda value, _: power_of_ten(value))
+        axis.set_major_formatter(lambda value, _: ten_to(round(np.log10(value))))
     axis.set_minor_locator(NullLocator())
-
-
-def power_of_ten(value: float) -> str:
-    """Return 10ⁿ for a power of ten; mathematics would take Matplotlib ten times as long."""
-    return "10" + str(round(np.log10(value))).translate(_SUPERSCRIPTS)
 
 
 def evenly_by_factors(values: ArrayLike) -> bool:
     """Return whether some positive values are spaced by equal factors rather than evenly."""
-    values = np.unique(values)
-    gaps, factors = np.diff(values), np.diff(np.log(values))
-    return len(values) > 2 and factors.std() / factors.mean() < gaps.std() / gaps.mean()
-
-
-def _wrapped(title: str, longest: int) -> str:
-    """A title in lines that break between its parts."""
-    lines = [""]
-    for part in title.split(", "):
-        line = f"{lines[-1]}, {part}" if lines[-1] else part
-        if lines[-1] and len(re.sub(r"[$^{}]|\\[a-z]+", "", line)) > longest:
-            lines[-1] += ","
-            lines.append(part)
-        else:
-            lines[-1] = line
-    return "\n".join(lines)
-
-
-def _describe(setting: Mapping[str, Any], names: Sequence[str]) -> str:
-    return ", ".join(_say(name, setting[name]) for name in names if pd.notna(setting[name]))
-
-
-def _say(name: str, value: Any) -> str:
-    if name == "problem_options":
-        return ", ".join(_option(*option.partition("=")[::2]) for option in value.split(" "))
-    if isinstance(value, str):
-        # A name is not mathematics; an underscore in it reads better as a space, but for folders.
-        value = value.replace("$", r"\$")
-        value = value if name == "study" else value.replace("_", " ")
-    return _FORMS.get(name, "{}").format(value)
-
-
-def _option(name: str, value: str) -> str:
-    """An option of a problem, as problem_options has it, in few characters."""
-    try:
-        value = number(float(value))
-    except ValueError:
-        value = value.replace("$", r"\$")
-    return (
-        f"$\\kappa$ = {value}"
-        if name == "condition_number"
-        else f"{name} {value}".replace("_", " ")
-    )
+    ascending = np.unique(values)
+    ascending = ascending[_new(ascending)]
+    gaps, factors = np.diff(ascending), np.diff(np.log(ascending))
+    return len(ascending) > 2 and factors.std() / factors.mean() < gaps.std() / gaps.mean()

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdconv.numerals import number, same
 from gdconv.plots.panels import (
     EDGE,
     FARTHEST,
@@ -23,7 +24,8 @@ from gdconv.plots.panels import (
     grid,
     legend,
 )
-from gdconv.summary import settings, with_all_parts
+from gdconv.plots.titles import count_draws
+from gdconv.settings import settings, with_all_parts
 from gdconv.tables import Tables
 
 
@@ -42,8 +44,8 @@ def draw(tables: Tables) -> Figure:
             f"no problem has measured rates at two relative steps up to {FARTHEST:g}"
         )
     panels = choose(every)
-    draws = max(len(runs[["seed", "repetition"]].drop_duplicates()) for _, runs in panels)
-    notes = [f"medians of {draws} draws"] if draws > 1 else []
+    draws, said = count_draws(runs for _, runs in panels)
+    notes = [f"medians of {said}"] if draws > 1 else []
     if len(near) < len(runs):
         notes.append(f"{len(runs) - len(near)} runs beyond {FARTHEST:g} left out")
     contraction = "contraction of the gap, per iteration"
@@ -81,9 +83,10 @@ def _draw_rates(ax: Axes, runs: pd.DataFrame, last: float) -> None:
     true = np.interp(between, np.insert(steps, kink, best_step), np.insert(nu, kink, best_nu))
     promised = np.interp(between, steps, stated)
 
-    fails_from = 2 / (1 + (runs["lambda_min"] / runs["lambda_max"]).median())
+    smallest = (runs["lambda_min"] / runs["lambda_max"]).median()
+    fails_from = 2 / (1 + smallest)
     # With a single eigenvalue both ν are the same.
-    if fails_from > 1:
+    if not same(smallest, 1):
         ax.axvspan(fails_from, last, color=GREY, linewidth=0, zorder=0, label="as stated fails")
     ax.axhline(1, color="0.5", linewidth=0.6)
     ax.axvline(EDGE, color="black", linewidth=0.8, linestyle="-.", label="edge")
@@ -117,7 +120,7 @@ def _stretch_around_one(ax: Axes, width: float, least: float, most: float) -> No
             if 0 < tick != 1 and low < at < high and abs(at - nearest) > 0.09 * (high - low):
                 ticks.append(tick)
                 nearest = at
-    ax.set_yticks(ticks, [f"{tick:.12g}" for tick in ticks])
+    ax.set_yticks(ticks, [number(tick) for tick in ticks])
     ax.minorticks_off()
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gdconv import random_matrices
+from gdconv.numerals import exact, number, same, with_powers
 from gdconv.plots.families import AXES, Family, families
 from gdconv.plots.panels import (
     MEASURED,
@@ -21,15 +22,16 @@ from gdconv.plots.panels import (
     frame,
     legend,
     logarithmic,
-    names,
-    number,
 )
+from gdconv.plots.titles import count_draws, names
 from gdconv.tables import Tables
 
 MOST_FAMILIES = 3
 BAND = (0.1, 0.9)
 # The factor between the ends of an axis from which on it is logarithmic.
 FLAT = 4.0
+# So many times the largest value is outside any axis.
+BEYOND = 1e3
 # Values that differ by no more than this part are equal but for rounding.
 SAME = 1e-6
 
@@ -83,8 +85,8 @@ def draw(tables: Tables) -> Figure:
     if shown[0].column != "condition_number":
         title = r"condition number $\kappa$"
         panels[title] = _spectral(tables, shown, told, "condition_number")
-    draws = max(len(runs[["seed", "repetition"]].drop_duplicates()) for runs in _runs(shown))
-    header = [common, f"{draws} draws" if draws > 1 else "one draw"]
+    _, draws = count_draws(runs for family in shown for _, runs in family.members)
+    header = [common, draws]
     if len(every) > len(shown):
         header.append(f"{len(shown)} of {len(every)} families")
     x_label = AXES[shown[0].column][0]
@@ -103,10 +105,6 @@ def draw(tables: Tables) -> Figure:
     return figure
 
 
-def _runs(shown: Sequence[Family]) -> list[pd.DataFrame]:
-    return [runs for family in shown for _, runs in family.members]
-
-
 def _x(family: Family) -> np.ndarray:
     x = np.array([value for value, _ in family.members])
     if family.column != "n_samples":
@@ -118,18 +116,27 @@ def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
     curves: list[Curve] = []
     for family, name in zip(shown, told, strict=True):
         for unit, value in _steps(family)[: 2 if len(shown) == 1 else 1]:
-            same = [
+            alike = [
                 runs[(runs["step_unit"] == unit) & (runs["step_value"] == value)]
                 for _, runs in family.members
             ]
-            at = number(float(pd.concat(same)["relative_step"].median()))
-            label = name or f"step {at}"
-            counts = [runs["iterations_to_tolerance"].astype("float64") for runs in same]
+            label = name or _step_name(unit, value, pd.concat(alike)["relative_step"])
+            counts = [runs["iterations_to_tolerance"].astype("float64") for runs in alike]
             reached = [count.fillna(np.inf).to_numpy() for count in counts]
-            promised = [runs["iterations_predicted"].astype("float64").median() for runs in same]
+            promised = [runs["iterations_predicted"].astype("float64").median() for runs in alike]
             look = _LOOKS[len(curves)]
             curves.append(Curve(label, _x(family), reached, np.array(promised), look))
     return curves
+
+
+def _step_name(unit: str, value: float, relative: pd.Series) -> str:
+    """The relative step or, where that is another for each problem, what was asked for."""
+    if same(relative.min(), relative.max()):
+        return f"step {number(relative.median())}"
+    asked = with_powers(exact(value, 3))
+    if unit == "optimal":
+        return "optimal step" if value == 1 else f"{asked} of the optimal step"
+    return f"$K$ = {asked}" if unit == "K" else rf"$\eta$ = {asked}"
 
 
 def _steps(family: Family) -> list[tuple[str, float]]:
@@ -187,10 +194,9 @@ def _draw_curve(ax: Axes, curve: Curve) -> None:
         [np.quantile(values, BAND, method="inverted_cdf") for values in curve.values]
     )
     reached = np.isfinite(median)
-    x, median, low = curve.x[reached], median[reached], low[reached]
-    high = np.where(np.isfinite(high), high, np.nanmax(median, initial=0))[reached]
-    if (high - low > SAME * high).any():
-        ax.fill_between(x, low, high, color=band, linewidth=0, zorder=0, label="10 to 90 %")
+    x, median, low, high = curve.x[reached], median[reached], low[reached], high[reached]
+    if (high - low > SAME * low).any():
+        _draw_band(ax, x, low, high, band)
     if np.isfinite(curve.predicted).any():
         promise: Look = {
             "linestyle": "--",
@@ -206,6 +212,16 @@ def _draw_curve(ax: Axes, curve: Curve) -> None:
         "label": curve.label,
     }
     ax.plot(x, median, color=colour, marker=marker, **look)
+
+
+def _draw_band(ax: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
+    """Fill the axes between two curves; the upper one leaves them where it is inf."""
+    known = high[np.isfinite(high)]
+    ax.update_datalim([(x[0], value) for value in (*low, *known)])
+    limits = ax.dataLim.frozen()
+    above = np.where(np.isfinite(high), high, BEYOND * max(low.max(), *known))
+    ax.fill_between(x, low, above, color=colour, linewidth=0, zorder=0, label="10 to 90 %")
+    ax.dataLim.set(limits)
 
 
 def _scale(ax: Axes, x: np.ndarray) -> None:
@@ -232,7 +248,7 @@ PLOT = Plot(
     " edges 2n(1 ± √(d/n))² of the law of Marchenko and Pastur, where the features are independent"
     " with mean 0. The predicted iterations are those of the slowest eigenvector, an upper limit"
     " that a start with little of it stays below. A point is missing where half of the runs never"
-    " came to the tolerance.",
+    " came to the tolerance, and a band leaves the panel where more than a tenth did not.",
     {
         "runs": (
             *("step_unit", "step_value", "relative_step", "iterations_to_tolerance"),

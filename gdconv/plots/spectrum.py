@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gdconv import random_matrices
+from gdconv.numerals import number, same
 from gdconv.plots.panels import (
     MEASURED,
     Look,
@@ -19,11 +20,10 @@ from gdconv.plots.panels import (
     frame,
     legend,
     logarithmic,
-    names,
-    number,
     write,
 )
-from gdconv.summary import SETTING, settings
+from gdconv.plots.titles import count_draws, names
+from gdconv.settings import SETTING, settings
 from gdconv.tables import Tables
 
 FEWEST = 8
@@ -74,14 +74,15 @@ def draw(tables: Tables) -> Figure:
     """Draw a panel for each problem."""
     runs = tables.runs.dropna(subset=["problem_id", "n_samples", "condition_number"])
     # A start has no part in it.
-    runs = runs.assign(**dict.fromkeys(("start", "start_which", "start_radius"), ""))
-    same = ["study"] if "study" in runs else []
-    same += [*SETTING, "seed", "repetition", "condition_number"]
+    of_start = ("start", "start_which", "start_radius")
+    runs = runs.assign(**dict.fromkeys(of_start, ""))
+    one = ["study"] if "study" in runs else []
+    one += [*SETTING, "content", "seed", "repetition", "condition_number"]
     every = []
-    for setting, group in settings(runs.drop_duplicates(same)):
+    for setting, group in settings(runs.drop_duplicates(one)):
         spectra = _spectra(group, tables.eigenvalues)
         if len(spectra.values) >= FEWEST:
-            of_problem = {name: value for name, value in setting.items() if value != ""}
+            of_problem = {name: setting[name] for name in setting if name not in of_start}
             every.append((of_problem, group, spectra))
     if not every:
         raise NothingToShowError(f"no problem has {FEWEST} eigenvalues that are not 0")
@@ -92,8 +93,8 @@ def draw(tables: Tables) -> Figure:
     for title, (_, group) in zip(told, panels, strict=True):
         ratio = f"$d/n$ = {number(found[id(group)].ratio)}"
         titles.append(", ".join(filter(None, (title, ratio))))
-    draws = max(len(group) for _, group in panels)
-    header = [common, f"{draws} draws" if draws > 1 else "one draw"]
+    _, draws = count_draws(group for _, group in panels)
+    header = [common, draws]
     if len(every) > len(panels):
         header.append(f"{len(panels)} of {len(every)} problems")
     axis = "eigenvalue of $H/(2n)$   (units of $x^2$)"
@@ -127,8 +128,10 @@ def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
         low, high = min(low, a), max(high, b)
     bins = int(np.clip(np.ceil(2 * len(bulk) ** (1 / 3)), 8, 40))
     scaled, span = (np.log10, np.log10([low, high])) if wide else (np.asarray, (low, high))
-    pad = 0 if span[0] < span[1] else 0.5
-    edges = np.linspace(span[0] - pad, span[1] + pad, bins + 1)
+    edges = np.linspace(span[0], span[1], bins + 1)
+    if same(low, high):
+        # How rounding spreads equal eigenvalues is no distribution: they are one bar.
+        edges = low * np.array([0.5, 0.95, 1.05, 1.5])
     count, _ = np.histogram(scaled(bulk), edges)
     density = count / (len(spectra.values) + spectra.zeros) / np.diff(edges)
     ax.stairs(
@@ -156,7 +159,7 @@ def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
     said = _mark_outliers(ax, spectra.values[outlier])
     if spectra.zeros:
         share = spectra.zeros / (spectra.zeros + len(spectra.values))
-        said.append(f"{share:.3g} of all are 0")
+        said.append(f"{number(share)} of all are 0")
     if said:
         ax.set_ylim(0, 1.25 * ax.get_ylim()[1])
         write(ax, "\n".join(said), (0.98, 0.97), (0, 0), ha="right", va="top")

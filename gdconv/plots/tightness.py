@@ -10,24 +10,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from gdconv.numerals import distinct, number
 from gdconv.plots.panels import (
-    EDGE,
     GREY,
     MEASURED,
     MOST_PANELS,
     STATED,
     NothingToShowError,
     Plot,
+    beyond_edge,
     choose,
     frame,
     legend,
     logarithmic,
-    names,
-    number,
     one_draw,
-    with_kappa,
 )
-from gdconv.summary import settings
+from gdconv.plots.titles import names, which_draw, with_kappa
+from gdconv.settings import settings
 from gdconv.tables import Tables
 
 MOST_PROBLEMS = 3
@@ -78,17 +77,17 @@ def draw(tables: Tables) -> Figure:
     problems = [(setting, one_draw(group)) for setting, group in choose(every, MOST_PROBLEMS)]
     each = MOST_PANELS // len(problems)
     panels = [
-        (setting | {"step": f"step {number(run['relative_step'].iloc[0])}"}, run)
+        (setting | {"step": f"step {step}"}, runs[index : index + 1])
         for setting, group in problems
-        for _, run in landmarks(group, each).groupby("relative_step")
+        for runs in [landmarks(group, each)]
+        for index, step in enumerate(distinct([*runs["relative_step"]], 3, number))
     ]
     if "study" in panels[0][0]:
         # The same step of both studies, side by side.
         panels.sort(key=lambda panel: panel[1]["relative_step"].iloc[0])
     common, told = names([setting for setting, _ in panels])
     titles = [with_kappa(title, run) for title, (_, run) in zip(told, panels, strict=True)]
-    draws = problems[0][1][["seed", "repetition"]].iloc[0]
-    header = [common, "seed {}, repetition {}".format(*draws)]
+    header = [common, which_draw(run for _, run in panels)]
     if len(every) > len(problems):
         header.append(f"{len(problems)} of {len(every)} problems")
     axis = "bound / measured   (dimensionless)"
@@ -102,7 +101,7 @@ def draw(tables: Tables) -> Figure:
 def landmarks(runs: pd.DataFrame, most: int) -> pd.DataFrame:
     """Return some of the runs: the step nearest to 1, the last below the edge, then others."""
     steps = runs["relative_step"].to_numpy()
-    wanted = [np.argmin(np.abs(steps - 1)), *np.flatnonzero(steps < EDGE - 1e-9)[-1:]]
+    wanted = [np.argmin(np.abs(steps - 1)), *np.flatnonzero(beyond_edge(steps) < 0)[-1:]]
     wanted += [np.argmin(runs["rate_predicted"].fillna(np.inf)), 0]
     wanted += [*np.linspace(0, len(steps) - 1, most).round()]
     chosen = list(dict.fromkeys(int(index) for index in wanted))

@@ -4,12 +4,9 @@ const MOST_PARTS = 24, MOST_STEMS = 300, RANGE = 1e18;
 /** ln |1 − x|, with the digits that 1 − x would round away. */
 const logFactor = (x) => (x < 0.5 ? Math.log1p(-x) : Math.log(Math.abs(1 - x)));
 const power = (log, t) => (t === 0 ? 1 : Math.exp(2 * t * log));
-
 /** A contraction, given by its logarithm, with the digits that matter close to 1. */
-function nearOne(log) {
-  const off = -Math.expm1(log);
-  return off > 0 && off < 1e-3 ? `1\u00a0−\u00a0${show(off)}` : show(Math.exp(log));
-}
+const nearOne = (log, off = -Math.expm1(log)) =>
+  off > 0 && off < 1e-3 ? `1\u00a0−\u00a0${show(off)}` : show(Math.exp(log));
 
 /** Indices spread evenly over a number of things, the first and the last among them. */
 function spread(count, most) {
@@ -72,7 +69,7 @@ function verdict({ largest, lambda_min: least }, { relative, step, marks }, { lo
       `${logs.length} parts grow${Math.abs(stated) < 1 ? ", while the bound as stated promises convergence" : ""}.`];
   const slowest = logs[0] > logs.at(-1) ? "λmax, whose error changes sign each time" : "λ⁺min";
   return ["Converges", "converges", `${rate}, the part of ${slowest}. ` +
-    `The bound as stated is ${step * (least + largest) <= 2 ? "true" : "false"} here.`];
+    `The bound as stated is ${step * (least + largest) <= 2 || same(least, largest) ? "true" : "false"} here.`];
 }
 
 /** The last iteration of the chart: where the gap leaves it, or the longest run ends. */

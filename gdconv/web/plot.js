@@ -5,12 +5,15 @@ const { columns, kinds, rows } = data.table;
 
 /** Ten to a whole power, as one writes it. */
 const tenTo = (power) => `10${String(power).replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] ?? "⁻")}`;
+const same = (a, b) => Math.abs(a - b) <= 64 * Number.EPSILON * Math.abs(b); // But for rounding.
 
-/** A number with so many significant digits; one that does not apply is a dash. */
+/** A number with so many significant digits, more where these would say ½, 1, 2 or 100; a dash if there is none. */
 function show(value, digits = 4) {
   if (value === null || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (value === 0) return "0";
+  if ([0.5, 1, 2, 100].some((mark) => mark === Number(value.toPrecision(digits)) && !same(value, mark)))
+    return show(value, digits + 1);
   const [mantissa, power] = value.toExponential(digits - 1).replace("-", value < 0 ? "−" : "-").split("e");
   if (power >= -3 && power < digits) return value.toPrecision(digits).replace("-", "−");
   return `${mantissa}\u00a0×\u00a0${tenTo(Number(power))}`;

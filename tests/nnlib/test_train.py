@@ -139,16 +139,6 @@ def test_a_loss_that_overflows_ends_with_status_1(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_writes_nothing_and_ends_with_status_130(tmp_path, capsys, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("nnlib.train.train", interrupted)
-    assert main(["--out", str(tmp_path)]) == 130
-    assert "interrupted, nothing was written" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("name", ["history.csv", "training.png"])
 def test_a_folder_in_the_place_of_a_file_is_refused(name, tmp_path, capsys):
     (tmp_path / name).mkdir()

@@ -8,7 +8,7 @@ overrides are applied to a copy, which is what Hydra itself does after composing
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -33,7 +33,11 @@ MOST_JOBS = 10**5
 
 
 class GroupedSweeper(BasicSweeper):
-    """Expands overrides as Hydra's basic sweeper does, but writes nothing and composes nothing."""
+    """Expands overrides as Hydra's basic sweeper does, but writes nothing and composes nothing.
+
+    A config may bring a sweep along as hydra.sweeper.params, as an experiment does. Hydra knows it
+    if the config is the same for all jobs. Here each one that is swept over brings its own, too.
+    """
 
     hydra_context: Any
     launcher: Any
@@ -43,22 +47,60 @@ class GroupedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         """Launch every combination of the swept values as one batch."""
+        return self.launcher.launch(self._jobs(self._parse_config(), arguments), initial_job_idx=0)
+
+    def _jobs(self, params: Sequence[str], arguments: Sequence[str]) -> list[list[str]]:
+        """Return the overrides of every job.
+
+        Parameters
+        ----------
+        params
+            The sweep that the configs chosen so far bring along; the arguments win over it.
+        """
+        given = self._by_key(arguments)
+        brought = self._by_key(params)
+        overrides = {key: each for key, each in brought.items() if key not in given} | given
+        swept = {key: each for key, each in overrides.items() if each.is_sweep_override()}
+        _refuse_too_many(swept.values())
+        composer = self.launcher.composer
+        group = next((key for key, each in swept.items() if composer.is_group(each)), None)
+        if group is None:
+            [jobs] = self.split_arguments(list(overrides.values()), max_batch_size=None)
+            return jobs
+        jobs = []
+        others = [str(each.input_line) for key, each in given.items() if key != group]
+        for option in swept[group].sweep_string_iterator():
+            chosen = [*others, f"{group}={option}"]
+            jobs += self._jobs(composer.params(chosen), chosen)
+            if len(jobs) > MOST_JOBS:
+                raise _too_many(swept[group])
+        return jobs
+
+    def _by_key(self, lines: Sequence[str]) -> dict[str, Override]:
+        """The overrides; of several of one key the last, in the place of the first."""
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides(self._parse_config() + arguments)
-        count = 1
-        for override in filter(Override.is_sweep_override, overrides):
-            key, _, value = str(override.input_line).partition("=")
-            if override.is_interval_sweep():
-                raise ConfigError(key, value, "cannot be listed: write a,b,c or range(a,b,step)")
-            count *= _count_up_to(MOST_JOBS + 1, override)
-            if count == 0:
-                raise ConfigError(key, value, "holds no value")
-            if count > MOST_JOBS:
-                raise ConfigError(
-                    key, value, f"makes more than {MOST_JOBS} jobs; a list [a,b] or a grid is one"
-                )
-        [jobs] = self.split_arguments(overrides, max_batch_size=None)
-        return self.launcher.launch(jobs, initial_job_idx=0)
+        return {each.get_key_element(): each for each in parser.parse_overrides(list(lines))}
+
+
+def _refuse_too_many(swept: Iterable[Override]) -> None:
+    count = 1
+    for override in swept:
+        if override.is_interval_sweep():
+            raise _refused(override, "cannot be listed: write a,b,c or range(a,b,step)")
+        count *= _count_up_to(MOST_JOBS + 1, override)
+        if count == 0:
+            raise _refused(override, "holds no value")
+        if count > MOST_JOBS:
+            raise _too_many(override)
+
+
+def _too_many(override: Override) -> ConfigError:
+    return _refused(override, f"makes more than {MOST_JOBS} jobs; a list [a,b] or a grid is one")
+
+
+def _refused(override: Override, allowed: str) -> ConfigError:
+    key, _, value = str(override.input_line).partition("=")
+    return ConfigError(key, value, allowed)
 
 
 def _count_up_to(most: int, override: Override) -> int:
@@ -74,7 +116,7 @@ class GroupedLauncher(Launcher):
 
     def setup(self, *, hydra_context: Any, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what `launch` needs."""
-        self._composer = Composer(hydra_context.config_loader, config)
+        self.composer = Composer(hydra_context.config_loader, config)
         self._task_function = task_function
 
     def launch(
@@ -82,7 +124,7 @@ class GroupedLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """Compose and resolve all jobs, then run them as one."""
         jobs = [
-            OmegaConf.to_container(self._composer.compose(overrides), resolve=True)
+            OmegaConf.to_container(self.composer.compose(overrides), resolve=True)
             for overrides in job_overrides
         ]
         self._task_function(jobs)
@@ -108,7 +150,7 @@ class Composer:
             master.hydra.job.config_name, list(master.hydra.overrides.hydra)
         )
         self._parsed: dict[str, tuple[Override, bool]] = {}
-        self._bases: dict[tuple[str, ...], bytes] = {}
+        self._bases: dict[tuple[str, ...], tuple[bytes, list[str]]] = {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """Return the task's configuration that Hydra would compose, without the `hydra` node.
@@ -118,24 +160,43 @@ class Composer:
         HydraException
             For every override that Hydra refuses.
         """
-        parsed = [self._parse(line) for line in overrides]
-        choices = tuple(
-            str(override.input_line) for override, sets_value in parsed if not sets_value
-        )
-        if choices not in self._bases:
-            self._bases[choices] = self._base(choices)
+        base, _ = self._base(overrides)
         # Seven times as fast as copy.deepcopy; the bytes never leave this process.
-        config = pickle.loads(self._bases[choices])
+        config = pickle.loads(base)
+        parsed = [self._parse(line) for line in overrides]
         values = [override for override, sets_value in parsed if sets_value]
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return config
 
-    def _base(self, choices: Sequence[str]) -> bytes:
-        config = self._loader.load_sweep_config(self._master, list(choices))
-        # The hydra node is most of the configuration, and none of the task's.
-        with read_write(config), open_dict(config):
-            del config["hydra"]
-        return pickle.dumps(config)
+    def params(self, overrides: Sequence[str]) -> list[str]:
+        """Return the sweep that the chosen configs bring along, as overrides.
+
+        Raises
+        ------
+        HydraException
+            For every choice that Hydra refuses.
+        """
+        return self._base(
+            [line for line in overrides if not self._parse(line)[0].is_sweep_override()]
+        )[1]
+
+    def is_group(self, override: Override) -> bool:
+        """Whether the override chooses a config of a group."""
+        return bool(self._repository.group_exists(override.key_or_group))
+
+    def _base(self, overrides: Sequence[str]) -> tuple[bytes, list[str]]:
+        """What the overrides that set no value compose, pickled, and the sweep it brings along."""
+        choices = tuple(line for line in overrides if not self._parse(line)[1])
+        if choices not in self._bases:
+            config = self._loader.load_sweep_config(self._master, list(choices))
+            params = [
+                f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()
+            ]
+            # The hydra node is most of the configuration, and none of the task's.
+            with read_write(config), open_dict(config):
+                del config["hydra"]
+            self._bases[choices] = pickle.dumps(config), params
+        return self._bases[choices]
 
     def _parse(self, line: str) -> tuple[Override, bool]:
         if line not in self._parsed:
@@ -147,5 +208,4 @@ class Composer:
         """Whether Hydra applies the override after composing, rather than composes by it."""
         if override.is_hydra_override() or override.is_sweep_override():
             return False
-        is_group = self._repository.group_exists(override.key_or_group)
-        return isinstance(override.value(), dict) or not is_group
+        return isinstance(override.value(), dict) or not self.is_group(override)

@@ -1,0 +1,210 @@
+"""The engine on a Dask cluster: one on this machine, made for the sweep, or one that is there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Timer
+from typing import Any
+
+from gdconv.keys import ConfigError
+from gdconv.pool import PATIENCE_SECONDS, Engine, Pool, ignoring_interrupts
+from gdconv.scratch import scratch
+
+log = logging.getLogger("gdconv")
+
+CONNECT_SECONDS = 30
+# What takes longer than this to be there is said to be waited for.
+SAY_SECONDS = 2
+
+
+class Cluster(Pool):
+    """A Dask cluster: one on this machine, made for the sweep, or the one at engine.address."""
+
+    def __enter__(self) -> Engine:
+        """Connect to the scheduler, and make sure that the workers compute the same bytes.
+
+        Raises
+        ------
+        ConfigError
+            If Dask is not installed, no scheduler answers, no worker is there, or one has another
+            version of gdconv, NumPy or SciPy.
+        """
+        super().__enter__()
+        self.address = self.section.address
+        try:
+            import distributed
+
+            if self.address is None:
+                import cryptography  # noqa: F401
+        except ImportError:
+            allowed = "needs Dask: pip install 'gdconv[dask]'"
+            raise ConfigError("engine", "dask", allowed) from None
+        # Its closing words are no news; what is, reaches us as an exception.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        self.died = distributed.scheduler.KilledWorker
+        self._empty = False
+        with ExitStack() as undo:
+            undo.push(self._open)
+            if self.address is None:
+                cluster = self._open.enter_context(_local_cluster(self.section.workers))
+                self.address, security = cluster.scheduler_address, cluster.security
+            else:
+                security = _configured_security(self.address)
+            try:
+                self._connect(security)
+            except (OSError, TimeoutError) as error:
+                what = f"no scheduler with a worker answers there ({type(error).__name__})"
+                raise ConfigError("engine.address", self.address, what) from None
+            except ImportError as error:
+                raise ConfigError("engine.address", self.address, f"its workers: {error}") from None
+            undo.pop_all()
+        return self
+
+    def _connect(self, security: Any) -> None:
+        from distributed import Client
+
+        with _said_after(SAY_SECONDS, "waiting for a Dask scheduler at %s", self.address):
+            client = Client(
+                self.address, timeout=CONNECT_SECONDS, security=security, set_as_default=False
+            )
+        self.client = self._open.enter_context(client)
+        with _said_after(SAY_SECONDS, "waiting for a worker of %s", self.address):
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        for worker, versions in client.run(_versions).items():
+            if versions != _versions():
+                what = f"worker {worker} has {versions}, this process {_versions()}"
+                raise ConfigError("engine.address", self.address, what)
+        client.register_plugin(_one_death(client.id))
+        self.executor = client.get_executor(pure=False)
+
+    @property
+    def workers(self) -> int:
+        """How many groups the cluster works at; it may grow and shrink."""
+        return max(1, self._threads())
+
+    def look(self) -> None:
+        """Say once if there is no worker left."""
+        empty = self._threads() == 0
+        if empty and not self._empty:
+            log.warning("no worker of %s is left; waiting for one", self.address)
+        self._empty = empty
+
+    def _threads(self) -> int:
+        with _said_after(PATIENCE_SECONDS, "waiting for the Dask scheduler at %s", self.address):
+            return sum(self.client.nthreads().values())
+
+
+def _configured_security(address: str) -> Any:
+    """Return the certificates that Dask's configuration names, where an address needs them.
+
+    Raises
+    ------
+    ConfigError
+        If it needs some and has none, or the configuration wants another kind of address.
+    """
+    from distributed.security import Security
+
+    security = Security()
+    if address.startswith("tls://"):
+        try:
+            context = security.get_connection_args("client")["ssl_context"]
+        except OSError as error:
+            what = f"the certificate in Dask's configuration cannot be used ({error})"
+            raise ConfigError("engine.address", address, what) from None
+        if context is None:
+            what = "needs a certificate: name it in Dask's configuration, see docs/sweeps.md"
+            raise ConfigError("engine.address", address, what)
+    elif security.require_encryption:
+        what = "must begin with tls://, Dask's configuration requires encryption"
+        raise ConfigError("engine.address", address, what)
+    return security
+
+
+def _one_death(client: str) -> Any:
+    """What makes a scheduler give up a group of this client when one worker has died of it.
+
+    By its own setting, `allowed-failures`, it would let the group kill a few more workers, beside
+    which other groups are at work.
+    """
+    from distributed.diagnostics.plugin import SchedulerPlugin
+
+    class OneDeath(SchedulerPlugin):
+        name = f"gdconv-{client}"
+
+        def update_graph(self, scheduler: Any, *, keys: Any, **given: Any) -> None:
+            if given["client"] == client:
+                for key in keys:
+                    scheduler.tasks[key].suspicious = scheduler.allowed_failures
+
+        def remove_client(self, scheduler: Any, client: str) -> None:
+            if f"gdconv-{client}" == self.name:
+                scheduler.remove_plugin(self.name)
+
+    return OneDeath()
+
+
+@contextmanager
+def _local_cluster(workers: int | None) -> Iterator[Any]:
+    """A cluster of single-threaded processes that listens on 127.0.0.1 only, to its own client.
+
+    Its certificate is made for it and known to nobody else; it shows no page.
+    """
+    import dask
+    from distributed import LocalCluster
+    from distributed.security import Security
+    from joblib import cpu_count
+
+    with ExitStack() as opened:
+        folder = opened.enter_context(scratch())
+        options = {
+            "temporary-directory": str(folder),
+            "distributed.scheduler.http.routes": [],
+            "distributed.worker.http.routes": [],
+        }
+        opened.enter_context(dask.config.set(options))
+        temporary = Security.temporary()
+        # From memory, each process would write them to a folder of its own whenever it needs them.
+        certificate, key = folder / "certificate.pem", folder / "key.pem"
+        certificate.write_text(temporary.tls_ca_file)
+        key.write_text(temporary.tls_client_key)
+        files = {"cert": str(certificate), "key": str(key)}
+        roles = ("client", "scheduler", "worker")
+        given = {f"tls_{role}_{what}": file for role in roles for what, file in files.items()}
+        with ignoring_interrupts():
+            cluster = LocalCluster(
+                host="127.0.0.1",
+                protocol="tls://",
+                security=Security(require_encryption=True, tls_ca_file=files["cert"], **given),
+                n_workers=workers or cpu_count(),
+                threads_per_worker=1,
+                # No worker is killed for the memory it uses.
+                memory_limit=0,
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                silence_logs=logging.CRITICAL,
+            )
+        with cluster:
+            yield cluster
+
+
+def _versions() -> dict[str, Any]:
+    """Return what must be the same in all workers for them to compute the same bytes."""
+    from importlib.metadata import version
+
+    from gdconv.runs import SCHEMA_VERSION
+
+    packages = {name: version(name) for name in ("gdconv", "numpy", "scipy")}
+    return packages | {"schema": SCHEMA_VERSION}
+
+
+@contextmanager
+def _said_after(seconds: float, message: str, address: str) -> Iterator[None]:
+    """Say what is waited for, if that takes longer than so many seconds."""
+    timer = Timer(seconds, log.warning, (message, address))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

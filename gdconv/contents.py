@@ -1,0 +1,229 @@
+"""What stands in a study's folder: its tables line by line, checked, and its history.
+
+Tables of a finished study are known by their checksums in provenance.json. All others are read to
+the last cell before anything is added to them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from gdconv import disk
+from gdconv.keys import typed
+from gdconv.runs import SCHEMA_VERSION
+from gdconv.tables import COLUMNS, KINDS, cells_of, header, is_cell, is_plain
+
+TABLES = {name: f"{name}.csv" for name in COLUMNS}
+# What a study is made of; its report is made of these.
+FILES = (*TABLES.values(), "config.yaml", "provenance.json")
+# The key of provenance.json that says that a study is finished: file → SHA-256 of each table.
+CHECKSUMS = "checksums"
+
+
+class DamagedError(ValueError):
+    """A file of a study is not as gdconv wrote it; the message says where, and what is wrong."""
+
+
+class Held(NamedTuple):
+    """What a study holds.
+
+    Attributes
+    ----------
+    status : dict
+        run_id → status of every run whose rows are complete.
+    problems : set of bytes
+        The problem_id of these runs' problems, whose eigenvalues are complete.
+    """
+
+    status: dict[str, str]
+    problems: set[bytes]
+
+
+class Standing(NamedTuple):
+    """How the tables compare with the checksums that they got when the study was finished.
+
+    Attributes
+    ----------
+    finished : bool
+        Whether all are there and as they were then.
+    changed : list of str
+        Names of the files that are there and have changed since.
+    """
+
+    finished: bool
+    changed: list[str]
+
+
+def provenance(folder: Path) -> dict[str, Any]:
+    """Return the history of a study.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it has none.
+    DamagedError
+        If it is not as this version of gdconv writes it.
+    OSError
+        As `disk.check`.
+    """
+    name = "provenance.json"
+    try:
+        history: dict[str, Any] = json.loads(disk.read_bytes(folder / name))
+        found = history["schema_version"]
+        commands, difference = map(history.get, ("commands", "eigh_difference"))
+        if not isinstance(commands, list) or not isinstance(difference, float | None):
+            raise TypeError
+        if not isinstance(history.get(CHECKSUMS, {}), dict):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise DamagedError(f"{name} is not as gdconv wrote it") from None
+    if found != SCHEMA_VERSION:
+        raise DamagedError(
+            f"{name} has schema version {found}, this gdconv writes {SCHEMA_VERSION}"
+        )
+    return history
+
+
+def standing(folder: Path, history: Mapping[str, Any]) -> Standing:
+    """Compare the tables with the checksums in a study's history; raises as `disk.check`."""
+    wanted = history.get(CHECKSUMS, {})
+    found = {
+        name: disk.checksum(folder / name)
+        for name in TABLES.values()
+        if name in wanted and (folder / name).exists()
+    }
+    changed = [name for name, checksum in found.items() if checksum != wanted[name]]
+    return Standing(not changed and found.keys() == {*TABLES.values()}, changed)
+
+
+def held(folder: Path, finished: bool) -> Held:
+    """Return what stands in the tables.
+
+    Parameters
+    ----------
+    finished : bool
+        Whether they are known to be as a writer finished them (see `standing`). If not, each line
+        is checked and each run's rows are counted; a torn last line does not count.
+
+    Raises
+    ------
+    DamagedError
+        For a table that is damaged other than by a torn last line.
+    OSError
+        As `disk.check`.
+    """
+    if not finished:
+        return _counted(folder)
+    run_id, status = (list(COLUMNS["runs"]).index(name) for name in ("run_id", "status"))
+    runs = (cells_of(line) for _, line in _numbered(folder, "runs"))
+    return Held(
+        {cells[run_id]: cells[status] for cells in runs},
+        {line[: line.index(b",")] for _, line in _numbered(folder, "eigenvalues")},
+    )
+
+
+def lines(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """Yield the complete lines of a table's file below its header, from the first one on.
+
+    Raises
+    ------
+    DamagedError
+        If the header is another one.
+    """
+    file.seek(0)
+    first = file.readline()
+    if first.endswith(b"\n") and first != header(name):
+        raise DamagedError(f"{TABLES[name]} line 1 is not the header of this gdconv")
+    yield from (line for line in file if line.endswith(b"\n"))
+
+
+def _numbered(folder: Path, name: str) -> Iterator[tuple[int, bytes]]:
+    """The complete lines of a table with their numbers; none if the file is not there."""
+    if (folder / TABLES[name]).exists():
+        with disk.open_file(folder / TABLES[name], "rb") as file:
+            yield from enumerate(lines(file, name), start=2)
+
+
+def _counted(folder: Path) -> Held:
+    """The runs whose row stands in runs.csv and whose other rows are there too."""
+    curve_rows = _curve_rows(folder)
+    complete = _complete_problems(folder)
+    status: dict[str, str] = {}
+    problems, seen = set(), set()
+    for number, line in _numbered(folder, "runs"):
+        run = dict(zip(COLUMNS["runs"], _checked_cells("runs", number, line), strict=True))
+        run_id = run["run_id"]
+        if run_id in seen:
+            raise DamagedError(f"runs.csv line {number} repeats run_id {typed(run_id)}")
+        seen.add(run_id)
+        problem = run["problem_id"].encode()
+        if run["status"] == "failed":
+            status[run_id] = run["status"]
+        elif curve_rows[run_id.encode()] == int(run["curve_rows"] or -1) and problem in complete:
+            status[run_id] = run["status"]
+            problems.add(problem)
+    return Held(status, problems)
+
+
+def _curve_rows(folder: Path) -> Counter[bytes]:
+    """How many rows curves.csv has of each run, which stand together and by iteration."""
+    rows: Counter[bytes] = Counter()
+    latest, before = b"", -1
+    for number, run_id, iteration in _checked_curves(folder):
+        if iteration <= before if run_id == latest else run_id in rows:
+            raise DamagedError(f"curves.csv line {number} is not where it belongs")
+        latest, before = run_id, iteration
+        rows[run_id] += 1
+    return rows
+
+
+def _complete_problems(folder: Path) -> set[bytes]:
+    """The problems all of whose eigenvalues stand in eigenvalues.csv."""
+    n_features = list(COLUMNS["eigenvalues"]).index("n_features")
+    missing: dict[bytes, int] = {}
+    for number, line in _numbered(folder, "eigenvalues"):
+        cells = _checked_cells("eigenvalues", number, line)
+        problem = cells[0].encode()
+        missing[problem] = missing.get(problem, int(cells[n_features] or 0)) - 1
+    return {problem for problem, count in missing.items() if count == 0}
+
+
+def _checked_curves(folder: Path) -> Iterator[tuple[int, bytes, int]]:
+    """Number, run_id and iteration of each line of curves.csv, too long to read it by cells.
+
+    Refused are lines with the wrong number of cells or with letters, the e of an exponent
+    excepted, where numbers should be, or without a number of the iteration.
+    """
+    columns = list(COLUMNS["curves"])
+    commas, position = len(columns) - 1, columns.index("iteration")
+    for number, line in _numbered(folder, "curves"):
+        cells = line.split(b",", position + 1)
+        letters = line.split(b",", 2)[-1].translate(None, b"0123456789.,e+-\n")
+        if letters or line.count(b",") != commas or not is_plain(line):
+            cells = [cell.encode() for cell in _checked_cells("curves", number, line)]
+        try:
+            iteration = int(cells[position])
+        except ValueError:
+            _checked_cells("curves", number, line)
+            raise DamagedError(f"curves.csv line {number} has no iteration") from None
+        yield number, cells[0], iteration
+
+
+def _checked_cells(name: str, number: int, line: bytes) -> list[str]:
+    """The cells of a line, none too few or too many, and each empty or of its column's type."""
+    where, columns = f"{TABLES[name]} line {number}", COLUMNS[name]
+    try:
+        cells = cells_of(line)
+    except ValueError:
+        raise DamagedError(f"{where} is no line of CSV in UTF-8") from None
+    if len(cells) != len(columns):
+        raise DamagedError(f"{where} has {len(cells)} cells instead of {len(columns)}")
+    for (column, dtype), cell in zip(columns.items(), cells, strict=True):
+        if cell and not is_cell(dtype, cell):
+            what = f"has {typed(cell)!r}, which is not {KINDS[dtype]}"
+            raise DamagedError(f"{where}, column {column} {what}")
+    return cells

@@ -1,0 +1,139 @@
+"""Files of a study on the disk: read without surprises, and replaced as a whole.
+
+No link is followed, since it could lead out of the study, and no pipe is waited for.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+
+class NotAFileError(OSError):
+    """In the place of a file there is something else; strerror says what."""
+
+
+def check(path: Path) -> None:
+    """Refuse a path that is there and no regular file.
+
+    Raises
+    ------
+    NotAFileError
+    """
+    with suppress(FileNotFoundError):
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(mode):
+            what = "is a symbolic link" if stat.S_ISLNK(mode) else "is not a regular file"
+            raise NotAFileError(errno.EINVAL, what, str(path))
+
+
+def open_file(path: Path, mode: str) -> IO[bytes]:
+    """Open a regular file in a binary mode; raises as `check`."""
+    return open(path, mode, opener=_opened)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file; raises as `check`."""
+    with open_file(path, "rb") as file:
+        return file.read()
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a regular file in hexadecimal; raises as `check`."""
+    with open(path, "rb", opener=_opened) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def replace(path: Path, parts: Iterable[bytes]) -> str:
+    """Write a file as a whole and return its SHA-256.
+
+    At any moment, and after a power failure, the path has the old content or the new one, and from
+    the next `sync_folder` on the new one. What has been written takes no space if the rest cannot
+    be.
+
+    Raises
+    ------
+    OSError
+        If the path or that of the temporary file will not do (see `check`), or the disk.
+    """
+    check(path)
+    temporary, digest = _temporary(path), hashlib.sha256()
+    with _held(temporary) as file:
+        try:
+            for part in parts:
+                digest.update(part)
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    return digest.hexdigest()
+
+
+def remove_temporary(path: Path) -> None:
+    """Remove what a killed `replace` of this path has left; raises as `check`."""
+    temporary = _temporary(path)
+    # One that another process is still writing is locked.
+    with suppress(FileNotFoundError, BlockingIOError), open_file(temporary, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        temporary.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where it is missing."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder survive a power failure, as fsync does for a file's content."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        # Some network file systems have this for files alone.
+        if error.errno not in (errno.EINVAL, errno.EBADF):
+            raise
+    finally:
+        os.close(folder)
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Return whether a path still leads to the file, or the folder, that has been opened."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _opened(name: str, flags: int) -> int:
+    check(Path(name))
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[IO[bytes]]:
+    """An empty file that no other process writes meanwhile."""
+    while True:
+        with open_file(path, "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # The holder before has renamed or removed it.
+            if is_at(file.fileno(), path):
+                file.truncate(0)
+                yield file
+                return

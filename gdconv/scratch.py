@@ -1,0 +1,66 @@
+"""A temporary folder for what a command starts; the next command removes what a killed one left."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import gettempdir, mkdtemp
+
+# loky's semaphores are files there, with the number of their process in their name.
+SEMAPHORES = Path("/dev/shm")
+_NAME = re.compile(r"\.gdconv-(\d{1,9})-\w{8}")
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Make a temporary folder of this user alone, with this process in its name; remove it."""
+    folder = Path(mkdtemp(prefix=f".gdconv-{os.getpid()}-"))
+    held = _hold(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def remove_left() -> None:
+    """Remove the folders that killed commands of this user have left, and loky's semaphores."""
+    for folder in Path(gettempdir()).glob(".gdconv-*"):
+        name = _NAME.fullmatch(folder.name)
+        if name is None or _is_running(int(name[1])) or (held := _hold(folder)) is None:
+            continue
+        for semaphore in SEMAPHORES.glob(f"sem.loky-{name[1]}-*"):
+            semaphore.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
+    return True
+
+
+def _hold(folder: Path) -> int | None:
+    """Lock a folder until this process ends; None if another holds it, or it is another user's.
+
+    A process of another container has another number there, but the lock is the same.
+    """
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    with suppress(OSError):
+        if os.fstat(held).st_uid == os.geteuid():
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return held
+    os.close(held)
+    return None
