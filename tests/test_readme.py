@@ -83,11 +83,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     for name in ("tests", "docs"):
         (folder / name).symlink_to(ROOT / name)
-    (folder / "german.csv").write_text("x;y
-1,5;2,5
-2,5;3
-3;5
-")
+    (folder / "german.csv").write_text("x;y\n1,5;2,5\n2,5;3\n3;5\n")
     (folder / "mine.csv").write_text("size,rooms,price\n50,2,100\n70,3,180\n90,3,200\n30,1,90\n")
     return folder
 
