@@ -353,15 +353,16 @@ def test_the_report_says_which_case_and_which_numbers():
 
 
 @pytest.fixture
-def graded(tmp_path, capsys):
+def graded(tmp_path, capfd):
     """A function from a file's source to the exit status of the command and the lines it prints."""
 
     def run(source, *options):
         path = tmp_path / "nn.py"
         path.write_text(source, encoding="utf-8")
         status = grade.main([str(path), *options])
-        assert sorted(tmp_path.iterdir()) == [path]
-        return status, capsys.readouterr().out.splitlines()
+        printed = capfd.readouterr()
+        assert not printed.err
+        return status, printed.out.splitlines()
 
     return run
 
@@ -395,7 +396,8 @@ def test_what_comes_after_a_failure_is_not_tried(graded):
 
 def test_code_of_the_module_is_run_and_the_main_block_is_not(graded):
     main = 'if __name__ == "__main__":\n    raise SystemExit("main")\n'
-    status, lines = graded(patched() + f"{main}print('x' * 10**6)\n")
+    noise = "import sys\nprint('x' * 10**6)\nprint('x' * 10**6, file=sys.stderr)\n"
+    status, lines = graded(patched() + main + noise)
     assert (status, lines[0]) == (0, "passed     the file has a class Graph")
     assert lines[1].startswith("passed")
     status, lines = graded(patched() + "\nanswer = input()\n")
@@ -403,6 +405,17 @@ def test_code_of_the_module_is_run_and_the_main_block_is_not(graded):
         0,
         "           what follows was not run: EOFError: EOF when reading a line, in <module>, line "
         + str(patched().count("\n") + 2),
+    )
+
+
+def test_the_file_is_run_as_python_runs_it(graded, tmp_path):
+    (tmp_path / "beside.py").write_text(patched(), encoding="utf-8")
+    # An annotation is evaluated, unless an import from __future__ postpones that.
+    source = "from beside import Graph\nimport os\nos.chdir('/')\ndef f(x: 1 / 0): pass\n"
+    status, lines = graded(source)
+    assert (status, lines[1].strip()) == (
+        0,
+        "what follows was not run: ZeroDivisionError: division by zero, in <module>, line 4",
     )
 
 
@@ -454,7 +467,9 @@ def test_whatever_a_student_s_code_does_is_a_result(code, says, graded):
     assert status == 1
     failed = lines.index("FAILED     2(c) grad_add")
     assert any(re.fullmatch(f" +{says}", line) for line in lines[failed + 1 : failed + 4])
-    assert verdicts(lines)["not tried"] >= 3
+    # Without a process nothing more is tried, otherwise the rest of the stage is.
+    tried = 1 if "nothing more" in says else 3
+    assert verdicts(lines) == {"passed": 2 + tried, "FAILED": 1, "not tried": 6 - tried}
     assert max(map(len, lines)) < 300
 
 
