@@ -33,6 +33,8 @@ LONGEST = 10_000
 POINTS = 40
 LARGEST = 1e250
 RANDOM_POINTS = 8
+# Iterations that a reader may want to compute again by hand are recorded too.
+FEW = (0, 1, 2, 3, 10, 100, 1000, 10_000)
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,7 @@ class Case:
         singular, V = self.spectrum.singular_values, np.abs(self.spectrum.right).T
         factor = np.abs(1 - self.step_size * self.eigenvalues)
         longest = min(self.run.method.iterations, LONGEST)
-        recorded = set(recorded_iterations(longest, POINTS).tolist())
+        recorded = {*recorded_iterations(longest, POINTS).tolist(), *FEW}
         away = self.away(self.start)
         carried = self.unit * (V @ np.abs(away))
         outside = self.unit * float(np.linalg.norm(self.start) + np.linalg.norm(away))

@@ -101,6 +101,8 @@ def _check_statements() -> int:
         print(_text("help_verify.txt"))
         return 0
     sys.argv[1:], table = _without_option("--csv", sys.argv[1:])
+    gaps = "--table" in sys.argv[1:]
+    sys.argv[1:] = [word for word in sys.argv[1:] if word != "--table"]
     jobs = compose()
     if not jobs:
         return 0
@@ -111,6 +113,8 @@ def _check_statements() -> int:
     case = verification.case_of(jobs[0][0])
     checks = verification.checked(case)
     print(verification.as_table(case, checks))
+    if gaps:
+        print("", verification.gaps_of(case), sep="\n")
     if table is not None:
         Path(table).write_text(verification.as_csv(checks), encoding="utf-8")
     return 0 if all(check.passed for check in checks) else 1

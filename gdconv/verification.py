@@ -7,9 +7,11 @@ import io
 import logging
 from collections.abc import Sequence
 
+import numpy as np
 import threadpoolctl
 
-from gdconv.case import Case
+from gdconv import bounds
+from gdconv.case import FEW, Case
 from gdconv.checks import Check
 from gdconv.config import RunConfig, expand
 from gdconv.identities import verify
@@ -59,26 +61,53 @@ def checked(case: Case) -> list[Check]:
 
 def as_table(case: Case, checks: Sequence[Check]) -> str:
     """Return the run in a line or two, a row a statement, and the conclusion."""
-    n_samples, n_features = case.X.shape
-    lines = [
-        f"{case.run.problem.name}, n_samples {n_samples}, n_features {n_features}, rank"
-        f" {case.spectrum.rank}, start {case.run.start.name}, {case.moments[-1].t} iterations",
-        f"step_size {case.step_size:.6g}, K {case.K:.6g} = {case.K / case.lambda_max:.6g} λmax,"
-        f" condition_number {case.spectrum.condition_number:.6g}",
-        "",
-    ]
     rows = [("", "statement", "deviation", "tolerance", "verdict")]
     for check in checks:
         mark = " (slack)" if check.measure == "slack" else ""
         numbers = f"{check.value:.1e}", f"{check.tolerance:.1e}"
         rows.append((check.equation, check.statement + mark, *numbers, check.verdict))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for equation, statement, value, tolerance, verdict in rows:
-        lines.append(
-            f"{equation:{widths[0]}} {statement:{widths[1]}} {value:>{widths[2]}}"
-            f" {tolerance:>{widths[3]}}  {verdict}"
-        )
-    return "\n".join([*lines, "", conclusion(checks)])
+    lines = [
+        f"{equation:{widths[0]}} {statement:{widths[1]}} {value:>{widths[2]}}"
+        f" {tolerance:>{widths[3]}}  {verdict}"
+        for equation, statement, value, tolerance, verdict in rows
+    ]
+    return "\n".join([numbers_of(case), "", *lines, "", conclusion(checks)])
+
+
+def numbers_of(case: Case) -> str:
+    """Return what the rows are computed from, in three lines."""
+    n_samples, n_features = case.X.shape
+    return "\n".join(
+        [
+            f"{case.run.problem.name}, n {n_samples}, d {n_features}, rank {case.spectrum.rank},"
+            f" start {case.run.start.name}, {case.moments[-1].t} iterations",
+            f"λmin {case.lambda_min:.6g}, λmax {case.lambda_max:.6g},"
+            f" κ {case.spectrum.condition_number:.6g}, ‖w₀ − w*‖² {case.distance:.6g},"
+            f" L(w₀) − L(w*) {case.moments[0].gap:.6g}",
+            f"η {case.step_size:.6g}, K {case.K:.6g} = {case.K / case.lambda_max:.6g} λmax,"
+            f" ν {case.nu:.6g}",
+        ]
+    )
+
+
+def gaps_of(case: Case) -> str:
+    """Return gap, exact gap (17) and bounds at a few iterations, to be computed again by hand."""
+    moments = [moment for moment in case.moments if moment.t in FEW]
+    t = np.array([moment.t for moment in moments])
+    components, step_size = case.eigenvalues / 2 * case.components**2, case.step_size
+    stated = bounds.contraction_as_stated(step_size, case.lambda_min)
+    columns = {
+        "t": t,
+        "gap": [moment.gap for moment in moments],
+        "exact (17)": bounds.exact_gap(case.eigenvalues, components, step_size, t),
+        "bound (18)": bounds.gap_bound(case.nu, t, case.distance, case.lambda_max),
+        "as stated (19)": bounds.gap_bound_as_stated(stated, t, case.distance, case.lambda_max),
+        "ν²ᵗ gap₀": bounds.gap_bound_relative(case.nu, t, moments[0].gap),
+        "sharp": bounds.gap_bound_sharp(step_size, t, case.distance, *case.ends[::-1]),
+    }
+    cells = [[name, *(f"{value:.6g}" for value in values)] for name, values in columns.items()]
+    return "\n".join("".join(f"{cell:>15}" for cell in row) for row in zip(*cells, strict=True))
 
 
 def conclusion(checks: Sequence[Check]) -> str:

@@ -34,12 +34,33 @@ def test_a_row_for_every_statement(command, tmp_path):
     status, out, err = command(*SMALL, "step.value=1.5")
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("gaussian, n_samples 30, n_features 4, rank 4, start zeros, ")
+    assert lines[0].startswith("gaussian, n 30, d 4, rank 4, start zeros, ")
     assert lines[-1] == "42 of 42 statements hold"
-    rows = lines[4:-2]
+    rows = lines[5:-2]
     assert len(rows) == 42
     assert all(row.endswith("holds") or "holds: it converges" in row for row in rows)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_rows_are_computed_from_can_be_computed_again_by_hand(command):
+    """H has the eigenvalues 8 and 2, and the start is at distance 1 along the eigenvector of 8."""
+    problem = ["problem=spectrum", "problem.n_samples=4", "problem.n_features=2"]
+    words = [*problem, "problem.condition_number=4", "start=eigenvector", "step.unit=K"]
+    status, out, _ = command(*words, "step.value=3", "--table")
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[1] == "λmin 2, λmax 8, κ 4, ‖w₀ − w*‖² 1, L(w₀) − L(w*) 4"
+    assert lines[2] == "η 0.333333, K 3 = 0.375 λmax, ν 1.66667"
+    table = lines[lines.index("") :]
+    (heading,) = (k for k, line in enumerate(table) if line.split()[:1] == ["t"])
+    rows = {int(row[0]): row[1:] for row in map(str.split, table[heading + 1 :])}
+    assert list(rows) == [0, 1, 2, 3, 10, 100]
+    for t, row in rows.items():
+        # gap, exact, (18), relative and sharp bound are all 4 ν²ᵗ; (19) as stated is 4 (1 − 2/3)²ᵗ.
+        expected = [4 * (5 / 3) ** (2 * t)] * 5
+        expected.insert(3, 4 * (1 / 3) ** (2 * t))
+        # Six digits are shown.
+        assert [float(cell) for cell in row] == pytest.approx(expected, rel=1e-5, abs=0)
 
 
 def test_what_fails_as_stated_is_told_and_no_failure(command):
@@ -145,7 +166,7 @@ def test_rounded_whole_numbers_of_a_table_are_told(command, tmp_path):
 def test_questions(command):
     status, out, _ = command("--help")
     assert status == 0
-    assert out.startswith("gdconv-verify [--csv FILE] [KEY=VALUE]...")
+    assert out.startswith("gdconv-verify [--csv FILE] [--table] [KEY=VALUE]...")
     assert command("--version")[1].startswith("gdconv-verify ")
     assert "n_features: 20" in command("--cfg", "job")[1]
 
