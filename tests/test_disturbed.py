@@ -306,30 +306,34 @@ def test_a_finished_study_has_the_checksums_of_its_tables(study, expected):
 def test_a_changed_digit_is_noticed(study, expected, table, capsys):
     folder = sweep(study)
     assert report.main(["--status", str(folder)]) == 0
-    assert "changed since" not in capsys.readouterr().out
+    assert "no longer" not in capsys.readouterr().out
     changed = spoil_a_digit(folder / table)
     before = everything(folder)
     more = replace(CONFIG, repetitions=3)
-    with pytest.raises(ConfigError, match=rf"study=s: .*{table} changed since it was finished"):
+    with pytest.raises(
+        ConfigError, match=rf"study=s: is no longer as it was finished, in {table};"
+    ):
         run_sweep([more], study)
     assert report.main(["--status", str(folder), str(folder)]) == 1
-    assert capsys.readouterr().out.count(f"{table} changed since it was finished") == 2
+    assert capsys.readouterr().out.count(f"no longer as it was finished, in {table}:") == 2
     assert everything(folder) == before
     # It is taken as it is, or the original is put back.
     assert content(sweep(replace(study, accept_changed=True)))[table] == changed
     assert run_sweep([CONFIG], study).added == 0
     assert report.main(["--status", str(folder)]) == 0
     (folder / table).write_bytes(expected[table])
-    with pytest.raises(ConfigError, match=f"{table} changed"):
+    with pytest.raises(ConfigError, match=f"no longer as it was finished, in {table};"):
         sweep(study)
     assert content(sweep(replace(study, accept_changed=True))) == expected
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_that_is_deleted_is_computed_again(study, expected, table):
+def test_a_table_that_is_missing_is_computed_again_if_asked_for(study, expected, table):
     folder = sweep(study)
     (folder / table).unlink()
-    assert content(sweep(study)) == expected
+    with pytest.raises(ConfigError, match=f"no longer as it was finished, in {table};"):
+        sweep(study)
+    assert content(sweep(replace(study, accept_changed=True))) == expected
 
 
 def test_a_study_without_checksums_is_read_to_the_last_cell_and_gets_them(study, expected):
@@ -348,7 +352,7 @@ def test_a_study_without_checksums_is_read_to_the_last_cell_and_gets_them(study,
 def test_checksums_that_are_none_are_refused(study, checksums):
     path = sweep(study) / "provenance.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"checksums": checksums}))
-    with pytest.raises(ConfigError, match=r"provenance\.json is not|runs\.csv changed"):
+    with pytest.raises(ConfigError, match=r"provenance\.json is not|finished, in runs\.csv;"):
         sweep(study)
 
 
@@ -596,7 +600,7 @@ def test_a_command_that_begins_while_the_status_is_asked_for_is_no_change(
     monkeypatch.setattr(contents, "standing", begun)
     assert report.main(["--status", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert "changed since" not in said
+    assert "no longer" not in said
     assert "the same command continues it" in said
 
 
