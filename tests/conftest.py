@@ -1,4 +1,7 @@
-"""How many trials the tests with random input make: pytest --trials N makes N times as many."""
+"""What tests share: how much random input they try (--trials N: N times as much), an alarm."""
+
+import signal
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -33,3 +36,23 @@ def pytest_configure(config):
 def trials(request):
     """How many times the usual number of trials is asked for."""
     return request.config.getoption("trials")
+
+
+@pytest.fixture
+def no_waiting():
+    """A context that ends what would wait for the other end of a pipe for ever."""
+
+    def waits(*_):
+        raise AssertionError("it waits")
+
+    @contextmanager
+    def alarm():
+        before = signal.signal(signal.SIGALRM, waits)
+        signal.alarm(60)
+        try:
+            yield
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+
+    return alarm

@@ -5,10 +5,8 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,22 +76,6 @@ def go_on(store, groups):
 
 def everything(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-@contextmanager
-def no_waiting():
-    """End a test that would wait for the other end of a pipe for ever."""
-
-    def waits(*_):
-        raise AssertionError("it waits")
-
-    before = signal.signal(signal.SIGALRM, waits)
-    signal.alarm(60)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 # Files that are taken away from a running sweep
@@ -407,7 +389,7 @@ STRANGE = {link_outside: "is a symbolic link", pipe: "is not a regular file"}
 
 @pytest.mark.parametrize("name", [*FILES, "report.html", ".lock"])
 @pytest.mark.parametrize("make", STRANGE)
-def test_what_is_no_file_of_its_own_is_refused(study, groups, name, make):
+def test_what_is_no_file_of_its_own_is_refused(study, groups, no_waiting, name, make):
     temporary = [f".{name}.tmp"] if name != ".lock" else []
     for finished in (True, False):
         for each in (name, *temporary):
@@ -428,7 +410,7 @@ def test_what_is_no_file_of_its_own_is_refused(study, groups, name, make):
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("make", STRANGE)
-def test_what_is_no_file_of_its_own_is_not_read(study, name, make, capsys):
+def test_what_is_no_file_of_its_own_is_not_read(study, no_waiting, name, make, capsys):
     folder, other = sweep(study), sweep(replace(study, study="t"))
     make(folder / name)
     before = sorted(Path(study.results_dir).rglob("*"))
@@ -453,7 +435,7 @@ def test_what_is_no_file_of_its_own_is_not_read(study, name, make, capsys):
     ],
 )
 @pytest.mark.parametrize("make", STRANGE)
-def test_a_report_writes_into_no_other_file(study, name, make, capsys):
+def test_a_report_writes_into_no_other_file(study, no_waiting, name, make, capsys):
     folder = without_curves(study)
     (folder / "figures").mkdir()
     make(folder / name)
@@ -464,6 +446,13 @@ def test_a_report_writes_into_no_other_file(study, name, make, capsys):
     assert capsys.readouterr().err == f"gdconv-report: {folder}: {path.name}: {STRANGE[make]}\n"
     if make is link_outside:
         assert path.with_name("outside").read_bytes() == b"mine"
+
+
+def test_a_study_may_lie_behind_a_link(study, expected, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "s").symlink_to("elsewhere")
+    assert content(sweep(study)) == expected
+    assert content(tmp_path / "elsewhere") == expected
 
 
 # Temporary files
