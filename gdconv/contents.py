@@ -49,9 +49,9 @@ class Standing(NamedTuple):
     Attributes
     ----------
     finished : bool
-        Whether all are there and as they were then.
+        Whether all are as they were then.
     changed : list of str
-        Names of the files that are there and have changed since.
+        Names of the files that have changed since, or are missing.
     """
 
     finished: bool
@@ -92,13 +92,13 @@ def provenance(folder: Path) -> dict[str, Any]:
 def standing(folder: Path, history: Mapping[str, Any]) -> Standing:
     """Compare the tables with the checksums in a study's history; raises as `disk.check`."""
     wanted = history.get(CHECKSUMS, {})
-    found = {
-        name: disk.checksum(folder / name)
-        for name in TABLES.values()
-        if name in wanted and (folder / name).exists()
-    }
-    changed = [name for name, checksum in found.items() if checksum != wanted[name]]
-    return Standing(not changed and found.keys() == {*TABLES.values()}, changed)
+    known = [name for name in TABLES.values() if name in wanted]
+    changed = [
+        name
+        for name in known
+        if not (folder / name).exists() or disk.checksum(folder / name) != wanted[name]
+    ]
+    return Standing(len(known) == len(TABLES) and not changed, changed)
 
 
 def held(folder: Path, finished: bool) -> Held:

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 all well, 1 with --status if a table has changed since its study was
+        Exit status: 0 all well, 1 with --status if a table is no longer as its study was
         finished, 2 an option or a folder will not do, or cannot be written. A figure that a study
         has no data for is no failure: it is said why.
     """

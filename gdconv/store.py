@@ -217,8 +217,8 @@ class Store:
         finished, changed = contents.standing(self.folder, self._provenance)
         if changed and not self.study.accept_changed:
             raise self._refusal(
-                f"cannot be continued, {' and '.join(changed)} changed since it was finished; put"
-                " back what was there, or add accept_changed=true to go on with what is there"
+                f"is no longer as it was finished, in {' and '.join(changed)}; put back what was"
+                " there, or add accept_changed=true to go on with what is there"
             )
         self.unfinished = not finished
         self.done, self._problems = contents.held(self.folder, finished)

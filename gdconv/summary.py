@@ -98,7 +98,7 @@ def status(folder: Path) -> tuple[str, list[str]]:
     str
         The text.
     list of str
-        The tables that have changed since the study was finished.
+        The tables that are no longer as the study was finished.
 
     Raises
     ------
@@ -125,8 +125,8 @@ def status(folder: Path) -> tuple[str, list[str]]:
     ]
     if changed:
         lines.append(
-            f"  {' and '.join(changed)} changed since it was finished: put back what was there, or"
-            " go on with accept_changed=true"
+            f"  it is no longer as it was finished, in {' and '.join(changed)}: put back what was"
+            " there, or go on with accept_changed=true"
         )
     elif missing > 0 or not finished:
         lines.append("  it is still running, or has been stopped: the same command continues it")

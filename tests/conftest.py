@@ -1,6 +1,8 @@
-"""How many trials the tests with random input make: pytest --trials N makes N times as many."""
+"""What tests share: how much random input they try (--trials N: N times as much), an alarm."""
 
 import logging
+import signal
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -45,3 +47,23 @@ def hydras_logging():
     for log, level, handlers in loggers:
         log.setLevel(level)
         log.handlers = handlers
+
+
+@pytest.fixture
+def no_waiting():
+    """A context that ends what would wait for the other end of a pipe for ever."""
+
+    def waits(*_):
+        raise AssertionError("it waits")
+
+    @contextmanager
+    def alarm():
+        before = signal.signal(signal.SIGALRM, waits)
+        signal.alarm(60)
+        try:
+            yield
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+
+    return alarm

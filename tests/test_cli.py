@@ -326,7 +326,7 @@ BAD = {
     "problem=3": "must be a string or a list",
     "experiment=nosuch": "must be one of conditioning, csv, default",
     "problem.typo=3": PROBLEM_KEYS,
-    "typo=3": "is not a key; allowed: engine, method, problem, record, repetitions",
+    "typo=3": "is not a key; allowed: accept_changed, engine, method, problem, record",
     "seed.typo=3": "is not a key; allowed: none",
     "+seed=3": "An item is already at 'seed'",
     "+problem=csv": "Multiple values for problem",
@@ -368,7 +368,7 @@ BAD = {
 }
 # Arguments: how the line begins, and what else it says.
 BAD_TOGETHER = [
-    (["+typo=3"], "typo=3: ", "is not a key; allowed: engine, method, problem"),
+    (["+typo=3"], "typo=3: ", "is not a key; allowed: accept_changed, engine, method"),
     (["++problem.typo=3"], "problem.typo=3: ", PROBLEM_KEYS),
     (["problem={typo:3}"], "problem={typo:3}: ", PROBLEM_KEYS),
     (["+problem@other=csv"], "other=", "is not a key"),

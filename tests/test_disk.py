@@ -1,28 +1,10 @@
 import errno
 import fcntl
 import os
-import signal
-from contextlib import contextmanager
 
 import pytest
 
 from gdconv import disk
-
-
-@contextmanager
-def no_waiting():
-    """End a test that would wait for the other end of a pipe for ever."""
-
-    def waits(*_):
-        raise AssertionError("it waits")
-
-    before = signal.signal(signal.SIGALRM, waits)
-    signal.alarm(20)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def link(path):
@@ -42,7 +24,7 @@ def dangling_link(path):
         (os.mkdir, "is not a regular file"),
     ],
 )
-def test_only_regular_files_are_read_and_replaced(tmp_path, make, what):
+def test_only_regular_files_are_read_and_replaced(tmp_path, no_waiting, make, what):
     (tmp_path / "elsewhere").write_bytes(b"mine")
     strange = tmp_path / "file"
     make(strange)

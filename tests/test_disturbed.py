@@ -5,10 +5,8 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,22 +76,6 @@ def go_on(store, groups):
 
 def everything(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-@contextmanager
-def no_waiting():
-    """End a test that would wait for the other end of a pipe for ever."""
-
-    def waits(*_):
-        raise AssertionError("it waits")
-
-    before = signal.signal(signal.SIGALRM, waits)
-    signal.alarm(60)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 # Files that are taken away from a running sweep
@@ -306,30 +288,34 @@ def test_a_finished_study_has_the_checksums_of_its_tables(study, expected):
 def test_a_changed_digit_is_noticed(study, expected, table, capsys):
     folder = sweep(study)
     assert report.main(["--status", str(folder)]) == 0
-    assert "changed since" not in capsys.readouterr().out
+    assert "no longer" not in capsys.readouterr().out
     changed = spoil_a_digit(folder / table)
     before = everything(folder)
     more = replace(CONFIG, repetitions=3)
-    with pytest.raises(ConfigError, match=rf"study=s: .*{table} changed since it was finished"):
+    with pytest.raises(
+        ConfigError, match=rf"study=s: is no longer as it was finished, in {table};"
+    ):
         run_sweep([more], study)
     assert report.main(["--status", str(folder), str(folder)]) == 1
-    assert capsys.readouterr().out.count(f"{table} changed since it was finished") == 2
+    assert capsys.readouterr().out.count(f"no longer as it was finished, in {table}:") == 2
     assert everything(folder) == before
     # It is taken as it is, or the original is put back.
     assert content(sweep(replace(study, accept_changed=True)))[table] == changed
     assert run_sweep([CONFIG], study).added == 0
     assert report.main(["--status", str(folder)]) == 0
     (folder / table).write_bytes(expected[table])
-    with pytest.raises(ConfigError, match=f"{table} changed"):
+    with pytest.raises(ConfigError, match=f"no longer as it was finished, in {table};"):
         sweep(study)
     assert content(sweep(replace(study, accept_changed=True))) == expected
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_that_is_deleted_is_computed_again(study, expected, table):
+def test_a_table_that_is_missing_is_computed_again_if_asked_for(study, expected, table):
     folder = sweep(study)
     (folder / table).unlink()
-    assert content(sweep(study)) == expected
+    with pytest.raises(ConfigError, match=f"no longer as it was finished, in {table};"):
+        sweep(study)
+    assert content(sweep(replace(study, accept_changed=True))) == expected
 
 
 def test_a_study_without_checksums_is_read_to_the_last_cell_and_gets_them(study, expected):
@@ -348,7 +334,7 @@ def test_a_study_without_checksums_is_read_to_the_last_cell_and_gets_them(study,
 def test_checksums_that_are_none_are_refused(study, checksums):
     path = sweep(study) / "provenance.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"checksums": checksums}))
-    with pytest.raises(ConfigError, match=r"provenance\.json is not|runs\.csv changed"):
+    with pytest.raises(ConfigError, match=r"provenance\.json is not|finished, in runs\.csv;"):
         sweep(study)
 
 
@@ -403,7 +389,7 @@ STRANGE = {link_outside: "is a symbolic link", pipe: "is not a regular file"}
 
 @pytest.mark.parametrize("name", [*FILES, "report.html", ".lock"])
 @pytest.mark.parametrize("make", STRANGE)
-def test_what_is_no_file_of_its_own_is_refused(study, groups, name, make):
+def test_what_is_no_file_of_its_own_is_refused(study, groups, no_waiting, name, make):
     temporary = [f".{name}.tmp"] if name != ".lock" else []
     for finished in (True, False):
         for each in (name, *temporary):
@@ -424,7 +410,7 @@ def test_what_is_no_file_of_its_own_is_refused(study, groups, name, make):
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("make", STRANGE)
-def test_what_is_no_file_of_its_own_is_not_read(study, name, make, capsys):
+def test_what_is_no_file_of_its_own_is_not_read(study, no_waiting, name, make, capsys):
     folder, other = sweep(study), sweep(replace(study, study="t"))
     make(folder / name)
     before = sorted(Path(study.results_dir).rglob("*"))
@@ -449,7 +435,7 @@ def test_what_is_no_file_of_its_own_is_not_read(study, name, make, capsys):
     ],
 )
 @pytest.mark.parametrize("make", STRANGE)
-def test_a_report_writes_into_no_other_file(study, name, make, capsys):
+def test_a_report_writes_into_no_other_file(study, no_waiting, name, make, capsys):
     folder = without_curves(study)
     (folder / "figures").mkdir()
     make(folder / name)
@@ -460,6 +446,13 @@ def test_a_report_writes_into_no_other_file(study, name, make, capsys):
     assert capsys.readouterr().err == f"gdconv-report: {folder}: {path.name}: {STRANGE[make]}\n"
     if make is link_outside:
         assert path.with_name("outside").read_bytes() == b"mine"
+
+
+def test_a_study_may_lie_behind_a_link(study, expected, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "s").symlink_to("elsewhere")
+    assert content(sweep(study)) == expected
+    assert content(tmp_path / "elsewhere") == expected
 
 
 # Temporary files
@@ -596,7 +589,7 @@ def test_a_command_that_begins_while_the_status_is_asked_for_is_no_change(
     monkeypatch.setattr(contents, "standing", begun)
     assert report.main(["--status", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert "changed since" not in said
+    assert "no longer" not in said
     assert "the same command continues it" in said
 
 

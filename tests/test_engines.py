@@ -545,6 +545,8 @@ def test_whatever_kills_it_the_same_command_completes_the_study(tmp_path, undist
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert content(tmp_path / "s") == undisturbed
+    # Neither the lock nor a temporary file.
+    assert not list((tmp_path / "s").glob(".*"))
     assert_none_left(str(tmp_path))
 
 
