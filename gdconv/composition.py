@@ -188,12 +188,10 @@ class _Loader(ConfigLoaderImpl):
         config = super().load_configuration(config_name, overrides, *arguments, **options)
         path = create_config_search_path(str(configuration_folder()))
         words = [word for word in overrides if "hydra" in word and not _HARMLESS.match(word)]
-        usual = config_name if config_name is None else "config"
-        if (
-            words
-            or config_name != usual
-            or str(path.get_path()) != str(self.config_search_path.get_path())
-        ):
+        # Without a name there are Hydra's own keys alone: --hydra-help asks for these.
+        usual = config_name and "config"
+        foreign = str(path.get_path()) != str(self.config_search_path.get_path())
+        if words or foreign or config_name != usual:
             own = ConfigLoaderImpl(path).load_configuration(usual, [], RunMode.RUN)
             _refuse_changes(_settled(own), _settled(config), words)
         return config
