@@ -246,8 +246,10 @@ class Case:
         factor = np.abs(1 - self.step_size * self.eigenvalues)
         longest = min(self.run.method.iterations, LONGEST)
         recorded = {*recorded_iterations(longest, POINTS).tolist(), *FEW}
+        # No v_ij exceeds c_j / σ_i, nor does what it is off by exceed unit times that.
+        largest = np.minimum(1.0, self.columns / singular[:, None])
         away = self.away(self.start)
-        carried = self.unit * (V @ np.abs(away))
+        carried = self.unit * (largest @ np.abs(away))
         outside = self.unit * float(np.linalg.norm(self.start) + np.linalg.norm(away))
         moments: list[Moment] = []
 
@@ -266,7 +268,7 @@ class Case:
             if moments and moments[-1].t == t - 1:
                 moments[-1] = replace(moments[-1], following=w)
             if t in recorded:
-                components_error = carried + self.unit * (V @ np.abs(self.away(w)))
+                components_error = carried + self.unit * (largest @ np.abs(self.away(w)))
                 distance_error = float(np.hypot(np.linalg.norm(components_error), outside))
                 moments.append(Moment(t, w, None, gap, components_error, distance_error, noise))
             product = self.width * float(np.linalg.norm(along))

@@ -86,8 +86,9 @@ def test_minimiser_and_residual_in_high_precision(X, noise):
     # beside them, in the null space, some roundings of the v_i.
     assert size(along) <= 0.1 * EPS * size(truth.w)
     assert size(off) <= (0.1 if n >= d else 4) * EPS * size(truth.w)
-    # The residual is rounded once, and twice projected where the decomposition is no ordinary one.
-    assert size(missed) <= 10 * EPS * (size(truth.residual) + EPS * np.linalg.norm(y))
+    # The residual is rounded once, and twice projected where the decomposition is no ordinary one;
+    # w + rest of an ordinary one, with κ up to 1e6, is off by a last digit of rest, and 1e3 more.
+    assert size(missed) <= 10 * EPS * (size(truth.residual) + 1e3 * EPS * np.linalg.norm(y))
     assert loss(X, y, found.w) >= (1 - 4 * n * EPS) * float(truth.loss)
 
 
