@@ -80,7 +80,8 @@ class Case:
         self.objective = Objective(problem, run.method.reduce)
         self.spectrum = self.objective.spectrum
         self.start = starting_point(run.start, run.seed, run.repetition, self.objective)
-        self.w_star, away = self.objective.nearest_minimiser(self.start)
+        self.w_star, self.rest = self.objective.nearest_minimiser(self.start)
+        away = self.away(self.start)
         self.lambda_max = self.spectrum.lambda_max
         self.lambda_min = self.spectrum.lambda_min
         self.lambda_min_positive = self.spectrum.lambda_min_positive
@@ -109,6 +110,10 @@ class Case:
         with np.errstate(over="ignore", invalid="ignore"):
             self.moments = self._follow()
 
+    def away(self, w: np.ndarray) -> np.ndarray:
+        """Return w − w*, shape (d,)."""
+        return (w - self.w_star) - self.rest
+
     @property
     def ends(self) -> tuple[float, float]:
         """The smallest eigenvalue that is not 0, and the largest."""
@@ -123,6 +128,18 @@ class Case:
     def log_nu(self) -> float:
         """ln ν by `bounds.log_contraction`."""
         return float(bounds.log_contraction(self.step_size, *self.ends[::-1]))
+
+    @property
+    def logs(self) -> np.ndarray:
+        """ln |1 − step_size λ_i|, shape (rank,), with the digits that 1 − a small number loses."""
+        values = self.eigenvalues.tolist()
+        return np.array([bounds.log_contraction(self.step_size, each, each) for each in values])
+
+    def powers(self, t: int) -> np.ndarray:
+        """(1 − step_size λ_i)^t, shape (rank,)."""
+        x = self.step_size * self.eigenvalues
+        small = np.minimum(x, 0.5)
+        return np.where(x <= 0.5, np.exp(t * np.log1p(-small)), (1 - x) ** t)
 
     @property
     def shares(self) -> np.ndarray:
@@ -227,31 +244,32 @@ class Case:
         factor = np.abs(1 - self.step_size * self.eigenvalues)
         longest = min(self.run.method.iterations, LONGEST)
         recorded = set(recorded_iterations(longest, POINTS).tolist())
-        components_error = self.unit * (V @ np.abs(self.start) + V @ np.abs(self.w_star))
-        outside = self.unit * float(np.linalg.norm(self.start) + np.linalg.norm(self.w_star))
+        away = self.away(self.start)
+        carried = self.unit * (V @ np.abs(away))
+        outside = self.unit * float(np.linalg.norm(self.start) + np.linalg.norm(away))
         moments: list[Moment] = []
 
         def observe(
             t: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray
         ) -> np.ndarray | None:
-            nonlocal components_error, outside
+            nonlocal carried, outside
             w, along = W[0].copy(), residual[0]
             gap = float(along @ along)
             # A start that is tiny or 0 along the slowest v_i leaves the gap behind the power.
             if not gap <= LARGEST or factor.max() ** (2 * t) > LARGEST:
                 return np.array([True])
-            magnitude = self.magnitude(w, self.w_star)
-            noise = float(np.linalg.norm(singular * components_error))
+            magnitude = self.magnitude(w)
+            noise = float(np.linalg.norm(singular * carried))
             noise += self.unit * (magnitude + self.width * outside)
             if moments and moments[-1].t == t - 1:
                 moments[-1] = replace(moments[-1], following=w)
             if t in recorded:
+                components_error = carried + self.unit * (V @ np.abs(self.away(w)))
                 distance_error = float(np.hypot(np.linalg.norm(components_error), outside))
                 moments.append(Moment(t, w, None, gap, components_error, distance_error, noise))
             product = self.width * float(np.linalg.norm(along))
-            components_error = factor * components_error + self.unit * (
-                V @ (np.abs(w) + np.abs(self.w_star))
-                + 2 * self.step_size * (singular * magnitude + product)
+            carried = factor * carried + self.unit * (
+                V @ np.abs(w) + 2 * self.step_size * (singular * magnitude + product)
             )
             outside += self.unit * (float(np.linalg.norm(w)) + 2 * self.step_size * product)
             return np.array([True]) if t >= POINTS and gap <= noise**2 else None

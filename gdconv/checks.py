@@ -14,6 +14,9 @@ from scipy.optimize import minimize_scalar
 EPS = float(np.finfo(float).eps)
 TINY = float(np.finfo(float).tiny)
 HOLDS, FAILS = "holds", "FAILS"
+NOTHING = "says nothing: rounding may be as large as what it states"
+# A slack's tolerance from which on it says nothing: the left side might be twice the right one.
+HALF = 0.5
 # So many that 1 − x keeps twenty of a float x = 1e-180.
 DIGITS = 200
 # Closed forms are not compared where they, or powers on the way to them, may overflow.
@@ -30,8 +33,9 @@ class Check:
     measure : str
         deviation: must not exceed the tolerance; slack: must not be below minus the tolerance.
     value, tolerance : float
-        Both relative to the size of what is compared; of all comparisons the one nearest to
-        failing.
+        A deviation is relative to the size of what is added up on either side, a slack is how far
+        the left side stays below the right one, as a part of that and its tolerance; of all
+        comparisons the one nearest to failing.
     verdict : str
     passed : bool
         Whether theory is right; so it is about a bound that as stated fails where theory says so.
@@ -49,18 +53,25 @@ class Check:
 def agree(
     equation: str,
     statement: str,
-    difference: ArrayLike,
+    found: ArrayLike,
+    expected: ArrayLike,
     size: ArrayLike,
     tolerance: ArrayLike,
+    may_be_zero: bool = False,
 ) -> Check:
-    """Return whether |difference| <= size * tolerance, element by element."""
-    difference, size, tolerance = np.broadcast_arrays(
-        np.abs(np.asarray(difference, dtype=float)), positive(size), tolerance
+    """Return whether |found − expected| <= size * tolerance, element by element.
+
+    Unless it may be zero, it says nothing if every element is so small that it might as well be 0.
+    """
+    found, expected, size, tolerance = np.broadcast_arrays(
+        found, expected, positive(size), tolerance
     )
-    deviation = difference / size
+    deviation = np.abs(found - expected) / size
     good = deviation <= tolerance
     share = np.where(good, deviation / np.maximum(tolerance, TINY), np.inf)
-    return _worst(equation, statement, "deviation", deviation, tolerance, good, share)
+    small = (np.maximum(np.abs(found), np.abs(expected)) <= size * tolerance).all()
+    says = may_be_zero or not small or not np.any(expected)
+    return _worst(equation, statement, "deviation", deviation, tolerance, good, share, says)
 
 
 def not_below(equation: str, statement: str, slack: ArrayLike, tolerance: ArrayLike) -> Check:
@@ -68,17 +79,30 @@ def not_below(equation: str, statement: str, slack: ArrayLike, tolerance: ArrayL
     slack, tolerance = np.broadcast_arrays(np.asarray(slack, dtype=float), tolerance)
     good = slack >= -tolerance
     order = np.where(good, -slack - tolerance, np.inf)
-    return _worst(equation, statement, "slack", slack, tolerance, good, order)
+    says = bool((tolerance < HALF).any())
+    return _worst(equation, statement, "slack", slack, tolerance, good, order, says)
 
 
 def under(
     equation: str, statement: str, measured: np.ndarray, bound: np.ndarray, error: np.ndarray
 ) -> Check:
-    """Return whether measured <= bound wherever recorded, measured being off by up to error."""
-    size = positive(bound + error)
-    finite = np.isfinite(size)
-    slack = ((bound - measured) / size)[finite]
-    return not_below(equation, statement, slack, (error / size)[finite])
+    """Return whether measured² <= bound² wherever recorded, measured being off by up to error."""
+    slack, tolerance = slacks(measured, bound, error)
+    finite = np.isfinite(slack)
+    return not_below(equation, statement, slack[finite], tolerance[finite])
+
+
+def slacks(
+    measured: np.ndarray, bound: np.ndarray, error: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (bound² − measured²) / size and error / size, with size = (bound + error)².
+
+    Of numbers that are the roots of gaps, or lengths, of which errors add up: measured may be as
+    much as bound + error.
+    """
+    size = positive((bound + error) ** 2)
+    slack = (bound - measured) * (bound + measured) / size
+    return slack, error * (2 * bound + error) / size
 
 
 def enclosed(
@@ -92,8 +116,9 @@ def enclosed(
     """Return whether found is exact up to error, wherever both and growth, a power, fit."""
     size = exact + error
     fits = np.maximum(size, growth) <= LARGEST
-    difference = np.asarray(found, dtype=float)[fits] - exact[fits]
-    return agree(equation, statement, difference, size[fits], (error / positive(size))[fits])
+    found = np.asarray(found, dtype=float)
+    tolerance = error / positive(size)
+    return agree(equation, statement, found[fits], exact[fits], size[fits], tolerance[fits])
 
 
 def powers(
@@ -155,17 +180,13 @@ def _worst(
     tolerance: np.ndarray,
     good: np.ndarray,
     order: np.ndarray,
+    says: bool,
 ) -> Check:
     if not value.size:
         return Check(equation, statement, measure, 0.0, 0.0, "nothing to compare", True)
     at = np.unravel_index(np.argmax(order), order.shape)
     passed = bool(good.all())
+    verdict = (HOLDS if says else NOTHING) if passed else FAILS
     return Check(
-        equation,
-        statement,
-        measure,
-        float(value[at]),
-        float(tolerance[at]),
-        HOLDS if passed else FAILS,
-        passed,
+        equation, statement, measure, float(value[at]), float(tolerance[at]), verdict, passed
     )

@@ -51,10 +51,10 @@ class Objective:
             self.spectrum = replace(self.spectrum, left=Q.T)
 
     def nearest_minimiser(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the minimiser w* nearest to w, and w − w*, each of shape (d,) and rounded once.
+        """Return the minimiser nearest to w, of shape (d,), and what rounding takes off it.
 
-        w* = w + X⁺(y − Xw) is the point gradient descent from w converges to. With full column rank
-        it is the same whatever w.
+        w + X⁺(y − Xw) is the point gradient descent from w converges to. With full column rank it
+        is the same whatever w.
         """
         right, null = self.spectrum.right, np.zeros_like(w)
         if self.spectrum.rank < len(w):
@@ -62,7 +62,7 @@ class Objective:
             null = w - right @ (right.T @ w)
             null = null - right @ (right.T @ null)
         w_star, lost = add(self.least_norm.w, null)
-        return w_star, (w - w_star) - (lost + self.least_norm.rest)
+        return w_star, lost + self.least_norm.rest
 
     def loss(self, w: np.ndarray) -> float:
         """Return ‖Xw − y‖² at w of shape (d,), as if computed with twice the digits."""

@@ -27,7 +27,8 @@ class Theory:
     def __init__(self, objective: Objective, start: np.ndarray, runs: Sequence[Run]) -> None:
         matrix, target = objective.matrix, objective.target
         self.spectrum = objective.spectrum
-        self.w_star, away = objective.nearest_minimiser(start)
+        self.w_star, rest = objective.nearest_minimiser(start)
+        away = (start - self.w_star) - rest
         largest, smallest = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
         self.step_size = np.array(
             [

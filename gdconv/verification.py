@@ -82,12 +82,15 @@ def as_table(case: Case, checks: Sequence[Check]) -> str:
 
 
 def conclusion(checks: Sequence[Check]) -> str:
-    """Return how many statements hold, fail, and fail as stated where they have to."""
+    """Return how many statements hold, fail, fail as stated where they have to, or say nothing."""
     failed = sum(not check.passed for check in checks)
     stated = sum(check.verdict.startswith("as stated: fails") for check in checks)
-    said = f"{len(checks) - failed - stated} of {len(checks)} statements hold"
+    empty = sum("says nothing" in check.verdict for check in checks)
+    said = f"{len(checks) - failed - stated - empty} of {len(checks)} statements hold"
     if stated:
         said += f", {stated} as stated fail where they have to"
+    if empty:
+        said += f", {empty} say nothing"
     return said + (f", {failed} FAIL" if failed else "")
 
 

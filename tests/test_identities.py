@@ -110,8 +110,10 @@ def test_every_equation_is_there():
 
 def test_tolerances_are_rounding_and_no_more():
     """With 20 features and a good condition number nothing needs more than 1e-9."""
-    checks = verify(one(Gaussian(60, 20)))
+    *checks, this_run = verify(one(Gaussian(60, 20)))
     assert all(0 <= check.tolerance <= 1e-9 for check in checks)
+    # Of the last gaps, which are close to the noise.
+    assert this_run.tolerance <= 1e-6
 
 
 # A wrong formula
@@ -172,8 +174,8 @@ def test_a_wrong_minimiser_is_noticed(monkeypatch):
     right = case.Objective.nearest_minimiser
 
     def wrong(objective, start):
-        w_star, _ = right(objective, start)
-        return 1.001 * w_star, start - 1.001 * w_star
+        w_star, rest = right(objective, start)
+        return 1.001 * w_star, 1.001 * rest
 
     monkeypatch.setattr(case.Objective, "nearest_minimiser", wrong)
     failed = {check.equation for check in verify(one(Gaussian(60, 20))) if not check.passed}
@@ -242,3 +244,90 @@ def test_a_violation_where_there_must_be_none_is_a_failure(monkeypatch):
     checks = verify(one(Gaussian(60, 20), None, ("lambda_max", 1.0)))
     (check,) = (each for each in checks if each.statement.startswith("as stated: gap"))
     assert not check.passed
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize(
+    ("condition_number", "step"),
+    [
+        (1.0, ("lambda_max", 0.7)),
+        (1.0, ("lambda_max", 1.0)),
+        (1.0, ("lambda_max", 1.9)),
+        (4.0, ("optimal", 1.0)),
+        (1e3, ("optimal", 1.0)),
+        (1e9, ("optimal", 1.0)),
+    ],
+)
+def test_as_stated_is_true_where_both_ends_shrink_alike(start, condition_number, step):
+    """At K = (λmin + λmax)/2 and for λmin = λmax, but for the last digits of all three."""
+    for seed in range(3):
+        problem = Prescribed(20, 5, condition_number=condition_number)
+        (run,) = expand(
+            RunConfig(problem, start, GradientDescent(iterations=2000), Step(*step), seed=seed)
+        )
+        checks = verify(Case(run))
+        assert all(check.passed for check in checks)
+        assert stated(checks)["(19)"] == "holds"
+
+
+def rows(checks, equation):
+    return [check for check in checks if check.equation == equation]
+
+
+@pytest.mark.parametrize(
+    ("which", "value", "rate"),
+    [("max", 1.5, "0.25"), ("min", 1.5, "0.390625"), ("max", 0.5, "0.25")],
+)
+def test_the_rate_of_the_run_is_that_of_the_slowest_eigenvector_it_has(which, value, rate):
+    """Eigenvalues 1 and 4: at η = 1.5/4 the factors are 1 − 1.5 and 1 − 1.5/4."""
+    problem = Prescribed(9, 2, condition_number=4.0)
+    checks = verify(one(problem, Eigenvector(which), ("lambda_max", value)))
+    assert f"this run: linear, r = (1 − ηλᵢ)² = {rate}," in rows(checks, "(k)")[1].statement
+    assert all(check.verdict == "holds" for check in rows(checks, "(k)"))
+
+
+def test_a_run_that_shrinks_less_than_its_rate_is_noticed(monkeypatch):
+    right = case.descend
+    monkeypatch.setattr(
+        case,
+        "descend",
+        lambda objective, w, steps, *rest: right(objective, w, 0.999 * steps, *rest),
+    )
+    checks = verify(one(Gaussian(60, 20), Eigenvector("min"), ("lambda_max", 1.0)))
+    assert not rows(checks, "(k)")[1].passed
+
+
+def test_one_step_ends_a_run_whose_eigenvalues_all_equal_K():
+    checks = verify(one(Prescribed(30, 7, condition_number=1.0), None, ("lambda_max", 1.0)))
+    assert {check.verdict for check in checks} <= {"holds", "holds: it converges"} | {
+        "as stated: says nothing of this K ≤ λmin"
+    }
+    slowest, this_run = rows(checks, "(k)")
+    assert slowest.statement.startswith("one step ends at w*, r = 0: ")
+    assert this_run.statement.startswith("this run: one step ends at w*, r = 0, ")
+    assert "r = ν² = 0: 1 iterations to 1e-06" in rows(checks, "(20)")[1].statement
+
+
+def test_without_full_rank_r_is_1_as_stated():
+    checks = verify(one(Gaussian(10, 25)))
+    assert "(λmin = 0 makes it r = 1)" in rows(checks, "(20)")[1].statement
+    checks = verify(one(Gaussian(25, 10)))
+    assert "λmin = 0" not in rows(checks, "(20)")[1].statement
+
+
+def test_what_rounding_hides_says_nothing():
+    """From 1e-25 off w*, whose entries are of the size of 1."""
+    checks = verify(one(Gaussian(60, 20), Eigenvector("max", 1e-25)))
+    assert all(check.passed for check in checks)
+    nothing = {check.equation for check in checks if check.verdict.startswith("says nothing")}
+    assert nothing == {"(7)", "(8)", "(14)", "(17)", "(18)", "(19)", "(k)"}
+
+
+def test_a_slack_is_that_of_the_gaps():
+    """The part of the right side by which the left one stays below it, where that is least."""
+    found = one(Gaussian(60, 20), None, ("lambda_max", 1.5), iterations=20)
+    bound = bounds.gap_bound(found.nu, found.times, found.distance, found.lambda_max)
+    gaps = np.array([moment.gap for moment in found.moments])
+    (check, *_) = rows(verify(found), "(18)")
+    # Errors that count as part of the right side are a part of 1e-10 of it here.
+    assert check.value == pytest.approx(np.min(1 - gaps / bound), rel=1e-8)

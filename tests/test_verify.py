@@ -40,9 +40,9 @@ def test_a_row_for_every_statement(command, tmp_path):
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("gaussian, n_samples 30, n_features 4, rank 4, start zeros, ")
-    assert lines[-1] == "41 of 41 statements hold"
+    assert lines[-1] == "42 of 42 statements hold"
     rows = lines[4:-2]
-    assert len(rows) == 41
+    assert len(rows) == 42
     assert all(row.endswith("holds") or "holds: it converges" in row for row in rows)
     assert list(tmp_path.iterdir()) == []
 
@@ -52,7 +52,14 @@ def test_what_fails_as_stated_is_told_and_no_failure(command):
     assert status == 0
     assert "as stated: fails at t = 1, expected for this K < (λmin + λmax)/2" in out
     assert "as stated: fails, expected for this K ≤ λmax/2" in out
-    assert out.splitlines()[-1] == "39 of 41 statements hold, 2 as stated fail where they have to"
+    assert out.splitlines()[-1] == "40 of 42 statements hold, 2 as stated fail where they have to"
+
+
+def test_what_rounding_hides_is_counted_apart(command):
+    status, out, _ = command(*SMALL, "start=eigenvector", "start.radius=1e-25")
+    assert status == 0
+    assert out.count("says nothing: rounding may be as large as what it states") == 12
+    assert out.splitlines()[-1] == "30 of 42 statements hold, 12 say nothing"
 
 
 def test_a_wrong_formula_is_exit_status_1(command, monkeypatch):
@@ -152,4 +159,4 @@ def test_the_installed_command(tmp_path):
     program = Path(sys.executable).with_name("gdconv-verify")
     done = subprocess.run([program, *SMALL], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "41 of 41 statements hold" in done.stdout
+    assert "42 of 42 statements hold" in done.stdout
