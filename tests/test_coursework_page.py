@@ -215,6 +215,10 @@ def test_the_example_by_hand_of_j():
     in_page("Take K = 4.5. Then w₁ = (0, {})", w[1])
     in_page("L(w₁) = {} ≈ {:.4}", loss(w), f"{float(loss(w)):.2f}")
     in_page("L(w₁) ≤ 4·({})² = {} ≈ {}", rate, 4 * rate**2, f"{float(4 * rate**2):.2f}")
+    for K in (Fraction(3), Fraction(9, 2)):
+        reached, promised = loss(path(K)[1]), 4 * (1 - 2 / K) ** 2
+        slack = f"{float(1 - reached / promised):g}"
+        in_page("1 − ({})/({}) = {}", reached, promised, slack)
     in_page("| K ≤ λmax/2 | K ≤ {} |", 8 // 2)
     in_page("| λmax/2 < K < (λmin + λmax)/2 | {} < K < {} |", 8 // 2, (2 + 8) // 2)
     # On the first threshold the error keeps its size; on the second both eigenvalues shrink alike.
