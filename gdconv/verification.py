@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import threadpoolctl
@@ -97,7 +97,7 @@ def gaps_of(case: Case) -> str:
     t = np.array([moment.t for moment in moments])
     components, step_size = case.eigenvalues / 2 * case.components**2, case.step_size
     stated = bounds.contraction_as_stated(step_size, case.lambda_min)
-    columns = {
+    columns: dict[str, Iterable[float]] = {
         "t": t,
         "gap": [moment.gap for moment in moments],
         "exact (17)": bounds.exact_gap(case.eigenvalues, components, step_size, t),

@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 from fractions import Fraction
 from io import StringIO
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 import pytest
@@ -214,6 +215,10 @@ def test_the_example_by_hand_of_j():
     in_page("Take K = 4.5. Then w₁ = (0, {})", w[1])
     in_page("L(w₁) = {} ≈ {:.4}", loss(w), f"{float(loss(w)):.2f}")
     in_page("L(w₁) ≤ 4·({})² = {} ≈ {}", rate, 4 * rate**2, f"{float(4 * rate**2):.2f}")
+    for K in (Fraction(3), Fraction(9, 2)):
+        reached, promised = loss(path(K)[1]), 4 * (1 - 2 / K) ** 2
+        slack = f"{float(1 - reached / promised):g}"
+        in_page("1 − ({})/({}) = {}", reached, promised, slack)
     in_page("| K ≤ λmax/2 | K ≤ {} |", 8 // 2)
     in_page("| λmax/2 < K < (λmin + λmax)/2 | {} < K < {} |", 8 // 2, (2 + 8) // 2)
     # On the first threshold the error keeps its size; on the second both eigenvalues shrink alike.
@@ -252,12 +257,9 @@ def test_the_run_in_the_figure_of_k_converges_linearly(examples):
 
 # Question 2
 
-GRAPH = (EXAMPLES / "coursework_graph.py").read_text(encoding="utf-8")
-OPERATIONS = (ROOT / "nnlib" / "ops.py").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", PAGE, re.DOTALL)
-# What is indented is quoted.
-CODE = [(code, printed) for code, printed in BLOCKS if not code.startswith(" ")]
-QUOTED = [code for code, _ in BLOCKS if code.startswith(" ")]
+QUOTED = [code for code, _ in BLOCKS if code.startswith("# ")]
+CODE = [(code, printed) for code, printed in BLOCKS if not code.startswith("# ")]
 
 
 def run(code, names):
@@ -268,10 +270,11 @@ def run(code, names):
 
 def test_quoted_lines_are_those_of_the_files():
     assert len(BLOCKS) == PAGE.count("```python")
-    methods = [block for block in QUOTED if block in GRAPH]
-    rows = [block for block in QUOTED if block in OPERATIONS]
-    assert [len(methods), len(rows)] == [5, 3]
     assert len(QUOTED) == 8
+    for block in QUOTED:
+        file, code = block.removeprefix("# ").split("\n", 1)
+        quoted = indent(code.replace("\n\n\n", "\n\n"), "    ")
+        assert quoted.rstrip() in (ROOT / file).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
