@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gdconv import contents, disk, lock, provenance, report
+from gdconv import contents, disk, lock, provenance, report, tables
 from gdconv.config import Gaussian, GradientDescent, RunConfig, Step, StudyConfig
 from gdconv.contents import FILES
 from gdconv.keys import ConfigError
@@ -318,6 +318,19 @@ def test_a_table_that_is_missing_is_computed_again_if_asked_for(study, expected,
     assert content(sweep(replace(study, accept_changed=True))) == expected
 
 
+def test_a_finished_study_that_is_killed_while_it_grows_is_continued(study, tmp_path):
+    more = replace(CONFIG, repetitions=4)
+    whole = content(run_sweep([more], replace(study, study="whole")).folder)
+    sweep(study)
+    with Store(study) as store:
+        store.begin([more], [], 4)
+        for group in grouped(plan([more]))[2:3]:
+            store.append(encode(run_group([*group.values()])))
+    outcome = run_sweep([more], study)
+    assert outcome.added == 2
+    assert content(outcome.folder) == whole
+
+
 def test_a_study_without_checksums_is_read_to_the_last_cell_and_gets_them(study, expected):
     folder = sweep(study)
     path = folder / "provenance.json"
@@ -544,7 +557,7 @@ def test_any_failure_of_the_disk_costs_no_row(study, expected, monkeypatch, what
     assert failed >= {"write": 15, "fsync": 15, "replace": 6}[what]
 
 
-def test_names_are_on_the_disk_before_what_relies_on_them(study, monkeypatch):
+def test_names_are_on_the_disk_before_what_relies_on_them(study, groups, monkeypatch):
     """Checksums are gone before a table changes, and come when all are sorted."""
     happened = []
     real = {name: getattr(os, name) for name in ("fsync", "replace")}
@@ -568,6 +581,13 @@ def test_names_are_on_the_disk_before_what_relies_on_them(study, monkeypatch):
     assert changes[:3] == [history, ("rename", "config.yaml"), folder]
     assert changes[-6:] == [*renames, folder, history, folder]
     assert happened[0] == ("fsync", Path(study.results_dir).name)
+    happened.clear()
+    with Store(study) as store:
+        store.forget(groups[0].status)
+        store.begin([CONFIG], [], 2)
+    changes = [each for each in happened if each[0] == "rename" or each == folder]
+    dropped = [("rename", "curves.csv"), ("rename", "runs.csv")]
+    assert changes == [history, ("rename", "config.yaml"), folder, *dropped, folder]
 
 
 # The report
@@ -621,13 +641,14 @@ def test_a_report_is_current_by_what_it_was_made_of(study):
 
 def test_a_report_of_files_that_change_meanwhile_is_not_current(study, monkeypatch):
     folder = without_curves(study)
-    real = report._write
+    real = tables.read
 
-    def meddle(*how):
+    def meddle(folder):
+        found = real(folder)
         with (folder / "runs.csv").open("ab") as file:
             file.write(b"torn")
-        return real(*how)
+        return found
 
-    monkeypatch.setattr(report, "_write", meddle)
+    monkeypatch.setattr(tables, "read", meddle)
     assert report.main([str(folder)]) == 0
     assert not report.is_current(folder)

@@ -122,6 +122,16 @@ def test_a_group_cut_off_at_any_place_is_run_again(study, expected, table, kept)
     assert content(folder) == expected
 
 
+def test_eigenvalues_that_a_killed_group_left_are_dropped(study, tmp_path):
+    """The command after it asks for other problems: the tables are those of that command alone."""
+    alone = run_sweep(CONFIGS[1:], replace(study, study="alone")).folder
+    folder = killed_writer(study, groups()[:0])
+    with (folder / "eigenvalues.csv").open("ab") as file:
+        file.write(groups()[0].eigenvalues)
+    run_sweep(CONFIGS[1:], study)
+    assert content(folder) == content(alone)
+
+
 def test_killed_between_the_files_of_the_sort(study, expected):
     """All appended, curves sorted, runs not: the next command ends it, with nothing to run."""
     folder = killed_writer(study, groups())

@@ -72,6 +72,15 @@ def test_text_survives_quotes_and_commas():
     assert decode([rows]).runs.error[0] == error
 
 
+def test_a_row_is_a_line_whatever_its_text():
+    errors = ["a\nb", "a\r\nb", "a\rb", "\n", 'a,\n"b"', "a\u2028b"]
+    rows = encode(table(run_id=list("012345"), status=["failed"] * 6, error=errors))
+    assert rows.runs.count(b"\n") == 6
+    assert b"\r" not in rows.runs
+    found = decode([rows]).runs.error.fillna("")
+    assert found.tolist() == ["a b", "a b", "a b", "", 'a, "b"', "a b"]
+
+
 def test_a_column_that_is_not_in_the_format_is_refused():
     with pytest.raises(ValueError, match="runs has no column speed"):
         encode(table(run_id=["0"], status=["failed"], speed=[1.0]))
