@@ -6,7 +6,6 @@ They are installed into a temporary environment, with the Python that runs this;
 their turn is of the newest versions. Without arguments, all tests are run, on all cores.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,8 +33,7 @@ def main(arguments: list[str]) -> int:
             [*uv, *into, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)],
             [str(python), "-m", *PYTEST, *(arguments or ["-n", "auto", "--dist", "loadfile"])],
         ):
-            environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
-            if status := subprocess.call(command, cwd=ROOT, env=environment):
+            if status := subprocess.call(command, cwd=ROOT):
                 return status
     return 0
 
