@@ -36,7 +36,7 @@ class Convergence:
         two gaps above the floor.
     standard_error : float
         Of the rate: from the scatter of the gaps and from how far the slope is from settled; nan
-        for fewer than five gaps.
+        for fewer than five gaps. See also `missed`.
     order : float
         q in gap_{t+1} ~ gap_t^q: 1 for sublinear and linear, 2 for quadratic convergence; nan where
         the kind is another one.
@@ -73,20 +73,42 @@ def measure(iterations: np.ndarray, gaps: np.ndarray, floor: ArrayLike) -> Conve
     ln gap only ever rises, to the logarithm of the rate. Where it still does, the rate is that of
     the slower of two powers through four gaps, equally spaced over the last half.
     """
+    record = _above(iterations, gaps, floor)
+    if record is None:
+        return Convergence(np.nan, np.nan, np.nan, "undecided")
+    slope, error = _limit(record)
+    kind, order = _kind(record, slope, error)
+    rate = _exp(slope)
+    return Convergence(rate, rate * error, order, kind)
+
+
+def missed(iterations: np.ndarray, gaps: np.ndarray, floor: ArrayLike, rate: float) -> float:
+    """Return how far the rate measured on exact gaps is from theirs; 0 where none is measured.
+
+    A part of a gap that has not shown yet no measurement can find, nor one that shrinks hardly more
+    slowly than the others. Of the gaps that theory gives the rate is known, and what a measurement
+    misses of it, it misses of the same gaps computed by a run.
+    """
+    record = _above(iterations, gaps, floor)
+    return 0.0 if record is None else abs(_exp(_limit(record)[0]) - rate)
+
+
+def _above(iterations: np.ndarray, gaps: np.ndarray, floor: ArrayLike) -> _Record | None:
+    """The gaps well above their floor, if there are two."""
     # Of numbers below the smallest normal one, digits are lost too.
     above = gaps > np.maximum(FLOOR_MARGIN * np.asarray(floor), np.finfo(float).tiny)
     # Below the floor once, noise from there on. A sequence may begin with 0.
     bordered = np.concatenate([[False], above, [False]])
     changes = np.flatnonzero(bordered[1:] != bordered[:-1])
     if len(changes) == 0 or changes[1] - changes[0] < 2:
-        return Convergence(np.nan, np.nan, np.nan, "undecided")
+        return None
     chosen = slice(changes[0], changes[1])
-    record = _Record(iterations[chosen], gaps[chosen], np.broadcast_to(floor, gaps.shape)[chosen])
-    slope, error = _limit(record)
-    kind, order = _kind(record, slope, error)
+    return _Record(iterations[chosen], gaps[chosen], np.broadcast_to(floor, gaps.shape)[chosen])
+
+
+def _exp(slope: float) -> float:
     with np.errstate(over="ignore"):
-        rate = np.exp(slope)
-    return Convergence(float(rate), float(rate * error), order, kind)
+        return float(np.exp(slope))
 
 
 class _Record:

@@ -99,6 +99,11 @@ def _run_rows(
     status = np.where(measured.reached_floor, "converged", "max_iterations")
     status[measured.reached_ceiling | grown[measured.last]] = "diverged"
     convergence = [rates.measure(t[rows], gap[rows], floor[rows]) for rows in measured.rows]
+    exact, limits = predicted["gap_exact"], theory.rates_of_start()
+    missed = [
+        rates.missed(t[rows], exact[rows], floor[rows], limit)
+        for rows, limit in zip(measured.rows, limits, strict=True)
+    ]
     with np.errstate(divide="ignore", invalid="ignore"):
         tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
     shared = {
@@ -126,7 +131,10 @@ def _run_rows(
             "nu_as_stated": theory.nu_as_stated.tolist(),
             "rate_predicted": theory.rate.tolist(),
             "rate_measured": [each.rate for each in convergence],
-            "rate_standard_error": [each.standard_error for each in convergence],
+            "rate_standard_error": [
+                float(np.hypot(each.standard_error, off))
+                for each, off in zip(convergence, missed, strict=True)
+            ],
             "convergence": [each.kind for each in convergence],
             "order": [each.order for each in convergence],
             "iterations": t[measured.last].tolist(),

@@ -66,6 +66,14 @@ class Theory:
         squares[: self.spectrum.rank] = 2 * self.components / positive
         return squares
 
+    def rates_of_start(self) -> np.ndarray:
+        """(1 − step_size λ_i)² of the slowest v_i that w_0 − w* has a part of: above the noise."""
+        runs = np.arange(len(self.step_size))
+        has = self.components[:, None] > self.noise(runs, np.zeros(len(runs)))
+        positive = self.spectrum.eigenvalues[: self.spectrum.rank]
+        factors = (1 - np.outer(positive, self.step_size)) ** 2
+        return np.max(factors, axis=0, where=has, initial=0.0)
+
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """How far rounding may carry the gap of run column[k] at iteration t[k], as a gap."""
         columns = self.spectrum.right.shape[0]
