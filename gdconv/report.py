@@ -68,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--status",
         action="store_true",
-        help="say only how many runs are done, failed and missing; write nothing",
+        help="say only how many runs are done, failed and missing, and with exit status 1 which"
+        " tables are no longer as they were finished; write nothing",
     )
     options = parser.parse_args(argv)
     folders = options.folders
