@@ -36,6 +36,8 @@ class Minimiser:
     residual: np.ndarray
 
 
+# A w* whose square is no float is refused by `theory`.
+@np.errstate(over="ignore", invalid="ignore")
 def least_norm(decomposition: Spectrum, X: np.ndarray, y: np.ndarray) -> Minimiser:
     """Return X⁺y, of shape (d,), the ordinary solution of (5) where X has full column rank."""
     left, right, values = decomposition.left, decomposition.right, decomposition.singular_values

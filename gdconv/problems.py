@@ -22,6 +22,10 @@ from gdconv.keys import ConfigError, quoted, typed
 from gdconv.table import Table, content, is_number, listed, name_of, read_table
 
 
+# Sums of squares of such features, and eigenvalues of them, are normal floats.
+LARGEST, SMALLEST = 1e150, 1e-150
+
+
 @dataclass(frozen=True)
 class LeastSquares:
     """Minimise L(w) = ‖Xw − y‖² (1); X has shape (n, d) and y shape (n,).
@@ -155,12 +159,29 @@ def polynomial(problem: Polynomial, generator: np.random.Generator) -> LeastSqua
 
 
 def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSquares:
-    """The user's table; standardized, features have mean 0 and variance 1 (constant ones are 0)."""
+    """The user's table; standardized, features have mean 0 and variance 1 (constant ones are 0).
+
+    Raises
+    ------
+    ConfigError
+        If the file or one of its features will not do.
+    """
     found = _table(problem)
     table, target = found.cells, found.names.index(problem.target)
     features = np.delete(table, target, axis=1)
     if problem.standardize:
         features = standardized(features)
+    else:
+        largest = np.abs(features).max(axis=0, initial=0.0)
+        outside = (largest > LARGEST) | ((0 < largest) & (largest < SMALLEST))
+        if outside.any():
+            index = int(np.argmax(outside))
+            name = [each for each in found.names if each != problem.target][index]
+            reason = (
+                f"must have features whose squares fit into floats: {typed(name)} has numbers up to"
+                f" {largest[index]:.3g}; scale it, or give problem.standardize=true"
+            )
+            raise ConfigError("problem.path", problem.path, reason)
     X = np.column_stack([features, np.ones(len(table))])
     return LeastSquares(X, table[:, target].copy())
 

@@ -88,7 +88,7 @@ def spectrum(X: np.ndarray) -> Spectrum:
     left, values, right = scipy.linalg.svd(X, full_matrices=False)
     if values[0] == 0:
         raise ValueError("every value of X is 0: the loss is flat and no step size is defined")
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(all="ignore"):
         if values[0] > ORDINARY * values[-1] and values[0] ** 2 < np.inf:
             left, values, right = _accurate(X, left, values, right)
         squares = 2 * values**2

@@ -35,7 +35,9 @@ COPIED += ["pyproject.toml", "README.md"]
 TESTS = {
     "gdconv/bounds.py": ["test_bounds", "test_identities"],
     "gdconv/rates.py": ["test_rates"],
+    "gdconv/doubled.py": ["test_doubled", "test_spectra"],
     "gdconv/spectra.py": ["test_spectra", "test_starts"],
+    "gdconv/minimisers.py": ["test_minimisers"],
     "gdconv/objective.py": ["test_objective", "test_starts", "test_properties"],
     "gdconv/descent.py": ["test_descent", "test_study"],
     "gdconv/store.py": ["test_store"],

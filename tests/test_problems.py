@@ -272,3 +272,20 @@ def test_standardizing_in_high_precision(column):
     eps = np.finfo(float).eps
     assert found[:, 0] == pytest.approx(exact, rel=4 * eps, abs=2 * eps)
     assert (found[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1e160, 1e300])
+def test_a_feature_whose_squares_are_no_floats_is_named(tmp_path, size):
+    path = tmp_path / "t.csv"
+    path.write_text("a,y,b,zero\n" + "".join(f"{i},{i * i},{i * size!r},0\n" for i in range(4)))
+    message = refusal(Csv(str(path), "y", standardize=False))
+    assert message == (
+        f"problem.path={path}: must have features whose squares fit into floats: b has numbers up"
+        f" to {3 * size:.3g}; scale it, or give problem.standardize=true"
+    )
+    # As it is told to, and the target may be of any size.
+    found = make(Csv(str(path), "y", standardize=True), 0, 0).X
+    assert found[:, 1] == pytest.approx(found[:, 0], rel=1e-14)
+    assert make(Csv(str(path), "b", standardize=True), 0, 0).y.tolist() == [
+        i * size for i in range(4)
+    ]
