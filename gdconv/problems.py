@@ -21,7 +21,6 @@ from gdconv.doubled import product
 from gdconv.keys import ConfigError, quoted, typed
 from gdconv.table import Table, content, is_number, listed, name_of, read_table
 
-
 # Sums of squares of such features, and eigenvalues of them, are normal floats.
 LARGEST, SMALLEST = 1e150, 1e-150
 
@@ -173,7 +172,7 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
         features = standardized(features)
     else:
         largest = np.abs(features).max(axis=0, initial=0.0)
-        outside = (largest > LARGEST) | ((0 < largest) & (largest < SMALLEST))
+        outside = (largest > LARGEST) | ((largest > 0) & (largest < SMALLEST))
         if outside.any():
             index = int(np.argmax(outside))
             name = [each for each in found.names if each != problem.target][index]
