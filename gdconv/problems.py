@@ -171,16 +171,8 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
     if problem.standardize:
         features = standardized(features)
     else:
-        largest = np.abs(features).max(axis=0, initial=0.0)
-        outside = (largest > LARGEST) | ((largest > 0) & (largest < SMALLEST))
-        if outside.any():
-            index = int(np.argmax(outside))
-            name = [each for each in found.names if each != problem.target][index]
-            reason = (
-                f"must have features whose squares fit into floats: {typed(name)} has numbers up to"
-                f" {largest[index]:.3g}; scale it, or give problem.standardize=true"
-            )
-            raise ConfigError("problem.path", problem.path, reason)
+        names = [name for name in found.names if name != problem.target]
+        _refuse_extremes(problem, features, names)
     X = np.column_stack([features, np.ones(len(table))])
     return LeastSquares(X, table[:, target].copy())
 
@@ -213,6 +205,17 @@ def _table(problem: Csv) -> Table:
         reason = f"must have at least 2 rows of data, has {len(table.cells)}"
         raise ConfigError("problem.path", problem.path, reason)
     return table
+
+
+def _refuse_extremes(problem: Csv, features: np.ndarray, names: Sequence[str]) -> None:
+    largest = np.abs(features).max(axis=0)
+    for name, size in zip(names, largest.tolist(), strict=True):
+        if size > LARGEST or 0 < size < SMALLEST:
+            reason = (
+                f"must have features whose squares fit into floats: {typed(name)} has numbers up to"
+                f" {size:.3g}; scale it, or give problem.standardize=true"
+            )
+            raise ConfigError("problem.path", problem.path, reason)
 
 
 def _no_such_column(problem: Csv, names: Sequence[str]) -> ConfigError:

@@ -100,38 +100,31 @@ def step_errors(
     iterations : int
         The longest the iteration may run.
     """
+    rows, columns = matrix.shape
+    V, singular = spectrum.right, spectrum.singular_values
+    sizes, turns, lengths = np.abs(matrix), np.abs(V), np.linalg.norm(matrix, axis=0)
+    components, whole = V.T @ away, float(singular[0] * np.linalg.norm(away))
+
+    def of(part: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, float]:
+        moved = part * components
+        at_rest = np.abs(start - V @ moved)
+        error = np.hypot(sizes @ at_rest, y_norm / np.sqrt(rows))
+        error *= np.sqrt(columns) * UNIT_ROUNDOFF
+        # Its square might not fit into a float.
+        largest = error.max() or 1.0
+        along = largest * np.linalg.norm(spectrum.left * (error / largest)[:, None], axis=0)
+        return (
+            float(np.linalg.norm(error)),
+            2 * singular * along,
+            UNIT_ROUNDOFF * (turns.T @ at_rest),
+            min(float(lengths @ (turns @ np.abs(moved))), whole),
+        )
+
     steps = step_size[:, None] * spectrum.eigenvalues[: spectrum.rank]
     parts, which = np.unique(np.minimum(1.0, iterations * steps), axis=0, return_inverse=True)
     # One at a time: a product with all of them would round each as its company makes it.
-    found = [_one(matrix, start, away, y_norm, spectrum, part) for part in parts]
-    return StepErrors(*(np.array(values)[which.ravel()] for values in zip(*found, strict=True)))
-
-
-def _one(
-    matrix: np.ndarray,
-    start: np.ndarray,
-    away: np.ndarray,
-    y_norm: float,
-    spectrum: Spectrum,
-    part: np.ndarray,
-) -> tuple[float, np.ndarray, np.ndarray, float]:
-    """The errors of a run that has the time for so large a part of the way along each v_i."""
-    rows, columns = matrix.shape
-    V, singular = spectrum.right, spectrum.singular_values
-    components = part * (V.T @ away)
-    rest = np.abs(start - V @ components)
-    error = np.hypot(np.abs(matrix) @ rest, y_norm / np.sqrt(rows))
-    error *= np.sqrt(columns) * UNIT_ROUNDOFF
-    # Its square might not fit into a float.
-    largest = error.max() or 1.0
-    along = largest * np.linalg.norm(spectrum.left * (error / largest)[:, None], axis=0)
-    by_columns = np.linalg.norm(matrix, axis=0) @ (np.abs(V) @ np.abs(components))
-    return (
-        float(np.linalg.norm(error)),
-        2 * singular * along,
-        UNIT_ROUNDOFF * (np.abs(V).T @ rest),
-        float(min(by_columns, singular[0] * np.linalg.norm(away))),
-    )
+    found = zip(*map(of, parts), strict=True)
+    return StepErrors(*(np.array(values)[which.ravel()] for values in found))
 
 
 def noise_level(
