@@ -41,6 +41,7 @@ TESTS = {
     "gdconv/objective.py": ["test_objective", "test_starts", "test_properties"],
     "gdconv/descent.py": ["test_descent", "test_study"],
     "gdconv/store.py": ["test_store"],
+    "nnlib/terminal.py": ["test_terminal"],
     "nnlib/shapes.py": ["nnlib/test_graph", "nnlib/test_ops"],
     "nnlib/rules.py": ["nnlib/test_ops", "nnlib/test_check", "nnlib/test_properties"],
     "nnlib/ops.py": ["nnlib/test_ops", "nnlib/test_check"],
