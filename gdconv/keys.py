@@ -187,8 +187,9 @@ class Section:
     Raises ConfigError for the first value that its rule does not accept.
     """
 
+    # Those that are not chosen by a name have none.
     prefix: ClassVar[str] = ""
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         """Parse every key that has a rule."""
