@@ -88,34 +88,57 @@ def exact_gap(
     return gap
 
 
-def distance_bound(nu: ArrayLike, iterations: ArrayLike, distance: ArrayLike) -> np.ndarray:
+def distance_bound(
+    step_size: ArrayLike,
+    iterations: ArrayLike,
+    distance: ArrayLike,
+    lambda_max: float,
+    lambda_min_positive: float,
+) -> np.ndarray:
     """Return (14), ‖w_t − w*‖² <= nu^{2t} ‖w_0 − w*‖². Valid for every step size > 0."""
+    step_size = np.asarray(step_size)
     with np.errstate(over="ignore"):
-        return np.asarray(nu) ** (2.0 * np.asarray(iterations)) * np.asarray(distance)
+        ends = (_power(step_size * end, iterations) for end in (lambda_max, lambda_min_positive))
+        return np.maximum(*ends) * np.asarray(distance)
 
 
 def gap_bound(
-    nu: ArrayLike, iterations: ArrayLike, distance: ArrayLike, lambda_max: float
+    step_size: ArrayLike,
+    iterations: ArrayLike,
+    distance: ArrayLike,
+    lambda_max: float,
+    lambda_min_positive: float,
 ) -> np.ndarray:
     """Return (18), gap_t <= lambda_max / 2 * nu^{2t} ‖w_0 − w*‖². Valid for every step size > 0."""
-    # The product of the two first: the power may underflow where the bound does not.
-    return distance_bound(nu, iterations, lambda_max / 2 * np.asarray(distance))
+    scaled = lambda_max / 2 * np.asarray(distance)
+    return distance_bound(step_size, iterations, scaled, lambda_max, lambda_min_positive)
 
 
 def gap_bound_as_stated(
-    nu_as_stated: ArrayLike, iterations: ArrayLike, distance: ArrayLike, lambda_max: float
+    step_size: ArrayLike,
+    iterations: ArrayLike,
+    distance: ArrayLike,
+    lambda_max: float,
+    lambda_min: float,
 ) -> np.ndarray:
-    """Return (19), lambda_max / 2 * (1 − lambda_min / K)^{2t} ‖w_0 − w*‖².
+    """Return (19), lambda_max / 2 * (1 − lambda_min / K)^{2t} ‖w_0 − w*‖², K = 1 / step_size.
 
     The coursework states it for every K > lambda_min; it is valid only for
     K >= (lambda_min + lambda_max) / 2.
     """
-    return gap_bound(np.abs(nu_as_stated), iterations, distance, lambda_max)
+    scaled = lambda_max / 2 * np.asarray(distance)
+    return distance_bound(step_size, iterations, scaled, lambda_min, lambda_min)
 
 
-def gap_bound_relative(nu: ArrayLike, iterations: ArrayLike, gap: ArrayLike) -> np.ndarray:
+def gap_bound_relative(
+    step_size: ArrayLike,
+    iterations: ArrayLike,
+    gap: ArrayLike,
+    lambda_max: float,
+    lambda_min_positive: float,
+) -> np.ndarray:
     """Return gap_t <= nu^{2t} gap_0. Valid for every step size > 0."""
-    return distance_bound(nu, iterations, gap)
+    return distance_bound(step_size, iterations, gap, lambda_max, lambda_min_positive)
 
 
 def gap_bound_sharp(
@@ -153,12 +176,19 @@ def iterations_to(reduction: float, log_nu: ArrayLike) -> np.ndarray:
     return np.where(log_nu < 0, np.maximum(needed, 1), np.inf)
 
 
-def _power(relative_step: np.ndarray, iterations: np.ndarray) -> np.ndarray:
-    """(1 − x)^{2t}, from the logarithm because 1 − x would round a small x away."""
-    relative_step, iterations = np.broadcast_arrays(relative_step, iterations)
-    with np.errstate(invalid="ignore", over="ignore"):
-        power = np.exp(2.0 * iterations * _log_factor(relative_step))
-    return np.where(iterations == 0, 1.0, power)
+def _power(relative_step: ArrayLike, iterations: ArrayLike) -> np.ndarray:
+    """(1 − x)^{2t}: from the logarithm where 1 − x would round a small x away, else as a power.
+
+    The logarithm of a large power is a large number, whose last digit is one of many of the power.
+    """
+    relative_step, iterations = np.broadcast_arrays(relative_step, 2.0 * np.asarray(iterations))
+    small = np.minimum(relative_step, 0.5)
+    with np.errstate(over="ignore"):
+        return np.where(
+            relative_step < 0.5,
+            np.exp(iterations * np.log1p(-small)),
+            np.abs(1 - relative_step) ** iterations,
+        )
 
 
 def _log_factor(relative_step: np.ndarray) -> np.ndarray:

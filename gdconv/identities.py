@@ -197,10 +197,10 @@ def distance_14(case: Case) -> Iterator[Check]:
     size = positive(measured + exact + error)
     statement = "‖wₜ − w*‖² = (w₀ − w*)ᵀ(I − ηH)²ᵗ(w₀ − w*)"
     yield agree("(14)", statement, measured, exact, size, error / size)
-    nu, t = case.nu, case.times
-    bound = np.sqrt(bounds.distance_bound(nu, t, case.distance))
+    ends = case.ends[::-1]
+    bound = np.sqrt(bounds.distance_bound(case.step_size, case.times, case.distance, *ends))
     yield under("(14)", "‖wₜ − w*‖² ≤ ν²ᵗ‖w₀ − w*‖²", measured, bound, error)
-    found = bounds.distance_bound(nu, TIMES, case.distance)
+    found = bounds.distance_bound(case.step_size, TIMES, case.distance, *ends)
     statement = "ν²ᵗ‖w₀ − w*‖² is reached along an eigenvector"
     yield _closed_form("(14)", statement, case, found, case.ends, case.distance)
 
@@ -249,25 +249,24 @@ def bound_18(case: Case) -> Iterator[Check]:
     ½ λ(1 − ηλ)^{2t} ‖w_0 − w*‖² over λ⁺min <= λ <= λmax.
     """
     measured, error = case.measured
-    nu, t = case.nu, case.times
-    bound = bounds.gap_bound(nu, t, case.distance, case.lambda_max)
+    ends, t = case.ends[::-1], case.times
+    bound = bounds.gap_bound(case.step_size, t, case.distance, *ends)
     statement = "L(wₜ) − L(w*) ≤ ½λmax ν²ᵗ‖w₀ − w*‖²"
     yield under("(18)", statement, measured, np.sqrt(bound), error)
-    found = bounds.gap_bound(nu, TIMES, case.distance, case.lambda_max)
+    found = bounds.gap_bound(case.step_size, TIMES, case.distance, *ends)
     scale = case.lambda_max / 2 * case.distance
     statement = "½λmax ν²ᵗ‖w₀ − w*‖² to 200 digits"
     yield _closed_form("(18)", statement, case, found, case.ends, scale)
 
     initial = measured[0] ** 2 if len(measured) else 0.0
-    bound = bounds.gap_bound_relative(nu, t, initial)
+    bound = bounds.gap_bound_relative(case.step_size, t, initial, *ends)
     statement = "relative: gap ≤ ν²ᵗ times the gap at the start"
-    carried = error + error[:1] * nu**t
+    carried = error + error[:1] * case.nu**t
     yield under("(18)", statement, measured, np.sqrt(bound), carried)
-    found = bounds.gap_bound_relative(nu, TIMES, initial)
+    found = bounds.gap_bound_relative(case.step_size, TIMES, initial, *ends)
     statement = "ν²ᵗ times the gap at the start to 200 digits"
     yield _closed_form("(18)", statement, case, found, case.ends, initial)
 
-    ends = case.ends[::-1]
     bound = bounds.gap_bound_sharp(case.step_size, t, case.distance, *ends)
     statement = "sharp: gap ≤ max ½λ(1 − ηλ)²ᵗ‖w₀ − w*‖²"
     yield under("(18)", statement, measured, np.sqrt(bound), error)
@@ -286,7 +285,8 @@ def bound_19(case: Case) -> Iterator[Check]:
     stated = float(bounds.contraction_as_stated(case.step_size, case.lambda_min))
     yield _as_stated(case, stated)
 
-    found = bounds.gap_bound_as_stated(stated, TIMES, case.distance, case.lambda_max)
+    ends = case.lambda_max, case.lambda_min
+    found = bounds.gap_bound_as_stated(case.step_size, TIMES, case.distance, *ends)
     scale = case.lambda_max / 2 * case.distance
     statement = "½λmax(1 − λmin/K)²ᵗ‖w₀ − w*‖² to 200 digits"
     yield _closed_form("(19)", statement, case, found, [case.lambda_min], scale)
@@ -469,7 +469,8 @@ def _as_stated(case: Case, stated: float) -> Check:
     """(19) as it stands: broken where theory says so, and nowhere else."""
     measured, error = case.measured
     t, scale = case.times, case.lambda_max / 2 * case.distance
-    bound = np.sqrt(bounds.gap_bound_as_stated(stated, t, case.distance, case.lambda_max))
+    ends = case.lambda_max, case.lambda_min
+    bound = np.sqrt(bounds.gap_bound_as_stated(case.step_size, t, case.distance, *ends))
     exact = np.sqrt(bounds.exact_gap(case.eigenvalues, case.shares, case.step_size, t))
     # How much faster than stated the other end grows; at the optimum and for κ = 1 some roundings.
     beyond = max(abs(1 - case.lambda_max / case.K) - abs(stated), 0.0)

@@ -14,6 +14,9 @@ from gdconv.products import Stack, padded, padded_shape, stack
 from gdconv.spectra import spectrum
 from nnlib import Graph, Program
 
+# Rows of a product that the BLAS adds up; beyond, the sums of halves are added.
+SUMMED_AT_ONCE = 128
+
 
 class Objective:
     """L(w) = ‖Xw − y‖² = ‖matrix w − target‖² + offset, the two sides with the same gradient.
@@ -46,8 +49,8 @@ class Objective:
         self.target, self.offset = problem.y - outside, float(outside @ outside)
         if reduce == "qr" and len(problem.y) > self.spectrum.rank:
             left = self.spectrum.left
-            Q, R = scipy.linalg.qr(left.T @ problem.X, mode="economic")
-            self.matrix, self.target = np.ascontiguousarray(R), Q.T @ (left.T @ self.target)
+            Q, R = scipy.linalg.qr(_times(left, problem.X), mode="economic")
+            self.matrix, self.target = np.ascontiguousarray(R), Q.T @ _times(left, self.target)
             self.spectrum = replace(self.spectrum, left=Q.T)
 
     def nearest_minimiser(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,3 +112,14 @@ class Objective:
         (W,) = program.inputs
         W[:, : points.shape[1]] = points
         return program(W)[1][:, : points.shape[1]]
+
+
+def _times(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return leftᵀ right, summed up pairwise.
+
+    Long sums of equal numbers, as for the column of ones, are rounded the same way in every step.
+    """
+    if len(left) <= SUMMED_AT_ONCE:
+        return np.asarray(left.T @ right)
+    half = len(left) // 2
+    return _times(left[:half], right[:half]) + _times(left[half:], right[half:])

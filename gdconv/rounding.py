@@ -4,9 +4,9 @@ The computed iteration is w_t − w* = (I − step_size H)(w_{t−1} − w*) + p
 made of the rounding errors of one step. With u the unit roundoff, A the matrix that is iterated
 (n x d), b its target, which is in the range of A, y the target of the problem, absolute values
 taken element by element, and rounding errors taken as independent (Higham and Mary, SIAM J. Sci.
-Comput. 41, 2019: √d u in place of the worst case d u):
+Comput. 41, 2019: √d u in place of the worst case d u, here with a factor of 4):
 
-    e_k² = d u² ((|A||w°|)_k² + ‖y‖²/n)            error of the computed residual (A w − b)_k
+    e_k² = 16 d u² ((|A||w°|)_k² + ‖y‖²/n)         error of the computed residual (A w − b)_k
     |v_iᵀ p_t| = 2 step_size σ_i √Σ_k u_ik² e_k² + u |v_i|ᵀ|w°|
 
 w° is where the run would come to rest if it stopped moving along those v_i that it hardly gets on
@@ -22,7 +22,7 @@ in each step and has the signs of v_i, so that its parts are added up, not their
 of different entries are independent, those of different steps need not be. Summed over the steps,
 component i stalls at |v_iᵀ p| S_i, S_i = Σ_{s<t} |1 − step_size λ_i|^s, and the gap at
 
-    noise = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + 9 Σ_k e_k²,
+    noise = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + Σ_k e_k²,
 
 the last term being the error of the gap that is computed from the residual, those of A w_t and b.
 
@@ -32,7 +32,7 @@ products with A, of a size that is ν^t times
 
     moved = Σ_j ‖A_j‖ Σ_i |v_ij| min(1, T step_size λ_i) |c_i|, or ‖A‖‖w_0 − w*‖ if that is less.
 
-The first is far less where columns differ in size. With ε = 8 √d u and ν' = ν + ε (1 + step_size
+The first is far less where columns differ in size. With ε = 16 √d u and ν' = ν + ε (1 + step_size
 λ_max), in t steps they make of it at most ν'^t − ν^t times that, along any direction, and the
 residual that the gap is computed from adds ε ν^t. It is more than a small part of the gap where
 w_0 − w* lacks the directions that shrink most slowly, or all but those of small λ_i. Altogether
@@ -109,7 +109,7 @@ def step_errors(
         moved = part * components
         at_rest = np.abs(start - V @ moved)
         error = np.hypot(sizes @ at_rest, y_norm / np.sqrt(rows))
-        error *= np.sqrt(columns) * UNIT_ROUNDOFF
+        error *= 4 * np.sqrt(columns) * UNIT_ROUNDOFF
         # Its square might not fit into a float.
         largest = error.max() or 1.0
         along = largest * np.linalg.norm(spectrum.left * (error / largest)[:, None], axis=0)
@@ -147,7 +147,7 @@ def noise_level(
         t matters only where a component grows: there the noise grows along with it.
     """
     step_size, t = step_size[column], np.asarray(t, dtype=float)
-    floor = (3 * errors.residual[column]) ** 2
+    floor = errors.residual[column] ** 2
     with np.errstate(over="ignore", invalid="ignore"):
         for eigenvalue, gradient, iterate in zip(
             spectrum.eigenvalues, errors.gradient.T, errors.iterate.T, strict=False
@@ -159,8 +159,8 @@ def noise_level(
 
 
 def relative_error(columns: int) -> float:
-    """Return the relative error of one step: a handful of roundings (8) of the size √d u."""
-    return float(8 * np.sqrt(columns) * UNIT_ROUNDOFF)
+    """Return the relative error of one step: a handful of roundings (16) of the size √d u."""
+    return float(16 * np.sqrt(columns) * UNIT_ROUNDOFF)
 
 
 def drift(nu: ArrayLike, relative_step: ArrayLike, t: ArrayLike, columns: int) -> np.ndarray:

@@ -92,17 +92,21 @@ class Theory:
 
     def curves(self, column: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
         """What is known of run column[k] at iteration t[k], by column of curves."""
-        largest, smallest = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
+        largest = self.spectrum.lambda_max
+        ends = largest, self.spectrum.lambda_min_positive
         positive = self.spectrum.eigenvalues[: self.spectrum.rank]
-        step_size, nu, distance = self.step_size[column], self.nu[column], self.distance
-        stated = self.nu_as_stated[column]
+        step_size, distance = self.step_size[column], self.distance
         return {
             "gap_exact": bounds.exact_gap(positive, self.components, step_size, t),
-            "gap_bound": bounds.gap_bound(nu, t, distance, largest),
-            "gap_bound_as_stated": bounds.gap_bound_as_stated(stated, t, distance, largest),
-            "gap_bound_relative": bounds.gap_bound_relative(nu, t, self.components.sum()),
-            "gap_bound_sharp": bounds.gap_bound_sharp(step_size, t, distance, largest, smallest),
-            "distance_bound": bounds.distance_bound(nu, t, distance),
+            "gap_bound": bounds.gap_bound(step_size, t, distance, *ends),
+            "gap_bound_as_stated": bounds.gap_bound_as_stated(
+                step_size, t, distance, largest, self.spectrum.lambda_min
+            ),
+            "gap_bound_relative": bounds.gap_bound_relative(
+                step_size, t, self.components.sum(), *ends
+            ),
+            "gap_bound_sharp": bounds.gap_bound_sharp(step_size, t, distance, *ends),
+            "distance_bound": bounds.distance_bound(step_size, t, distance, *ends),
             "gap_floor": self.floor(column, t),
         }
 

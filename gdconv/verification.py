@@ -96,15 +96,17 @@ def gaps_of(case: Case) -> str:
     moments = [moment for moment in case.moments if moment.t in FEW]
     t = np.array([moment.t for moment in moments])
     components, step_size = case.eigenvalues / 2 * case.components**2, case.step_size
-    stated = bounds.contraction_as_stated(step_size, case.lambda_min)
+    distance, ends = case.distance, case.ends[::-1]
     columns: dict[str, Iterable[float]] = {
         "t": t,
         "gap": [moment.gap for moment in moments],
         "exact (17)": bounds.exact_gap(case.eigenvalues, components, step_size, t),
-        "bound (18)": bounds.gap_bound(case.nu, t, case.distance, case.lambda_max),
-        "as stated (19)": bounds.gap_bound_as_stated(stated, t, case.distance, case.lambda_max),
-        "ν²ᵗ gap₀": bounds.gap_bound_relative(case.nu, t, moments[0].gap),
-        "sharp": bounds.gap_bound_sharp(step_size, t, case.distance, *case.ends[::-1]),
+        "bound (18)": bounds.gap_bound(step_size, t, distance, *ends),
+        "as stated (19)": bounds.gap_bound_as_stated(
+            step_size, t, distance, case.lambda_max, case.lambda_min
+        ),
+        "ν²ᵗ gap₀": bounds.gap_bound_relative(step_size, t, moments[0].gap, *ends),
+        "sharp": bounds.gap_bound_sharp(step_size, t, distance, *ends),
     }
     cells = [[name, *(f"{value:.6g}" for value in values)] for name, values in columns.items()]
     return "\n".join("".join(f"{cell:>15}" for cell in row) for row in zip(*cells, strict=True))

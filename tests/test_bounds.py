@@ -14,7 +14,7 @@ DISTANCE = float(ERROR @ ERROR)
 COMPONENTS = EIGENVALUES / 2 * ERROR**2
 T = np.array([0, 1, 2, 5, 20, 100, 1000])
 RELATIVE_STEPS = [1e-3, 0.1, 0.5, 1.0, 1.5, 1.99, 2.0, 2.1, 3.0]
-# exp(2t log|1 − x|) in place of a power: an error of eps times the exponent, here at most 2300.
+# 1 − x is off by eps in relation to 1 + x, its power by 2t times that.
 TOLERANCE = 1e-12
 
 
@@ -53,15 +53,17 @@ def test_exact_gap(relative_step):
 @pytest.mark.parametrize("relative_step", RELATIVE_STEPS)
 def test_valid_bounds_hold(relative_step):
     step_size = relative_step / LARGEST
-    nu = bounds.contraction(step_size, LARGEST, SMALLEST)
     gap, distance = true_gap(step_size), true_distance(step_size)
     allowed = 1 + TOLERANCE
     sharp = bounds.gap_bound_sharp(step_size, T, DISTANCE, LARGEST, SMALLEST)
-    loose = bounds.gap_bound(nu, T, DISTANCE, LARGEST)
-    assert (distance <= bounds.distance_bound(nu, T, DISTANCE) * allowed).all()
+    loose = bounds.gap_bound(step_size, T, DISTANCE, LARGEST, SMALLEST)
+    assert (
+        distance <= bounds.distance_bound(step_size, T, DISTANCE, LARGEST, SMALLEST) * allowed
+    ).all()
     assert (gap <= sharp * allowed).all()
     assert (sharp <= loose * allowed).all()
-    assert (gap <= bounds.gap_bound_relative(nu, T, COMPONENTS.sum()) * allowed).all()
+    relative = bounds.gap_bound_relative(step_size, T, COMPONENTS.sum(), LARGEST, SMALLEST)
+    assert (gap <= relative * allowed).all()
 
 
 @pytest.mark.parametrize("which", [0, -1])
@@ -71,7 +73,8 @@ def test_bounds_are_attained_along_an_eigenvector(which):
     nu = bounds.contraction(step_size, LARGEST, SMALLEST)
     assert nu == abs(1 - step_size * EIGENVALUES[which])
     gap = bounds.exact_gap(EIGENVALUES[[which]], np.array([1.0]), step_size, T)
-    assert bounds.gap_bound_relative(nu, T, 1.0) == pytest.approx(gap, rel=TOLERANCE)
+    bound = bounds.gap_bound_relative(step_size, T, 1.0, LARGEST, SMALLEST)
+    assert bound == pytest.approx(gap, rel=TOLERANCE)
 
 
 @pytest.mark.parametrize("relative_step", RELATIVE_STEPS)
@@ -96,18 +99,17 @@ def test_the_coursework_errs_beyond_the_optimum():
     assert bounds.contraction_as_stated(0.5, 1.0) == 0.5
     gap = bounds.exact_gap(np.array([4.0]), np.array([2.0]), 0.5, np.array([0, 1, 2]))
     assert gap.tolist() == [2, 2, 2]
-    assert bounds.gap_bound(1.0, [0, 1, 2], 1.0, 4.0).tolist() == [2, 2, 2]
-    assert bounds.gap_bound_as_stated(0.5, [0, 1, 2], 1.0, 4.0).tolist() == [2, 0.5, 0.125]
+    assert bounds.gap_bound(0.5, [0, 1, 2], 1.0, 4.0, 1.0).tolist() == [2, 2, 2]
+    assert bounds.gap_bound_as_stated(0.5, [0, 1, 2], 1.0, 4.0, 1.0).tolist() == [2, 0.5, 0.125]
 
 
 @pytest.mark.parametrize("relative_step", [0.01, 0.5, 1.0, 1.9])
 def test_as_stated_agrees_with_the_bound_up_to_the_optimum(relative_step):
     step_size = relative_step / LARGEST
     assert step_size <= bounds.optimal_step_size(LARGEST, SMALLEST)
-    nu = bounds.contraction(step_size, LARGEST, SMALLEST)
-    stated = bounds.contraction_as_stated(step_size, SMALLEST)
-    assert bounds.gap_bound_as_stated(stated, T, DISTANCE, LARGEST) == pytest.approx(
-        bounds.gap_bound(nu, T, DISTANCE, LARGEST), rel=TOLERANCE
+    stated = bounds.gap_bound_as_stated(step_size, T, DISTANCE, LARGEST, SMALLEST)
+    assert stated == pytest.approx(
+        bounds.gap_bound(step_size, T, DISTANCE, LARGEST, SMALLEST), rel=TOLERANCE
     )
 
 
@@ -143,12 +145,27 @@ def test_iterations_to():
 
 
 def test_overflow_is_infinite_and_silent():
-    assert bounds.gap_bound(3.0, 1000, 1.0, 1.0) == np.inf
+    assert bounds.gap_bound(4.0, 1000, 1.0, 1.0, 0.5) == np.inf
     assert bounds.gap_bound_sharp(4.0, 1000, 1.0, 1.0, 0.5) == np.inf
     assert bounds.exact_gap(np.array([1.0]), np.array([1.0]), 4.0, 1000) == np.inf
 
 
 def test_tiny_relative_steps_keep_their_digits():
     """1 − 1e-17 rounds to 1, yet 1e18 such factors make e^-20."""
-    found = bounds.exact_gap(np.array([1e-17]), np.array([1.0]), 1.0, 10**18)
-    assert found == pytest.approx(np.exp(-20), rel=1e-13)
+    expected = pytest.approx(np.exp(-20), rel=1e-13)
+    assert bounds.exact_gap(np.array([1e-17]), np.array([1.0]), 1.0, 10**18) == expected
+    ends = 1e-17, 1e-17
+    assert bounds.distance_bound(1.0, 10**18, 1.0, *ends) == expected
+    assert bounds.gap_bound(1.0, 10**18, 2e17, *ends) == expected
+    assert bounds.gap_bound_as_stated(1.0, 10**18, 2e17, *ends) == expected
+    assert bounds.gap_bound_relative(1.0, 10**18, 1.0, *ends) == expected
+
+
+@pytest.mark.parametrize("relative_step", [0.3, 2.5, 26.0, 1e40])
+def test_large_powers_keep_their_digits(relative_step):
+    """A power from the logarithm would be off by as many roundings as its exponent is large."""
+    t = int(300 / abs(np.log10(abs(1 - relative_step)))) // 2
+    with mpmath.workdps(40):
+        exact = float((1 - mpmath.mpf(relative_step)) ** (2 * t))
+    found = bounds.distance_bound(relative_step, t, 1.0, 1.0, 1.0)
+    assert found == pytest.approx(exact, rel=(2 * t + 2) * np.finfo(float).eps)

@@ -232,7 +232,7 @@ def test_the_first_violation_is_that_of_the_exact_gap():
     times = np.arange(41)
     exact = bounds.exact_gap(found.eigenvalues, shares, found.step_size, times)
     bound = bounds.gap_bound_as_stated(
-        1 - found.step_size * found.lambda_min, times, found.distance, found.lambda_max
+        found.step_size, times, found.distance, found.lambda_max, found.lambda_min
     )
     first = int(np.argmax(exact > bound))
     assert f"fails at t = {first}," in stated(verify(found))["(19)"]
@@ -326,7 +326,9 @@ def test_what_rounding_hides_says_nothing():
 def test_a_slack_is_that_of_the_gaps():
     """The part of the right side by which the left one stays below it, where that is least."""
     found = one(Gaussian(60, 20), None, ("lambda_max", 1.5), iterations=20)
-    bound = bounds.gap_bound(found.nu, found.times, found.distance, found.lambda_max)
+    bound = bounds.gap_bound(
+        found.step_size, found.times, found.distance, found.lambda_max, found.lambda_min_positive
+    )
     gaps = np.array([moment.gap for moment in found.moments])
     (check, *_) = rows(verify(found), "(18)")
     # Errors that count as part of the right side are a part of 1e-10 of it here.
