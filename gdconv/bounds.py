@@ -65,7 +65,7 @@ def log_contraction(
     )
 
 
-def contraction_as_stated(step_size: ArrayLike, lambda_min: float) -> np.ndarray:
+def contraction_coursework(step_size: ArrayLike, lambda_min: float) -> np.ndarray:
     """Return nu as the coursework states it in (19), 1 − lambda_min / K with K = 1 / step_size.
 
     It is the contraction only while K >= (lambda_min + lambda_max) / 2.
@@ -114,7 +114,7 @@ def gap_bound(
     return distance_bound(step_size, iterations, scaled, lambda_max, lambda_min_positive)
 
 
-def gap_bound_as_stated(
+def gap_bound_coursework(
     step_size: ArrayLike,
     iterations: ArrayLike,
     distance: ArrayLike,

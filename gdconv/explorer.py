@@ -28,9 +28,9 @@ MOST_POINTS_OF_A_RUN, FEWEST_POINTS_OF_A_RUN = 30, 6
 SHOWN = (
     *("status", "problem", "file", "n_samples", "n_features", "seed", "repetition"),
     "relative_step",
-    *("bound_holds", "bound_as_stated_holds", "rate_predicted", "rate_measured", "convergence"),
+    *("bound_holds", "bound_coursework_holds", "rate_predicted", "rate_measured", "convergence"),
     *("iterations", "iterations_to_tolerance", "iterations_predicted"),
-    *("first_violation_as_stated", "condition_number", "start", "start_which", "run_id", "error"),
+    *("first_violation_coursework", "condition_number", "start", "start_which", "run_id", "error"),
 )
 
 

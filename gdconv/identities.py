@@ -282,11 +282,11 @@ def bound_19(case: Case) -> Iterator[Check]:
     for λmin = λmax. Elsewhere it is broken by starts whose exact gap exceeds it, and where the
     exact gap does so the measured one has to.
     """
-    stated = float(bounds.contraction_as_stated(case.step_size, case.lambda_min))
-    yield _as_stated(case, stated)
+    stated = float(bounds.contraction_coursework(case.step_size, case.lambda_min))
+    yield _coursework(case, stated)
 
     ends = case.lambda_max, case.lambda_min
-    found = bounds.gap_bound_as_stated(case.step_size, TIMES, case.distance, *ends)
+    found = bounds.gap_bound_coursework(case.step_size, TIMES, case.distance, *ends)
     scale = case.lambda_max / 2 * case.distance
     statement = "½λmax(1 − λmin/K)²ᵗ‖w₀ − w*‖² to 200 digits"
     yield _closed_form("(19)", statement, case, found, [case.lambda_min], scale)
@@ -465,12 +465,12 @@ def _closed_form(
     return enclosed(equation, statement, found, scale * exact, error, _growth(case))
 
 
-def _as_stated(case: Case, stated: float) -> Check:
+def _coursework(case: Case, stated: float) -> Check:
     """(19) as it stands: broken where theory says so, and nowhere else."""
     measured, error = case.measured
     t, scale = case.times, case.lambda_max / 2 * case.distance
     ends = case.lambda_max, case.lambda_min
-    bound = np.sqrt(bounds.gap_bound_as_stated(case.step_size, t, case.distance, *ends))
+    bound = np.sqrt(bounds.gap_bound_coursework(case.step_size, t, case.distance, *ends))
     exact = np.sqrt(bounds.exact_gap(case.eigenvalues, case.shares, case.step_size, t))
     # How much faster than stated the other end grows; at the optimum and for κ = 1 some roundings.
     beyond = max(abs(1 - case.lambda_max / case.K) - abs(stated), 0.0)

@@ -94,7 +94,7 @@ def _cards(runs: pd.DataFrame) -> list[str]:
     cards = (
         ("runs", str(len(runs)), statuses or "none is complete yet"),
         ("bound", verdict["bound_holds"], "runs with a verdict: it holds"),
-        ("bound as stated", verdict["bound_as_stated_fails"], "runs with a verdict: it fails"),
+        ("bound as stated", verdict["bound_coursework_fails"], "runs with a verdict: it fails"),
         ("largest |rate_measured − ν²|", largest, where),
     )
     return [

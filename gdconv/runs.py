@@ -12,7 +12,7 @@ from gdconv.config import Run, identity, problem_options
 from gdconv.problems import problem_identity
 
 # Part of every run_id: raise it whenever the same configuration gives other rows or other columns.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # run_id → run, for runs that differ in their step size alone.
 Group = Mapping[str, Run]

@@ -94,7 +94,7 @@ def _run_rows(
         return [not violated[rows].any() if judged[rows].any() else None for rows in measured.rows]
 
     violated = exceeds(predicted["gap_bound"])
-    violated_as_stated = exceeds(predicted["gap_bound_as_stated"])
+    violated_coursework = exceeds(predicted["gap_bound_coursework"])
     grown = exceeds(theory.loosest_start(gap[measured.first], column, t))
     status = np.where(measured.reached_floor, "converged", "max_iterations")
     status[measured.reached_ceiling | grown[measured.last]] = "diverged"
@@ -128,7 +128,7 @@ def _run_rows(
             "K": (1 / theory.step_size).tolist(),
             "relative_step": theory.relative_step.tolist(),
             "nu": theory.nu.tolist(),
-            "nu_as_stated": theory.nu_as_stated.tolist(),
+            "nu_coursework": theory.nu_coursework.tolist(),
             "rate_predicted": theory.rate.tolist(),
             "rate_measured": [each.rate for each in convergence],
             "rate_standard_error": [
@@ -155,9 +155,9 @@ def _run_rows(
             "final_distance": np.sqrt(measured.distance_squared[measured.last]).tolist(),
             "gap_floor": floor[measured.last].tolist(),
             "bound_holds": verdicts(violated),
-            "bound_as_stated_holds": verdicts(violated_as_stated),
-            "first_violation_as_stated": [
-                _first(t[rows], violated_as_stated[rows]) for rows in measured.rows
+            "bound_coursework_holds": verdicts(violated_coursework),
+            "first_violation_coursework": [
+                _first(t[rows], violated_coursework[rows]) for rows in measured.rows
             ],
             "bound_over_gap_median": [_median(tightness[rows]) for rows in measured.rows],
         }

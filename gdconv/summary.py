@@ -39,7 +39,7 @@ _HEADINGS = {
     "iterations_to_tolerance": ("iterations", "measured"),
     "iterations_predicted": ("", "predicted"),
     "bound_holds": ("bound", "holds"),
-    "bound_as_stated_fails": ("stated", "fails"),
+    "bound_coursework_fails": ("stated", "fails"),
 }
 
 
@@ -191,10 +191,10 @@ def _best_step(runs: pd.DataFrame) -> dict[str, Any]:
 
 def verdicts(runs: pd.DataFrame) -> dict[str, str]:
     """In how many runs, of those with a verdict, the bound holds and as stated fails."""
-    holds, stated = (runs[name].dropna() for name in ("bound_holds", "bound_as_stated_holds"))
+    holds, stated = (runs[name].dropna() for name in ("bound_holds", "bound_coursework_holds"))
     return {
         "bound_holds": f"{holds.sum()}/{len(holds)}",
-        "bound_as_stated_fails": f"{(~stated).sum()}/{len(stated)}",
+        "bound_coursework_fails": f"{(~stated).sum()}/{len(stated)}",
     }
 
 
@@ -217,9 +217,9 @@ def errata_facts(runs: pd.DataFrame) -> dict[str, str]:
 
     Empty where neither happened.
     """
-    known = runs.dropna(subset=["K", "lambda_max", "lambda_min", "bound_as_stated_holds"])
+    known = runs.dropna(subset=["K", "lambda_max", "lambda_min", "bound_coursework_holds"])
     at = known["K"] / known["lambda_max"]
-    broken = at[~known["bound_as_stated_holds"].astype(bool)]
+    broken = at[~known["bound_coursework_holds"].astype(bool)]
     diverged = at[known["status"] == "diverged"]
     facts = {}
     if len(broken):
@@ -256,11 +256,11 @@ def _facts(run: pd.Series) -> dict[str, str]:
         "final_gap": f"{value['final_gap']} of {value['initial_gap']}, rounding floor"
         f" {value['gap_floor']}",
         "bound_holds": value["bound_holds"],
-        "bound_as_stated_holds": value["bound_as_stated_holds"],
+        "bound_coursework_holds": value["bound_coursework_holds"],
     }
-    if value["first_violation_as_stated"] != NONE:
-        facts["bound_as_stated_holds"] += (
-            f", first broken at iteration {value['first_violation_as_stated']}"
+    if value["first_violation_coursework"] != NONE:
+        facts["bound_coursework_holds"] += (
+            f", first broken at iteration {value['first_violation_coursework']}"
         )
     return facts if run["status"] != "failed" else {"problem": facts["problem"]}
 

@@ -39,7 +39,7 @@ class Theory:
         self.relative_step = self.step_size * largest
         self.nu = bounds.contraction(self.step_size, largest, smallest)
         self.rate = self.nu**2
-        self.nu_as_stated = bounds.contraction_as_stated(self.step_size, self.spectrum.lambda_min)
+        self.nu_coursework = bounds.contraction_coursework(self.step_size, self.spectrum.lambda_min)
         method = runs[0].method
         self.iterations = method.iterations
         self.iterations_predicted = bounds.iterations_to(
@@ -99,7 +99,7 @@ class Theory:
         return {
             "gap_exact": bounds.exact_gap(positive, self.components, step_size, t),
             "gap_bound": bounds.gap_bound(step_size, t, distance, *ends),
-            "gap_bound_as_stated": bounds.gap_bound_as_stated(
+            "gap_bound_coursework": bounds.gap_bound_coursework(
                 step_size, t, distance, largest, self.spectrum.lambda_min
             ),
             "gap_bound_relative": bounds.gap_bound_relative(

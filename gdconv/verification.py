@@ -102,7 +102,7 @@ def gaps_of(case: Case) -> str:
         "gap": [moment.gap for moment in moments],
         "exact (17)": bounds.exact_gap(case.eigenvalues, components, step_size, t),
         "bound (18)": bounds.gap_bound(step_size, t, distance, *ends),
-        "as stated (19)": bounds.gap_bound_as_stated(
+        "as stated (19)": bounds.gap_bound_coursework(
             step_size, t, distance, case.lambda_max, case.lambda_min
         ),
         "ν²ᵗ gap₀": bounds.gap_bound_relative(step_size, t, moments[0].gap, *ends),

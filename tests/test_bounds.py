@@ -96,18 +96,18 @@ def test_the_coursework_errs_beyond_the_optimum():
     as it stands (19) promises a contraction of 1 − 1/2.
     """
     assert bounds.contraction(0.5, 4.0, 1.0) == 1.0
-    assert bounds.contraction_as_stated(0.5, 1.0) == 0.5
+    assert bounds.contraction_coursework(0.5, 1.0) == 0.5
     gap = bounds.exact_gap(np.array([4.0]), np.array([2.0]), 0.5, np.array([0, 1, 2]))
     assert gap.tolist() == [2, 2, 2]
     assert bounds.gap_bound(0.5, [0, 1, 2], 1.0, 4.0, 1.0).tolist() == [2, 2, 2]
-    assert bounds.gap_bound_as_stated(0.5, [0, 1, 2], 1.0, 4.0, 1.0).tolist() == [2, 0.5, 0.125]
+    assert bounds.gap_bound_coursework(0.5, [0, 1, 2], 1.0, 4.0, 1.0).tolist() == [2, 0.5, 0.125]
 
 
 @pytest.mark.parametrize("relative_step", [0.01, 0.5, 1.0, 1.9])
-def test_as_stated_agrees_with_the_bound_up_to_the_optimum(relative_step):
+def test_the_coursework_bound_agrees_with_the_bound_up_to_the_optimum(relative_step):
     step_size = relative_step / LARGEST
     assert step_size <= bounds.optimal_step_size(LARGEST, SMALLEST)
-    stated = bounds.gap_bound_as_stated(step_size, T, DISTANCE, LARGEST, SMALLEST)
+    stated = bounds.gap_bound_coursework(step_size, T, DISTANCE, LARGEST, SMALLEST)
     assert stated == pytest.approx(
         bounds.gap_bound(step_size, T, DISTANCE, LARGEST, SMALLEST), rel=TOLERANCE
     )
@@ -157,7 +157,7 @@ def test_tiny_relative_steps_keep_their_digits():
     ends = 1e-17, 1e-17
     assert bounds.distance_bound(1.0, 10**18, 1.0, *ends) == expected
     assert bounds.gap_bound(1.0, 10**18, 2e17, *ends) == expected
-    assert bounds.gap_bound_as_stated(1.0, 10**18, 2e17, *ends) == expected
+    assert bounds.gap_bound_coursework(1.0, 10**18, 2e17, *ends) == expected
     assert bounds.gap_bound_relative(1.0, 10**18, 1.0, *ends) == expected
 
 

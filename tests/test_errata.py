@@ -38,7 +38,7 @@ def study():
 def thresholds(runs):
     """Largest K/λmax that breaks the bound as stated, or diverges, and the grid's next one."""
     at = (runs.K / runs.lambda_max).to_numpy()
-    broken = ~runs.bound_as_stated_holds.astype(bool).to_numpy()
+    broken = ~runs.bound_coursework_holds.astype(bool).to_numpy()
     diverged = (runs.status == "diverged").to_numpy()
     return [(at[some].max(), at[~some].min()) for some in (broken, diverged)]
 
@@ -78,7 +78,7 @@ def test_the_figure_shows_first_violations_and_both_thresholds(study):
             some = runs[(runs.status == "diverged") == chosen]
             x, y = by_label[label].get_data()
             assert x == pytest.approx((some.K / some.lambda_max).to_numpy())
-            first = some.first_violation_as_stated.astype(float).fillna(never)
+            first = some.first_violation_coursework.astype(float).fillna(never)
             assert y.tolist() == first.tolist()
         shades = [patch.get_x() + patch.get_width() for patch in ax.patches]
         assert shades == pytest.approx([0.5, (1 + smallest) / 2])

@@ -143,7 +143,7 @@ def test_convergence_has_a_colour_bar_unless_there_is_one_step(drawn):
     assert len(drawn_of(study(Gaussian(60, 4), step=1.0), "convergence").axes) == 1
 
 
-def test_rate_marks_optimum_edge_and_where_the_bound_as_stated_fails(tables, drawn):
+def test_rate_marks_optimum_edge_and_where_the_coursework_bound_fails(tables, drawn):
     for ax, d in zip(panels(drawn["rate_vs_step"]), (4, 9), strict=True):
         runs = tables.runs[tables.runs.n_features == d]
         kappa = runs.condition_number.median()
@@ -204,7 +204,7 @@ def test_rates_close_to_one_are_told_apart(tables, kappa):
     first = tables.runs[tables.runs.n_features == 4]
     nu = np.maximum(abs(1 - first.relative_step / kappa), abs(1 - first.relative_step))
     runs = tables.runs.assign(
-        condition_number=kappa, lambda_min=tables.runs.lambda_max / kappa, nu=nu, nu_as_stated=nu
+        condition_number=kappa, lambda_min=tables.runs.lambda_max / kappa, nu=nu, nu_coursework=nu
     )
     (ax,) = panels(drawn_of(tables._replace(runs=runs[runs.n_features == 4]), "rate_vs_step"))
     heights = ax.transData.transform([(0.5, 1), (0.5, 1 - 1e-6), (0.5, 0.9)])[:, 1]
@@ -306,11 +306,11 @@ def test_a_figure_needs_the_columns_it_says_it_needs(tables, plot, table, column
 
 def test_a_figure_needs_no_other_columns(tables):
     """With the columns of its entry, and those that name a run, a figure is as with all."""
-    # Where nothing is ever broken, first_violation_as_stated is empty, and there is a figure.
+    # Where nothing is ever broken, first_violation_coursework is empty, and there is a figure.
     naming = {
         "runs": (
             *(*SETTING, "content", "run_id", "problem_id", "status", "seed", "repetition"),
-            "first_violation_as_stated",
+            "first_violation_coursework",
         ),
         "curves": ("run_id",),
         "eigenvalues": ("problem_id",),

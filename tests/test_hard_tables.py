@@ -50,7 +50,7 @@ def test_rank_minimum_and_smallest_eigenvalue(name, reduce):
     # All of them are judged: they have got on only along the largest eigenvectors.
     assert runs.status.tolist() == ["max_iterations"] * 3 + ["diverged"]
     assert runs.bound_holds.all()
-    assert runs.bound_as_stated_holds.tolist() == [True] * 3 + [False]
+    assert runs.bound_coursework_holds.tolist() == [True] * 3 + [False]
 
 
 def _target(name):
@@ -86,7 +86,7 @@ def test_one_standardized_feature_has_a_condition_number_of_1(name, minimum):
         assert runs[column].iloc[0] == pytest.approx(2 * n, rel=1e-14)
     assert runs.loss_star.iloc[0] == pytest.approx(minimum, rel=1e-13)
     assert runs.bound_holds.all()
-    assert runs.bound_as_stated_holds.all()
+    assert runs.bound_coursework_holds.all()
 
 
 def test_integers_that_are_no_floats():

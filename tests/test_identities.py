@@ -231,7 +231,7 @@ def test_the_first_violation_is_that_of_the_exact_gap():
     shares = found.eigenvalues / 2 * found.components**2
     times = np.arange(41)
     exact = bounds.exact_gap(found.eigenvalues, shares, found.step_size, times)
-    bound = bounds.gap_bound_as_stated(
+    bound = bounds.gap_bound_coursework(
         found.step_size, times, found.distance, found.lambda_max, found.lambda_min
     )
     first = int(np.argmax(exact > bound))
@@ -239,8 +239,8 @@ def test_the_first_violation_is_that_of_the_exact_gap():
 
 
 def test_a_violation_where_there_must_be_none_is_a_failure(monkeypatch):
-    right = bounds.gap_bound_as_stated
-    monkeypatch.setattr(bounds, "gap_bound_as_stated", lambda *given: 0.01 * right(*given))
+    right = bounds.gap_bound_coursework
+    monkeypatch.setattr(bounds, "gap_bound_coursework", lambda *given: 0.01 * right(*given))
     checks = verify(one(Gaussian(60, 20), None, ("lambda_max", 1.0)))
     (check,) = (each for each in checks if each.statement.startswith("as stated: gap"))
     assert not check.passed
@@ -258,7 +258,7 @@ def test_a_violation_where_there_must_be_none_is_a_failure(monkeypatch):
         (1e9, ("optimal", 1.0)),
     ],
 )
-def test_as_stated_is_true_where_both_ends_shrink_alike(start, condition_number, step):
+def test_the_coursework_bound_is_true_where_both_ends_shrink_alike(start, condition_number, step):
     """At K = (λmin + λmax)/2 and for λmin = λmax, but for the last digits of all three."""
     for seed in range(3):
         problem = Prescribed(20, 5, condition_number=condition_number)
@@ -308,7 +308,7 @@ def test_one_step_ends_a_run_whose_eigenvalues_all_equal_K():
     assert "r = ν² = 0: 1 iterations to 1e-06" in rows(checks, "(20)")[1].statement
 
 
-def test_without_full_rank_r_is_1_as_stated():
+def test_without_full_rank_the_coursework_r_is_1():
     checks = verify(one(Gaussian(10, 25)))
     assert "(λmin = 0 makes it r = 1)" in rows(checks, "(20)")[1].statement
     checks = verify(one(Gaussian(25, 10)))

@@ -176,7 +176,7 @@ def test_the_gallery_says_which_step_is_optimal():
 def test_at_a_single_eigenvalue_nothing_fails():
     steps = [Step(value=(0.5, 0.9, 1.0, 1.3, 1.5, 1.9, 1.99, 2.1, 2.5))]
     tables = study(conditioned(1.0), steps)
-    assert tables.runs.bound_as_stated_holds.all()
+    assert tables.runs.bound_coursework_holds.all()
     # The largest and the smallest eigenvalue are not the same number.
     assert (tables.runs.lambda_min < tables.runs.lambda_max).all()
     (rate,) = panels(drawn_of(tables, "rate_vs_step"))
@@ -222,7 +222,7 @@ def test_a_threshold_that_differs_by_draw_is_drawn_from_the_least_to_the_greates
     assert sorted(line.get_xdata()[0] for line in lines) == pytest.approx([least, most])
     # No verdict contradicts the shade that it stands in.
     at = tables.runs.K / tables.runs.lambda_max
-    assert (tables.runs.bound_as_stated_holds[at > most]).all()
+    assert (tables.runs.bound_coursework_holds[at > most]).all()
     one = panels(
         drawn_of(
             study([Gaussian(10, 3)], [Step(value=(0.5, 1.0, 1.2, 1.3, 1.5, 1.9, 1.99, 2.1))]),
@@ -322,7 +322,7 @@ def test_numbers_of_the_terminal_and_the_page_are_not_taken_for_the_edge(tmp_pat
 
 def test_ticks_close_to_1_have_labels_of_their_own(conditioning):
     runs = conditioning.runs[:4].assign(
-        condition_number=1e13, nu=1.0, nu_as_stated=1.0, rate_measured=[1 - 3e-12, 1 + 3e-12, 1, 1]
+        condition_number=1e13, nu=1.0, nu_coursework=1.0, rate_measured=[1 - 3e-12, 1 + 3e-12, 1, 1]
     )
     (ax,) = panels(drawn_of(conditioning._replace(runs=runs), "rate_vs_step"))
     labels = [label.get_text() for label in ax.get_yticklabels()]

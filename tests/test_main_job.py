@@ -55,7 +55,7 @@ def test_standardized_converges_at_the_predicted_rate(standardized):
     assert runs.status.tolist() == [slow, done, done, slow, "diverged"]
     assert runs.convergence.tolist() == ["linear"] * 4 + ["diverging"]
     assert runs.bound_holds.all()
-    assert runs.bound_as_stated_holds.tolist() == [True, True, True, False, False]
+    assert runs.bound_coursework_holds.tolist() == [True, True, True, False, False]
 
 
 def test_raw_is_too_ill_conditioned_to_finish_and_follows_theory_all_the_same():

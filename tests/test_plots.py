@@ -323,7 +323,7 @@ def test_ratios_are_those_of_the_columns_above_the_floor(loose):
         for column, (measured, label, _) in BOUNDS.items():
             ratio = (curve[column] / curve[measured]).to_numpy()
             found = lines(ax, label)
-            if column == "gap_bound_as_stated" and step < 1.9:
+            if column == "gap_bound_coursework" and step < 1.9:
                 assert found == []
                 continue
             (line,) = found
@@ -331,7 +331,7 @@ def test_ratios_are_those_of_the_columns_above_the_floor(loose):
             assert line.get_xdata().tolist() == curve.iteration[positive].tolist()
             assert line.get_ydata() == pytest.approx(ratio[positive])
             # True bounds are broken by rounding at most; so far above the floor by 2 %.
-            if column != "gap_bound_as_stated":
+            if column != "gap_bound_coursework":
                 assert line.get_ydata().min() > 0.98
 
 

@@ -103,7 +103,7 @@ def test_gaps_follow_theory_above_the_floor(data, folder):
     assert runs.bound_holds.fillna(True).all()
     least_K = (1 + ROUNDING) * (runs.lambda_min + runs.lambda_max) / 2
     valid = least_K <= runs.K
-    assert runs.bound_as_stated_holds[valid].fillna(True).all()
+    assert runs.bound_coursework_holds[valid].fillna(True).all()
 
     curves = tables.curves.join(runs[["K", "lambda_min_positive", "rank"]], on="run_id")
     floor, gap, exact = (np.sqrt(curves[each]) for each in ("gap_floor", "gap", "gap_exact"))
@@ -112,8 +112,8 @@ def test_gaps_follow_theory_above_the_floor(data, folder):
     floor += np.finfo(float).eps * exponent * exact
     assert_below(abs(gap - exact), floor)
     stated = curves.run_id.map(valid)
-    for bound in ("gap_bound", "gap_bound_relative", "gap_bound_sharp", "gap_bound_as_stated"):
-        where = stated if bound == "gap_bound_as_stated" else slice(None)
+    for bound in ("gap_bound", "gap_bound_relative", "gap_bound_sharp", "gap_bound_coursework"):
+        where = stated if bound == "gap_bound_coursework" else slice(None)
         allowed = np.sqrt(curves[bound].fillna(np.inf))
         assert_below(exact[where], (allowed + floor)[where])
         assert_below(gap[where], (allowed + floor)[where])

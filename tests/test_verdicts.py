@@ -218,8 +218,8 @@ def test_gaps_and_verdicts_are_those_of_exact_arithmetic(monkeypatch, part):
             assert run["bound_holds"] is (True if above.any() else None)
             broken = above & (exact > stated * (1 + 1e-14))
             clearly = above & (exact - stated > 2 * tolerance)
-            if run["bound_as_stated_holds"] is False:
-                first = run["first_violation_as_stated"]
+            if run["bound_coursework_holds"] is False:
+                first = run["first_violation_coursework"]
                 assert broken[t == first].all()
                 assert not clearly[t < first].any()
             else:

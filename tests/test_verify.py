@@ -63,7 +63,7 @@ def test_what_the_rows_are_computed_from_can_be_computed_again_by_hand(command):
         assert [float(cell) for cell in row] == pytest.approx(expected, rel=1e-5, abs=0)
 
 
-def test_what_fails_as_stated_is_told_and_no_failure(command):
+def test_what_fails_as_the_coursework_states_it_is_told_and_no_failure(command):
     status, out, _ = command(*SMALL, "step.value=2.5", "start=eigenvector")
     assert status == 0
     assert "as stated: fails at t = 1, expected for this K < (λmin + λmax)/2" in out

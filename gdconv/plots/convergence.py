@@ -100,7 +100,7 @@ def _last_iteration(curves: Sequence[pd.DataFrame], top: float) -> float:
 def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: Any) -> None:
     """The gap and its bounds; of two bounds that are the same line only one."""
     t = curve["iteration"].to_numpy()
-    names = ("gap_bound", "gap_bound_sharp", "gap_bound_as_stated")
+    names = ("gap_bound", "gap_bound_sharp", "gap_bound_coursework")
     bound, sharp, stated = (curve[name].to_numpy() for name in names)
     thin = {"color": colour, "linewidth": 0.9}
     ax.plot(t, curve["gap"].to_numpy(), color=colour, linewidth=1.5, label="measured")
@@ -159,7 +159,7 @@ PLOT = Plot(
             *("step_unit", "step_value", "relative_step", "condition_number"),
             *("rate_predicted", "gap_floor", "start"),
         ),
-        "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp", "gap_bound_as_stated"),
+        "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp", "gap_bound_coursework"),
     },
     draw,
 )

@@ -28,7 +28,7 @@ FEWEST_STEPS = 8
 
 def draw(tables: Tables) -> Figure:
     """Draw, against K/λmax, when the bound as stated is first broken and which runs diverge."""
-    runs = tables.runs.dropna(subset=["K", "lambda_max", "bound_as_stated_holds"])
+    runs = tables.runs.dropna(subset=["K", "lambda_max", "bound_coursework_holds"])
     every = [
         (setting, group)
         for setting, group in settings(runs)
@@ -46,7 +46,7 @@ def draw(tables: Tables) -> Figure:
         "first iteration $t$ that breaks the bound as stated",
     )
     figure, axes = grid(panels, len(every), "", axis, first, sharex=True)
-    latest = shown["first_violation_as_stated"].max()
+    latest = shown["first_violation_coursework"].max()
     # The rows of the runs that are never broken, above those that are.
     never = 4 * max(10, 0 if pd.isna(latest) else latest)
     within = shown["K"] / shown["lambda_max"]
@@ -83,7 +83,7 @@ def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
         if value > left:
             ax.axvline(value, **lines, linestyle=":", label=r"$\lambda_{\min}$")
     at = runs["K"] / runs["lambda_max"]
-    first = runs["first_violation_as_stated"].astype("float64").fillna(never)
+    first = runs["first_violation_coursework"].astype("float64").fillna(never)
     diverged = runs["status"] == "diverged"
     points: Look = {"linestyle": "none", "clip_on": False}
     rows = (
@@ -116,7 +116,7 @@ PLOT = Plot(
     {
         "runs": (
             *("K", "lambda_min", "lambda_max", "step_unit", "step_value", "relative_step"),
-            *("condition_number", "status", "bound_as_stated_holds"),
+            *("condition_number", "status", "bound_coursework_holds"),
         )
     },
     draw,

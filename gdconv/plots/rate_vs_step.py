@@ -31,7 +31,7 @@ from gdconv.tables import Tables
 
 def draw(tables: Tables) -> Figure:
     """Draw a panel for each problem."""
-    known = ["relative_step", "nu", "nu_as_stated", "condition_number"]
+    known = ["relative_step", "nu", "nu_coursework", "condition_number"]
     runs = with_all_parts(tables.runs.dropna(subset=known))
     near = runs[runs["relative_step"] <= FARTHEST]
     every = [
@@ -69,7 +69,7 @@ def _optimum(runs: pd.DataFrame) -> tuple[float, float]:
 
 
 def _draw_rates(ax: Axes, runs: pd.DataFrame, last: float) -> None:
-    columns = ["relative_step", "nu", "nu_as_stated", "rate_measured"]
+    columns = ["relative_step", "nu", "nu_coursework", "rate_measured"]
     repetitions = runs.groupby(["step_unit", "step_value"])
     median = repetitions[columns].median().sort_values("relative_step")
     spread = repetitions["rate_measured"].agg(["min", "max"]).loc[median.index]
@@ -139,7 +139,7 @@ PLOT = Plot(
     " around 1, where slow rates crowd.",
     {
         "runs": (
-            *("relative_step", "nu", "nu_as_stated", "condition_number", "rate_measured"),
+            *("relative_step", "nu", "nu_coursework", "condition_number", "rate_measured"),
             *("lambda_min", "lambda_max", "step_unit", "step_value", "start"),
         )
     },

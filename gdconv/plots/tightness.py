@@ -48,7 +48,7 @@ BOUNDS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "sharp bound",
         {"color": "black", "linestyle": "-", "linewidth": 0.7},
     ),
-    "gap_bound_as_stated": (
+    "gap_bound_coursework": (
         "gap",
         "as stated",
         {"color": STATED, "linestyle": ":", "linewidth": 1.5},
@@ -114,14 +114,14 @@ def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
     for column, (measured, label, look) in BOUNDS.items():
         values = curve[column].to_numpy()
         same = np.allclose(values, bounds, rtol=1e-6, atol=0, equal_nan=True)
-        if column == "gap_bound_as_stated" and same:
+        if column == "gap_bound_coursework" and same:
             continue
         ratio = values / curve[measured].to_numpy()
         # A bound that has underflowed has no place on the axis.
         drawn = ratio > 0
         ax.plot(t[drawn], ratio[drawn], **look, label=label)
         # The bound as stated may be anywhere: it leaves the panel.
-        if column != "gap_bound_as_stated":
+        if column != "gap_bound_coursework":
             top = max(top, ratio.max())
     ax.set(yscale="log", ylim=(min(0.5, max(LEAST, ax.dataLim.y0 / 1.5)), 2 * top))
     logarithmic(ax.yaxis, np.log10(np.divide(*ax.get_ylim()[::-1])))

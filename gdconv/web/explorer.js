@@ -166,7 +166,7 @@ function draw() {
   byId("step").setAttribute("aria-valuetext", `${show(stop.relative)}, ${word}`);
   put("relative-step", stop.relative, show(stop.relative, Math.abs(2 - stop.relative) < 1e-3 ? 9 : 4));
   put("nu", theory.nu, nearOne(theory.logNu));
-  put("nu-as-stated", theory.stated);
+  put("nu-coursework", theory.stated);
   put("step-size", stop.step);
   const needed = theory.iterationsTo(Number(byId("tolerance").value));
   put("iterations", needed, needed < Infinity ? whole(needed) : "never");
