@@ -1,7 +1,7 @@
-"""The figures of a study, drawn from its tables alone: nothing is run, no theory evaluated again.
+"""The figures of a study, drawn from its tables only: nothing is run or predicted again.
 
-A figure is one entry of `FIGURES`: its name, its caption, the columns it needs and what draws it.
-One that a study has nothing for is left out with a reason.
+A figure is one entry of `FIGURES`: its name, its caption, the columns it needs and its function
+that draws. A figure for which a study has no data is left out, with a reason.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def draw(
             _require(plot.columns, tables)
             with style():
                 figure = plot.draw(tables)
-                # Lay it out once, not once a format.
+                # Laid out here once, a figure is not laid out again for every format.
                 if engine := figure.get_layout_engine():
                     engine.execute(figure)
                     figure.set_layout_engine("none")
@@ -82,7 +82,7 @@ def draw(
 
 
 def save(figure: Figure, stem: Path, formats: Collection[str] = FORMATS) -> None:
-    """Write a figure as PNG (200 dots an inch), SVG and PDF; equal figures give equal bytes."""
+    """Write a figure as PNG (200 dots per inch), SVG and PDF; equal figures give equal bytes."""
     for suffix in formats:
         disk.replace(stem.with_name(f"{stem.name}.{suffix}"), [rendered(figure, suffix)])
 

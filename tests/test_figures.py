@@ -104,7 +104,7 @@ def test_convergence_shows_the_landmarks_of_the_first_repetition(tables, drawn):
 
 def test_convergence_draws_the_measured_solid_and_the_bounds_dashed_and_dotted(tables, drawn):
     for ax in panels(drawn["convergence"]):
-        styles = {"measured": "-", "bound": "--", "sharp bound": "-", "bound as stated": ":"}
+        styles = {"measured": "-", "bound": "--", "sharp bound": "-", "coursework's bound": ":"}
         for label, style in styles.items():
             assert {line.get_linestyle() for line in lines(ax, label)} == {style}
         colours = [line.get_color() for line in lines(ax, "measured")]
@@ -112,11 +112,11 @@ def test_convergence_draws_the_measured_solid_and_the_bounds_dashed_and_dotted(t
         widths = {line.get_linewidth() for line in lines(ax, "sharp bound")}
         assert max(widths) < min(line.get_linewidth() for line in lines(ax, "bound"))
         assert len(set(colours)) == len(colours)
-        # The bound as stated is another line only beyond the optimum.
+        # The coursework's bound is another line only beyond the optimum.
         optimum = 2 / (1 + 1 / tables.runs.condition_number[tables.runs.n_features.eq(4)].iloc[0])
         if "$d$ = 4" in ax.get_title():
             beyond = [float(step) for step in texts(ax) if float(step) > optimum]
-            assert len(lines(ax, "bound as stated")) == len(beyond)
+            assert len(lines(ax, "coursework's bound")) == len(beyond)
 
 
 def test_convergence_has_finite_limits_and_marks_where_runs_leave(tables, drawn):
@@ -154,7 +154,7 @@ def test_rate_marks_optimum_edge_and_where_the_coursework_bound_fails(tables, dr
         (edge,) = lines(ax, "edge")
         assert set(edge.get_xdata()) == {2.0}
         (shade,) = ax.patches
-        assert shade.get_label() == "as stated fails"
+        assert shade.get_label() == "coursework's bound fails"
         assert shade.get_x() == pytest.approx(optimum)
         assert shade.get_x() + shade.get_width() == pytest.approx(ax.get_xlim()[1])
 
@@ -174,7 +174,7 @@ def test_rate_shows_medians_on_the_line_of_the_median_problem(tables, drawn):
         assert line.get_linestyle() == "-"
         nu = np.maximum(abs(1 - x / kappa), abs(1 - x))
         assert line.get_ydata() == pytest.approx(nu**2, rel=1e-9)
-        (stated,) = lines(ax, "as stated")
+        (stated,) = lines(ax, "coursework's bound")
         assert stated.get_linestyle() == ":"
         assert stated.get_ydata() == pytest.approx((1 - stated.get_xdata() / kappa) ** 2, rel=1e-9)
 
@@ -189,7 +189,7 @@ def test_rate_axis_holds_everything_and_has_few_labels(drawn):
 
 
 def test_shading_begins_at_the_edge_when_the_rank_is_deficient():
-    # λmin = 0: the bound as stated is flat, true up to the edge and false beyond.
+    # λmin = 0: the coursework's bound is flat, true up to the edge and false beyond.
     (ax,) = panels(drawn_of(study(Gaussian(5, 12)), "rate_vs_step"))
     assert ax.patches[0].get_x() == pytest.approx(2, abs=1e-9)
     assert lines(ax, "optimum")[0].get_xdata()[0] < 1.99
@@ -269,7 +269,7 @@ def test_failed_runs_and_empty_cells_are_passed_over(tables):
 def test_a_figure_without_data_is_left_out_with_a_reason(tables):
     drawn, omitted = figures.draw(study(Gaussian(60, 4), step=1.0))
     assert list(drawn) == ["convergence", "tightness"]
-    alike = "no two problems differ in n_features, n_samples or condition_number alone"
+    alike = "no two problems differ only in n_features, n_samples or condition_number"
     assert omitted == {
         "rate_vs_step": "no problem has measured rates at two relative steps up to 4",
         "iterations_heatmap": alike,
@@ -343,7 +343,7 @@ def test_a_study_of_diverging_runs_alone_is_drawn():
 
 def test_the_legend_names_what_is_drawn_and_nothing_else(drawn):
     assert {text.get_text() for text in drawn["convergence"].legends[0].get_texts()} == {
-        *("measured", "bound", "sharp bound", "bound as stated", "diverges", "rounding floor")
+        *("measured", "bound", "sharp bound", "coursework's bound", "diverges", "rounding floor")
     }
     (legend,) = drawn_of(study(Gaussian(60, 4), step=1.0), "convergence").legends
     names = [text.get_text() for text in legend.get_texts()]

@@ -78,7 +78,7 @@ def test_every_statement_holds(name, standardize, reduce):
     ],
 )
 def test_one_standardized_feature_has_a_condition_number_of_1(name, minimum):
-    """The bound as stated holds with equality: all |1 − ηλ| are the same."""
+    """The coursework's bound holds with equality: all |1 − ηλ| are the same."""
     runs = run_study(RunConfig(table(name, True), step=Step(value=[0.5, 1.0, 1.9, 1.99]))).runs
     n = runs.n_samples.iloc[0]
     for column in ("lambda_min", "lambda_max"):

@@ -170,7 +170,7 @@ def test_the_gallery_says_which_step_is_optimal():
     ]
 
 
-# κ = 1, where the bound as stated is the true one
+# κ = 1, where the coursework's bound is true
 
 
 def test_at_a_single_eigenvalue_nothing_fails():
@@ -180,7 +180,7 @@ def test_at_a_single_eigenvalue_nothing_fails():
     # The largest and the smallest eigenvalue are not the same number.
     assert (tables.runs.lambda_min < tables.runs.lambda_max).all()
     (rate,) = panels(drawn_of(tables, "rate_vs_step"))
-    assert not named(rate, "as stated fails")
+    assert not named(rate, "coursework's bound fails")
     (errata,) = panels(drawn_of(tables, "errata"))
     assert not named(errata, "false by theory")
     assert named(errata, "diverges by theory")
@@ -191,7 +191,7 @@ def test_at_a_single_eigenvalue_nothing_fails():
 def test_facts_of_the_errata_leave_out_problems_where_nothing_fails():
     steps = [Step(value=(1.0, 1.9, 2.0002))]
     facts = errata_facts(study(conditioned(1.0, 1e4), steps, start=Eigenvector("max")).runs)
-    assert facts["as stated broken"].endswith("that is 0.50005")
+    assert facts["coursework's bound broken"].endswith("that is 0.50005")
     # 1/2.0002
     assert "up to 0.49995; by theory below λmax/2, that is 0.5," in facts["diverged"]
 

@@ -127,7 +127,7 @@ def test_rows_are_condition_numbers_where_only_those_vary():
 
 def test_a_number_for_every_cell_or_a_reason():
     one = study(Gaussian(60, 4))
-    assert omitted_of(one, "iterations_heatmap").startswith("no two problems differ in")
+    assert omitted_of(one, "iterations_heatmap").startswith("no two problems differ only in")
     two_steps = study(Gaussian(60, 4), Gaussian(60, 6), step=(0.5, 1.0))
     reason = "no problem has 3 relative steps up to 4"
     assert omitted_of(two_steps, "iterations_heatmap") == reason
@@ -344,7 +344,7 @@ def test_looks_of_bounds_differ_without_colour(loose):
 def test_the_panel_shows_true_bounds_whole_and_shades_below_1(loose):
     for ax in panels(drawn_of(loose, "tightness")):
         bottom, top = ax.get_ylim()
-        true = [line.get_ydata() for line in ax.lines if line.get_label() != "as stated"]
+        true = [line.get_ydata() for line in ax.lines if line.get_label() != "coursework's bound"]
         assert bottom < 1 < np.concatenate(true).max() < top
         (shade,) = ax.patches
         assert shade.get_y() <= bottom
@@ -430,7 +430,9 @@ def test_components_follow_from_gap_and_distance():
 
 def test_a_gallery_without_paintings_says_why(two):
     three = two._replace(runs=two.runs[two.runs.step_value.isin((0.5, 1.95))])
-    assert "has 3 of the relative steps 0.5, 1, 2/(1 + 1/κ), 1.95" in omitted_of(three, "gallery")
+    assert "has runs at 3 of the relative steps 0.5, 1, 2/(1 + 1/κ), 1.95" in omitted_of(
+        three, "gallery"
+    )
     assert "two features and rank 2" in omitted_of(study(Gaussian(1, 2)), "gallery")
     # κ = 1: gap and distance say the same.
     alike = study(Prescribed(30, 2, condition_number=1.0), step=(0.5, 1.0, 1.95, 2.02))

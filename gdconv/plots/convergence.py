@@ -72,7 +72,7 @@ def draw(tables: Tables) -> Figure:
 
 
 def representative(runs: pd.DataFrame) -> pd.DataFrame:
-    """A few of the runs: the landmarks of the range of steps, then others spread over it."""
+    """Return a few runs: those at the landmarks of the steps, then others spread evenly."""
     steps = runs["relative_step"].to_numpy()
     landmarks = [0, np.argmin(np.abs(steps - 1)), np.argmin(runs["rate_predicted"].fillna(np.inf))]
     landmarks += [*np.flatnonzero(beyond_edge(steps) < 0)[-1:]]
@@ -83,7 +83,10 @@ def representative(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _gap_limits(runs: pd.DataFrame, curves: Mapping[str, pd.DataFrame]) -> tuple[float, float]:
-    """From below the smallest gap, with room for a label, to above where gaps and bounds begin."""
+    """The vertical range: from below the smallest gap to above the first gaps and bounds.
+
+    Below the smallest gap there is room for a label.
+    """
     settled = runs["run_id"][runs["status"] != "diverged"]
     smallest = min(curves[run_id]["gap"].min() for run_id in (settled if len(settled) else curves))
     top = 1e3 * max(curve[["gap", "gap_bound"]].iloc[0].max() for curve in curves.values())
@@ -91,14 +94,17 @@ def _gap_limits(runs: pd.DataFrame, curves: Mapping[str, pd.DataFrame]) -> tuple
 
 
 def _last_iteration(curves: Sequence[pd.DataFrame], top: float) -> float:
-    """Four times what the fastest run took: its slope can be seen, and where the slow ones go."""
+    """The right end of a panel: at most four times the iterations of the fastest run.
+
+    So the slope of the fastest run can be seen, and the direction of the slow ones as well.
+    """
     inside = [curve["iteration"][curve["gap"] <= top].max() for curve in curves]
     ended = [t for t, curve in zip(inside, curves, strict=True) if t == curve["iteration"].iloc[-1]]
     return float(min(max(inside), 4 * min(ended, default=max(inside))))
 
 
 def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: Any) -> None:
-    """The gap and its bounds; of two bounds that are the same line only one."""
+    """Draw the gap and its bounds; a bound that coincides with the first one is left out."""
     t = curve["iteration"].to_numpy()
     names = ("gap_bound", "gap_bound_sharp", "gap_bound_coursework")
     bound, sharp, stated = (curve[name].to_numpy() for name in names)
@@ -109,7 +115,7 @@ def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: Any) -> None:
         ax.plot(t, sharp, color=colour, linewidth=0.5, label="sharp bound")
     if not np.allclose(bound, stated, rtol=1e-6, atol=0, equal_nan=True):
         above = stated > 0
-        ax.plot(t[above], stated[above], **thin, linestyle=":", label="bound as stated")
+        ax.plot(t[above], stated[above], **thin, linestyle=":", label="coursework's bound")
 
 
 def _label_ends(
@@ -119,7 +125,7 @@ def _label_ends(
     right, (bottom, top) = ax.get_xlim()[1], np.log(ax.get_ylim())
     over, below, beside = [], [], []
     for curve, step in zip(curves, distinct(list(steps), 3, number), strict=True):
-        # Parts of the panel's width and height; between two recorded iterations straight.
+        # In parts of the panel's width and height, with straight lines between recorded iterations.
         x = curve["iteration"].to_numpy() / right
         y = (np.log(curve["gap"].to_numpy()) - bottom) / (top - bottom)
         first = int(np.argmax(y > 1))
@@ -144,16 +150,17 @@ def _label_ends(
 
 PLOT = Plot(
     "convergence",
-    "The gap to the smallest loss against the iteration, for one repetition and up to five"
-    " relative steps ηλmax, written at the ends of the curves: the smallest, the nearest to 1,"
-    " the one of the best predicted rate, the nearest to the edge 2 on either side, or others"
-    " where these coincide. A straight line is linear convergence. Solid: measured. Dashed: the"
-    " bound (λmax/2) ν²ᵗ ‖w₀ − w*‖² with ν = max |1 − ηλᵢ|. Thin: the sharp bound, the best"
-    " that knows no more than λ⁺min, λmax and ‖w₀ − w*‖. Dotted: the bound as stated, with"
-    " 1 − λmin/K, K = 1/η, in place of ν; it is drawn where it differs, and beyond the optimum"
-    " the measured gap can cross it. Grey: below this floor a gap is rounding noise. Triangle:"
-    " a diverging run leaves the panel. Starts along an eigenvector, which have one part of the"
-    " gap alone, are left out where there are others.",
+    "The gap L(wₜ) − L(w*) against the iteration t, for one repetition and up to five relative"
+    " steps ηλmax. The steps are written at the ends of the curves: the smallest, the one nearest"
+    " to 1, the one with the best predicted rate, the nearest below and above the edge of stability"
+    " 2. If some of these coincide, others take their place. A straight line means linear"
+    " convergence. Solid: the measured gap. Dashed: the bound (λmax/2) ν²ᵗ ‖w₀ − w*‖² with ν = max"
+    " |1 − ηλᵢ|. Thin: the sharp bound. No bound that uses only λ⁺min, λmax and ‖w₀ − w*‖ is"
+    " better. Dotted: the coursework's bound, which has 1 − λmin/K, K = 1/η, in place of ν. It is"
+    " drawn where it differs; beyond the optimal step the measured gap can rise above it. Grey:"
+    " below the rounding floor a gap is only rounding noise. Triangle: a diverging run leaves the"
+    " panel. Runs that start along an eigenvector show one component of the error only; they are"
+    " left out if the study has other starts.",
     {
         "runs": (
             *("step_unit", "step_value", "relative_step", "condition_number"),

@@ -1,4 +1,4 @@
-"""The figure of the two errata: up to which K the bound as stated is false, and runs diverge."""
+"""The figure of the two errata: where the coursework's bound fails, and which runs diverge."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FEWEST_STEPS = 8
 
 
 def draw(tables: Tables) -> Figure:
-    """Draw, against K/λmax, when the bound as stated is first broken and which runs diverge."""
+    """Draw, against K/λmax, when the coursework's bound first fails and which runs diverge."""
     runs = tables.runs.dropna(subset=["K", "lambda_max", "bound_coursework_holds"])
     every = [
         (setting, group)
@@ -43,11 +43,11 @@ def draw(tables: Tables) -> Figure:
     shown = pd.concat([group for _, group in panels])
     axis, first = (
         r"$K/\lambda_{\max}$   (dimensionless)",
-        "first iteration $t$ that breaks the bound as stated",
+        "first iteration $t$ that breaks the coursework's bound",
     )
     figure, axes = grid(panels, len(every), "", axis, first, sharex=True)
     latest = shown["first_violation_coursework"].max()
-    # The rows of the runs that are never broken, above those that are.
+    # Runs that never break the bound are drawn in a row above all others.
     never = 4 * max(10, 0 if pd.isna(latest) else latest)
     within = shown["K"] / shown["lambda_max"]
     axes[0].set(xscale="log", xlim=(within.min() / 1.1, within.max() * 1.1))
@@ -71,7 +71,7 @@ def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
     lines: Look = {"color": "black", "linewidth": 0.8}
     ax.axvline(1 / EDGE, **lines, linestyle="-.", label=r"$\lambda_{\max}/2$")
     smallest = runs["lambda_min"] / runs["lambda_max"]
-    # Where all eigenvalues are one, the bound as stated is the true one.
+    # If all eigenvalues are equal, the coursework's bound is true for every K.
     if not same(smallest, 1).all():
         least, most = (1 + smallest.min()) / 2, (1 + smallest.max()) / 2
         ax.axvspan(1 / EDGE, least, color="0.92", **flat, label="false by theory")
@@ -97,22 +97,23 @@ def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
             "markersize": size,
             "fillstyle": "none",
         }
-        # Without a point to draw, what is not clipped has no extent that can be laid out.
+        # Matplotlib cannot lay out a line without points that is not clipped.
         if chosen.any():
             ax.plot(at[chosen], first[chosen], **points, **style, label=label)
 
 
 PLOT = Plot(
     "errata",
-    "When the bound as stated, (λmax/2) (1 − λmin/K)²ᵗ ‖w₀ − w*‖² with K = 1/η, is first"
-    " broken, against K/λmax, and which runs diverged. It is stated for every K > λmin (dotted"
-    " line). By theory gradient descent diverges below λmax/2 (dark), and the bound is true"
-    " from (λmin + λmax)/2 on; in between (light) gradient descent converges, only not as fast"
-    " as promised. From a start along v_max the promise is broken at once all the way up to"
-    " there; from another one the part along v_max has to show first, which close to the"
-    " threshold may take longer than the gap has before it is rounding noise. Triangles: the"
-    " run diverged. Circles: it did not. Of several draws, λmin and the threshold are drawn for the"
-    " least and the greatest κ, and between these thresholds the bound is false for some draws.",
+    "The first iteration at which the measured gap exceeds the coursework's bound (λmax/2) (1 −"
+    " λmin/K)²ᵗ ‖w₀ − w*‖², with K = 1/η, against K/λmax. The coursework states the bound for every"
+    " K > λmin (dotted line). By theory, gradient descent diverges for K below λmax/2 (dark), and"
+    " the bound is true from (λmin + λmax)/2 on. In between (light) gradient descent converges, but"
+    " more slowly than the bound promises. A start along v_max breaks the bound at the first"
+    " iteration for every K below that threshold. From another start, the component along v_max"
+    " first has to dominate the gap. Close to the threshold this can take so long that the gap is"
+    " rounding noise by then. Triangles: the run diverged. Circles: it did not. For several draws,"
+    " λmin and the threshold are drawn for the least and the greatest κ; between these thresholds"
+    " the bound is false for some of the draws.",
     {
         "runs": (
             *("K", "lambda_min", "lambda_max", "step_unit", "step_value", "relative_step"),

@@ -1,4 +1,4 @@
-"""Problems that differ in one thing alone: what a figure has an axis for."""
+"""Families: problems that differ in one quantity only, so that a figure can have it on an axis."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gdconv.numerals import distinct, exact, number, with_powers
 from gdconv.plots.panels import NothingToShowError
 from gdconv.settings import Setting, options_of, settings
 
-# Column → its name on an axis, and in a label.
+# Column → its name on an axis, its name in a label.
 AXES = {
     "n_features": ("number of features $d$", "$d$"),
     "n_samples": ("number of samples $n$", "$n$"),
     "condition_number": (r"condition number $\kappa$   (dimensionless)", r"$\kappa$"),
 }
 
-# What may vary, and the column that then tells the problems apart. n may grow with d.
+# Columns that may vary, and the one that goes on the axis. n may grow with d.
 _VARYING = (
     ({"n_features"}, "n_features"),
     ({"n_features", "n_samples"}, "n_features"),
@@ -30,7 +30,7 @@ _VARYING = (
 
 @dataclass(frozen=True)
 class Family:
-    """Problems that differ in `column` alone.
+    """Problems that differ in `column` only.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Family:
         What they have in common.
     column : str
     members : list of (float, DataFrame)
-        Value of that column → its runs, ascending.
+        Each value of that column and the runs with it, in ascending order.
     """
 
     setting: dict[str, Any]
@@ -47,11 +47,11 @@ class Family:
 
     @property
     def runs(self) -> pd.DataFrame:
-        """Those of all members."""
+        """The runs of all members."""
         return pd.concat([runs for _, runs in self.members])
 
     def labels(self) -> list[str]:
-        """The members' values in a few characters, each another; n and d are whole."""
+        """Return the members' values in few characters, all different; n and d are integers."""
         values = [value for value, _ in self.members]
         if self.column == "condition_number":
             return distinct(values, 3, number)
@@ -59,17 +59,18 @@ class Family:
 
 
 def families(runs: pd.DataFrame) -> list[Family]:
-    """Split the runs of a study into families of problems, by the first of d, n and κ that varies.
+    """Split the runs of a study into families of problems.
 
-    κ varies with an option of the problem, one of them alone.
+    The quantity on the axis is the first of d, n and κ that varies. κ counts if problems differ in
+    exactly one option, whatever it is.
 
     Raises
     ------
     NothingToShowError
-        If none does.
+        If none of them varies.
     """
     every = settings(runs)
-    # The degree of a polynomial is its number of features less one: no option beside it.
+    # A polynomial's degree is d − 1, so it must not count as an option that varies beside d.
     named = dict.fromkeys(
         option.partition("=")[0]
         for setting, _ in every
@@ -91,7 +92,7 @@ def families(runs: pd.DataFrame) -> list[Family]:
         if found:
             return found
     raise NothingToShowError(
-        "no two problems differ in n_features, n_samples or condition_number alone"
+        "no two problems differ only in n_features, n_samples or condition_number"
     )
 
 

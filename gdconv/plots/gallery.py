@@ -26,25 +26,25 @@ from gdconv.settings import settings
 from gdconv.tables import Tables
 
 FEWEST = 3
-# A step stands for one of those wanted if it is no farther from it than this, and on the same side
-# of the edge.
+# A run stands for a wanted step if its own step differs by at most this relative amount and lies on
+# the same side of the edge.
 NEAR = 0.02
-# One that is this close to the optimal one has its picture: there is nothing more to see.
+# A step this close to the optimal one is called optimal: the pictures look the same.
 OPTIMAL = 1e-3
-# Eigenvalues that differ by a smaller part leave six digits or more of the components to rounding.
+# If the eigenvalues differ by a smaller part, six or more digits of the components are lost.
 APART = 1e-6
 MOST_POINTS = 100
 # Width over height of a panel.
 SHAPE = 1.6
-# The κ whose ellipses are neither circles nor needles.
+# With this κ the ellipses are neither circles nor needles.
 NICEST = 10.0
-# A component that is a smaller part of the other cannot be seen.
+# A component that is smaller than this part of the other cannot be seen.
 SEEN = 0.05
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A problem with two features, started somewhere.
+    """A problem with two features, its start and its runs.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Scene:
 
 
 def draw(tables: Tables) -> Figure:
-    """Draw trajectories of one problem, a panel a step."""
+    """Draw trajectories of one problem, one panel for each step size."""
     runs = tables.runs.dropna(subset=["relative_step", "condition_number"])
     runs = runs[(runs["n_features"] == 2) & (runs["rank"] == 2)]
     if runs.empty:
@@ -79,14 +79,14 @@ def draw(tables: Tables) -> Figure:
             scenes.append((setting, _scene(tables, steps)))
     if not scenes:
         raise NothingToShowError(
-            f"no problem with two features has {FEWEST} of the relative steps 0.5, 1,"
+            f"no problem with two features has runs at {FEWEST} of the relative steps 0.5, 1,"
             " 2/(1 + 1/κ), 1.95 and 2.02"
         )
     known = [(setting, scene) for setting, scene in scenes if scene is not None]
     if not known:
         raise NothingToShowError(
-            "curves.csv has not the first iteration, or the two eigenvalues are too close for it"
-            " to tell the components of w₀ − w*"
+            "curves.csv lacks iteration 0, or the two eigenvalues are too close to compute the"
+            " components of w₀ − w* from it"
         )
     setting, scene = max(known, key=_worth)
     kappa = scene.eigenvalues[0] / scene.eigenvalues[1]
@@ -102,7 +102,7 @@ def draw(tables: Tables) -> Figure:
 
 
 def wanted(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return those runs of a problem, in the order of their steps, that the gallery is to show."""
+    """Return the runs of a problem that the gallery shows, in the order of their steps."""
     steps = runs["relative_step"].to_numpy()
     best = 2 / (1 + 1 / runs["condition_number"].median())
     chosen = []
@@ -116,7 +116,7 @@ def wanted(runs: pd.DataFrame) -> pd.DataFrame:
 def start(eigenvalues: np.ndarray, gap: float, distance_squared: float) -> np.ndarray | None:
     """Return |cᵢ| from the gap ½(λ₁c₁² + λ₂c₂²) and the squared distance c₁² + c₂² at t = 0.
 
-    None where the two equations are too much alike to tell the components apart.
+    None if the eigenvalues are so close that the two equations do not determine the components.
     """
     large, small = eigenvalues
     if large - small <= APART * large:
@@ -124,7 +124,7 @@ def start(eigenvalues: np.ndarray, gap: float, distance_squared: float) -> np.nd
     squares = np.array([2 * gap - small * distance_squared, large * distance_squared - 2 * gap]) / (
         large - small
     )
-    # A start along an eigenvector has 0 for the other, and rounding decides its sign.
+    # From a start along one eigenvector the other square is 0, and rounding may make it negative.
     return np.sqrt(np.maximum(squares, 0.0))
 
 
@@ -141,7 +141,7 @@ def _scene(tables: Tables, steps: pd.DataFrame) -> Scene | None:
 
 
 def _worth(known: tuple[dict[str, Any], Scene]) -> tuple[int, bool, float]:
-    """More of the steps is better, then a way that is not straight, then a κ that can be seen."""
+    """The order of preference: more wanted steps, then a bent trajectory, then a readable κ."""
     _, scene = known
     kappa = scene.eigenvalues[0] / scene.eigenvalues[1]
     both = scene.start.min() >= SEEN * scene.start.max()
@@ -149,7 +149,7 @@ def _worth(known: tuple[dict[str, Any], Scene]) -> tuple[int, bool, float]:
 
 
 def _titles(steps: np.ndarray, kappa: float) -> list[str]:
-    """Each step, and whether it is the optimal one, the one closest to it, or diverges."""
+    """Each step, with a word if it is optimal, closest to the optimum, or diverges."""
     off = np.abs(steps * (1 + 1 / kappa) / 2 - 1)
     nearest = (off == off.min()) & (off <= NEAR)
     best = np.where(off <= OPTIMAL, "optimal", np.where(nearest, "near the optimum", ""))
@@ -161,7 +161,7 @@ def _titles(steps: np.ndarray, kappa: float) -> list[str]:
 
 
 def _draw_scene(ax: Axes, scene: Scene, step: float, iterations: int) -> None:
-    # The long axes of the ellipses lie flat.
+    # v_min is the horizontal axis, so that the ellipses are wider than high.
     large, small = scene.eigenvalues
     y = 1.4 * max(scene.start[0], scene.start[1] / SHAPE)
     x = SHAPE * y
@@ -179,14 +179,16 @@ def _draw_scene(ax: Axes, scene: Scene, step: float, iterations: int) -> None:
 
 PLOT = Plot(
     "gallery",
-    "Gradient descent on a problem with two features, in the coordinates of the eigenvectors of H,"
-    " from the same w₀ (square) with steps ηλmax of about 0.5, 1, the optimum 2/(1 + 1/κ), 1.95 and"
-    " 2.02, as far as the study has them. Grey: contours of the gap, each a quarter of the next."
-    " Every iteration multiplies the component along v_max by 1 − ηλmax and the other by 1 − ηλmin."
-    " With short steps both shrink without a change of sign; with step 1 the first is gone at once;"
-    " at the optimum both shrink alike, one of them swinging to and fro; close to the edge the"
-    " swinging one hardly shrinks, and beyond 2 it grows. The components are those of theory, from"
-    " the eigenvalues and the gap and distance at t = 0, for the iterations that were run.",
+    "Gradient descent on a problem with two features, drawn along the eigenvectors of H. All"
+    " panels start from the same w₀ (square). The relative steps ηλmax are about 0.5, 1, the"
+    " optimum 2/(1 + 1/κ), 1.95 and 2.02, if the study has them. Grey: contours of the gap; each"
+    " stands for a quarter of the gap of the next larger one. Every iteration multiplies the"
+    " component along v_max by 1 − ηλmax and the other one by 1 − ηλmin. With a short step both"
+    " shrink and keep their signs. With step 1 the component along v_max is gone after one"
+    " iteration. At the optimum both shrink by the same factor, but the one along v_max changes its"
+    " sign every time. Close to the edge of stability 2 that component hardly shrinks, and beyond 2"
+    " it grows. The points are computed by theory from the eigenvalues and from the gap and"
+    " distance at t = 0, for as many iterations as were run.",
     {
         "runs": ("relative_step", "condition_number", "rank", "iterations"),
         "curves": ("iteration", "gap_exact", "distance_squared"),

@@ -1,4 +1,4 @@
-"""Iterations to the tolerance over the step size and the size or conditioning of the problem."""
+"""Iterations to the tolerance, against the step size and the problem's size or conditioning."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FEWEST_STEPS = 3
 
 
 def draw(tables: Tables) -> Figure:
-    """Draw a row of cells for each problem, a panel a family."""
+    """Draw a row of cells for each problem, one panel for each family."""
     runs = tables.runs.dropna(subset=["relative_step", "condition_number", "status"])
     every = [
         family
@@ -49,8 +49,8 @@ def draw(tables: Tables) -> Figure:
     counts = pd.concat([row["iterations"] for family in rows for row in family])
     reached = counts[np.isfinite(counts)]
     if reached.empty:
-        raise NothingToShowError("no run came to the tolerance in the median of its repetitions")
-    # With a single number the scale needs some width.
+        raise NothingToShowError("no step size reaches the tolerance in the median of its runs")
+    # The colour scale needs some width even if all numbers are the same.
     least, most = max(1, reached.min()), max(2, reached.max(), 1.01 * reached.min())
     colours = ScalarMappable(LogNorm(least, most), COLOURS)
 
@@ -77,11 +77,12 @@ def draw(tables: Tables) -> Figure:
 
 
 def cells(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each step size of a problem, in their order: medians over repetitions.
+    """Return a row for each step size of a problem, in ascending order: medians over repetitions.
 
-    `iterations` is inf where half of the runs or more never came to the tolerance, and `diverged`
-    where as many diverged. Each cell reaches from `left` to `right`: halfway to its neighbour, or
-    to the edge where that is between them; outwards as far as inwards, but not across the edge.
+    `iterations` is inf if half of the runs or more never reached the tolerance; `diverged` is true
+    if half of them or more diverged. A cell reaches from `left` to `right`, halfway to its
+    neighbours. It ends at the edge of stability if that lies between two steps. The outermost
+    cells reach as far outwards as inwards, but not across the edge.
     """
     counts = runs.assign(
         iterations=runs["iterations_to_tolerance"].astype("float64").fillna(np.inf),
@@ -116,7 +117,7 @@ def _draw_family(
         if len(cell):
             width = cell["right"] - cell["left"]
             place = {"width": width, "height": 1, "bottom": cell["row"] - 0.5, "align": "edge"}
-            # Hatches of their own line width are drawn in the colour of the edge.
+            # Matplotlib draws a hatch in the colour of the edge.
             ax.bar(cell["left"], **place, linewidth=0, **look)
     kappas = np.array([runs["condition_number"].median() for _, runs in family.members])
     optimum: Look = {
@@ -127,7 +128,7 @@ def _draw_family(
     }
     ax.plot(2 / (1 + 1 / kappas), range(len(rows)), "D", **optimum, label="optimum")
     ax.axvline(EDGE, color="black", linewidth=0.9, linestyle="-.", label="edge")
-    # The edge and every optimum are inside, also where no run came so far.
+    # The edge and every optimum lie inside, even if no run has so large a step.
     right = max(every["right"].max(), 1.03 * EDGE)
     ax.set(ylim=(-0.5, len(rows) - 0.5), xlim=(every["left"].min(), right))
     stride = -(-len(rows) // MOST_LABELS)
@@ -141,14 +142,15 @@ def _hatched(hatch: str, label: str) -> dict[str, object]:
 
 PLOT = Plot(
     "iterations_heatmap",
-    "How many iterations shrink the gap to the tolerance (1e-6 of the initial gap unless"
-    " method.tolerance says otherwise), by colour, over the relative step ηλmax and, a row each,"
-    " the dimension d, or n or κ where these vary instead; the median over seeds and repetitions."
-    " A cell stands for the step in it and reaches halfway to the next, but not across the edge."
-    " Hatched: the run diverged. Dotted: it did not come to the tolerance within its iterations."
-    " Diamonds: the step of best predicted rate, 2/(1 + 1/κ) for the row's median κ, which moves"
-    " towards the edge 2 as κ grows. The fewest iterations may be left of it: a start with little"
-    " of the slowest eigenvector reaches the tolerance before that one matters.",
+    "The number of iterations until the gap is at most the tolerance times the initial gap, as a"
+    " colour; it is the median over seeds and repetitions. The tolerance is 1e-6 unless"
+    " method.tolerance says otherwise. The horizontal axis is the relative step ηλmax. Each row is"
+    " a dimension d (or n or κ, if one of these varies instead). A cell stands for the step inside"
+    " it; it reaches halfway to the next step, but not across the edge of stability 2. Hatched: the"
+    " run diverged. Dotted: it did not reach the tolerance within its iterations. Diamonds: the"
+    " step with the best predicted rate, 2/(1 + 1/κ) for the row's median κ; it moves towards 2 as"
+    " κ grows. The fewest iterations may be left of the diamond: if the error has a small component"
+    " along the slowest eigenvector, the run reaches the tolerance before that component matters.",
     {
         "runs": (
             *("step_unit", "step_value", "relative_step", "n_features", "condition_number"),

@@ -1,4 +1,4 @@
-"""What the figures share: panels, a plain style, steps and tidy labels."""
+"""What the figures share: the grid of panels, the style, the choice of steps, and labels."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from gdconv.tables import Tables
 
 MOST_PANELS = 6
 MANY_DECADES = 2.2
-# Characters of a title that find room above one of two panels.
+# Characters of a title that fit above one of two panels.
 LONGEST_TITLE = 28
-# Of the smaller line above all panels.
+# Characters of the smaller line above all panels.
 LONGEST_HEADER = 95
-# More names than this take two lines below the panels.
+# A legend with more names than this takes two lines.
 MOST_NAMES = 5
 
-# Dots per inch of a PNG; a figure laid out with as many needs its text measured once.
+# Dots per inch of a PNG. Figures are laid out with the same, so that text is measured only once.
 DPI = 200
 STYLE: Any = {
     "font.size": 8,
@@ -48,18 +48,18 @@ STYLE: Any = {
 }
 # The relative step beyond which gradient descent diverges.
 EDGE = 2.0
-# The last relative step worth a place on an axis of steps: beyond it rates are (step − 1)² and
-# would squeeze the rest into a corner.
+# The largest relative step on an axis of steps. Beyond it rates grow like (step − 1)² and would
+# squeeze the rest into a corner.
 FARTHEST = 4.0
 MEASURED, STATED, GREY = "#1f4e79", "#b3450c", "0.9"
 # The light end of the map would be lost on white paper.
 COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.85, 256)))
 STEP_LABEL = r"relative step $\eta\,\lambda_{\max}$   (dimensionless)"
-# Inches; at half a page's width the smallest text is still more than 4 points high.
+# Width in inches: at half a page's width the smallest text is still more than 4 points high.
 WIDTH = 5.2
 
 
-# How something is drawn: keywords of Matplotlib's functions.
+# Keywords of Matplotlib's functions that say how something is drawn.
 Look = dict[str, Any]
 
 
@@ -74,7 +74,7 @@ class Plot:
     Attributes
     ----------
     name : str
-        The name of its files and in the report.
+        Its name in the report, and the name of its files.
     caption : str
         What it shows and how to read it.
     columns : mapping
@@ -91,7 +91,7 @@ class Plot:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in Matplotlib's own defaults and `STYLE`, whatever the user's defaults are."""
+    """Use Matplotlib's own defaults and `STYLE`, whatever the user's defaults are."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
@@ -99,10 +99,10 @@ def style() -> Iterator[None]:
 
 
 def choose(panels: Sequence[Setting], most: int = MOST_PANELS) -> list[Setting]:
-    """Return some panels spread evenly, the first and the last problem among them.
+    """Return at most so many panels, spread evenly, with the first and the last problem.
 
-    Those of one problem in several studies stay together. Where there are such, no others are
-    chosen.
+    The panels of one problem in several studies stay together. If any problem is in several
+    studies, no other problems are chosen.
     """
     problems: dict[str, list[Setting]] = {}
     for setting, runs in panels:
@@ -117,34 +117,37 @@ def choose(panels: Sequence[Setting], most: int = MOST_PANELS) -> list[Setting]:
 
 
 def one_draw(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs of the first seed and repetition, one a relative step and in its order."""
+    """Return the runs of the first seed and repetition, one for each relative step, ascending."""
     runs = runs.sort_values(["seed", "repetition"], kind="stable")
     draws = runs[["seed", "repetition"]]
     return distinct_steps(runs[(draws == draws.iloc[0]).all(axis=1)])
 
 
 def distinct_steps(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return rows in the order of their relative steps, the first of those equal but for rounding.
+    """Return rows in ascending order of their relative steps, without duplicates.
 
-    At κ = 1 the step 1/λmax and the optimal one are the same.
+    Steps that differ only by rounding count as equal: for κ = 1, 1/λmax is the optimal step.
     """
     runs = runs.sort_values("relative_step", kind="stable")
     return runs[_new(runs["relative_step"].to_numpy())]
 
 
 def _new(ascending: np.ndarray) -> np.ndarray:
-    """Which of some positive numbers are not the one before but for rounding."""
+    """Which of some ascending positive numbers differ from the one before by more than rounding."""
     return np.diff(ascending, prepend=-np.inf) > ROUNDING * ascending
 
 
 def count_steps(runs: pd.DataFrame) -> int:
-    """Return how many steps were asked for; in relative ones the last digits differ by draw."""
+    """Return how many steps were asked for.
+
+    Relative steps are not counted, since their last digits differ from draw to draw.
+    """
     medians = runs.groupby(["step_unit", "step_value"])[["relative_step"]].median()
     return len(distinct_steps(medians))
 
 
 def beyond_edge(steps: ArrayLike) -> np.ndarray:
-    """Return −1, 0 or 1 for relative steps below, at and beyond the edge, but for rounding."""
+    """Return −1, 0 or 1 for relative steps below, at (up to rounding) and beyond the edge."""
     off = np.asarray(steps) - EDGE
     return np.sign(np.where(np.abs(off) <= ROUNDING * EDGE, 0, off))
 
@@ -152,7 +155,7 @@ def beyond_edge(steps: ArrayLike) -> np.ndarray:
 def grid(
     panels: Sequence[Setting], total: int, note: str, xlabel: str, ylabel: str, sharex: bool
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with axes for each panel, titled by what tells the panels apart.
+    """Return a figure with axes for each panel, whose title says how it differs from the others.
 
     Parameters
     ----------
@@ -160,14 +163,14 @@ def grid(
     total : int
         How many there are to choose from; the figure says so if it does not show them all.
     note : str
-        What else to say above the panels, beside what they have in common.
+        Text above the panels, beside what they have in common.
     xlabel, ylabel : str
     sharex : bool
         The vertical axis is always shared.
     """
     common, titles = names([setting for setting, _ in panels])
     kappas = [number(runs["condition_number"].median()) for _, runs in panels]
-    # Panels that differ in their start alone are all of one problem.
+    # Panels that differ only in their start belong to one problem and share κ.
     one_problem = len(set(kappas)) == 1 and len(panels) > 1 and all(titles)
     if not one_problem:
         titles = [with_kappa(title, runs) for title, (_, runs) in zip(titles, panels, strict=True)]
@@ -198,7 +201,8 @@ def frame(
         ax.tick_params(labelbottom=True)
         ax.set_xlabel(xlabel)
     for ax, title in zip(axes, titles, strict=True):
-        # Left to Matplotlib, a title's height takes a third of the time of drawing a panel.
+        # With y given, Matplotlib does not compute the title's height, which takes a third of the
+        # time of drawing a panel.
         ax.set_title(wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE), y=1)
     figure.supylabel(ylabel)
     above = wrapped("; ".join(filter(None, header)), LONGEST_HEADER)
@@ -207,14 +211,14 @@ def frame(
 
 
 def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> None:
-    """Explain, below the panels, everything in them that has a label, each label once.
+    """Add a legend below the panels, with each label once.
 
     Parameters
     ----------
     figure : Figure
     axes : sequence of Axes
     colour : str, optional
-        Of the lines in the legend, where their colours in the panels mean something else.
+        Colour of the lines in the legend, if their colours in the panels mean something else.
     """
     handles = {
         label: handle
@@ -238,7 +242,7 @@ def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> N
 def write(
     ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **align: Any
 ) -> None:
-    """Write beside a point, given in parts of the panel's width and height, on a white halo."""
+    """Write text on a white halo beside a point given in parts of the panel's width and height."""
     ax.annotate(
         text,
         at,
@@ -253,9 +257,9 @@ def write(
 
 
 def apart(positions: Sequence[float], distance: float, last: float = np.inf) -> list[float]:
-    """Return ascending positions, moved until neighbours are a distance apart and none is beyond.
+    """Return ascending positions, moved until neighbours are a distance apart.
 
-    They are pushed up, and then down where the last of them would be above `last`.
+    They are pushed up; those that would end above `last` are then pushed down.
     """
     moved: list[float] = []
     for position in positions:
@@ -266,7 +270,7 @@ def apart(positions: Sequence[float], distance: float, last: float = np.inf) -> 
 
 
 def logarithmic(axis: Axis, decades: float) -> None:
-    """Label a logarithmic axis that spans so many decades: by 1, 2, 5 or by powers of ten."""
+    """Label a logarithmic axis that spans so many decades, at 1, 2, 5 or at powers of ten."""
     if decades < MANY_DECADES:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.5 else range(1, 10)))
         axis.set_major_formatter("{x:g}")

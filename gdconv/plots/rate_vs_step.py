@@ -1,4 +1,4 @@
-"""The measured contraction of the gap against the step size, beside the predicted one."""
+"""The contraction of the gap against the step size, measured and predicted."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from gdconv.plots.panels import (
     MEASURED,
     STATED,
     STEP_LABEL,
+    Look,
     NothingToShowError,
     Plot,
     choose,
@@ -75,7 +76,7 @@ def _draw_rates(ax: Axes, runs: pd.DataFrame, last: float) -> None:
     spread = repetitions["rate_measured"].agg(["min", "max"]).loc[median.index]
     steps, nu, stated, measured = median.to_numpy().T
     best_step, best_nu = _optimum(runs)
-    # Against the step both ν are straight lines, but for the kink of the true one at the optimum.
+    # Both factors are straight lines in the step, except for the kink of the true ν at the optimum.
     kink = np.searchsorted(steps, best_step)
     between = np.union1d(np.linspace(steps[0], steps[-1], 200), steps)
     if 0 < kink < len(steps):
@@ -85,12 +86,14 @@ def _draw_rates(ax: Axes, runs: pd.DataFrame, last: float) -> None:
 
     smallest = (runs["lambda_min"] / runs["lambda_max"]).median()
     fails_from = 2 / (1 + smallest)
-    # With a single eigenvalue both ν are the same.
+    # If all eigenvalues are equal, both factors are the same.
     if not same(smallest, 1):
-        ax.axvspan(fails_from, last, color=GREY, linewidth=0, zorder=0, label="as stated fails")
+        shade: Look = {"color": GREY, "linewidth": 0, "zorder": 0}
+        ax.axvspan(fails_from, last, **shade, label="coursework's bound fails")
     ax.axhline(1, color="0.5", linewidth=0.6)
     ax.axvline(EDGE, color="black", linewidth=0.8, linestyle="-.", label="edge")
-    ax.plot(between, promised**2, color=STATED, linewidth=1.5, linestyle=":", label="as stated")
+    dotted: Look = {"color": STATED, "linewidth": 1.5, "linestyle": ":"}
+    ax.plot(between, promised**2, **dotted, label="coursework's bound")
     ax.plot(between, true**2, color="black", linewidth=1, label=r"predicted $\nu^2$")
     ax.plot(best_step, best_nu**2, "kD", markersize=4.5, label="optimum")
     ax.vlines(steps, spread["min"], spread["max"], color=MEASURED, linewidth=0.8)
@@ -98,7 +101,7 @@ def _draw_rates(ax: Axes, runs: pd.DataFrame, last: float) -> None:
 
 
 def _stretch_around_one(ax: Axes, width: float, least: float, most: float) -> None:
-    """Scale the axis evenly within width of 1, like the logarithm of the distance beyond."""
+    """Make the axis linear within `width` of 1 and logarithmic in the distance from 1 beyond."""
 
     def height(rate: Any) -> Any:
         return np.arcsinh((np.asarray(rate) - 1) / width)
@@ -126,17 +129,18 @@ def _stretch_around_one(ax: Axes, width: float, least: float, most: float) -> No
 
 PLOT = Plot(
     "rate_vs_step",
-    "What one iteration, late in a run, leaves of the gap, against the relative step ηλmax."
-    " Where it is below 1 gradient descent converges; beyond the edge, step 2, it diverges."
-    " Circles: measured, the median over seeds and repetitions, with a bar from the least to"
-    " the greatest. Line: ν², predicted, least at the optimum 2/(1 + 1/κ), where ν = (κ −"
-    " 1)/(κ + 1). Dotted: (1 − λmin/K)², K = 1/η, which the bound as stated promises. It holds"
-    " only for K ≥ (λmin + λmax)/2, that is up to the relative step 2/(1 + λmin/λmax), at full"
-    " rank the optimum itself. Beyond it, shaded, the error along the eigenvector of λmax"
-    " decides, and it shrinks more slowly than promised. A run too short for its slowest"
-    " component to take over lies below the line. Starts along an eigenvector, which have one"
-    " part of the gap alone, are left out where there are others. The vertical axis is stretched"
-    " around 1, where slow rates crowd.",
+    "The contraction factor of the gap against the relative step ηλmax: the factor by which one"
+    " iteration late in a run multiplies the gap. Below 1 gradient descent converges; beyond the"
+    " edge of stability, step 2, it diverges. Circles: measured, the median over seeds and"
+    " repetitions, with a bar from the least to the greatest. Line: the predicted factor ν². It is"
+    " least at the optimum 2/(1 + 1/κ), where ν = (κ − 1)/(κ + 1). Dotted: the factor (1 − λmin/K)²"
+    " of the coursework's bound, with K = 1/η. That bound holds only for K ≥ (λmin + λmax)/2, which"
+    " means relative steps up to 2/(1 + λmin/λmax); if X has full column rank, this is the optimum."
+    " Beyond it (shaded) the error along the eigenvector of λmax dominates and shrinks more slowly"
+    " than the bound promises. A circle lies below the line if its run was too short for the"
+    " slowest component to dominate. Runs that start along an eigenvector show one component of the"
+    " error only; they are left out if the study has other starts. The vertical axis is stretched"
+    " around 1, where many slow rates lie.",
     {
         "runs": (
             *("relative_step", "nu", "nu_coursework", "condition_number", "rate_measured"),

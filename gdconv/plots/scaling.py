@@ -1,4 +1,4 @@
-"""How iterations, extreme eigenvalues and condition number grow with the problem."""
+"""How iterations, extreme eigenvalues and condition number grow with the size of the problem."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from gdconv.tables import Tables
 
 MOST_FAMILIES = 3
 BAND = (0.1, 0.9)
-# The factor between the ends of an axis from which on it is logarithmic.
+# An axis is logarithmic if its ends differ by at least this factor.
 FLAT = 4.0
-# So many times the largest value is outside any axis.
+# The largest value times this lies outside every axis.
 BEYOND = 1e3
-# Values that differ by no more than this part are equal but for rounding.
+# Values that differ by at most this part are equal up to rounding.
 SAME = 1e-6
 
 _LOOKS = (("o", MEASURED, "0.8"), ("s", STATED, "0.87"), ("^", "0.25", "0.93"))
@@ -43,16 +43,16 @@ _STEP = ["step_unit", "step_value"]
 
 @dataclass(frozen=True)
 class Curve:
-    """A quantity against the problem: a value for each draw, and what theory predicts.
+    """A quantity for each problem of a family: a value for each draw, and the predicted value.
 
     Attributes
     ----------
     label : str
     x : ndarray, shape (k,)
     values : list of ndarray
-        k of them; inf where a run never got there.
+        One array for each x; inf for a run that never reached the tolerance.
     predicted : ndarray, shape (k,)
-        nan where it predicts nothing.
+        nan where theory predicts nothing.
     look : tuple
         Marker, colour, and the colour of the band.
     """
@@ -65,7 +65,7 @@ class Curve:
 
 
 def draw(tables: Tables) -> Figure:
-    """Draw a panel a quantity."""
+    """Draw one panel for each quantity."""
     every = families(tables.runs.dropna(subset=["relative_step", "condition_number"]))
     shown = [
         every[round(index)]
@@ -92,7 +92,7 @@ def draw(tables: Tables) -> Figure:
     x_label = AXES[shown[0].column][0]
     if shown[0].column == "n_samples":
         x_label = "samples per feature $n/d$"
-    # Members with steps of different kinds have none in common.
+    # A family whose members have no step in common has no curve of iterations.
     panels = {title: curves for title, curves in panels.items() if curves}
     figure, axes = frame(list(panels), header, x_label, "", sharex=True, sharey=False)
     for ax, curves in zip(axes, panels.values(), strict=True):
@@ -130,7 +130,7 @@ def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
 
 
 def _step_name(unit: str, value: float, relative: pd.Series) -> str:
-    """The relative step or, where that is another for each problem, what was asked for."""
+    """The relative step or, if that differs between problems, the step as it was asked for."""
     if same(relative.min(), relative.max()):
         return f"step {number(relative.median())}"
     asked = with_powers(exact(value, 3))
@@ -140,7 +140,7 @@ def _step_name(unit: str, value: float, relative: pd.Series) -> str:
 
 
 def _steps(family: Family) -> list[tuple[str, float]]:
-    """The step nearest to 1, and the fastest where it is slowest; of those every member has."""
+    """The step nearest to 1 and the one with the best worst case, among those all members have."""
     medians = pd.concat(
         [
             runs.assign(iterations=runs["iterations_to_tolerance"].astype("float64").fillna(np.inf))
@@ -174,7 +174,7 @@ def _spectral(
 
 
 def _law(tables: Tables, runs: pd.DataFrame, column: str) -> float:
-    """What Marchenko and Pastur's law says for independent features of mean 0, else nan."""
+    """What the Marchenko-Pastur law predicts; nan unless features are independent with mean 0."""
     options = tables.runs["problem_options"][runs.index]
     if not ((runs["problem"] == "gaussian") & (options == "feature_mean=0.0")).all():
         return np.nan
@@ -189,7 +189,7 @@ def _law(tables: Tables, runs: pd.DataFrame, column: str) -> float:
 def _draw_curve(ax: Axes, curve: Curve) -> None:
     marker, colour, band = curve.look
     median = np.array([np.median(values) for values in curve.values])
-    # Quantiles that are values of the sample: between a number and inf there is none.
+    # Quantiles are values of the sample, as nothing can be interpolated between a number and inf.
     low, high = np.transpose(
         [np.quantile(values, BAND, method="inverted_cdf") for values in curve.values]
     )
@@ -215,7 +215,7 @@ def _draw_curve(ax: Axes, curve: Curve) -> None:
 
 
 def _draw_band(ax: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
-    """Fill the axes between two curves; the upper one leaves them where it is inf."""
+    """Fill the area between two curves; where the upper one is inf, up to the top of the axes."""
     known = high[np.isfinite(high)]
     ax.update_datalim([(x[0], value) for value in (*low, *known)])
     limits = ax.dataLim.frozen()
@@ -225,7 +225,7 @@ def _draw_band(ax: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colou
 
 
 def _scale(ax: Axes, x: np.ndarray) -> None:
-    """Equal factors are worth equal lengths on axes that go far, with ticks that can be read."""
+    """Make axes logarithmic if their values span a large factor, with ticks that can be read."""
     if evenly_by_factors(x):
         ax.set_xscale("log")
         logarithmic(ax.xaxis, np.log10(x.max() / x.min()))
@@ -240,15 +240,16 @@ def _scale(ax: Axes, x: np.ndarray) -> None:
 
 PLOT = Plot(
     "scaling",
-    "What grows with the problem: iterations to the tolerance at the step nearest to 1 and at the"
-    " one that is fastest where it is slowest, the extreme eigenvalues of H, and κ, against the"
-    " dimension d (against n/d where n varies, against κ where that does). Large markers: the"
-    " median over seeds and repetitions; band: 10 to 90 % of them. Dashed, with small markers of"
-    " the same kind: predicted, the iterations from ν for each problem, the eigenvalues from the"
-    " edges 2n(1 ± √(d/n))² of the law of Marchenko and Pastur, where the features are independent"
-    " with mean 0. The predicted iterations are those of the slowest eigenvector, an upper limit"
-    " that a start with little of it stays below. A point is missing where half of the runs never"
-    " came to the tolerance, and a band leaves the panel where more than a tenth did not.",
+    "How four quantities grow with the dimension d: the iterations to the tolerance, the extreme"
+    " eigenvalues of H, and κ. If n varies the axis is n/d; if only κ varies it is κ. Iterations"
+    " are shown for the step nearest to 1 and for the step whose worst case over the axis is best."
+    " Large markers: the median over seeds and repetitions. Band: from the 10 % to the 90 %"
+    " quantile. Dashed, with small markers of the same shape: predicted. Iterations are predicted"
+    " from ν of each problem. Eigenvalues are predicted from the edges 2n(1 ± √(d/n))² of the"
+    " Marchenko-Pastur law, if the features are independent with mean 0. The predicted iterations"
+    " belong to the slowest eigenvector; a run whose error has a small component along it needs"
+    " fewer. A point is missing if half of the runs never reached the tolerance. A band leaves the"
+    " panel if more than a tenth did not.",
     {
         "runs": (
             *("step_unit", "step_value", "relative_step", "iterations_to_tolerance"),

@@ -1,4 +1,4 @@
-"""The eigenvalues of H / (2n), beside the law of Marchenko and Pastur where it applies."""
+"""The eigenvalues of H / (2n), beside the Marchenko-Pastur law where it applies."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ from gdconv.settings import SETTING, settings
 from gdconv.tables import Tables
 
 FEWEST = 8
-# Without a law to draw, a spectrum wider than this is shown on a logarithmic axis.
+# Without a law to draw, a spectrum whose ends differ by more than this factor has a logarithmic
+# axis.
 WIDE = 100.0
-# An eigenvalue is an outlier if it lies so many widths beyond an edge: the Tracy-Widom law has less
-# than 1e-4 of its mass that far out.
+# An eigenvalue is an outlier if it lies this many widths of the Tracy-Widom law beyond an edge;
+# less than 1e-4 of the law's mass lies that far out.
 BEYOND = 5.0
 
 
@@ -41,12 +42,12 @@ class Spectra:
     Attributes
     ----------
     values : ndarray
-        Those that are not 0.
+        The eigenvalues that are not 0.
     zeros : int
         How many are 0.
     n_samples, n_features : int
     law : bool
-        Whether the law of Marchenko and Pastur applies.
+        Whether the Marchenko-Pastur law applies.
     """
 
     values: np.ndarray
@@ -62,7 +63,7 @@ class Spectra:
 
     @property
     def outliers(self) -> np.ndarray:
-        """Which of the values lie too far outside the law's support to belong to it."""
+        """Which of the values lie too far outside the law's support to be explained by chance."""
         if not self.law:
             return np.zeros(len(self.values), dtype=bool)
         low, high = random_matrices.edges(self.ratio)
@@ -73,7 +74,7 @@ class Spectra:
 def draw(tables: Tables) -> Figure:
     """Draw a panel for each problem."""
     runs = tables.runs.dropna(subset=["problem_id", "n_samples", "condition_number"])
-    # A start has no part in it.
+    # Eigenvalues do not depend on the start.
     of_start = ("start", "start_which", "start_radius")
     runs = runs.assign(**dict.fromkeys(of_start, ""))
     one = ["study"] if "study" in runs else []
@@ -130,7 +131,7 @@ def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
     scaled, span = (np.log10, np.log10([low, high])) if wide else (np.asarray, (low, high))
     edges = np.linspace(span[0], span[1], bins + 1)
     if same(low, high):
-        # How rounding spreads equal eigenvalues is no distribution: they are one bar.
+        # Equal eigenvalues differ only by rounding, which says nothing: they are drawn as one bar.
         edges = low * np.array([0.5, 0.95, 1.05, 1.5])
     count, _ = np.histogram(scaled(bulk), edges)
     density = count / (len(spectra.values) + spectra.zeros) / np.diff(edges)
@@ -148,7 +149,7 @@ def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
         logarithmic(ax.xaxis, span[1] - span[0])
         return True
     if spectra.law:
-        # Close to 0 the density may be infinite, and bends most there.
+        # More points close to a, where the density may be infinite and bends most.
         x = a + (b - a) * np.linspace(0, 1, 400) ** 2
         x = x[x > 0]
         law = random_matrices.density(x, spectra.ratio)
@@ -167,7 +168,10 @@ def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
 
 
 def _mark_outliers(ax: Axes, values: np.ndarray) -> list[str]:
-    """Triangles on the axis; those outside stand at the panel's edge, with their place in words."""
+    """Draw outliers as triangles on the axis, or at the panel's edge if they lie outside.
+
+    Returns the text that says where the outside ones are.
+    """
     left, right = ax.get_xlim()
     inside = (left < values) & (values < right)
     look: Look = {
@@ -190,14 +194,14 @@ def _mark_outliers(ax: Axes, values: np.ndarray) -> list[str]:
 
 PLOT = Plot(
     "spectrum",
-    "The distribution of the eigenvalues of H/(2n) = XᵀX/n that are not 0, those of all seeds and"
-    " repetitions together, for each problem. Line: the density of Marchenko and Pastur, to which"
-    " independent features of variance 1 lead as n and d grow with a fixed ratio; it is drawn for"
-    " gaussian problems and has mass 1 − n/d at 0 where d > n. Its ends (1 ± √(d/n))² decide κ."
-    " Triangles: eigenvalues so far outside that chance does not explain them, as the one of about"
-    " d times the squared feature mean that a mean leads to, or a small one of the constant column"
-    " beside such features. Other families have no such law; where their eigenvalues differ by"
-    " more than a factor of 100 the axis is logarithmic.",
+    "The distribution of the eigenvalues of H/(2n) = XᵀX/n that are not 0, for each problem, with"
+    " all seeds and repetitions together. Line: the Marchenko-Pastur density. The distribution"
+    " tends to it if the features are independent with variance 1 and n and d grow with a fixed"
+    " ratio. It is drawn for gaussian problems; if d > n it has mass 1 − n/d at 0. Its ends (1 ±"
+    " √(d/n))² determine κ. Triangles: outliers, which lie so far outside that chance does not"
+    " explain them. A feature mean m that is not 0 makes one of about d m²; the constant column"
+    " beside such features makes a small one. Other problems have no such law; if their eigenvalues"
+    " differ by more than a factor of 100, the axis is logarithmic.",
     {
         "runs": ("problem_id", "n_samples", "n_features", "condition_number"),
         "eigenvalues": ("problem_id", "eigenvalue"),

@@ -1,4 +1,4 @@
-"""How far above the measured gap the bounds are."""
+"""How far the bounds lie above what was measured."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from gdconv.settings import settings
 from gdconv.tables import Tables
 
 MOST_PROBLEMS = 3
-# So far above its floor a gap is right to 2 %, and the ratio too.
+# A gap this many times above its rounding floor is right to 2 %, and so is the ratio.
 CLEAR = 1e4
-# Below this a bound is broken beyond all doubt, and by how much no longer matters.
+# The lowest ratio shown: there a bound is broken beyond all doubt.
 LEAST = 1e-2
 
-# Column → what it bounds, its name and its look.
+# Column → the column that it bounds, its name, its look.
 BOUNDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gap_bound": ("gap", "bound", {"color": MEASURED, "linestyle": "--", "linewidth": 1.8}),
     "gap_bound_relative": (
@@ -50,7 +50,7 @@ BOUNDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "gap_bound_coursework": (
         "gap",
-        "as stated",
+        "coursework's bound",
         {"color": STATED, "linestyle": ":", "linewidth": 1.5},
     ),
     "distance_bound": (
@@ -83,7 +83,7 @@ def draw(tables: Tables) -> Figure:
         for index, step in enumerate(distinct([*runs["relative_step"]], 3, number))
     ]
     if "study" in panels[0][0]:
-        # The same step of both studies, side by side.
+        # Puts the same step of both studies side by side.
         panels.sort(key=lambda panel: panel[1]["relative_step"].iloc[0])
     common, told = names([setting for setting, _ in panels])
     titles = [with_kappa(title, run) for title, (_, run) in zip(told, panels, strict=True)]
@@ -117,10 +117,10 @@ def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
         if column == "gap_bound_coursework" and same:
             continue
         ratio = values / curve[measured].to_numpy()
-        # A bound that has underflowed has no place on the axis.
+        # A bound that has underflowed to 0 cannot be drawn on a logarithmic axis.
         drawn = ratio > 0
         ax.plot(t[drawn], ratio[drawn], **look, label=label)
-        # The bound as stated may be anywhere: it leaves the panel.
+        # The coursework's bound can be arbitrarily far off, so it may leave the panel.
         if column != "gap_bound_coursework":
             top = max(top, ratio.max())
     ax.set(yscale="log", ylim=(min(0.5, max(LEAST, ax.dataLim.y0 / 1.5)), 2 * top))
@@ -137,13 +137,14 @@ def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
 
 PLOT = Plot(
     "tightness",
-    "How far a bound is above what it bounds: their ratio against the iteration (even up to 1,"
-    " logarithmic beyond), as far as the gap is above its rounding floor, for one repetition. 1 is"
-    " a bound that is reached; below it, shaded, one is broken. Dashed: (λmax/2) ν²ᵗ ‖w₀ − w*‖²;"
-    " it allows for a start along v_max that shrinks as slowly as the slowest eigenvector, so it"
-    " may end up to a factor κ above the sharp bound. Dash-dotted: ν²ᵗ times the gap at the start."
-    " Solid: the sharp bound. Dotted: as stated, where it is another: beyond the optimum it is"
-    " broken. With bars: ν²ᵗ ‖w₀ − w*‖² over ‖wₜ − w*‖².",
+    "The ratio of each bound to the quantity it bounds, against the iteration t (linear up to 1,"
+    " logarithmic beyond), for one repetition and as long as the gap is well above its rounding"
+    " floor. A ratio of 1 means that the bound is attained; below 1 (shaded) the bound is broken."
+    " Dashed: the bound (λmax/2) ν²ᵗ ‖w₀ − w*‖². It combines the largest eigenvalue with the"
+    " slowest factor, so it may end up to a factor κ above the sharp bound. Dash-dotted: the"
+    " relative bound, ν²ᵗ times the initial gap. Solid: the sharp bound. Dotted: the coursework's"
+    " bound, where it differs; beyond the optimal step it is broken. With bars: ν²ᵗ ‖w₀ − w*‖² over"
+    " ‖wₜ − w*‖².",
     {
         "runs": ("relative_step", "condition_number", "rate_predicted"),
         "curves": (*("iteration", "gap", "gap_floor", "distance_squared"), *BOUNDS),

@@ -1,4 +1,4 @@
-"""The words of the figures: what panels have in common, what tells them apart, whose draws."""
+"""The words in figures: what panels have in common, how they differ, which draws they show."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _FORMS = {
     "start_which": "$\\lambda$ {}",
     "start_radius": "radius {}",
 }
-# Names that someone else has given: they stay as they are.
+# These names were given by the user and stay as they are.
 _NAMES = ("study", "file", "target")
 
 
 def names(settings: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
-    """Return in words what some settings have in common, and what tells each apart."""
+    """Return in words what some settings have in common, and for each how it differs."""
     values = pd.DataFrame(settings)
     shared = [name for name in values if values[name].nunique(dropna=False) == 1]
     alone = len(settings) == 1 and "n_features" in shared
@@ -37,13 +37,13 @@ def names(settings: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
 
 
 def with_kappa(title: str, runs: pd.DataFrame) -> str:
-    """Return a title with the condition number of some runs, which it may have already."""
+    """Return a title with the condition number of some runs, added unless it has one."""
     kappa = f"$\\kappa$ = {number(runs['condition_number'].median())}"
     return title if r"\kappa" in title else ", ".join(filter(None, (title, kappa)))
 
 
 def count_draws(groups: Iterable[pd.DataFrame]) -> tuple[int, str]:
-    """Return the most draws any of some groups of runs has, and how many they have in words."""
+    """Return the largest number of draws in a group of runs, and the numbers of all in words."""
     counts = [len(runs[["seed", "repetition"]].drop_duplicates()) for runs in groups]
     most = max(counts)
     words = "one draw" if most == 1 else f"{most} draws"
@@ -51,7 +51,7 @@ def count_draws(groups: Iterable[pd.DataFrame]) -> tuple[int, str]:
 
 
 def which_draw(groups: Iterable[pd.DataFrame]) -> str:
-    """Return in words which draw groups of one draw each show."""
+    """Return in words which draw is shown, for groups of one draw each."""
     draws = pd.concat([runs[["seed", "repetition"]] for runs in groups]).drop_duplicates()
     if len(draws) > 1:
         return "the first draw of each"
@@ -59,7 +59,7 @@ def which_draw(groups: Iterable[pd.DataFrame]) -> str:
 
 
 def wrapped(title: str, longest: int) -> str:
-    """Return a title in lines that break between its parts, and inside of one that is too long."""
+    """Return a title broken into lines between its parts, and inside a part that is too long."""
     lines = [""]
     for part in title.split(", "):
         line = f"{lines[-1]}, {part}" if lines[-1] else part
@@ -75,7 +75,7 @@ def wrapped(title: str, longest: int) -> str:
 
 
 def _length(text: str) -> int:
-    """About how many letters wide a text is drawn."""
+    """About how many letters wide a text is when it is drawn."""
     return len(re.sub(r"[$^{}]|\\[a-z]+", "", text))
 
 
@@ -94,7 +94,7 @@ def _say(name: str, value: Any) -> str:
 
 
 def _option(name: str, value: str) -> str:
-    """An option of a problem, as problem_options has it, in few characters."""
+    """An option of a problem, given as in problem_options, in few characters."""
     try:
         value = _plain(value) if name in _NAMES else with_powers(exact(float(value), 3))
     except ValueError:
@@ -104,12 +104,12 @@ def _option(name: str, value: str) -> str:
 
 
 def can_draw(text: str) -> bool:
-    """Return whether the font of the figures has all letters of a text."""
+    """Return whether the figures' font has all letters of a text."""
     return all(ord(each) in _letters() for each in text)
 
 
 def _plain(text: str) -> str:
-    """Text that is no mathematics, with escapes for letters that the font does not have."""
+    """Escape dollar signs, and letters that the font does not have."""
     shown = (each if can_draw(each) else ascii(each)[1:-1] for each in text)
     return "".join(shown).replace("$", r"\$")
 
