@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +14,9 @@ from nnlib.graph import Graph
 from nnlib.mistakes import GENERAL, IN_PLACE, Mistake, whole
 from nnlib.questions import ASKED, BEYOND, Case, Check
 from nnlib.student import Student, described, short
+from nnlib.terminal import run
 
+_PROGRAM = "python -m nnlib.grade"
 # A power of two near the coursework's 10⁻³, with which the differences are exact.
 _EPSILON = 2.0**-10
 # Operands of a case that go to run_grad.
@@ -167,7 +168,7 @@ def _check(title: str, graph: Any) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Print a line for each check; return 1 if something that the question asks for fails."""
     parser = argparse.ArgumentParser(
-        prog="python -m nnlib.grade",
+        prog=_PROGRAM,
         description="Check the class Graph of a Python file against question 2 of the coursework. "
         "The file is run as code, with your rights: check only what you would run yourself.",
         epilog="Exit status 0 if all that the question asks for passes, 1 if something fails, 2 if "
@@ -187,15 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.file.suffix == ".ipynb":
         parser.error(f"{options.file} is a notebook: save it as a Python file first")
     with closing(Student(options.file.absolute(), options.seconds, _check)) as student:
-        try:
-            return _report(student)
-        except KeyboardInterrupt:
-            print(f"{parser.prog}: interrupted", file=sys.stderr)
-            return 130
-        except BrokenPipeError:
-            # Nobody reads on, as with a pipe into head: write what is left to nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
+        return _report(student)
 
 
 def _report(student: Student) -> int:
@@ -233,4 +226,4 @@ def _print(verdict: str, title: str, fault: str = "") -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(_PROGRAM, main))

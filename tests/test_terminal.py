@@ -14,12 +14,14 @@ from gdconv.config import Gaussian, GradientDescent, RunConfig, Step, StudyConfi
 from gdconv.sweep import run_sweep
 from nnlib import terminal
 
+STUDENT = Path(__file__).parents[1] / "docs" / "examples" / "coursework_graph.py"
 PROGRAMS = Path(sys.executable).parent
 COMMANDS = {
     "study": ("gdconv", "gdconv.commands", "study"),
     "report": ("gdconv-report", "gdconv.commands", "report"),
     "verify": ("gdconv-verify", "gdconv.commands", "verify"),
     "check": ("python -m nnlib.check", "nnlib.check", "main"),
+    "grade": ("python -m nnlib.grade", "nnlib.grade", "main"),
     "train": ("python -m nnlib.train", "nnlib.train", "main"),
 }
 
@@ -28,7 +30,7 @@ COMMANDS = {
 FORKS = """
 import gc, json, os, sys
 import gdconv.cli, gdconv.figures, gdconv.page, gdconv.report, gdconv.summary, gdconv.sweep
-import gdconv.commands, gdconv.verification, nnlib.check, nnlib.train
+import gdconv.commands, gdconv.verification, nnlib.check, nnlib.grade, nnlib.train
 from nnlib.terminal import run
 
 # A quick one.
@@ -108,6 +110,7 @@ ARGUMENTS = {
     "report": ["--status", "results/s"],
     "verify": SMALL,
     "check": [],
+    "grade": [str(STUDENT)],
     "train": ["--epochs", "1"],
 }
 
@@ -139,6 +142,8 @@ def test_the_status_of_what_failed_is_kept(command, folder):
     told = "gdconv-report: results/none: is not there\n"
     assert command(folder, "report", ["results/none"], "left") == (2, "", told)
     assert command(folder, "report", ["results/none"], "left", "left") == (2, "", "")
+    (folder / "wrong.py").write_text("class Grap: pass\n")
+    assert command(folder, "grade", ["wrong.py"], "left") == (1, "", "")
     told = "gdconv-report: standard output: No space left on device\n"
     assert command(folder, "report", ["--help"], "/dev/full") == (1, "", told)
 
