@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from threading import Timer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gdconv.keys import ConfigError
-from gdconv.pool import PATIENCE_SECONDS, Engine, Pool, ignoring_interrupts
+from gdconv.pool import PATIENCE_SECONDS, Engine, Pool, ignoring_interrupts, in_worker
 from gdconv.scratch import scratch
+
+if TYPE_CHECKING:
+    from gdconv.runs import Group
+    from gdconv.tables import Rows
 
 log = logging.getLogger("gdconv")
 
@@ -29,7 +34,7 @@ class Cluster(Pool):
         ------
         ConfigError
             If Dask is not installed, no scheduler answers, no worker is there, or one has another
-            version of gdconv, NumPy or SciPy.
+            version of gdconv, NumPy or SciPy, or another BLAS or kernel of it.
         """
         super().__enter__()
         self.address = self.section.address
@@ -72,10 +77,11 @@ class Cluster(Pool):
         self.client = self._open.enter_context(client)
         with _said_after(SAY_SECONDS, "waiting for a worker of %s", self.address):
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        mine = _versions()
         for worker, versions in client.run(_versions).items():
-            if versions != _versions():
-                what = f"worker {worker} has {versions}, this process {_versions()}"
-                raise ConfigError("engine.address", self.address, what)
+            if difference := _difference(versions, mine):
+                raise ConfigError("engine.address", self.address, f"worker {worker} {difference}")
+        self.task = partial(_in_equal_worker, tuple(mine.items()))
         client.register_plugin(_one_death(client.id))
         self.executor = client.get_executor(pure=False)
 
@@ -192,10 +198,45 @@ def _versions() -> dict[str, Any]:
     """Return what must be the same in all workers for them to compute the same bytes."""
     from importlib.metadata import version
 
+    # What a run needs has to be loaded before its BLAS can be told.
+    import gdconv.study  # noqa: F401
+    from gdconv.provenance import linear_algebra
     from gdconv.runs import SCHEMA_VERSION
 
     packages = {name: version(name) for name in ("gdconv", "numpy", "scipy")}
-    return packages | {"schema": SCHEMA_VERSION}
+    blas = ", ".join(linear_algebra())
+    return packages | {"schema": SCHEMA_VERSION, "linear algebra": blas}
+
+
+def _difference(theirs: dict[str, Any], mine: dict[str, Any]) -> str:
+    """Say in what a worker differs from the process that asks; "" if in nothing."""
+    names = [name for name in mine if theirs.get(name) != mine[name]]
+    if not names:
+        return ""
+    has, wanted = ({name: each.get(name) for name in names} for each in (theirs, mine))
+    return f"has {has}, this process {wanted}: its rows might differ in the last digits"
+
+
+def _in_equal_worker(
+    wanted: tuple[tuple[str, Any], ...], function: Callable[[Group], Rows], group: Group
+) -> Rows:
+    """Run a group, unless this worker, which may have come during the sweep, is another one.
+
+    Raises
+    ------
+    OSError
+        If its rows might have other bytes.
+    """
+    if difference := _difference_here(wanted):
+        from distributed import get_worker
+
+        raise OSError(f"worker {get_worker().address} {difference}")
+    return in_worker(function, group)
+
+
+@cache
+def _difference_here(wanted: tuple[tuple[str, Any], ...]) -> str:
+    return _difference(_versions(), dict(wanted))
 
 
 @contextmanager

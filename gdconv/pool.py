@@ -85,12 +85,20 @@ class Engine:
         raise NotImplementedError
 
 
+def in_worker(function: Callable[[Group], Rows], group: Group) -> Rows:
+    """Do a group's work in a worker, where BLAS has one thread."""
+    _one_thread()
+    return function(group)
+
+
 class Pool(Engine):
     """An engine whose groups are worked off by other processes, one for each worker at a time."""
 
     executor: Any
     # What a group's future raises when its worker has died.
     died: type[Exception]
+    # What a worker does with a function and a group.
+    task: Callable[[Callable[[Group], Rows], Group], Rows] = staticmethod(in_worker)
 
     def _try(self, groups: Sequence[Group], suspects: list[Suspect]) -> Iterator[Rows]:
         waiting = deque(groups)
@@ -126,10 +134,10 @@ class Pool(Engine):
 
     def _submit(self, group: Group) -> Future[Rows]:
         try:
-            return self.executor.submit(_in_worker, work, group)
+            return self.executor.submit(self.task, work, group)
         except self.died:
             self.mend()
-            return self.executor.submit(_in_worker, work, group)
+            return self.executor.submit(self.task, work, group)
 
 
 def work(group: Group) -> Rows:
@@ -170,11 +178,6 @@ def _result(future: Future[Rows]) -> Rows:
         return future.result()
     except CancelledError:
         raise ConnectionError("the Dask scheduler is gone") from None
-
-
-def _in_worker(function: Callable[[Group], Rows], group: Group) -> Rows:
-    _one_thread()
-    return function(group)
 
 
 @cache

@@ -70,12 +70,18 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
-        # In a fixed order: the libraries are found in one that changes from process to process.
-        "linear_algebra": sorted(
-            " ".join(str(library.get(key)) for key in ("internal_api", "version", "architecture"))
-            for library in threadpoolctl.threadpool_info()
-        ),
+        "linear_algebra": linear_algebra(),
     }
+
+
+def linear_algebra() -> list[str]:
+    """Return library, version and kernel of each BLAS that this process has loaded."""
+    # In a fixed order: the libraries are found in one that changes from process to process.
+    return sorted(
+        " ".join(str(library.get(key)) for key in ("internal_api", "version", "architecture"))
+        for library in threadpoolctl.threadpool_info()
+        if library["user_api"] == "blas"
+    )
 
 
 def without_home(word: str) -> str:

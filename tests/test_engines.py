@@ -23,7 +23,7 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from gdconv import cluster, engines, pool, runs, scratch
+from gdconv import cluster, engines, pool, provenance, runs, scratch
 from gdconv.config import (
     Csv,
     Dask,
@@ -37,7 +37,7 @@ from gdconv.config import (
 )
 from gdconv.keys import ConfigError
 from gdconv.sweep import LARGEST_BLOCK, SMALLEST_BLOCK, blocks, grouped, plan, run_study, run_sweep
-from gdconv.tables import COLUMNS
+from gdconv.tables import COLUMNS, header
 
 GDCONV = Path(sys.executable).with_name("gdconv")
 SWEEP = [
@@ -627,3 +627,19 @@ def test_workers_of_another_version_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"engine.address=.*: worker tls://.* has .*'schema': 99"):
         run_sweep(CONFIGS, study_in(tmp_path, Dask(workers=1)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_with_another_kernel_are_refused(tmp_path, monkeypatch):
+    """One that is there before anything is written, one that comes later with its first group."""
+    import distributed
+
+    # Of this process only.
+    monkeypatch.setattr(provenance, "linear_algebra", lambda: ["openblas 0.3 Katmai"])
+    told = r"worker tls://\S* has {'linear algebra': '\w.*'}, this process {.* Katmai'}: its rows"
+    with pytest.raises(ConfigError, match=f"engine.address=.*: {told}"):
+        run_sweep(CONFIGS, study_in(tmp_path, Dask(workers=1)))
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(distributed.Client, "run", lambda *_: {})
+    with pytest.raises(OSError, match=f"^{told}"):
+        run_sweep(CONFIGS, study_in(tmp_path, Dask(workers=1)))
+    assert (tmp_path / "s" / "runs.csv").read_bytes() == header("runs")
