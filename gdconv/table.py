@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import os
@@ -263,9 +264,13 @@ class _File:
         header, row, *_ = *filter(str.strip, lines), "", ""
         if header.startswith(("#", "%")):
             return f"{reason}; the first line is {typed(header)}: if it is a comment, remove it"
+        names, cells = (_cells(line, ",") for line in (header, row))
+        # Where commas make a table, other separators are part of its cells.
+        if 1 < len(names) <= len(cells) and not any(cells[len(names) :]):
+            return f"{reason}; {advice}"
         for separator, (name, argument) in _SEPARATORS.items():
-            parts = len(header.split(separator))
-            if 1 < parts <= len(row.split(separator)) and (separator or "," not in header):
+            parts = len(_cells(header, separator))
+            if 1 < parts <= len(_cells(row, separator)) and (separator or "," not in header):
                 commas = re.search(r"\d,\d", row)
                 decimal = (" and decimal commas", ", decimal=','") if commas else ("", "")
                 return (
@@ -276,6 +281,11 @@ class _File:
 
     def _refused(self, reason: str) -> ConfigError:
         return ConfigError("problem.path", self.path, reason)
+
+
+def _cells(line: str, separator: str | None) -> list[str]:
+    """Cut a line, but not within quotes."""
+    return line.split() if separator is None else next(csv.reader([line], delimiter=separator))
 
 
 # A whole number that is written as one: the digits of its size.

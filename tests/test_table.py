@@ -191,11 +191,35 @@ def test_what_is_no_table_is_refused(written, data, said):
         ("x;y\n1;2,5\n2;3\n", "semicolons and decimal commas", "sep=';', decimal=','"),
         ("x y\n1,5 2\n", "blanks and decimal commas", r"sep='\s+', decimal=','"),
         ('"a, b";y\n1,5;2\n3;4', "semicolons and decimal commas", "sep=';', decimal=','"),
+        ("a, b;y\n1;2\n3;4", "semicolons", "sep=';'"),
+        ("a, b;y\n1,5;2,5\n3;4", "semicolons and decimal commas", "sep=';', decimal=','"),
+        ("x;y;z\n1;2,5;\n", "semicolons and decimal commas", "sep=';', decimal=','"),
     ],
 )
 def test_another_separator_is_named(written, data, has, arguments):
     assert refusal(written(data)) == (
         f"must have commas between its cells, has {has}; {WITH_PANDAS.format(arguments)}"
+    )
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", " "])
+@pytest.mark.parametrize(
+    ("data", "column", "cell"),
+    [
+        ("a;b,y\n1;2,3\n", "1 (a;b)", "1;2"),
+        ("a;b,y\nred;blue,3,\n", "1 (a;b)", "red;blue"),
+        ('"a;b","c, d;e",y\n1,"2;3;4",5\n', "2 (c, d;e)", "2;3;4"),
+        ('"a;b",y\n"1;2",3\n', "1 (a;b)", "1;2"),
+        ("a;b,y\n1,2;3\n", "2 (y)", "2;3"),
+    ],
+)
+def test_other_separators_in_the_cells_of_a_table_are_not_taken_for_its_own(
+    written, separator, data, column, cell
+):
+    data, column, cell = (each.replace(";", separator) for each in (data, column, cell))
+    assert refusal(written(data)) == (
+        f"must hold finite numbers only: row 1, column {' '.join(column.split())} has"
+        f" '{' '.join(cell.split())}'; put a number there, or leave out the row or the column"
     )
 
 
