@@ -194,9 +194,11 @@ def distance_14(case: Case) -> Iterator[Check]:
     measured = np.array([np.linalg.norm(case.away(m.w)) for m in case.moments])
     exact = np.array([np.linalg.norm(case.powers(m.t) * case.components) for m in case.moments])
     error = np.array([moment.distance_error for moment in case.moments])
+    # What the bounds start from has to be the distance, too.
+    start = np.where(case.times == 0, np.sqrt(case.distance), measured)
     size = positive(measured + exact + error)
     statement = "‖wₜ − w*‖² = (w₀ − w*)ᵀ(I − ηH)²ᵗ(w₀ − w*)"
-    yield agree("(14)", statement, measured, exact, size, error / size)
+    yield agree("(14)", statement, [measured, start], exact, size, error / size)
     ends = case.ends[::-1]
     bound = np.sqrt(bounds.distance_bound(case.step_size, case.times, case.distance, *ends))
     yield under("(14)", "‖wₜ − w*‖² ≤ ν²ᵗ‖w₀ − w*‖²", measured, bound, error)
@@ -291,7 +293,8 @@ def bound_19(case: Case) -> Iterator[Check]:
     statement = "½λmax(1 − λmin/K)²ᵗ‖w₀ − w*‖² to 200 digits"
     yield _closed_form("(19)", statement, case, found, [case.lambda_min], scale)
     with localcontext(prec=DIGITS):
-        exactly = float(1 - Decimal(case.step_size) * Decimal(case.lambda_min))
+        smallest = Decimal(float(case.spectrum.eigenvalues[-1]))
+        exactly = float(1 - Decimal(case.step_size) * smallest)
     size = 1 + case.step_size * case.lambda_min
     statement = "1 − λmin/K to 200 digits"
     yield agree("(19)", statement, stated, exactly, size, 4 * EPS, may_be_zero=True)
