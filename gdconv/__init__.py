@@ -1,4 +1,4 @@
-"""Convergence studies of gradient descent on least squares: theory beside measurement."""
+"""Convergence studies of gradient descent on least squares: theory compared with measurement."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ __all__ = ["run_study"]
 
 
 def __getattr__(name: str) -> Any:
-    # The command line checks a configuration before it pays for importing NumPy and SciPy.
+    # Imported late, so that the command line can check a configuration before NumPy is loaded.
     if name == "run_study":
         from gdconv.sweep import run_study
 

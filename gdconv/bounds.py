@@ -1,9 +1,9 @@
-"""What theory says of gradient descent on L(w) = ‖Xw − y‖²: closed forms, numbers in and out.
+"""The theory of gradient descent on L(w) = ‖Xw − y‖², as closed forms.
 
 All functions broadcast: step sizes may be arrays of shape (m,), iterations of shape (k, m).
 lambda_max is the largest eigenvalue of H = 2 XᵀX, lambda_min the smallest, lambda_min_positive the
-smallest that is not 0; distance stands for ‖w_0 − w*‖², gap for L(w) − L(w*). Equation numbers are
-the coursework's. A value too large for a float is inf, without a warning.
+smallest that is not 0. distance is ‖w_0 − w*‖², gap is L(w) − L(w*). Equation numbers are the
+coursework's. A value too large for a float is inf, without a warning.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ def step_size(
 
 
 def optimal_step_size(lambda_max: float, lambda_min_positive: float) -> float:
-    """Return the step size of least contraction, 2 / (lambda_min_positive + lambda_max)."""
+    """Return the step size with the smallest nu, 2 / (lambda_min_positive + lambda_max)."""
     return 2 / (lambda_min_positive + lambda_max)
 
 
 def contraction(step_size: ArrayLike, lambda_max: float, lambda_min_positive: float) -> np.ndarray:
     """Return nu, the largest |1 − step_size * lambda| over the eigenvalues that are not 0.
 
-    The coursework's text below (14) says "largest eigenvalue of I − step_size H"; (14) is true with
-    the largest absolute value.
+    The coursework's text below (14) says "largest eigenvalue of I − step_size H", but (14) is true
+    only with the largest absolute value.
     """
     step_size = np.asarray(step_size)
     return np.maximum(
@@ -58,7 +58,7 @@ def contraction(step_size: ArrayLike, lambda_max: float, lambda_min_positive: fl
 def log_contraction(
     step_size: ArrayLike, lambda_max: float, lambda_min_positive: float
 ) -> np.ndarray:
-    """Return ln nu, with the digits that 1 − step_size * lambda loses when it is close to 1."""
+    """Return ln nu, accurate even if 1 − step_size * lambda is close to 1 and loses digits."""
     step_size = np.asarray(step_size, dtype=float)
     return np.maximum(
         _log_factor(step_size * lambda_min_positive), _log_factor(step_size * lambda_max)
@@ -66,9 +66,9 @@ def log_contraction(
 
 
 def contraction_coursework(step_size: ArrayLike, lambda_min: float) -> np.ndarray:
-    """Return nu as the coursework states it in (19), 1 − lambda_min / K with K = 1 / step_size.
+    """Return the factor in the coursework's (19), 1 − lambda_min / K with K = 1 / step_size.
 
-    It is the contraction only while K >= (lambda_min + lambda_max) / 2.
+    It is equal to nu only if K >= (lambda_min + lambda_max) / 2 and lambda_min > 0.
     """
     return 1 - np.asarray(step_size) * lambda_min
 
@@ -78,8 +78,8 @@ def exact_gap(
 ) -> np.ndarray:
     """Return the gap after some iterations, ½ Σ_i lambda_i (1 − step_size lambda_i)^{2t} c_i².
 
-    Exact, by (9) and (17). components holds ½ lambda_i c_i² with c_i = v_iᵀ(w_0 − w*): what each
-    eigenvector contributes to the gap at the start. Both arrays have shape (r,).
+    Exact, by (9) and (17). components holds ½ lambda_i c_i² with c_i = v_iᵀ(w_0 − w*), the part of
+    the initial gap along each eigenvector. Both arrays have shape (r,).
     """
     step_size, iterations = np.broadcast_arrays(step_size, iterations)
     gap = np.zeros(iterations.shape)
@@ -123,7 +123,7 @@ def gap_bound_coursework(
 ) -> np.ndarray:
     """Return (19), lambda_max / 2 * (1 − lambda_min / K)^{2t} ‖w_0 − w*‖², K = 1 / step_size.
 
-    The coursework states it for every K > lambda_min; it is valid only for
+    The coursework states it for every K > lambda_min; it is true only for
     K >= (lambda_min + lambda_max) / 2.
     """
     scaled = lambda_max / 2 * np.asarray(distance)
@@ -150,8 +150,8 @@ def gap_bound_sharp(
 ) -> np.ndarray:
     """Return gap_t <= ½ max lambda (1 − step_size lambda)^{2t} ‖w_0 − w*‖².
 
-    The maximum is over lambda_min_positive <= lambda <= lambda_max and is reached at lambda_max or
-    at 1 / (step_size (2t + 1)) clipped to that range. Valid for every step size > 0; no bound that
+    The maximum is over lambda_min_positive <= lambda <= lambda_max. It is attained at lambda_max or
+    at 1 / (step_size (2t + 1)), clipped to that range. Valid for every step size > 0. No bound that
     uses only the two eigenvalues and the distance is better. Source: (17), as derived in
     docs/theory.md, "Sharper bounds".
     """
@@ -168,7 +168,8 @@ def gap_bound_sharp(
 def iterations_to(reduction: float, log_nu: ArrayLike) -> np.ndarray:
     """Return the least whole t >= 1 with nu^{2t} <= reduction, t >= ln reduction / (2 ln nu).
 
-    inf where nu >= 1: theory promises no reduction there. reduction lies in (0, 1).
+    reduction lies in (0, 1). The result is inf if nu >= 1, because then theory promises no
+    reduction.
     """
     log_nu = np.asarray(log_nu, dtype=float)
     with np.errstate(divide="ignore"):
@@ -177,9 +178,10 @@ def iterations_to(reduction: float, log_nu: ArrayLike) -> np.ndarray:
 
 
 def _power(relative_step: ArrayLike, iterations: ArrayLike) -> np.ndarray:
-    """(1 − x)^{2t}: from the logarithm where 1 − x would round a small x away, else as a power.
+    """(1 − x)^{2t}: for x < 0.5 from log1p, which keeps the digits of a small x; else as a power.
 
-    The logarithm of a large power is a large number, whose last digit is one of many of the power.
+    A power is more accurate for large x: an error in the last digit of a large logarithm would
+    change many digits of the result.
     """
     relative_step, iterations = np.broadcast_arrays(relative_step, 2.0 * np.asarray(iterations))
     small = np.minimum(relative_step, 0.5)

@@ -1,15 +1,16 @@
-"""One run with everything that statements about it need, and how far rounding lets them be off.
+"""One run with all quantities that the statements about it use, and how far rounding may move them.
 
-Rounding errors are bounded from the sizes of what is added up, as in Higham, Accuracy and Stability
-of Numerical Algorithms (2002). Let c_j = ‖X_j‖ be the lengths of the columns and
+Rounding errors are bounded from the sizes of the terms that are added up, as in Higham, Accuracy
+and Stability of Numerical Algorithms (2002). Let c_j = ‖X_j‖ be the lengths of the columns and
 
     magnitude(w) = Σ_j c_j |w_j| + ‖y‖    >= ‖|X||w|‖ + ‖y‖.
 
-A computed residual Xw − y is off by unit * magnitude(w), and component j of a computed gradient by
-unit * 2 c_j magnitude(w), where unit = (n + d + 10) eps: inner products of length n and d on both
-sides of a comparison, and ten operations more. The decompositions are backward stable, column by
-column, and their errors no larger; where `spectra` took the ordinary one, which is so only as a
-whole, c_j stands for ‖X‖. Nothing here is fitted to what was seen.
+A computed residual Xw − y is off by at most unit * magnitude(w), and component j of a computed
+gradient by at most unit * 2 c_j magnitude(w). Here unit = (n + d + 10) eps, which allows for inner
+products of length n and d on both sides of a comparison, and ten more operations. The accurate
+decomposition is backward stable for each column, so its errors are no larger. The ordinary one is
+so only for X as a whole; if `spectra` used it, c_j stands for ‖X‖. No constant was fitted to
+results.
 """
 
 from __future__ import annotations
@@ -28,31 +29,31 @@ from gdconv.recorder import recorded_iterations
 from gdconv.starts import starting_point
 from nnlib import Graph
 
-# A run is followed for so many iterations at most, until it says nothing more or overflows.
+# A run is followed for at most so many iterations.
 LONGEST = 10_000
 POINTS = 40
 LARGEST = 1e250
 RANDOM_POINTS = 8
-# Iterations that a reader may want to compute again by hand are recorded too.
+# These iterations are recorded too, so that a reader can compute them by hand.
 FEW = (0, 1, 2, 3, 10, 100, 1000, 10_000)
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A recorded iteration of the run, and how far rounding errors may have taken it.
+    """A recorded iteration of the run, and how far rounding errors may have moved it.
 
     Attributes
     ----------
     t : int
     w : ndarray, shape (d,)
     following : ndarray, shape (d,), or None
-        w_{t+1}, unless it was too far away.
+        w_{t+1}; None if the run was stopped because it had moved too far away.
     gap : float
         ‖X(w_t − w*)‖².
     components_error : ndarray, shape (rank,)
-        What v_iᵀ w_t may be off by.
+        How far v_iᵀ w_t may be off.
     distance_error, gap_error : float
-        What ‖w_t − w*‖ and √gap may be off by.
+        How far ‖w_t − w*‖ and √gap may be off.
     """
 
     t: int
@@ -70,7 +71,7 @@ class Case:
     Raises
     ------
     ConfigError
-        If the problem's file will not do.
+        If the problem's file cannot be used.
     ValueError
         If X is zero or the squares of its singular values do not fit into floats.
     """
@@ -104,7 +105,7 @@ class Case:
         generator = np.random.default_rng(
             np.random.SeedSequence(run.seed, spawn_key=(run.repetition, 2))
         )
-        # Each column contributes to Xw about as much as there is in y.
+        # Scaled so that each column contributes about ‖y‖ to Xw.
         size = np.linalg.norm(self.y) or 1.0
         draws = generator.standard_normal((RANDOM_POINTS, self.X.shape[1]))
         self.points = draws * size / np.where(columns > 0, columns, 1.0)
@@ -133,7 +134,7 @@ class Case:
 
     @property
     def logs(self) -> np.ndarray:
-        """ln |1 − step_size λ_i|, shape (rank,), with the digits that 1 − a small number loses."""
+        """ln |1 − step_size λ_i|, shape (rank,), accurate for a small step_size λ_i as well."""
         values = self.eigenvalues.tolist()
         return np.array([bounds.log_contraction(self.step_size, each, each) for each in values])
 
@@ -145,7 +146,7 @@ class Case:
 
     @property
     def shares(self) -> np.ndarray:
-        """½ λ_i c_i², the part of every v_i in the gap at the start."""
+        """½ λ_i c_i², the part of the initial gap along each v_i."""
         return self.eigenvalues / 2 * self.components**2
 
     @property
@@ -155,10 +156,10 @@ class Case:
 
     @property
     def measured(self) -> tuple[np.ndarray, np.ndarray]:
-        """√gap at the recorded iterations, and what rounding may have done to it.
+        """√gap at the recorded iterations, and how far rounding may have moved it.
 
-        Closed forms that are compared with it take exponentials of t ln ν, of which each unit adds
-        an eps where ν > 1.
+        The closed forms compared with it are exponentials of t ln ν. If ν > 1, computing one adds a
+        relative error of eps times the exponent.
         """
         gaps = np.sqrt([moment.gap for moment in self.moments])
         errors = np.array([moment.gap_error for moment in self.moments])
@@ -166,26 +167,26 @@ class Case:
 
     @property
     def lengths(self) -> np.ndarray:
-        """c_j; where X has not full rank, plus ‖X‖ for what the rank rule takes for 0."""
+        """c_j; without full rank, plus ‖X‖ for the part that the rank rule takes for 0."""
         full = self.spectrum.rank == min(self.X.shape)
         return self.columns + (0.0 if full else self.width)
 
     @property
     def moves(self) -> list[Moment]:
-        """The recorded iterations of which the next one is known."""
+        """The recorded iterations whose next iterate is known."""
         return [moment for moment in self.moments if moment.following is not None]
 
     def move_size(self, moment: Moment, lengths: np.ndarray | float) -> np.ndarray:
-        """The size of what is added up in a step and in w − w*, component by component."""
+        """The size of the terms added up in a step and in w − w*, for each component."""
         values = np.abs(moment.w) + np.abs(moment.following) + np.abs(self.w_star)
         return values + 2 * self.step_size * lengths * self.magnitude(moment.w, self.w_star)
 
     def step_along(self, index: int) -> tuple[float, float]:
-        """By what one step with nnlib's gradient multiplies an error along v_i, and its error.
+        """Return the factor by which one step with nnlib's gradient multiplies an error along v_i.
 
-        The first is that of |1 − step_size λ_i|, the second how far off it may be as part of 1 +
-        step_size λmax. The step starts so far from w* that X times the distance is as large as what
-        is added up at w* anyway.
+        By theory it is |1 − step_size λ_i|. The second number says how far off it may be, as a part
+        of 1 + step_size λmax. The step starts so far from w* that X times the distance is as large
+        as the terms added up at w* anyway.
         """
         v, singular = self.spectrum.right[:, index], self.spectrum.singular_values[index]
         length = (self.magnitude(self.w_star) or 1.0) / singular
@@ -198,7 +199,7 @@ class Case:
         return factor, 2 * self.unit * error / length / (1 + self.step_size * self.lambda_max)
 
     def magnitude(self, *points: np.ndarray) -> float:
-        """The size of what is added up in residuals at these points."""
+        """The size of the terms added up in the residuals at these points."""
         norm = float(np.linalg.norm(self.y))
         return sum(float(self.columns @ np.abs(w)) + norm for w in points)
 
@@ -207,7 +208,7 @@ class Case:
         return 2 * (self.X.T @ (self.X @ w))
 
     def loss(self, w: np.ndarray) -> float:
-        """L(w) as nnlib's graph has it."""
+        """L(w), computed by nnlib's graph."""
         self.graph.set(self.vertex_w, w)
         self.graph.run_eval(self.vertex_loss)
         return float(self.graph.value[self.vertex_loss])
@@ -219,7 +220,7 @@ class Case:
         return self.graph.grad[self.vertex_w]
 
     def gradient_of_slope(self, w: np.ndarray, direction: np.ndarray) -> np.ndarray:
-        """The gradient of directionᵀ∇L at w, from the gradient's own graph: H direction."""
+        """The gradient of directionᵀ∇L at w, from the graph of the gradient; it is H direction."""
         self.graph.set(self.vertex_w, w)
         self.graph.set(self.vertex_direction, direction)
         self.graph.run_grad(self.vertex_slope)
@@ -236,17 +237,17 @@ class Case:
         self.graph = graph
 
     def _follow(self) -> list[Moment]:
-        """Run the iteration, and add up what rounding may do to it.
+        """Run the iteration, and add up how far rounding may move it.
 
-        A step turns the component e_i = v_iᵀ(w − w*) into (1 − step_size λ_i) e_i, with a new error
-        from w and from the gradient, of which σ_i multiplies the residual's error because that
-        enters through Xᵀ. Errors made before are multiplied along with e_i.
+        A step multiplies the component e_i = v_iᵀ(w − w*), and all earlier errors of it, by
+        1 − step_size λ_i. It adds a new error from w and from the gradient; the residual's error
+        enters the gradient through Xᵀ and is therefore multiplied by σ_i.
         """
         singular, V = self.spectrum.singular_values, np.abs(self.spectrum.right).T
         factor = np.abs(1 - self.step_size * self.eigenvalues)
         longest = min(self.run.method.iterations, LONGEST)
         recorded = {*recorded_iterations(longest, POINTS).tolist(), *FEW}
-        # No v_ij exceeds c_j / σ_i, nor does what it is off by exceed unit times that.
+        # |v_ij| is at most c_j / σ_i, and the error of v_ij at most unit times that.
         largest = np.minimum(1.0, self.columns / singular[:, None])
         away = self.away(self.start)
         carried = self.unit * (largest @ np.abs(away))
@@ -259,7 +260,7 @@ class Case:
             nonlocal carried, outside
             w, along = W[0].copy(), residual[0]
             gap = float(along @ along)
-            # A start that is tiny or 0 along the slowest v_i leaves the gap behind the power.
+            # If the start is tiny or 0 along the slowest v_i, the power overflows before the gap.
             if not gap <= LARGEST or factor.max() ** (2 * t) > LARGEST:
                 return np.array([True])
             magnitude = self.magnitude(w)

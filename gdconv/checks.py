@@ -1,4 +1,4 @@
-"""How a statement is judged: a deviation or a slack beside what rounding explains."""
+"""How a statement is judged: its deviation or slack is compared with what rounding can explain."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from scipy.optimize import minimize_scalar
 EPS = float(np.finfo(float).eps)
 TINY = float(np.finfo(float).tiny)
 HOLDS, FAILS = "holds", "FAILS"
-NOTHING = "says nothing: rounding may be as large as what it states"
-# A slack's tolerance from which on it says nothing: the left side might be twice the right one.
+NOTHING = "says nothing: rounding may be as large as the quantity itself"
+# With a tolerance of this or more a slack says nothing: the left side might be twice the right one.
 HALF = 0.5
-# So many that 1 − x keeps twenty of a float x = 1e-180.
+# With 200 digits, 1 − x still has twenty digits of x for x = 1e-180.
 DIGITS = 200
-# Closed forms are not compared where they, or powers on the way to them, may overflow.
+# Closed forms are compared only up to this size, because they or powers inside them may overflow.
 LARGEST = 1e200
 
 
 @dataclass(frozen=True)
 class Check:
-    """What became of one statement.
+    """The result of checking one statement.
 
     Attributes
     ----------
@@ -33,12 +33,13 @@ class Check:
     measure : str
         deviation: must not exceed the tolerance; slack: must not be below minus the tolerance.
     value, tolerance : float
-        A deviation is relative to the size of what is added up on either side, a slack is how far
-        the left side stays below the right one, as a part of that and its tolerance; of all
-        comparisons the one nearest to failing.
+        Of all comparisons, those of the one nearest to failing. A deviation is relative to the size
+        of the terms that are added up on either side. A slack is how far the left side stays below
+        the right one, as a part of the right one plus rounding.
     verdict : str
     passed : bool
-        Whether theory is right; so it is about a bound that as stated fails where theory says so.
+        Whether the run agrees with theory. It is True for a false statement of the coursework that
+        fails where theory predicts it.
     """
 
     equation: str
@@ -61,7 +62,7 @@ def agree(
 ) -> Check:
     """Return whether |found − expected| <= size * tolerance, element by element.
 
-    Unless it may be zero, it says nothing if every element is so small that it might as well be 0.
+    If rounding may be as large as every element, the check says nothing, unless `may_be_zero`.
     """
     found, expected, size, tolerance = np.broadcast_arrays(
         found, expected, positive(size), tolerance
@@ -86,7 +87,7 @@ def not_below(equation: str, statement: str, slack: ArrayLike, tolerance: ArrayL
 def under(
     equation: str, statement: str, measured: np.ndarray, bound: np.ndarray, error: np.ndarray
 ) -> Check:
-    """Return whether measured² <= bound² wherever recorded, measured being off by up to error."""
+    """Return whether measured² <= bound², element by element, if measured is off by up to error."""
     slack, tolerance = slacks(measured, bound, error)
     finite = np.isfinite(slack)
     return not_below(equation, statement, slack[finite], tolerance[finite])
@@ -95,10 +96,10 @@ def under(
 def slacks(
     measured: np.ndarray, bound: np.ndarray, error: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (bound² − measured²) / size and error / size, with size = (bound + error)².
+    """Return the slack (bound² − measured²) / size and its tolerance, with size = (bound + error)².
 
-    Of numbers that are the roots of gaps, or lengths, of which errors add up: measured may be as
-    much as bound + error.
+    The arguments are lengths or square roots of gaps, because their errors are known: a true bound
+    allows measured to be up to bound + error.
     """
     size = positive((bound + error) ** 2)
     slack = (bound - measured) * (bound + measured) / size
@@ -113,7 +114,7 @@ def enclosed(
     error: np.ndarray,
     growth: np.ndarray,
 ) -> Check:
-    """Return whether found is exact up to error, wherever both and growth, a power, fit."""
+    """Return whether found is exact up to error, wherever neither it nor growth may overflow."""
     size = exact + error
     fits = np.maximum(size, growth) <= LARGEST
     found = np.asarray(found, dtype=float)
@@ -126,9 +127,10 @@ def powers(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (1 − step_size eigenvalue)^{2t} from 200 digits, and how far a float may be off.
 
-    A float 1 − x is off by delta = 4 eps (1 + x), which makes (|1 − x| + delta)^{2t} of the power,
-    and a power or an exponential of a logarithm by 4 eps for each unit of its exponent; below the
-    smallest float nothing is known.
+    A float 1 − x is off by up to delta = 4 eps (1 + x), so its power may be as large as
+    (|1 − x| + delta)^{2t}. Computing the power, or the exponential of its logarithm, adds a
+    relative error of 4 eps times the exponent. Anything below the smallest float may be rounded to
+    0.
     """
     with localcontext(prec=DIGITS):
         base = abs(1 - Decimal(step_size) * Decimal(eigenvalue))
@@ -147,9 +149,9 @@ def largest_product(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return scale max λ(1 − step_size λ)^{2t} for λ between two ends, and how far it may be off.
 
-    Found by search. Up to λ = 1 / step_size the logarithm is concave in ln λ, so there is one
-    maximum, and where the search ends beside it the value is off by the square of that: 1e-7 of λ,
-    hence far less than 1e-10 of the value. Beyond, the product grows up to the end.
+    Up to λ = 1 / step_size the logarithm is concave in ln λ, so there is a single maximum, which is
+    found by search. The search is off by 1e-7 of λ. Near a maximum the value is off by about the
+    square of this, far less than 1e-10 of it. Beyond 1 / step_size the product grows up to the end.
     """
     low, high = math.log(ends[0]), math.log(min(ends[1], 1 / step_size))
     at_ends = [[scale * end * part for part in powers(step_size, end, times)] for end in ends]
@@ -168,7 +170,7 @@ def largest_product(
 
 
 def positive(size: ArrayLike) -> np.ndarray:
-    """Return size with the smallest float in place of 0, to divide by."""
+    """Return size with the smallest normal float in place of 0, so that one can divide by it."""
     return np.maximum(np.asarray(size, dtype=float), TINY)
 
 

@@ -1,7 +1,6 @@
 """The commands `gdconv` and `gdconv-verify`: what they do, their exit status, their help.
 
-A study is run after all of its configurations have been composed, and nothing is imported for a run
-before they are known to be good.
+All configurations of a study are composed and checked before anything is run, or imported for it.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from gdconv.keys import ConfigError, typed
 
 
 def plainly_asked_for(arguments: Sequence[str]) -> Processes | None:
-    """Return the engine of processes, if that is what the overrides ask for, word for word."""
+    """Return the engine of processes if the overrides ask for it literally, else None."""
     given = dict(word.split("=", 1) for word in arguments if re.match(r"engine.*=", word))
     workers = given.pop("engine.workers", "0")
     if given != {"engine": "processes"} or not workers.isdecimal():
@@ -35,7 +34,7 @@ def plainly_asked_for(arguments: Sequence[str]) -> Processes | None:
 
 
 def import_meanwhile(modules: Sequence[str]) -> Thread:
-    """Import what is needed after the sweep while others, or BLAS, are at work."""
+    """Import modules that are needed after the sweep in a thread, while the sweep is running."""
     thread = Thread(target=lambda: [import_module(module) for module in modules])
     thread.start()
     return thread
@@ -47,8 +46,8 @@ def main() -> int:
     Returns
     -------
     int
-        Exit status: 0 all well, 1 some runs failed or could not be stored, 2 the command or the
-        configuration is wrong and nothing was run or written.
+        Exit status: 0 if all went well, 1 if some runs failed or could not be stored, 2 if the
+        command or the configuration is wrong; then nothing was run or written.
     """
     return _exit_status("gdconv", _run_study, "; the same command continues the study")
 
@@ -59,7 +58,7 @@ def _run_study() -> int:
         print(_help([word for word in arguments if word not in _HELP | _MULTIRUN]))
         return 0
     with ExitStack() as started:
-        # Processes take as long to start as Hydra takes to compose.
+        # The worker processes start while Hydra composes, which takes as long.
         ahead = plainly_asked_for(arguments)
         engine = started.enter_context(engines.engine(ahead)) if ahead else None
         jobs = compose()
@@ -107,7 +106,7 @@ def _check_statements() -> int:
     if not jobs:
         return 0
     if len(jobs) > 1:
-        raise CommandError(f"the command makes {len(jobs)} jobs: a single run is checked")
+        raise CommandError(f"the command makes {len(jobs)} jobs, but checks a single run")
     from gdconv import verification
 
     case = verification.case_of(jobs[0][0])
@@ -121,7 +120,7 @@ def _check_statements() -> int:
 
 
 def _exit_status(program: str, run: Callable[[], int], advice: str = "") -> int:
-    """Run a command and return its exit status; what stops it is told in one line."""
+    """Run a command and return its exit status; an error is printed as one line."""
     if "--version" in sys.argv[1:]:
         print(f"{program} {version('gdconv')}")
         return 0
@@ -136,12 +135,12 @@ def _exit_status(program: str, run: Callable[[], int], advice: str = "") -> int:
 
 
 def shared_study(studies: Sequence[StudyConfig]) -> StudyConfig:
-    """Return the one StudyConfig of all jobs.
+    """Return the StudyConfig that all jobs have in common.
 
     Raises
     ------
     ConfigError
-        For the first key of a study in which two jobs differ.
+        For the first key in which two jobs differ.
     """
     first = studies[0]
     for study in studies:
@@ -155,7 +154,7 @@ def shared_study(studies: Sequence[StudyConfig]) -> StudyConfig:
 
 
 def _help(arguments: Sequence[str]) -> str:
-    """The help of gdconv. Hydra's own way to it composes a hundred times and takes as long."""
+    """The help of gdconv. Hydra's own help composes a hundred times, so it is too slow."""
     sys.argv[1:] = [*arguments, "--cfg", "job"]
     with redirect_stdout(StringIO()) as printed:
         compose()

@@ -1,4 +1,4 @@
-"""The engine on a Dask cluster: one on this machine, made for the sweep, or one that is there."""
+"""The engine on a Dask cluster: one made for the sweep on this machine, or an existing one."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 log = logging.getLogger("gdconv")
 
 CONNECT_SECONDS = 30
-# What takes longer than this to be there is said to be waited for.
+# A message says what is waited for if it takes longer than this.
 SAY_SECONDS = 2
 
 
 class Cluster(Pool):
-    """A Dask cluster: one on this machine, made for the sweep, or the one at engine.address."""
+    """A Dask cluster: one made for the sweep on this machine, or the one at engine.address."""
 
     def __enter__(self) -> Engine:
-        """Connect to the scheduler, and make sure that the workers compute the same bytes.
+        """Connect to the scheduler, and make sure that all workers have the same versions.
 
         Raises
         ------
         ConfigError
-            If Dask is not installed, no scheduler answers, no worker is there, or one has another
-            version of gdconv, NumPy or SciPy, or another BLAS or kernel of it.
+            If Dask is not installed, no scheduler answers, there is no worker, or a worker has
+            another version of gdconv, NumPy or SciPy, or another BLAS or kernel of it.
         """
         super().__enter__()
         self.address = self.section.address
@@ -46,7 +46,7 @@ class Cluster(Pool):
         except ImportError:
             allowed = "needs Dask: pip install 'gdconv[dask]'"
             raise ConfigError("engine", "dask", allowed) from None
-        # Its closing words are no news; what is, reaches us as an exception.
+        # Its log messages on closing are useless; real problems arrive as exceptions.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self.died = distributed.scheduler.KilledWorker
         self._empty = False
@@ -87,11 +87,11 @@ class Cluster(Pool):
 
     @property
     def workers(self) -> int:
-        """How many groups the cluster works at; it may grow and shrink."""
+        """How many groups the cluster runs at a time; this may grow and shrink."""
         return max(1, self._threads())
 
     def look(self) -> None:
-        """Say once if there is no worker left."""
+        """Warn once if there is no worker left."""
         empty = self._threads() == 0
         if empty and not self._empty:
             log.warning("no worker of %s is left; waiting for one", self.address)
@@ -103,12 +103,13 @@ class Cluster(Pool):
 
 
 def _configured_security(address: str) -> Any:
-    """Return the certificates that Dask's configuration names, where an address needs them.
+    """Return the certificates that Dask's configuration names, if the address needs them.
 
     Raises
     ------
     ConfigError
-        If it needs some and has none, or the configuration wants another kind of address.
+        If it needs certificates and has none, or the configuration requires encryption and the
+        address has none.
     """
     from distributed.security import Security
 
@@ -129,10 +130,10 @@ def _configured_security(address: str) -> Any:
 
 
 def _one_death(client: str) -> Any:
-    """What makes a scheduler give up a group of this client when one worker has died of it.
+    """Return a plugin with which a scheduler gives up a group of this client after one death.
 
-    By its own setting, `allowed-failures`, it would let the group kill a few more workers, beside
-    which other groups are at work.
+    By its own setting, `allowed-failures`, the scheduler would try the group on a few more workers.
+    If the group killed them as well, other groups that they run would be lost too.
     """
     from distributed.diagnostics.plugin import SchedulerPlugin
 
@@ -153,9 +154,9 @@ def _one_death(client: str) -> Any:
 
 @contextmanager
 def _local_cluster(workers: int | None) -> Iterator[Any]:
-    """A cluster of single-threaded processes that listens on 127.0.0.1 only, to its own client.
+    """A cluster of single-threaded processes that listens on 127.0.0.1 only.
 
-    Its certificate is made for it and known to nobody else; it shows no page.
+    It accepts only its own client, by a certificate made for this cluster, and has no dashboard.
     """
     import dask
     from distributed import LocalCluster
@@ -171,7 +172,7 @@ def _local_cluster(workers: int | None) -> Iterator[Any]:
         }
         opened.enter_context(dask.config.set(options))
         temporary = Security.temporary()
-        # From memory, each process would write them to a folder of its own whenever it needs them.
+        # If they were given in memory, each process would write them to a folder of its own.
         certificate, key = folder / "certificate.pem", folder / "key.pem"
         certificate.write_text(temporary.tls_ca_file)
         key.write_text(temporary.tls_client_key)
@@ -185,7 +186,7 @@ def _local_cluster(workers: int | None) -> Iterator[Any]:
                 security=Security(require_encryption=True, tls_ca_file=files["cert"], **given),
                 n_workers=workers or cpu_count(),
                 threads_per_worker=1,
-                # No worker is killed for the memory it uses.
+                # Without a limit, Dask does not kill workers for the memory they use.
                 memory_limit=0,
                 scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 silence_logs=logging.CRITICAL,
@@ -195,7 +196,7 @@ def _local_cluster(workers: int | None) -> Iterator[Any]:
 
 
 def _versions() -> dict[str, Any]:
-    """Return what must be the same in all workers for them to compute the same bytes."""
+    """Return the versions that all workers must share so that they compute the same bytes."""
     from importlib.metadata import version
 
     # What a run needs has to be loaded before its BLAS can be told.
@@ -241,7 +242,7 @@ def _difference_here(wanted: tuple[tuple[str, Any], ...]) -> str:
 
 @contextmanager
 def _said_after(seconds: float, message: str, address: str) -> Iterator[None]:
-    """Say what is waited for, if that takes longer than so many seconds."""
+    """Log what is waited for, if it takes longer than so many seconds."""
     timer = Timer(seconds, log.warning, (message, address))
     timer.daemon = True
     timer.start()

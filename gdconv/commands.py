@@ -1,4 +1,4 @@
-"""The commands, of which each sees to signals and streams before anything large is imported."""
+"""The commands. Each sets up signals and streams before anything large is imported."""
 
 from __future__ import annotations
 

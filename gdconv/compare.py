@@ -1,4 +1,4 @@
-"""Two studies beside one another: as one set of tables for the figures, and run by run."""
+"""Compare two studies: as one set of tables for the figures, and run by run."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from gdconv.settings import NAMING, SETTING, problem_name, settings, with_files
 from gdconv.summary import SHOWN, as_asked
 from gdconv.tables import Tables
 
-# Runs of two studies that agree in these are one and the same experiment. A file counts by its
-# content, whatever its name.
+# Runs of two studies that agree in these columns are the same experiment. Files are compared by
+# content, not by name.
 KEYS = (
     *("content" if name == "file" else name for name in SETTING),
     *("seed", "repetition", "step_unit", "step_value"),
 )
 BOTH = "both"
 
-# What is compared; the columns NAME_1, NAME_2 and NAME_difference, which is the second less the
-# first, but for the status.
+# What is compared. Each has columns NAME_1, NAME_2 and, except for the status, NAME_difference,
+# which is the second minus the first.
 _MEASURED = ("status", "rate_measured", "iterations", "iterations_to_tolerance")
 _HEADINGS = {
     "n_samples": "n",
@@ -35,12 +35,12 @@ _HEADINGS = {
 
 
 def labels(first: Path, second: Path) -> tuple[str, str]:
-    """Return what to call two studies: the names of their folders, or their paths if these agree.
+    """Return labels for two studies: the names of their folders, or the paths if these are equal.
 
     Raises
     ------
     ValueError
-        If it is the same folder.
+        If both are the same folder.
     """
     folders = first.resolve(), second.resolve()
     if folders[0] == folders[1]:
@@ -53,7 +53,7 @@ def labels(first: Path, second: Path) -> tuple[str, str]:
 def together(studies: Sequence[Tables], labels: Sequence[str]) -> Tables:
     """Return the tables of some studies as one; the column `study` of runs tells them apart.
 
-    A run of one study is not that of another, even if they have the same identifier.
+    Runs of different studies stay different, even if they have the same identifier.
     """
 
     def marked(table: pd.DataFrame, number: int) -> pd.DataFrame:
@@ -70,7 +70,7 @@ def together(studies: Sequence[Tables], labels: Sequence[str]) -> Tables:
 
 
 def differences(first: Tables, second: Tables, labels: Sequence[str]) -> pd.DataFrame:
-    """Return a row for each run of two studies, those in both beside one another.
+    """Return a row for each run of two studies; a run that is in both has one row.
 
     Parameters
     ----------
@@ -80,9 +80,9 @@ def differences(first: Tables, second: Tables, labels: Sequence[str]) -> pd.Data
     Returns
     -------
     DataFrame
-        `found_in`, "both" or the label of the only one that has the run; the columns of `KEYS`, and
-        `file`, what to call the file; relative_step and condition_number; NAME_1, NAME_2 and
-        NAME_difference (the second less the first) of rate_measured, iterations and
+        `found_in`, which is "both" or the label of the only study that has the run; the columns of
+        `KEYS`, and `file`, the name of the file; relative_step and condition_number; NAME_1, NAME_2
+        and NAME_difference (the second minus the first) of rate_measured, iterations and
         iterations_to_tolerance; status_1, status_2.
     """
     sides = [_numbered(tables.runs) for tables in (first, second)]
@@ -106,7 +106,7 @@ def differences(first: Tables, second: Tables, labels: Sequence[str]) -> pd.Data
 
 
 def _numbered(runs: pd.DataFrame) -> pd.DataFrame:
-    """The columns that count; runs of a study that agree in all of `KEYS` are told apart."""
+    """The compared columns, with a number that tells apart runs of a study that agree in `KEYS`."""
     runs = runs.sort_values(["condition_number", "run_id"], kind="stable")
     occurrence = runs.groupby(list(KEYS), dropna=False).cumcount()
     columns = [*KEYS, "relative_step", "condition_number", *_MEASURED]
@@ -114,7 +114,7 @@ def _numbered(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe(table: pd.DataFrame, labels: Sequence[str]) -> str:
-    """Return what the terminal shows of `differences`: counts, a row a problem, single runs."""
+    """Return the text for the terminal: counts, a row for each problem, and some single runs."""
     count = table["found_in"].value_counts()
     lines = [
         f"{count.get(BOTH, 0)} runs in both, "
@@ -165,7 +165,7 @@ def _largest(differences: pd.Series) -> float:
 
 
 def _aligned(table: pd.DataFrame) -> list[str]:
-    """The columns that differ from row to row or that count, aligned to the right."""
+    """The columns that are not the same in all rows, and the counts, aligned to the right."""
     naming = {_HEADINGS.get(name, name) for name in NAMING}
     asked_for = {_HEADINGS.get(name, name) for name in SETTING}
     same = [

@@ -1,7 +1,7 @@
-"""What a command line asks for: Hydra composes the jobs; this module alone knows Hydra.
+"""From a command line to configurations: Hydra composes the jobs. No other module uses Hydra.
 
-Hydra hands the configurations over and has returned before anything is run, so that it reports none
-of the errors, and all configurations are known to be good.
+Hydra has returned before anything is run. So it does not report errors of runs, and all
+configurations have been checked.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from gdconv.keys import ConfigError, on_one_line, quoted, typed
 
 
 class CommandError(ValueError):
-    """A command that Hydra cannot make configurations of; the message is one line."""
+    """A command from which Hydra cannot compose configurations; the message is one line."""
 
     def __init__(self, message: str) -> None:
         super().__init__(on_one_line(message))
@@ -50,7 +50,7 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
         For the first thing that is wrong with the command or a configuration.
     """
     arguments = sys.argv[1:]
-    # Between overrides argparse would not take the flag.
+    # argparse does not accept the flag between overrides.
     sys.argv[1:] = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
     _refuse_unsupported(arguments)
     _refuse_layers(arguments)
@@ -69,7 +69,7 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
         version_base="1.3", config_path=str(configuration_folder()), config_name="config"
     )(receive)
     try:
-        # Without it Hydra prints its errors itself, and exits.
+        # Without this setting Hydra prints its errors itself, and exits.
         with env_override({"HYDRA_FULL_ERROR": "1"}), _checked_loader():
             run_hydra()
         mappings: list[Any] = [
@@ -119,7 +119,7 @@ def linspace(*arguments: Any) -> list[float]:
 
 
 def multiply(*arguments: Any) -> int | float:
-    """Return the product of numbers, a whole number if all of them are.
+    """Return the product of numbers; it is a whole number if all of them are.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def environment(*_: Any) -> None:
     raise ValueError('environment variables are not read; the shell puts one in, KEY="$NAME"')
 
 
-# OmegaConf.resolve, which --resolve calls, takes a list only as a node.
+# OmegaConf.resolve, which --resolve calls, accepts a list only as a node.
 RESOLVERS = {
     "logspace": lambda *arguments: OmegaConf.create(logspace(*arguments)),
     "linspace": lambda *arguments: OmegaConf.create(linspace(*arguments)),
@@ -168,18 +168,18 @@ def _is_number(value: Any) -> bool:
 
 
 def _rounded(number: float) -> float:
-    # The last digits depend on the platform's pow, and a run's identifier on every digit.
+    # The last digits depend on the platform's pow, and every digit changes a run's identifier.
     return float(f"{number:.12g}")
 
 
 class _Loader(ConfigLoaderImpl):
-    """Composes as Hydra does, and refuses what would change Hydra itself, wherever it is from.
+    """Composes as Hydra does, but refuses changes of Hydra's own keys, wherever they come from.
 
-    Hydra's own keys can make it write files, run other code or lose jobs.
+    These keys can make Hydra write files, run other code or lose jobs.
     """
 
     def _process_config_searchpath(self, *_: Any) -> None:
-        """Look nowhere else: to look into a package runs its code."""
+        """Add no other places: looking into a package would run its code."""
 
     def load_configuration(
         self, config_name: str | None, overrides: list[str], *arguments: Any, **options: Any
@@ -188,7 +188,7 @@ class _Loader(ConfigLoaderImpl):
         config = super().load_configuration(config_name, overrides, *arguments, **options)
         path = create_config_search_path(str(configuration_folder()))
         words = [word for word in overrides if "hydra" in word and not _HARMLESS.match(word)]
-        # Without a name there are Hydra's own keys alone: --hydra-help asks for these.
+        # Without a name, as for --hydra-help, the configuration has only Hydra's own keys.
         usual = config_name and "config"
         foreign = str(path.get_path()) != str(self.config_search_path.get_path())
         if words or foreign or config_name != usual:
@@ -198,7 +198,7 @@ class _Loader(ConfigLoaderImpl):
 
 
 def _settled(config: DictConfig) -> dict[str, Any]:
-    """Hydra's keys in a configuration, but for those that a command may set or Hydra counts."""
+    """Hydra's keys in a configuration, except those that a command may set or that Hydra counts."""
     keys: Any = OmegaConf.to_container(config.hydra, resolve=False)
     return {key: value for key, value in flat(keys).items() if not _OPEN.match(key)}
 
@@ -224,13 +224,13 @@ def _checked_loader() -> Iterator[None]:
 
 def _refuse_unsupported(arguments: Sequence[str]) -> None:
     for argument in arguments:
-        # argparse takes any abbreviation of the option; no other one begins like this.
+        # argparse accepts any abbreviation of --experimental-rerun, such as --e.
         if argument.startswith("--e"):
             raise CommandError(f"{argument}: is not supported, it would run code from a file")
 
 
 def _refuse_layers(arguments: Sequence[str]) -> None:
-    """Hydra would lay the experiments of a list over one another: what is below is hidden."""
+    """Refuse a list of experiments: Hydra would merge them, and the last one would hide others."""
     for argument in arguments:
         key, _, value = argument.partition("=")
         if key.lstrip("+") == "experiment" and re.match(r".*\[.*,", value):
@@ -285,7 +285,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
                 "HydraConfig was not set", "the hydra node is not part of a job"
             )
             return f"{key}={written}: {reason}"
-    # Hydra names the key at most, so the argument is looked up; if it names none, all are shown.
+    # Hydra names at most the key, so the argument is looked up; if it names none, show all.
     named = [each for each in arguments if each.lstrip("+~").partition("=")[0] in text]
     text = text or str(error.__cause__ or "Hydra cannot make a configuration of it")
     reason = text.partition("\nConfig search path:")[0]
@@ -300,7 +300,7 @@ def _or_one_value(override: str) -> str:
 
 
 def _written(error: OmegaConfBaseException) -> str | None:
-    """What stands where OmegaConf objects; None if that is within a value."""
+    """The value of the key that OmegaConf objects to; None if the problem is inside a value."""
     if not isinstance(error.parent_node, Container):
         return None
     values: Any = OmegaConf.to_container(error.parent_node, resolve=False)
@@ -309,8 +309,8 @@ def _written(error: OmegaConfBaseException) -> str | None:
     return None
 
 
-# Nothing but Hydra and OmegaConf runs while the jobs are composed, and at some odd values they fail
-# with errors of the second line.
+# Only Hydra and OmegaConf run while the jobs are composed. For some odd values they fail with the
+# errors of the second line.
 _NOT_CONFIGURATIONS = (
     *(HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError),
     *(AssertionError, AttributeError, LookupError, RecursionError, TypeError),
@@ -324,7 +324,7 @@ _OPEN = re.compile(
 _DETAILS = "\n    full_key: "
 _NOISE = re.compile(r"Error parsing override|LexerNoViable| *\^|See https:")
 _NOT_KEYS = {"hydra", "name"}
-# Their values may have any character.
+# The values of these keys may have any character.
 _TEXTS = {"study", "results_dir", "problem.path", "problem.target"}
 _SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'")
 _WRAPPED = re.compile(r"^\w+ (raised while resolving interpolation|while evaluating '.*'): ")

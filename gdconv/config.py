@@ -1,7 +1,7 @@
-"""What a study is made of: plain dataclasses that refuse bad values when they are made.
+"""The configuration of a study: plain dataclasses that refuse bad values when they are made.
 
-A `RunConfig` says what to run, a `StudyConfig` where the results go and how. `expand` turns a
-RunConfig into its `Run`s, one for each seed, repetition and step size.
+A `RunConfig` says what to run; a `StudyConfig` says how to run it and where the results go.
+`expand` turns a RunConfig into its `Run`s, one for each seed, repetition and step size.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from gdconv.keys import (
 
 @dataclass(frozen=True)
 class Drawn(Section):
-    """The keys of the families that draw X of any size, and y = X w + noise."""
+    """The keys that all families with a random X of any size share; y = X w + noise."""
 
     prefix: ClassVar[str] = "problem."
     n_samples: int = key(200, integer(1, 10**7))
@@ -71,7 +71,7 @@ class Prescribed(Drawn):
 
 @dataclass(frozen=True)
 class Polynomial(Section):
-    """Powers of random points in [−1, 1], the last of them the power 0: a column of ones."""
+    """Powers of random points in [−1, 1]; the last one, the power 0, is a column of ones."""
 
     prefix: ClassVar[str] = "problem."
     name: ClassVar[str] = "polynomial"
@@ -81,7 +81,7 @@ class Polynomial(Section):
 
     @property
     def n_features(self) -> int:
-        """One for each power."""
+        """The number of powers, degree + 1."""
         return self.degree + 1
 
 
@@ -136,7 +136,7 @@ class GradientDescent(Section):
 
 @dataclass(frozen=True)
 class Step(Section):
-    """Step sizes, each element of value a run of its own."""
+    """Step sizes; each element of value is a run of its own."""
 
     prefix: ClassVar[str] = "step."
     unit: str = key("lambda_max", choice("lambda_max", "optimal", "absolute", "K"))
@@ -145,7 +145,7 @@ class Step(Section):
 
 @dataclass(frozen=True)
 class Record(Section):
-    """Which iterations curves.csv keeps: log-spaced, 0 and the last always among them."""
+    """Which iterations curves.csv keeps: spaced logarithmically, always with 0 and the last."""
 
     prefix: ClassVar[str] = "record."
     points: int = key(60, integer(2, 10**6))
@@ -154,7 +154,7 @@ class Record(Section):
 
 @dataclass(frozen=True)
 class Serial(Section):
-    """The groups of a sweep are worked off one after the other, in this process."""
+    """This process runs the groups of a sweep, one after the other."""
 
     prefix: ClassVar[str] = "engine."
     name: ClassVar[str] = "serial"
@@ -162,7 +162,7 @@ class Serial(Section):
 
 @dataclass(frozen=True)
 class Processes(Section):
-    """The groups are worked off by processes on this machine."""
+    """Several processes on this machine run the groups."""
 
     prefix: ClassVar[str] = "engine."
     name: ClassVar[str] = "processes"
@@ -171,7 +171,7 @@ class Processes(Section):
 
 @dataclass(frozen=True)
 class Dask(Section):
-    """The groups are worked off by a Dask cluster: its own on this machine, or at an address."""
+    """A Dask cluster runs the groups: a new one on this machine, or an existing one."""
 
     prefix: ClassVar[str] = "engine."
     name: ClassVar[str] = "dask"
@@ -198,14 +198,14 @@ class RunConfig(Section):
     method: Method = field(default_factory=GradientDescent)
     step: Step = field(default_factory=Step)
     record: Record = field(default_factory=Record)
-    # Above 2**63 - 1 a spreadsheet or pandas would no longer read the column as integers.
+    # pandas and spreadsheets read larger numbers than 2**63 - 1 no longer as integers.
     seed: tuple[int, ...] = key(0, one_or_more(integer(0, 2**63 - 1)))
     repetitions: int = key(1, integer(1, 10**6))
 
 
 @dataclass(frozen=True)
 class StudyConfig(Section):
-    """Where the results go and how they are made; no value in a table depends on it."""
+    """How to run and where the results go; no value in a table depends on it."""
 
     study: str = key("scratch", study_name)
     results_dir: str = key("results", folder_path)
@@ -227,12 +227,12 @@ class Run:
     repetition: int
     step_unit: str
     step_value: float
-    # What the problem's file counts by when the run is planned; None without a file.
+    # The hash of the problem's file at the time of planning; None without a file.
     content: str | None = None
 
 
 def expand(config: RunConfig, content: str | None = None) -> Iterator[Run]:
-    """Return the runs of a configuration, step sizes innermost; content is that of its file."""
+    """Return the runs of a configuration; the step size varies fastest. content: see `Run`."""
     for seed in config.seed:
         for repetition in range(config.repetitions):
             for value in config.step.value:
@@ -290,7 +290,7 @@ def to_mapping(config: Section) -> dict[str, Any]:
 
 
 def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a nested mapping as one of dotted keys, as they are typed: problem.n_samples."""
+    """Return a nested mapping as a flat one with dotted keys such as problem.n_samples."""
     leaves: dict[str, Any] = {}
     for name, value in mapping.items():
         if isinstance(value, Mapping):
@@ -301,7 +301,7 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _section(name: str, value: Any) -> Any:
-    """The dataclass a top-level key stands for, or the plain value."""
+    """The dataclass that a top-level key stands for, or the plain value."""
     kind: type[Section]
     if name in _GROUPS:
         kinds = _GROUPS[name]
@@ -334,15 +334,15 @@ def _refuse_unknown(mapping: Mapping[str, Any], known: set[str], prefix: str) ->
 
 
 def problem_options(problem: Problem) -> str:
-    """Return the keys of a problem that have no column of their own, as they are typed.
+    """Return the keys of a problem that have no column of their own, as KEY=VALUE words.
 
-    Without the path of a file: a file counts by its content.
+    The path of a file is left out, because files are compared by content.
     """
     shown = {"n_samples", "n_features", "noise", "path"}
     values = {
         each.name: getattr(problem, each.name) for each in fields(problem) if each.name not in shown
     }
-    # Of names all characters count: `typed` would cut them.
+    # `typed` would shorten names, but every character of a name counts.
     return " ".join(
         f"{name}={' '.join(value.split()) if isinstance(value, str) else typed(value)}"
         for name, value in values.items()
@@ -350,5 +350,5 @@ def problem_options(problem: Problem) -> str:
 
 
 def identity(section: Section) -> dict[str, Any]:
-    """Return name and values of a section, the part of a run's identity it contributes."""
+    """Return name and values of a section, as its part of a run's identity."""
     return {"name": section.name, **vars(section)}

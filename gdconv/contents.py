@@ -1,7 +1,7 @@
-"""What stands in a study's folder: its tables line by line, checked, and its history.
+"""The content of a study's folder: its tables, which are checked, and its history.
 
-Tables of a finished study are known by their checksums in provenance.json. All others are read to
-the last cell before anything is added to them.
+The tables of a finished study are checked by their checksums in provenance.json. All other tables
+are read to the last cell before anything is added to them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from gdconv.runs import SCHEMA_VERSION
 from gdconv.tables import COLUMNS, KINDS, cells_of, header, is_cell, is_plain, names_of_files
 
 TABLES = {name: f"{name}.csv" for name in COLUMNS}
-# What a study is made of; its report is made of these.
+# The files of a study, from which its report is made.
 FILES = (*TABLES.values(), "config.yaml", "provenance.json")
-# The key of provenance.json that says that a study is finished: file → SHA-256 of each table.
+# The key of provenance.json that a finished study has: file → SHA-256 of each table.
 CHECKSUMS = "checksums"
 
 
@@ -29,14 +29,14 @@ class DamagedError(ValueError):
 
 
 class Held(NamedTuple):
-    """What a study holds.
+    """The complete runs and problems of a study.
 
     Attributes
     ----------
     status : dict
-        run_id → status of every run whose rows are complete.
+        run_id → status, for every run whose rows are complete.
     problems : set of bytes
-        The problem_id of these runs' problems, whose eigenvalues are complete.
+        The problem_id of these runs' problems; their eigenvalues are complete.
     """
 
     status: dict[str, str]
@@ -44,14 +44,14 @@ class Held(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How the tables compare with the checksums that they got when the study was finished.
+    """Whether the tables still have the checksums that they had when the study was finished.
 
     Attributes
     ----------
     finished : bool
-        Whether all are as they were then.
+        Whether the study is finished and no table has changed since.
     changed : list of str
-        Names of the files that have changed since, or are missing.
+        Names of the tables that have changed since, or are missing.
     """
 
     finished: bool
@@ -64,9 +64,9 @@ def provenance(folder: Path) -> dict[str, Any]:
     Raises
     ------
     FileNotFoundError
-        If it has none.
+        If there is no provenance.json.
     DamagedError
-        If it is not as this version of gdconv writes it.
+        If it does not have the form that this version of gdconv writes.
     OSError
         As `disk.check`.
     """
@@ -102,18 +102,18 @@ def standing(folder: Path, history: Mapping[str, Any]) -> Standing:
 
 
 def held(folder: Path, finished: bool) -> Held:
-    """Return what stands in the tables.
+    """Return the runs that the tables hold.
 
     Parameters
     ----------
     finished : bool
-        Whether they are known to be as a writer finished them (see `standing`). If not, each line
-        is checked and each run's rows are counted; a torn last line does not count.
+        Whether the tables are known to be complete and unchanged (see `standing`). If not, each
+        line is checked and each run's rows are counted; an incomplete last line is ignored.
 
     Raises
     ------
     DamagedError
-        For a table that is damaged other than by a torn last line.
+        For a table with any damage other than an incomplete last line.
     OSError
         As `disk.check`.
     """
@@ -133,7 +133,7 @@ def lines(file: IO[bytes], name: str) -> Iterator[bytes]:
     Raises
     ------
     DamagedError
-        If the header is another one.
+        If the header is not the expected one.
     """
     file.seek(0)
     first = file.readline()
@@ -150,7 +150,7 @@ def _numbered(folder: Path, name: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _counted(folder: Path) -> Held:
-    """The runs whose row stands in runs.csv and whose other rows are there too."""
+    """The runs that have a row in runs.csv and all of their rows in the other tables."""
     curve_rows = _curve_rows(folder)
     complete = _complete_problems(folder)
     status: dict[str, str] = {}
@@ -171,7 +171,7 @@ def _counted(folder: Path) -> Held:
 
 
 def _curve_rows(folder: Path) -> Counter[bytes]:
-    """How many rows curves.csv has of each run, which stand together and by iteration."""
+    """How many rows each run has in curves.csv; they must stand together, by iteration."""
     rows: Counter[bytes] = Counter()
     latest, before = b"", -1
     for number, run_id, iteration in _checked_curves(folder):
@@ -183,7 +183,7 @@ def _curve_rows(folder: Path) -> Counter[bytes]:
 
 
 def _complete_problems(folder: Path) -> set[bytes]:
-    """The problems all of whose eigenvalues stand in eigenvalues.csv."""
+    """The problems that have all of their eigenvalues in eigenvalues.csv."""
     n_features = list(COLUMNS["eigenvalues"]).index("n_features")
     missing: dict[bytes, int] = {}
     for number, line in _numbered(folder, "eigenvalues"):
@@ -194,10 +194,11 @@ def _complete_problems(folder: Path) -> set[bytes]:
 
 
 def _checked_curves(folder: Path) -> Iterator[tuple[int, bytes, int]]:
-    """Number, run_id and iteration of each line of curves.csv, too long to read it by cells.
+    """Number, run_id and iteration of each line of curves.csv.
 
-    Refused are lines with the wrong number of cells or with letters, the e of an exponent
-    excepted, where numbers should be, or without a number of the iteration.
+    The file is too long to read every cell. A line is refused if it has the wrong number of cells,
+    if it has letters other than the e of an exponent where numbers should be, or if it has no
+    iteration.
     """
     columns = list(COLUMNS["curves"])
     commas, position = len(columns) - 1, columns.index("iteration")
@@ -215,7 +216,7 @@ def _checked_curves(folder: Path) -> Iterator[tuple[int, bytes, int]]:
 
 
 def _checked_cells(name: str, number: int, line: bytes) -> list[str]:
-    """The cells of a line, none too few or too many, and each empty or of its column's type."""
+    """The cells of a line; refuse a wrong number of cells, or a cell that is not of its type."""
     where, columns = f"{TABLES[name]} line {number}", COLUMNS[name]
     try:
         cells = cells_of(line)

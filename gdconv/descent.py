@@ -9,8 +9,8 @@ import numpy as np
 from gdconv.objective import Objective
 
 # observe(iteration, runs, W, residual), W of shape (height, d) and residual = W matrixᵀ − target:
-# row k belongs to run runs[k], those beyond len(runs) are padding. Returns which of the runs leave,
-# shape (len(runs),), or None. Both arrays are buffers.
+# row k belongs to run runs[k], and rows beyond len(runs) are padding. Returns which of the runs
+# leave, shape (len(runs),), or None for none. Both arrays are buffers that are overwritten.
 Observer = Callable[[int, np.ndarray, np.ndarray, np.ndarray], np.ndarray | None]
 
 
@@ -23,7 +23,7 @@ def descend(
 ) -> None:
     """Run w_t = w_{t−1} − step_size ∇L(w_{t−1}) (6) from one start with m step sizes.
 
-    Every run gets the bits it would get alone: see `products`.
+    Every run gets exactly the bits that it would get alone: see `products`.
 
     Parameters
     ----------
@@ -32,18 +32,18 @@ def descend(
     iterations : int
         The last iteration; `observe` sees all of 0, 1, ..., iterations unless every run has left.
     observe : Observer
-        Called before each step. A run it lets leave is not iterated any further.
+        Called before each step. A run that it reports as leaving is not iterated any further.
     """
     runs = np.arange(len(step_sizes))
     W = np.repeat(start[None, :], len(runs), axis=0)
     rows, columns = objective.matrix.shape
     iteration = 0
     while len(runs):
-        # One program for as long as the rows are cut in the same way.
+        # A program is reused as long as the rows are cut in the same way.
         cut = objective.stack(len(runs))
         program = objective.program(cut.blocks, cut.height)
         (iterate,) = program.inputs
-        # One step size an element: NumPy would broadcast a column through a buffer, at every step.
+        # The step sizes fill a whole matrix, because NumPy broadcasts a column more slowly.
         steps, move = np.zeros_like(iterate), np.empty_like(iterate)
         flat = [array.reshape(cut.rows, -1) for array in (*program.inputs, *program.outputs, steps)]
         w, residual, gradient, step = flat

@@ -1,6 +1,7 @@
-"""Files of a study on the disk: read without surprises, and replaced as a whole.
+"""Files of a study on the disk: only regular files are read, and files are replaced as a whole.
 
-No link is followed, since it could lead out of the study, and no pipe is waited for.
+Links are not followed, since they could lead out of the study. Pipes are not opened, since that
+could wait for ever.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from typing import IO
 
 
 class NotAFileError(OSError):
-    """In the place of a file there is something else; strerror says what."""
+    """A path leads to something else than a regular file; strerror says what."""
 
 
 def check(path: Path) -> None:
-    """Refuse a path that is there and no regular file.
+    """Refuse a path that exists and is not a regular file.
 
     Raises
     ------
@@ -54,14 +55,14 @@ def checksum(path: Path) -> str:
 def replace(path: Path, parts: Iterable[bytes]) -> str:
     """Write a file as a whole and return its SHA-256.
 
-    At any moment, and after a power failure, the path has the old content or the new one, and from
-    the next `sync_folder` on the new one. What has been written takes no space if the rest cannot
-    be.
+    At any moment, even after a power failure, the path has either the old content or the new one;
+    after the next `sync_folder` it has the new one. If writing fails, the part that was written is
+    removed.
 
     Raises
     ------
     OSError
-        If the path or that of the temporary file will not do (see `check`), or the disk.
+        If the path or the one of the temporary file is refused (see `check`), or writing fails.
     """
     check(path)
     temporary, digest = _temporary(path), hashlib.sha256()
@@ -80,16 +81,16 @@ def replace(path: Path, parts: Iterable[bytes]) -> str:
 
 
 def remove_temporary(path: Path) -> None:
-    """Remove what a killed `replace` of this path has left; raises as `check`."""
+    """Remove the temporary file of a killed `replace` of this path; raises as `check`."""
     temporary = _temporary(path)
-    # One that another process is still writing is locked.
+    # A file that another process is still writing is locked, and stays.
     with suppress(FileNotFoundError, BlockingIOError), open_file(temporary, "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         temporary.unlink()
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, where it is missing."""
+    """Make a folder, and its parents, if they are missing."""
     if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
@@ -97,12 +98,12 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Have the names in a folder survive a power failure, as fsync does for a file's content."""
+    """Make the names in a folder survive a power failure, as fsync does for a file's content."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     except OSError as error:
-        # Some network file systems have this for files alone.
+        # Some network file systems allow this only for files.
         if error.errno not in (errno.EINVAL, errno.EBADF):
             raise
     finally:
@@ -110,7 +111,7 @@ def sync_folder(path: Path) -> None:
 
 
 def is_at(descriptor: int, path: Path) -> bool:
-    """Return whether a path still leads to the file, or the folder, that has been opened."""
+    """Return whether a path still leads to the file or folder that is open as a descriptor."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:
@@ -128,11 +129,11 @@ def _temporary(path: Path) -> Path:
 
 @contextmanager
 def _held(path: Path) -> Iterator[IO[bytes]]:
-    """An empty file that no other process writes meanwhile."""
+    """An empty file that is locked, so that no other process writes to it."""
     while True:
         with open_file(path, "ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            # The holder before has renamed or removed it.
+            # If not, the previous holder has renamed or removed the file.
             if is_at(file.fileno(), path):
                 file.truncate(0)
                 yield file

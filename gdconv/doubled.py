@@ -1,9 +1,9 @@
-"""Products of matrices, and sums, with twice the digits of a float: as two floats to be added up.
+"""Products of matrices, and sums, with twice the digits of a float: as the sum of two floats.
 
-A matrix is cut into slices, each so short of digits that the product of two slices has no rounding
-error at all: a sum of integers below 2⁵³, times a power of two (Ozaki, Ogita, Oishi and Rump,
-Numerical Algorithms 59, 2012). The BLAS multiplies the slices, and every kernel of it gives the
-same bits.
+A matrix is cut into slices that have so few digits that the product of two slices has no rounding
+error: it is a sum of integers below 2⁵³, times a power of two (Ozaki, Ogita, Oishi and Rump,
+Numerical Algorithms 59, 2012). The BLAS multiplies the slices; since nothing is rounded, each of
+its kernels gives the same bits.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import math
 
 import numpy as np
 
-# Binary digits of a float, and how many of a row of A and of a column of B take part in A B.
+# Binary digits of a float, and the number of digits of a row of A and a column of B that are used.
 MANTISSA, DIGITS = 53, 108
-# Elements of A that are at work at a time: they and their slices stay in the cache.
+# Elements of A that are processed at a time, so that they and their slices stay in the cache.
 BLOCK = 2**14
 
-# Two numbers, or arrays of them, the second no more than half a last digit of the first.
+# Two numbers, or arrays of them; the second is at most half a unit in the last place of the first.
 Doubled = tuple[np.ndarray, np.ndarray]
 
 
 def add(a: np.ndarray, b: np.ndarray) -> Doubled:
-    """Return a + b, and what its rounding loses (Knuth)."""
+    """Return a + b, and its rounding error (Knuth)."""
     total = np.asarray(a + b)
     kept = total - a
     return total, (a - (total - kept)) + (b - kept)
@@ -31,8 +31,8 @@ def add(a: np.ndarray, b: np.ndarray) -> Doubled:
 def product(A: np.ndarray, B: np.ndarray) -> Doubled:
     """Return A B for A of shape (n, k) and B of shape (k, m).
 
-    An element is off by no more than about 2⁻¹⁰⁰ k times the largest element of its row of A and of
-    its column of B.
+    An element is off by at most about 2⁻¹⁰⁰ k times the largest element of its row of A times that
+    of its column of B.
     """
     bits = (MANTISSA - math.ceil(math.log2(max(A.shape[1], 2)))) // 2
     count = math.ceil(DIGITS / bits)
@@ -51,7 +51,7 @@ def _slices(values: np.ndarray, bits: int, count: int) -> list[np.ndarray]:
     _, exponent = np.frexp(np.abs(values).max(axis=1, keepdims=True))
     parts = []
     for k in range(1, count + 1):
-        # Added to this number, a float keeps its digits down to 2^(exponent − k bits).
+        # The sum of this number and a float keeps the float's digits down to 2^(exponent − k bits).
         large = np.ldexp(1.5, exponent - k * bits + MANTISSA - 1)
         part = values + large
         part -= large

@@ -1,4 +1,4 @@
-"""Who works the groups off: this process, processes beside it, or a Dask cluster."""
+"""How the groups of runs are executed: by this process, by several, or by a Dask cluster."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Serial(Engine):
-    """This process, which works the groups off one after the other."""
+    """This process runs the groups, one after the other."""
 
     def work_off(self, groups: Sequence[Group]) -> Iterator[Rows]:
         """Yield the rows of all groups, in their order; see `Engine.work_off`."""
         import threadpoolctl
 
-        # What is limited is the BLAS that has been loaded; afterwards the caller has its own again.
+        # Only a BLAS that is loaded can be limited. Afterwards the caller's setting is restored.
         import gdconv.study  # noqa: F401
 
         with threadpoolctl.threadpool_limits(1):
@@ -42,7 +42,7 @@ class Serial(Engine):
 
 
 class Processes(Pool):
-    """Processes on this machine, kept by loky."""
+    """Processes on this machine, managed by loky."""
 
     died = BrokenExecutor
 
@@ -52,14 +52,14 @@ class Processes(Pool):
         from joblib import cpu_count
 
         self._workers = self.section.workers or cpu_count()
-        # Its name tells the next command whose semaphores loky has left, should this one be killed.
+        # If this command is killed, the name tells the next one which semaphores to remove.
         self._open.enter_context(scratch.scratch())
         self._open.callback(lambda: self.executor.shutdown(wait=True, kill_workers=True))
         self.mend()
         return self
 
     def mend(self) -> None:
-        """Start an executor, in place of one that a death has broken."""
+        """Start a new executor; the old one cannot be used after a worker has died."""
         from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
         self.executor = ProcessPoolExecutor(

@@ -1,4 +1,4 @@
-"""What report.html computes with: problems as numbers, and the runs that were measured on them."""
+"""The data that report.html computes with: problems as numbers, and the runs measured on them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from gdconv.settings import NAMING, SETTING, problem_name, settings, with_files
 from gdconv.summary import as_asked
 from gdconv.tables import COLUMNS, NUMBER, TEXT, Tables
 
-# Up to a million numbers, so that a page has no more than some megabytes.
+# Together up to a million numbers, so that a page has at most a few megabytes.
 MOST_RUNS = 20_000
 MOST_PROBLEMS = 50
 MOST_EIGENVALUES = 20_000
 MOST_POINTS = 60_000
-# A part that is smaller beside the largest is what rounding leaves of an eigenvector's direction.
+# A part of the gap that is this much smaller than the largest one may be rounding only.
 SEEN = 1e-6
 MOST_POINTS_OF_A_RUN, FEWEST_POINTS_OF_A_RUN = 30, 6
 
@@ -35,20 +35,20 @@ SHOWN = (
 
 
 def embedded(tables: Tables) -> str:
-    """Return what the page computes with as JSON that may stand inside a script element.
+    """Return the page's data as JSON that may stand inside a script element.
 
-    The table has the first `MOST_RUNS` runs and those columns of `SHOWN` that are not empty,
-    numbers with five digits or as many as tell them from 1 and 2. The explorer has up to
-    `MOST_PROBLEMS` problems with at most `MOST_EIGENVALUES` eigenvalues between them, a draw of
-    every setting before a second one of any: eigenvalues to the last bit, because a contraction
-    close to 1 needs their digits, squared error components with 12 digits, and of each run some of
-    its recorded gaps.
+    The table has the first `MOST_RUNS` runs and the columns of `SHOWN` that are not empty. Its
+    numbers have five digits, or as many as they need to differ from 1 and 2. The explorer has up to
+    `MOST_PROBLEMS` problems with at most `MOST_EIGENVALUES` eigenvalues in total. Every setting
+    gets one draw before any gets a second one. Eigenvalues have all their digits, because a
+    contraction factor close to 1 needs them; squared error components have 12. Each run has some
+    of its recorded gaps.
     """
     runs = with_files(tables.runs)[:MOST_RUNS]
     problems = _problems(runs, tables)
     data = {"table": _table(runs), "problems": problems, "first": _first(problems)}
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    # json.dumps escapes all but ASCII; these could end the element or begin a comment.
+    # These characters could end the script element or begin a comment.
     return text.translate({ord(each): f"\\u{ord(each):04x}" for each in "<>&"})
 
 
@@ -85,7 +85,7 @@ def _problems(runs: pd.DataFrame, tables: Tables) -> list[dict[str, Any]]:
 
 
 def _first(problems: Sequence[Mapping[str, Any]]) -> int:
-    """Which problem to show first: one with several parts to see, if there is such a one."""
+    """The index of the problem to show first: one whose gap has several visible parts, if any."""
     for index, problem in enumerate(problems):
         parts = sorted(each or 0.0 for each in problem["error_component_squared"])
         if len(parts) > 1 and parts[-2] > SEEN * parts[-1]:
@@ -94,7 +94,7 @@ def _first(problems: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _draws(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Name and runs of each problem: a draw of every setting, then a second one of each."""
+    """Name and runs of each problem: first one draw of every setting, then a second one of each."""
     known = runs.dropna(subset=["problem_id", "step_size", "initial_distance"])
     every = settings(known)
     values = pd.DataFrame([setting for setting, _ in every], columns=list(SETTING))
@@ -134,7 +134,7 @@ def _problem(
 
 
 def _spread(curve: pd.DataFrame, most: int) -> list[list[Any]]:
-    """At most so many recorded iterations and their gaps, the first and the last among them."""
+    """At most so many recorded iterations and their gaps, including the first and the last."""
     step = (len(curve) - 1) / (most - 1)
     if step > 1:
         curve = curve.iloc[[round(k * step) for k in range(most)]]
@@ -142,7 +142,7 @@ def _spread(curve: pd.DataFrame, most: int) -> list[list[Any]]:
 
 
 def _plain(column: pd.Series, digits: int) -> list[Any]:
-    """The values of a column as JSON has them, null for a cell that is empty."""
+    """The values of a column for JSON, with null for an empty cell."""
     if column.dtype == NUMBER:
         return [float(rounded(v, digits)) if math.isfinite(v) else None for v in column.tolist()]
     return [None if pd.isna(value) else value for value in column.tolist()]

@@ -1,8 +1,8 @@
 """The statements of the coursework, (1) to (20) and (a) to (k), as checks on one run.
 
-One function for each equation. What is compared with what, and how large rounding may make the
-difference, is said there and in `gdconv.case`; formulas of `gdconv.bounds` are compared with the
-same quantity in 200 digits, because a bound that is 0.1 % too large would still hold.
+Each equation has one function, which says what it compares. How large rounding may make the
+difference is said there or in `gdconv.case`. A bound that is 0.1 % too large would still hold, so
+the formulas of `gdconv.bounds` are also compared with the same quantity computed with 200 digits.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from gdconv.checks import (
 
 # Iterations at which the closed forms are compared.
 TIMES = (0, 1, 2, 3, 10, 31, 100, 316, 1000)
-# Closer to a threshold than this, relatively, rounding decides on which side a step size is.
+# If a step size is closer to a threshold than this part of it, rounding decides on which side it
+# lies.
 EDGE = 8 * EPS
 
 
@@ -56,7 +57,8 @@ def loss_1(case: Case) -> Iterator[Check]:
 def gradient_3(case: Case) -> Iterator[Check]:
     """(3) ∇L(w) = 2XᵀXw − 2Xᵀy, by `run_grad`, by the iteration's program, by differences.
 
-    L is quadratic, so its central differences are exact for a step of any size: it is as long as w.
+    L is quadratic, so its central differences are exact for steps of any size; here the step is
+    another of the points w.
     """
     expected = [2 * (case.X.T @ (case.X @ w)) - 2 * (case.X.T @ case.y) for w in case.points]
     sizes = np.array([2 * case.columns * case.magnitude(w) for w in case.points])
@@ -74,7 +76,7 @@ def gradient_3(case: Case) -> Iterator[Check]:
 
 
 def hessian_4(case: Case) -> Iterator[Check]:
-    """(4) H = 2XᵀX, as H v: by differentiating the gradient's graph, and by differences of it."""
+    """(4) H = 2XᵀX, checked as H v: by differentiating the gradient's graph, and by differences."""
     pairs = list(zip(case.points, np.roll(case.points, 1, axis=0), strict=True))
     expected = np.array([case.hessian_times(v) for _, v in pairs])
     sizes = np.array([2 * case.columns * case.magnitude(w, v) for w, v in pairs])
@@ -87,10 +89,10 @@ def hessian_4(case: Case) -> Iterator[Check]:
 
 
 def optimum_5(case: Case) -> Iterator[Check]:
-    """(5) ½Hw* = Xᵀy, and of all such w* it is the one nearest to w_0.
+    """(5) ½Hw* = Xᵀy, and w* is the solution nearest to w_0.
 
-    With c_j the length of column j, component j may be off by unit c_j magnitude(w*); where X has
-    not full rank, also by what the rank rule takes for 0, of the size of unit σ_1.
+    With c_j the length of column j, component j may be off by unit c_j magnitude(w*). If X does not
+    have full rank, the singular values that the rank rule takes for 0, of size unit σ_1, add to it.
     """
     found = case.hessian_times(case.w_star) / 2
     sizes = case.lengths * case.magnitude(case.w_star)
@@ -102,10 +104,7 @@ def optimum_5(case: Case) -> Iterator[Check]:
 
 
 def step_6(case: Case) -> Iterator[Check]:
-    """(6) The step size is the one asked for; the optimal one makes both ends shrink alike.
-
-    |1 − step_size λ⁺min| = |1 − step_size λmax| with opposite signs, at 2 / (λ⁺min + λmax).
-    """
+    """(6) The step size is the one asked for; the optimal one has 1 − ηλ⁺min = −(1 − ηλmax)."""
     unit, value = case.run.step_unit, case.run.step_value
     with localcontext(prec=DIGITS):
         asked, largest = Decimal(value), Decimal(case.lambda_max)
@@ -120,7 +119,7 @@ def step_6(case: Case) -> Iterator[Check]:
         best = Decimal(bounds.optimal_step_size(case.lambda_max, case.lambda_min_positive))
         twice = float(best * (smallest + largest))
     yield agree("(6)", f"η is step.value in the unit {unit}", ratio, 1.0, 1.0, 4 * EPS)
-    yield agree("(6)", "at the optimal η both ends shrink alike", twice, 2.0, 1.0, 4 * EPS)
+    yield agree("(6)", "at the optimal η, η(λ⁺min + λmax) = 2", twice, 2.0, 1.0, 4 * EPS)
 
 
 def step_7(case: Case) -> Iterator[Check]:
@@ -135,7 +134,7 @@ def step_7(case: Case) -> Iterator[Check]:
 
 
 def step_8(case: Case) -> Iterator[Check]:
-    """(8) w_t − w* = (I − ηH)(w_{t−1} − w*), H from its eigenvalues and eigenvectors."""
+    """(8) w_t − w* = (I − ηH)(w_{t−1} − w*), with H made from its eigenvalues and eigenvectors."""
     V = case.spectrum.right
     found, expected, sizes = [], [], []
     for moment in case.moves:
@@ -148,7 +147,7 @@ def step_8(case: Case) -> Iterator[Check]:
 
 
 def unrolled_9(case: Case) -> Iterator[Check]:
-    """(9) w_t − w* = (I − ηH)^t(w_0 − w*), along every v_i: (1 − ηλ_i)^t times what it was."""
+    """(9) w_t − w* = (I − ηH)^t(w_0 − w*), where the component along v_i gets (1 − ηλ_i)^t."""
     largest = max(1.0, float(np.exp(case.logs.max())))
     found, expected, tolerance, sizes = [], [], [], []
     for moment in case.moments:
@@ -162,10 +161,10 @@ def unrolled_9(case: Case) -> Iterator[Check]:
 
 
 def eigenvectors_12(case: Case) -> Iterator[Check]:
-    """(12) The Lagrangian F(w) = wᵀHw − λ(wᵀw − 1) has the gradient 0 at v_i, with λ = λ_i.
+    """(12) The Lagrangian F(w) = wᵀHw − λ(wᵀw − 1) has gradient 0 at v_i, with λ = λ_i.
 
-    An exact decomposition is that of X + E, and H v_i − λ_i v_i = −2(XᵀE + EᵀX) v_i, of which
-    component j is at most 2 unit (c_j ‖X‖ + ‖X‖ σ_i).
+    The computed decomposition is the exact one of a matrix X + E. So H v_i − λ_i v_i is
+    −2(XᵀE + EᵀX) v_i, whose component j is at most 2 unit (c_j ‖X‖ + ‖X‖ σ_i).
     """
     V, singular = case.spectrum.right, case.spectrum.singular_values
     found = 2 * (case.X.T @ (case.X @ V))
@@ -226,7 +225,7 @@ def gap_16(case: Case) -> Iterator[Check]:
 
 
 def gap_17(case: Case) -> Iterator[Check]:
-    """(17) The same at w_t; by (9) it is ½ Σ λ_i (1 − ηλ_i)^{2t} c_i²."""
+    """(17) The same at w_t; by (9) the gap is ½ Σ λ_i (1 − ηλ_i)^{2t} c_i²."""
     iterates = [moment.w for moment in case.moments]
     yield _gap_at("(17)", "L(wₜ) − L(w*) = ½(wₜ − w*)ᵀH(wₜ − w*)", case, iterates)
     shares = case.shares
@@ -245,9 +244,9 @@ def gap_17(case: Case) -> Iterator[Check]:
 
 
 def bound_18(case: Case) -> Iterator[Check]:
-    """(18) L(w_t) − L(w*) <= λmax/2 ν^{2t} ‖w_0 − w*‖², and what is sharper.
+    """(18) L(w_t) − L(w*) <= λmax/2 ν^{2t} ‖w_0 − w*‖², and two sharper bounds.
 
-    The relative bound is ν^{2t} times the gap at the start, the sharp one the largest value of
+    The relative bound is ν^{2t} times the initial gap. The sharp bound is the largest value of
     ½ λ(1 − ηλ)^{2t} ‖w_0 − w*‖² over λ⁺min <= λ <= λmax.
     """
     measured, error = case.measured
@@ -262,11 +261,11 @@ def bound_18(case: Case) -> Iterator[Check]:
 
     initial = measured[0] ** 2 if len(measured) else 0.0
     bound = bounds.gap_bound_relative(case.step_size, t, initial, *ends)
-    statement = "relative: gap ≤ ν²ᵗ times the gap at the start"
+    statement = "relative: gap ≤ ν²ᵗ times the initial gap"
     carried = error + error[:1] * case.nu**t
     yield under("(18)", statement, measured, np.sqrt(bound), carried)
     found = bounds.gap_bound_relative(case.step_size, TIMES, initial, *ends)
-    statement = "ν²ᵗ times the gap at the start to 200 digits"
+    statement = "ν²ᵗ times the initial gap to 200 digits"
     yield _closed_form("(18)", statement, case, found, case.ends, initial)
 
     bound = bounds.gap_bound_sharp(case.step_size, t, case.distance, *ends)
@@ -278,11 +277,11 @@ def bound_18(case: Case) -> Iterator[Check]:
 
 
 def bound_19(case: Case) -> Iterator[Check]:
-    """(19) L(w_t) − L(w*) <= λmax/2 (1 − λmin/K)^{2t} ‖w_0 − w*‖², as stated and as it should be.
+    """(19) L(w_t) − L(w*) <= λmax/2 (1 − λmin/K)^{2t} ‖w_0 − w*‖², and the corrected bound.
 
-    As stated it is true where |1 − λmin/K| is the largest |1 − λ/K|: for K >= (λmin + λmax)/2, and
-    for λmin = λmax. Elsewhere it is broken by starts whose exact gap exceeds it, and where the
-    exact gap does so the measured one has to.
+    The coursework's bound is true if |1 − λmin/K| is the largest |1 − λ/K|: for
+    K >= (λmin + λmax)/2, and for λmin = λmax. Otherwise some starts break it. Where the exact gap
+    exceeds the bound, the measured gap has to exceed it too.
     """
     stated = float(bounds.contraction_coursework(case.step_size, case.lambda_min))
     yield _coursework(case, stated)
@@ -310,10 +309,10 @@ def bound_19(case: Case) -> Iterator[Check]:
 
 
 def rate_20(case: Case) -> Iterator[Check]:
-    """(20) L(w_t) − L(w*) <= O(r^t) with r = ν², and how many iterations make ν^{2t} small.
+    """(20) L(w_t) − L(w*) <= O(r^t) with r = ν², and the predicted number of iterations.
 
-    Predicted is the least whole t >= 1 with ν^{2t} <= method.tolerance. ln |1 − x| has a relative
-    error of a few eps for a small x; elsewhere 1 − x is off by a few eps (1 + x).
+    That number is the least whole t >= 1 with ν^{2t} <= method.tolerance. For a small x,
+    ln |1 − x| has a relative error of a few eps; otherwise 1 − x is off by a few eps (1 + x).
     """
     log_nu = case.log_nu
     with localcontext(prec=DIGITS):
@@ -339,7 +338,7 @@ def rate_20(case: Case) -> Iterator[Check]:
         verdict = "no r below 1" if passed else FAILS
         yield Check("(20)", statement + ": r < 1", "slack", value, 0.0, verdict, passed)
         return
-    # t is enough and t − 1 is not, up to the rounding of a logarithm, and t is whole.
+    # Up to the rounding of a logarithm, t iterations are enough, t − 1 are not, and t is whole.
     target = math.log(tolerance)
     enough = 2 * t * log_nu - target
     short = target - 2 * (t - 1) * log_nu if t > 1 else -math.inf
@@ -349,7 +348,7 @@ def rate_20(case: Case) -> Iterator[Check]:
 
 
 def condition_j(case: Case) -> Iterator[Check]:
-    """(j) K > λmin is what the coursework asks of K; gradient descent converges for K > λmax/2.
+    """(j) The coursework asks for K > λmin; gradient descent converges if and only if K > λmax/2.
 
     One step from w* + v_max multiplies the error by 1 − λmax/K, whatever (19) promises.
     """
@@ -364,21 +363,22 @@ def condition_j(case: Case) -> Iterator[Check]:
     verdict = FAILS
     if passed:
         verdict = "holds: it converges" if converges else "holds: it does not converge"
-    statement = "as it should be: it converges if and only if K > λmax/2"
+    statement = "corrected: it converges if and only if K > λmax/2"
     yield Check("(j)", statement, "slack", margin, EDGE, verdict, bool(passed))
     slack = float(case.K / positive(case.lambda_min) - 1)
     verdict = HOLDS
     if slack <= 0:
-        verdict = "as stated: says nothing of this K ≤ λmin"
+        verdict = "says nothing about this K ≤ λmin"
     elif not converges:
-        verdict = "as stated: fails, expected for this K ≤ λmax/2"
-    yield Check("(j)", "as stated: it converges if K > λmin", "slack", slack, EDGE, verdict, True)
+        verdict = "fails, as expected for this K ≤ λmax/2"
+    statement = "coursework's statement: it converges if K > λmin"
+    yield Check("(j)", statement, "slack", slack, EDGE, verdict, True)
 
 
 def kind_k(case: Case) -> Iterator[Check]:
-    """(k) Linear: one step from w* along the slowest v_i multiplies the gap by r = ν², no less.
+    """(k) Linear: one step from w* + v_i, v_i the slowest, multiplies the gap by exactly r = ν².
 
-    A run converges with the rate of the slowest v_i that its start has a part of.
+    A run converges at the rate of the slowest v_i along which w_0 − w* has a component.
     """
     logs = case.logs
     slowest = int(np.argmax(logs))
@@ -410,7 +410,7 @@ EQUATIONS: Sequence[Callable[[Case], Iterator[Check]]] = (
 
 
 def _kind(case: Case, log_factor: float, factor: str) -> str:
-    """What kind of convergence a factor makes, with its rate, the square of it."""
+    """The kind of convergence for a factor, with the rate, which is its square."""
     rate = _rate(case, log_factor)
     if rate == "0":
         return "one step ends at w*, r = 0"
@@ -418,7 +418,7 @@ def _kind(case: Case, log_factor: float, factor: str) -> str:
 
 
 def _rate(case: Case, log_factor: float) -> str:
-    """The rate, with the digits of one close to 1; 0 where all of it is rounding."""
+    """The rate as text: as 1 − a small number if it is close to 1, as 0 if it is only rounding."""
     if log_factor <= math.log(EDGE * (1 + case.step_size * case.lambda_max)):
         return "0"
     below = -math.expm1(2 * log_factor) if log_factor < 1 else -math.inf
@@ -426,9 +426,11 @@ def _rate(case: Case, log_factor: float) -> str:
 
 
 def _gap_at(equation: str, statement: str, case: Case, points: Iterable[np.ndarray]) -> Check:
-    """L(w) − L(w*) and the quadratic form; what the rank rule takes for 0 is allowed to differ.
+    """Compare L(w) − L(w*) with the quadratic form.
 
-    Each is the square of a length that is off by unit times the size of what is added up.
+    Both losses and the form are squares of lengths; each length is off by up to unit times the size
+    of the terms that are added up. The form does not contain the singular values that the rank rule
+    takes for 0, so their contribution may differ.
     """
     V, minimum = case.spectrum.right, case.loss(case.w_star)
     residual = np.linalg.norm(case.X @ case.w_star - case.y)
@@ -448,7 +450,7 @@ def _gap_at(equation: str, statement: str, case: Case, points: Iterable[np.ndarr
 
 
 def _growth(case: Case) -> np.ndarray:
-    """The largest factor (1 − ηλ)^{2t} at TIMES."""
+    """The largest factor (1 − ηλ)^{2t} of an eigenvalue, at TIMES."""
     return max(abs(1 - case.step_size * value) for value in case.ends) ** (2.0 * np.array(TIMES))
 
 
@@ -460,7 +462,7 @@ def _closed_form(
     eigenvalues: Sequence[float],
     scale: float,
 ) -> Check:
-    """A bound at TIMES, and scale times the largest (1 − ηλ)^{2t}."""
+    """Compare a bound at TIMES with scale times the largest (1 − ηλ)^{2t}, from 200 digits."""
     terms = [powers(case.step_size, value, TIMES) for value in eigenvalues]
     exact = np.max([power for power, _ in terms], axis=0)
     error = np.max([power + error for power, error in terms], axis=0) - exact
@@ -469,13 +471,13 @@ def _closed_form(
 
 
 def _coursework(case: Case, stated: float) -> Check:
-    """(19) as it stands: broken where theory says so, and nowhere else."""
+    """Check that (19) is broken where theory says that it is, and nowhere else."""
     measured, error = case.measured
     t, scale = case.times, case.lambda_max / 2 * case.distance
     ends = case.lambda_max, case.lambda_min
     bound = np.sqrt(bounds.gap_bound_coursework(case.step_size, t, case.distance, *ends))
     exact = np.sqrt(bounds.exact_gap(case.eigenvalues, case.shares, case.step_size, t))
-    # How much faster than stated the other end grows; at the optimum and for κ = 1 some roundings.
+    # How much larger the factor of λmax is; at the optimum and for κ = 1 only by rounding.
     beyond = max(abs(1 - case.lambda_max / case.K) - abs(stated), 0.0)
     true = beyond <= EDGE * (1 + case.lambda_max / case.K)
     if true:
@@ -483,7 +485,7 @@ def _coursework(case: Case, stated: float) -> Check:
     broken, may_be = measured > bound + error, exact > bound
     must_be = exact > bound + 2 * error
     slack, tolerance = slacks(measured, bound, error)
-    # The closest approach, or where it is broken first.
+    # The iteration to report: where the bound is first broken or, if it never is, nearly reached.
     order = np.where(np.isfinite(slack), slack, np.inf)
     at = int(np.argmax(broken) if broken.any() else np.argmin(order)) if len(order) else 0
     value, allowed = (order[at], tolerance[at]) if len(order) else (0.0, 0.0)
@@ -493,10 +495,10 @@ def _coursework(case: Case, stated: float) -> Check:
         verdict = FAILS
     elif broken.any():
         first = case.moments[at].t
-        verdict = f"as stated: fails at t = {first}, expected for this K < (λmin + λmax)/2"
+        verdict = f"fails at t = {first}, as expected for this K < (λmin + λmax)/2"
     elif not (tolerance < HALF).any():
         verdict = NOTHING
     elif not true:
-        verdict = "holds for this start, as stated not for all: K < (λmin + λmax)/2"
-    statement = "as stated: gap ≤ ½λmax(1 − λmin/K)²ᵗ‖w₀ − w*‖²"
+        verdict = "holds for this start, but not for all: K < (λmin + λmax)/2"
+    statement = "coursework's bound: gap ≤ ½λmax(1 − λmin/K)²ᵗ‖w₀ − w*‖²"
     return Check("(19)", statement, "slack", float(value), float(allowed), verdict, bool(passed))

@@ -1,4 +1,4 @@
-"""How a configuration key is declared: its default, what it accepts, and the error if not."""
+"""How a configuration key is declared: its default, the values it accepts, and its error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ConfigError(ValueError):
 
 
 def typed(value: Any) -> str:
-    """Return a value as one would type it on the command line, on one line."""
+    """Return a value as one types it on the command line, on one line."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -31,19 +31,19 @@ def typed(value: Any) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """Return a text with blanks for line breaks, and control characters as they are escaped."""
+    """Return a text with blanks for line breaks, and escapes for control characters."""
     line = " ".join(text.split())
     if line.isprintable():
         return line
-    # File names and cells are shown, but do not get to steer the terminal.
+    # Otherwise file names and cells could send control sequences to the terminal.
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in line
     )
 
 
 def quoted(key: str, value: str) -> str:
-    """Return KEY=VALUE as one types it in a shell where the value has characters of any kind."""
-    # Hydra takes a backslash for an escape where a quote follows.
+    """Return KEY=VALUE quoted for a shell and for Hydra, whatever characters the value has."""
+    # Hydra reads a backslash before a quote as an escape.
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
     return shlex.quote(f'{key}="{escaped}"')
@@ -51,7 +51,7 @@ def quoted(key: str, value: str) -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """What one key accepts: `parse` returns the value in its declared type or raises ValueError."""
+    """What a key accepts: `parse` returns the value in its declared type or raises ValueError."""
 
     parse: Callable[[Any], Any]
     allowed: str
@@ -116,7 +116,7 @@ def one_or_more(rule: Rule) -> Rule:
 
 
 def optional(rule: Rule) -> Rule:
-    """What the rule accepts, or null."""
+    """A value that the rule accepts, or null."""
     return Rule(lambda value: None if value is None else rule.parse(value), rule.allowed)
 
 
@@ -166,7 +166,7 @@ folder_path = Rule(_parse_text, "must be the path of a folder")
 study_name = Rule(
     _parse_study, "must be a folder's name: printable, no / or \\, no leading dot, up to 200 bytes"
 )
-# Beyond these a step size, its inverse or the square of a distance might not fit into a float.
+# Outside this range a step size, its inverse or the square of a distance might not fit in a float.
 positive = real(lambda value: 1e-100 <= value <= 1e100, " from 1e-100 to 1e100")
 not_negative = real(lambda value: value >= 0, " of at least 0")
 any_real = real(lambda value: True, "")

@@ -17,12 +17,12 @@ NAME = ".lock"
 
 
 class BusyError(Exception):
-    """Another process holds the folder; the message says which, as far as it is known."""
+    """Another process holds the folder; the message says which one, if that is known."""
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[IO[bytes]]:
-    """Make a folder if need be and hold it; in the end it is removed if it is empty.
+    """Make a folder if it is missing, and hold it; at the end it is removed if it is empty.
 
     Yields
     ------
@@ -34,9 +34,9 @@ def held(folder: Path) -> Iterator[IO[bytes]]:
     BusyError
         If another process holds it.
     OSError
-        If the folder or the file cannot be made, or the file is none (see `disk.check`).
+        If the folder or the file cannot be made, or is not a regular file (see `disk.check`).
     """
-    # The file may be removed by mistake and made anew by another process: the folder may not.
+    # Both are locked: somebody may remove the file by mistake, and another process make it anew.
     with _held_folder(folder), _held_file(folder / NAME) as file:
         yield file
 
@@ -52,9 +52,9 @@ def _held_folder(folder: Path) -> Iterator[None]:
             except BlockingIOError:
                 raise BusyError(_holder(folder / NAME)) from None
             except OSError:
-                # NFS locks files alone: there, the lock file has to do.
+                # NFS can lock only files; there the lock file has to be enough.
                 pass
-            # The holder before may have removed the folder between our open and our lock.
+            # The previous holder may have removed the folder between our open and our lock.
             if disk.is_at(descriptor, folder.resolve()):
                 try:
                     yield
@@ -74,7 +74,7 @@ def _held_file(path: Path) -> Iterator[IO[bytes]]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BusyError(_holder(path)) from None
-            # The holder before may have removed the file between our open and our lock.
+            # The previous holder may have removed the file between our open and our lock.
             if disk.is_at(file.fileno(), path):
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 holder = f"process {os.getpid()} on {socket.gethostname()} since {now}\n"

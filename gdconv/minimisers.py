@@ -1,7 +1,7 @@
 """Minimisers of ‖Xw − y‖², with twice the digits of a float.
 
-The rounding of w* to a float may leave a gap of (eps ‖|X||w*|‖)², and a distance to a point close
-by hardly a digit. So what rounding takes off w* is kept beside it.
+If w* is rounded to floats, its gap may be as large as (eps ‖|X||w*|‖)², and the distance from a
+point close to it may have hardly a correct digit. So the rounding error of w* is kept beside it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 from gdconv.doubled import Doubled, add, product
 from gdconv.spectra import EPS, Spectrum, powers_of_two
 
-# The last refinement is one that changes w* by a small part of its rounding, or one of so many.
+# Refinement stops when it changes w* by less than this part, or after so many refinements.
 LAST, REFINEMENTS = 1e-3 * EPS, 12
-# Refined is what does not make the loss larger, but for its rounding.
+# A refinement is kept if the loss grows by no more than this factor, which is only rounding.
 NOT_MORE = 1 + 1e-8
 
 
@@ -26,9 +26,9 @@ class Minimiser:
     Attributes
     ----------
     w, rest : ndarray, shape (d,)
-        The minimiser is w + rest, and w is what it is rounded to.
+        The minimiser is w + rest; w is its rounding to floats.
     residual : ndarray, shape (n,)
-        y − X (w + rest), rounded once: what of y is orthogonal to the range of X.
+        y − X (w + rest), rounded once: the part of y that is orthogonal to the range of X.
     """
 
     w: np.ndarray
@@ -36,16 +36,16 @@ class Minimiser:
     residual: np.ndarray
 
 
-# A w* whose square is no float is refused by `theory`.
+# `theory` refuses a w* whose square does not fit into a float.
 @np.errstate(over="ignore", invalid="ignore")
 def least_norm(decomposition: Spectrum, X: np.ndarray, y: np.ndarray) -> Minimiser:
-    """Return X⁺y, of shape (d,), the ordinary solution of (5) where X has full column rank."""
+    """Return X⁺y, of shape (d,); if X has full column rank, it is the only solution of (5)."""
     left, right, values = decomposition.left, decomposition.right, decomposition.singular_values
     w = right @ (left.T @ y / values)
     w = w + right @ (left.T @ (y - X @ w) / values)
     minimiser = w, np.zeros_like(w)
     residual = _residual(X, y, minimiser)
-    # Of an ordinary decomposition one refinement leaves a part of 1e-9 of what was wrong.
+    # With an ordinary decomposition, one refinement reduces the error by a factor of 1e-9.
     for _ in range(1 if decomposition.is_ordinary else REFINEMENTS):
         step = right @ (_along(decomposition, X, residual) / values)
         refined = add(minimiser[0], minimiser[1] + step)
@@ -57,7 +57,7 @@ def least_norm(decomposition: Spectrum, X: np.ndarray, y: np.ndarray) -> Minimis
             break
     outside, _ = residual
     if not decomposition.is_ordinary:
-        # Where no floats make it less, the left vectors still know what is in the range of X.
+        # If no floats make it smaller, the left vectors still tell what lies in the range of X.
         for _ in range(2):
             outside = outside - left @ (left.T @ outside)
     return Minimiser(*minimiser, outside if decomposition.rank < len(y) else np.zeros_like(y))
@@ -66,8 +66,8 @@ def least_norm(decomposition: Spectrum, X: np.ndarray, y: np.ndarray) -> Minimis
 def _along(decomposition: Spectrum, X: np.ndarray, residual: Doubled) -> np.ndarray:
     """u_iᵀ residual, shape (rank,).
 
-    By the gradient if something of it is orthogonal to the range of X: then the left vectors let
-    through as much of that as they are wrong.
+    Computed from the gradient if the residual has a part orthogonal to the range of X: errors of
+    the left vectors would mix that part in.
     """
     if decomposition.rank == len(residual[0]):
         return decomposition.left.T @ residual[0]
@@ -76,7 +76,7 @@ def _along(decomposition: Spectrum, X: np.ndarray, residual: Doubled) -> np.ndar
 
 
 def loss(X: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
-    """Return ‖Xw − y‖² at w of shape (d,), however large the parts are that cancel in Xw."""
+    """Return ‖Xw − y‖² at w of shape (d,), accurate even if large terms cancel in Xw."""
     residual, _ = _residual(X, y, (w, np.zeros_like(w)))
     return float(residual @ residual)
 

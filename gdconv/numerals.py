@@ -1,4 +1,4 @@
-"""Numbers as text: few digits, but never so few that a number is taken for another."""
+"""Numbers as text: few digits, but enough that a number is not mistaken for another one."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ import numpy as np
 import pandas as pd
 
 NONE = "–"
-# Where theory changes its verdict: K/λmax at the edge; a rate, κ and the safe step; the edge.
+# Values at which theory changes its verdict: K/λmax at the edge of stability; a rate, κ or relative
+# step of 1; the relative step at the edge.
 LANDMARKS = (0.5, 1.0, 2.0)
-# Numbers that differ by no more than this part are equal but for rounding. Of equal eigenvalues the
-# largest and the smallest came out 37 units in the last place apart, at n = 1200 and d = 800.
+# Numbers that differ by at most this part are equal up to rounding. For n = 1200 and d = 800, equal
+# eigenvalues were computed up to 37 units in the last place apart.
 ROUNDING = 64 * 2.0**-52
-# A longer number in a figure is written as its distance from a landmark, if it is so close to one.
+# In a figure, a number that is longer than this and this close to a landmark is written as its
+# distance from the landmark.
 LONGEST, CLOSE = len("1.999998"), 1e-5
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def same(a: Any, b: Any) -> Any:
-    """Return whether positive numbers, or arrays of them, are equal but for rounding."""
+    """Return whether positive numbers, or arrays of them, are equal up to rounding."""
     return np.abs(np.subtract(a, b)) <= ROUNDING * np.abs(b)
 
 
 def rounded(value: float, digits: int) -> str:
-    """Return a number with so many digits, and more where it would be taken for a landmark.
+    """Return a number with so many digits, or more if it would read like a landmark.
 
     1.998 is not the edge 2, and a rate of 0.999999 is not 1.
     """
@@ -39,14 +41,14 @@ def rounded(value: float, digits: int) -> str:
 
 
 def exact(value: float, digits: int) -> str:
-    """Return a number with so many digits, and more where these would read back as another."""
+    """Return a number with at least so many digits, and as many as it needs to be read back."""
     return next(
         text for k in range(digits, 18) if float(text := f"{value:.{k}g}") == value or k == 17
     )
 
 
 def short(value: Any, digits: int = 5) -> str:
-    """Return a value of a table as a reader wants it; NONE for one that does not apply."""
+    """Return a value of a table in short form for a reader; NONE if it does not apply."""
     if pd.isna(value):
         return NONE
     if pd.api.types.is_bool(value):
@@ -55,7 +57,7 @@ def short(value: Any, digits: int = 5) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Return a number for a figure: with powers of ten, and 2 − 10⁻⁹ for one so close to 2."""
+    """Return a number for a figure, with powers of ten; one very close to 2 becomes 2 − 10⁻⁹."""
     text = rounded(value, digits)
     landmark = min(LANDMARKS, key=lambda each: abs(value - each))
     if len(text) > LONGEST and abs(value - landmark) < CLOSE:
@@ -67,7 +69,7 @@ def number(value: float, digits: int = 3) -> str:
 def distinct(
     values: Sequence[float], digits: int, say: Callable[[float, int], str] = rounded
 ) -> list[str]:
-    """Return what `say` makes of numbers, with more digits where two of them would look alike."""
+    """Return numbers as texts made by `say`, with more digits if two of them would look alike."""
     texts = [say(value, digits) for value in values]
     for more in range(digits + 1, 18):
         count = Counter(texts)
@@ -88,5 +90,5 @@ def with_powers(text: str) -> str:
 
 
 def ten_to(power: int) -> str:
-    """Return 10ⁿ; mathematics would take Matplotlib ten times as long."""
+    """Return 10ⁿ as plain text, which Matplotlib draws ten times as fast as mathematics."""
     return "10" + str(power).translate(_SUPERSCRIPTS)

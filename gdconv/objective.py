@@ -14,19 +14,19 @@ from gdconv.products import Stack, padded, padded_shape, stack
 from gdconv.spectra import spectrum
 from nnlib import Graph, Program
 
-# Rows of a product that the BLAS adds up; beyond, the sums of halves are added.
+# The BLAS adds up at most so many rows of a product; longer sums are made of the sums of halves.
 SUMMED_AT_ONCE = 128
 
 
 class Objective:
-    """L(w) = ‖Xw − y‖² = ‖matrix w − target‖² + offset, the two sides with the same gradient.
+    """L(w) = ‖Xw − y‖² = ‖matrix w − target‖² + offset; both sides have the same gradient.
 
-    With r = y − Xw* the part of y that is orthogonal to the range of X, L(w) is
+    With r = y − Xw*, the part of y that is orthogonal to the range of X, L(w) is
     ‖Xw − (y − r)‖² + ‖r‖². With reduce="qr" and more samples than the rank, X = QR, and the first
-    part is ‖Rw − Qᵀ(y − r)‖²: an iteration costs rank rows instead of n, and unlike XᵀX it does not
-    square the condition number. Q is U times the Q of UᵀX, because the left singular vectors U span
-    the range of X to the last digit, which Householder's reflections of X do not where its columns
-    are nearly dependent.
+    part is ‖Rw − Qᵀ(y − r)‖². Then an iteration works on rank rows instead of n, and unlike XᵀX, R
+    does not square the condition number. Q is U times the Q of UᵀX, because the left singular
+    vectors U span the range of X to the last digit. Householder's reflections of X do not, if its
+    columns are nearly dependent.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Objective:
     offset : float
         ‖r‖², the minimum of L.
     spectrum : Spectrum
-        That of X, whether reduced or not, with the left vectors of matrix.
+        The spectrum of X, whether reduced or not, but with the left vectors of matrix.
     """
 
     def __init__(self, problem: LeastSquares, reduce: str) -> None:
@@ -54,14 +54,14 @@ class Objective:
             self.spectrum = replace(self.spectrum, left=Q.T)
 
     def nearest_minimiser(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the minimiser nearest to w, of shape (d,), and what rounding takes off it.
+        """Return the minimiser nearest to w, of shape (d,), and its rounding error.
 
-        w + X⁺(y − Xw) is the point gradient descent from w converges to. With full column rank it
-        is the same whatever w.
+        It is w + X⁺(y − Xw), the point to which gradient descent from w converges. With full column
+        rank it is the same for all w.
         """
         right, null = self.spectrum.right, np.zeros_like(w)
         if self.spectrum.rank < len(w):
-            # Twice: a large w must not leave its roundings behind.
+            # Done twice, because the rounding errors of a large w would remain after once.
             null = w - right @ (right.T @ w)
             null = null - right @ (right.T @ null)
         w_star, lost = add(self.least_norm.w, null)
@@ -72,27 +72,27 @@ class Objective:
         return loss(self.problem.X, self.problem.y, w)
 
     def stack(self, runs: int) -> Stack:
-        """Return how to cut W with a row a run, so that no run knows of the others."""
+        """Return how to cut W, with one row for each run, so that no run changes another's bits."""
         rows, columns = self.matrix.shape
         return stack(runs, padded_shape((rows, columns)))
 
     @property
     def rows_multiplied(self) -> str:
-        """How the runs of a group are: together, or, where the BLAS compels to it, alone."""
+        """How the rows of a group are multiplied: together or, if the BLAS requires it, alone."""
         return "together" if self.stack(1).height > 1 else "alone"
 
     def program(self, *leading: int) -> Program:
         """Return a function from W to W matrixᵀ − target and the gradient (3), row by row.
 
-        Both results are buffers that the next call overwrites. Row k of the gradient is that of the
-        loss at row k of W: the rows share the graph, not the loss. Points are rows because BLAS is
-        faster with few of them than with as few columns.
+        Both results are buffers that the next call overwrites. Row k of the gradient belongs
+        to the loss at row k of W: the rows share the graph, not the loss. Points are rows because
+        BLAS is faster with a few rows than with as many columns.
 
         Parameters
         ----------
         leading : int
-            Number of rows, or of blocks and of rows in each: all dimensions of W but the last,
-            which is that of `products.padded(matrix)`, as are those of the results.
+            Number of rows, or of blocks and of rows in each: all dimensions of W except the last.
+            The last dimensions of W and of the results are those of `products.padded(matrix)`.
         """
         matrix = padded(self.matrix)
         target = np.zeros(len(matrix))
@@ -117,7 +117,8 @@ class Objective:
 def _times(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return leftᵀ right, summed up pairwise.
 
-    Long sums of equal numbers, as for the column of ones, are rounded the same way in every step.
+    In a long sum of equal numbers, as for the column of ones, every addition is rounded in the same
+    direction, so the errors would add up.
     """
     if len(left) <= SUMMED_AT_ONCE:
         return np.asarray(left.T @ right)

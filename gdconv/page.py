@@ -1,4 +1,4 @@
-"""report.html: the page of a study, one file that needs no other."""
+"""report.html: the page of a study, in one file."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def page(
 ) -> str:
     """Return the page of a study as HTML.
 
-    It refers to nothing but by links, and its content security policy keeps the browser from
-    loading anything and from running any script but its own.
+    The page needs no other file; it only has links to them. Its content security policy keeps the
+    browser from loading anything, and from running any script except the page's own.
 
     Parameters
     ----------
     folder : Path
-        Holds the files that the page links to or shows.
+        The folder of the study, with the files that the page links to or shows.
     tables : Tables
     drawn : mapping of str to bytes
         The figures to show: name → SVG.
     omitted : mapping of str to str
-        Names of the figures that are left out, and why.
+        Name of each figure that is left out → why.
     """
     runs = with_files(tables.runs)
     shown = [_figure(folder, plot, drawn[plot.name]) for plot in FIGURES if plot.name in drawn]
@@ -72,12 +72,12 @@ def _asset(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """The source expression by which a content security policy allows a script or a style."""
+    """The source expression with which a content security policy allows a script or a style."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
 def _cards(runs: pd.DataFrame) -> list[str]:
-    """The outcome of the whole study: a number each, and what it says."""
+    """The cards with the outcome of the whole study: a number each, and what it means."""
     by_status = runs["status"].value_counts().sort_index()
     statuses = ", ".join(f"{count} {status}" for status, count in by_status.items())
     verdict = {name: part.replace("/", " of ") for name, part in verdicts(runs).items()}
@@ -93,8 +93,8 @@ def _cards(runs: pd.DataFrame) -> list[str]:
         )
     cards = (
         ("runs", str(len(runs)), statuses or "none is complete yet"),
-        ("bound", verdict["bound_holds"], "runs with a verdict: it holds"),
-        ("bound as stated", verdict["bound_coursework_fails"], "runs with a verdict: it fails"),
+        ("bound holds", verdict["bound_holds"], "runs with a verdict"),
+        ("coursework's bound fails", verdict["bound_coursework_fails"], "runs with a verdict"),
         ("largest |rate_measured − ν²|", largest, where),
     )
     return [
@@ -105,7 +105,7 @@ def _cards(runs: pd.DataFrame) -> list[str]:
 
 
 def _status_buttons(runs: pd.DataFrame) -> list[str]:
-    """Filters for the table of runs."""
+    """Buttons that filter the table of runs by status."""
     by_status = runs["status"].value_counts().sort_index()
     return [
         f'<button type="button" value="status={escape(status)}">{escape(status)} {count}</button>'
@@ -114,7 +114,7 @@ def _status_buttons(runs: pd.DataFrame) -> list[str]:
 
 
 def _bar(by_status: pd.Series) -> str:
-    """How the runs ended, as lengths."""
+    """A bar whose parts show how many runs ended with each status."""
     total, left, parts = max(1, by_status.sum()), 0.0, []
     for status, count in by_status.items():
         width = 100 * count / total
@@ -129,15 +129,15 @@ def _cut(runs: pd.DataFrame) -> str:
     most = explorer.MOST_RUNS
     if len(runs) <= most:
         return ""
-    return f"<p>The first {most} of {len(runs)}; all are in {_link('runs.csv')}.</p>"
+    return f"<p>The first {most} of {len(runs)} runs; all are in {_link('runs.csv')}.</p>"
 
 
 def _subject(runs: pd.DataFrame) -> dict[str, str]:
-    """The values each axis of the study takes, or their number and range."""
+    """The values of each quantity that was chosen, or their number and range."""
     facts = {}
     for name in (*SETTING, "seed", "repetition", "step_unit", "step_value", "relative_step"):
         values = sorted(runs[name].dropna().unique())
-        # Equal relative steps differ in their last digits from one problem to the next.
+        # The last digits of equal relative steps differ between problems, so they are not counted.
         if len(values) > 12 or (name == "relative_step" and len(values) > 1):
             count = "" if name == "relative_step" else f"{len(values)} values "
             facts[name] = f"{count}from {short(values[0])} to {short(values[-1])}"
@@ -160,7 +160,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
         )
         return f"<tr>{''.join(cells)}</tr>"
 
-    # A long name may be broken where it has an underscore.
+    # Long names may break after an underscore.
     head = line("th", ((name, name) for name in rows[0])).replace("_", "_<wbr>")
     body = "\n".join(line("td", row.items()) for row in rows)
     return (

@@ -1,7 +1,7 @@
-"""What works groups off, in general, and what its workers do.
+"""What all engines share, and what their workers do.
 
-Workers compute and return rows; they write nothing, so one that dies takes no more than its own
-group with it.
+Workers compute and return rows, and write nothing. So a worker that dies loses only the group that
+it was running.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from typing import TYPE_CHECKING, Any
 from gdconv import scratch
 from gdconv.keys import Section
 
-# NumPy and SciPy are imported by what works: the command line starts its workers before it pays
-# for its own copy.
+# Only the workers import NumPy and SciPy at once, because the command line starts them before it
+# imports its own copy.
 if TYPE_CHECKING:
     from gdconv.runs import Group
     from gdconv.tables import Rows
 
-    # A group whose rows could not be had, and why.
+    # A group that has no rows, and why.
     Suspect = tuple[Group, str]
 
 log = logging.getLogger("gdconv")
 
-# After so long without a result it is looked whether there is anybody at work.
+# After so long without a result, the engine checks whether any worker is left.
 PATIENCE_SECONDS = 30
 
 
 class Engine:
-    """Works groups off; a context manager: entered, it is ready, left, all it started is gone."""
+    """Runs groups. A context manager, which ends everything that it has started when it is left."""
 
     def __init__(self, section: Section) -> None:
         self.section: Any = section
@@ -46,7 +46,7 @@ class Engine:
 
     @property
     def workers(self) -> int:
-        """How many groups are worked off at a time."""
+        """How many groups are run at a time."""
         return self._workers
 
     def __enter__(self) -> Engine:
@@ -55,7 +55,7 @@ class Engine:
         Raises
         ------
         ConfigError
-            If the engine cannot be had as it was asked for.
+            If the engine cannot be started as it was configured.
         """
         scratch.remove_left()
         return self
@@ -67,9 +67,8 @@ class Engine:
     def work_off(self, groups: Sequence[Group]) -> Iterator[Rows]:
         """Yield the rows of all groups, in any order.
 
-        Groups for which memory does not suffice, or that are at work when a worker dies, are tried
-        once more at the end, each alone. If that ends in the same way, it is the group that causes
-        it, and its runs have failed.
+        A group that runs out of memory, or is running when a worker dies, is tried once more at the
+        end, alone. If it fails again, the group itself is the cause, and its runs have failed.
         """
         suspects: list[Suspect] = []
         yield from self._try(groups, suspects)
@@ -81,7 +80,7 @@ class Engine:
                 yield _failed(group, f"tried twice: {reason}")
 
     def _try(self, groups: Sequence[Group], suspects: list[Suspect]) -> Iterator[Rows]:
-        """Yield the rows of groups, and note those that cannot be had, with the reason."""
+        """Yield the rows of groups; add groups without rows to the suspects, with the reason."""
         raise NotImplementedError
 
 
@@ -92,7 +91,7 @@ def in_worker(function: Callable[[Group], Rows], group: Group) -> Rows:
 
 
 class Pool(Engine):
-    """An engine whose groups are worked off by other processes, one for each worker at a time."""
+    """An engine whose groups are run by other processes, one group at a time in each."""
 
     executor: Any
     # What a group's future raises when its worker has died.
@@ -108,7 +107,7 @@ class Pool(Engine):
             while waiting and len(working) < self.workers:
                 group = waiting.popleft()
                 working[self._submit(group)] = group, self.executor
-            # While these are stored, the workers are at the next ones.
+            # The workers run the next groups while these are stored.
             yield from finished
             finished = []
             done = wait(working, PATIENCE_SECONDS, FIRST_COMPLETED).done
@@ -130,7 +129,7 @@ class Pool(Engine):
         """Make the executor usable again after a worker has died."""
 
     def look(self) -> None:
-        """Say what keeps the workers from working, if anything does."""
+        """Warn if something keeps the workers from working."""
 
     def _submit(self, group: Group) -> Future[Rows]:
         try:
@@ -141,12 +140,12 @@ class Pool(Engine):
 
 
 def work(group: Group) -> Rows:
-    """Run one group; if it cannot be run, its rows say why and the sweep goes on.
+    """Run one group; if it cannot be run, its rows say why and the sweep continues.
 
     Raises
     ------
     MemoryError
-        If memory does not suffice: it may, when the group is alone.
+        If memory does not suffice; it may suffice when the group is run alone.
     """
     from gdconv.study import run_group
     from gdconv.tables import encode
@@ -161,7 +160,7 @@ def work(group: Group) -> Rows:
 
 
 def without_memory(error: MemoryError) -> str:
-    """Return the reason for which a group has no rows when memory did not suffice for it."""
+    """Return the text that says why a group without enough memory has no rows."""
     return f"memory did not suffice: {error}"
 
 
@@ -191,7 +190,7 @@ def _one_thread() -> None:
 
 
 def prepare(parent: int) -> None:
-    """Make a process a worker, which ends when its parent does, however that ends."""
+    """Make a process a worker, which ends when its parent ends, even if that is killed."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -204,9 +203,9 @@ def prepare(parent: int) -> None:
 
 @contextmanager
 def ignoring_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C, as they inherit it from this one.
+    """Ignore Ctrl-C while processes are started, so that they inherit this and ignore it too.
 
-    A terminal sends it to all of its processes, and only this one may act on it.
+    A terminal sends Ctrl-C to all of its processes, but only this one may react to it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -21,7 +21,7 @@ from gdconv.doubled import product
 from gdconv.keys import ConfigError, quoted, typed
 from gdconv.table import Table, content, is_number, listed, name_of, read_table
 
-# Sums of squares of such features, and eigenvalues of them, are normal floats.
+# If features lie in this range, sums of their squares, and their eigenvalues, are normal floats.
 LARGEST, SMALLEST = 1e150, 1e-150
 
 
@@ -29,7 +29,7 @@ LARGEST, SMALLEST = 1e150, 1e-150
 class LeastSquares:
     """Minimise L(w) = ‖Xw − y‖² (1); X has shape (n, d) and y shape (n,).
 
-    The last column of X is all ones in every family but the one with a prescribed spectrum.
+    The last column of X is all ones, except in the family with a prescribed spectrum.
     """
 
     X: np.ndarray
@@ -39,7 +39,7 @@ class LeastSquares:
 def make(problem: Problem, seed: int, repetition: int) -> LeastSquares:
     """Return one problem of a family.
 
-    The problem's random numbers depend on nothing but seed and repetition.
+    The problem's random numbers depend only on seed and repetition.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def make(problem: Problem, seed: int, repetition: int) -> LeastSquares:
 
 
 def problem_identity(problem: Problem) -> dict[str, Any]:
-    """Return a problem's part of a run's identity: its keys, and of a file the content, no path.
+    """Return a problem's part of a run's identity: its keys and, for a file, the content's hash.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def problem_identity(problem: Problem) -> dict[str, Any]:
 
 
 def file_content(problem: Problem) -> str | None:
-    """Return what a problem's file counts by, eight hex digits of its hash; None without a file.
+    """Return the first eight hex digits of the hash of a problem's file; None without a file.
 
     Raises
     ------
@@ -114,9 +114,9 @@ def correlated(problem: Correlated, generator: np.random.Generator) -> LeastSqua
 def prescribed(problem: Prescribed, generator: np.random.Generator) -> LeastSquares:
     """X = U Σ Vᵀ with random orthonormal U, V and prescribed eigenvalues of H; y = X w + noise.
 
-    H = 2 XᵀX has the k = min(n, d) non-zero eigenvalues lambda_max `profile`(...), and lambda_max
-    is 2 n_samples, about that of independent features of variance 1. A column of ones would change
-    the spectrum, so there is none.
+    H = 2 XᵀX has k = min(n, d) non-zero eigenvalues, lambda_max times `profile`(...). lambda_max is
+    2 n_samples, about as large as for independent features of variance 1. A column of ones would
+    change the spectrum, so there is none.
     """
     rank = min(problem.n_samples, problem.n_features)
     eigenvalues = 2.0 * problem.n_samples * profile(problem.profile, problem.condition_number, rank)
@@ -129,8 +129,9 @@ def prescribed(problem: Prescribed, generator: np.random.Generator) -> LeastSqua
 def profile(name: str, condition_number: float, count: int) -> np.ndarray:
     """Return eigenvalues from 1 down to 1 / condition_number, shape (count,); a single one is 1.
 
-    linear: evenly spaced; geometric: with evenly spaced logarithms; power: i^−p for i = 1, 2, ...,
-    with the p that leads there; two_point: the first half (rounded up) 1, the others at the end.
+    linear: evenly spaced. geometric: their logarithms are evenly spaced. power: i^−p for
+    i = 1, 2, ..., where p is such that the last one is 1 / condition_number. two_point: the first
+    half (rounded up) is 1, the others are 1 / condition_number.
     """
     last = 1 / condition_number
     if count == 1:
@@ -151,19 +152,19 @@ def profile(name: str, condition_number: float, count: int) -> np.ndarray:
 def polynomial(problem: Polynomial, generator: np.random.Generator) -> LeastSquares:
     """Powers degree, ..., 1, 0 of points drawn uniformly from [−1, 1]; y = X w + noise.
 
-    n points support the degree n − 1; with a higher one X is rank-deficient.
+    With n points, X is rank-deficient if the degree is higher than n − 1.
     """
     points = generator.uniform(-1.0, 1.0, problem.n_samples)
     return _observed(np.vander(points, problem.degree + 1), problem.noise, generator)
 
 
 def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSquares:
-    """The user's table; standardized, features have mean 0 and variance 1 (constant ones are 0).
+    """The user's table; if standardized, features get mean 0 and variance 1 (constant ones get 0).
 
     Raises
     ------
     ConfigError
-        If the file or one of its features will not do.
+        If the file or one of its features cannot be used.
     """
     found = _table(problem)
     table, target = found.cells, found.names.index(problem.target)
@@ -178,12 +179,12 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
 
 
 def notices(problems: Iterable[Problem]) -> list[str]:
-    """Return what the user should know of the files that problems are read from, each once.
+    """Return what the user should know about the files of some problems, each notice once.
 
     Raises
     ------
     ConfigError
-        If a file will not do.
+        If a file cannot be used.
     """
     found = []
     for problem in dict.fromkeys(problems):
@@ -197,7 +198,7 @@ def notices(problems: Iterable[Problem]) -> list[str]:
 
 
 def _table(problem: Csv) -> Table:
-    """The table, which has the target and rows enough."""
+    """The table, after checking that it has the target and at least two rows."""
     table = read_table(problem.path)
     if problem.target not in table.names:
         raise _no_such_column(problem, table.names)
@@ -222,13 +223,13 @@ def _no_such_column(problem: Csv, names: Sequence[str]) -> ConfigError:
     if all(map(is_number, names)):
         reason = (
             f"must begin with a line of column names, begins with {listed(names)}; numbers are"
-            " taken for names where problem.target is one of them"
+            " accepted as names if problem.target is one of them"
         )
         return ConfigError("problem.path", problem.path, reason)
     target = problem.target
     alike = [name for name in names if target.casefold() in name.casefold()]
     if is_number(target):
-        # Hydra has read 1_000 as a number.
+        # Hydra reads 1_000 as a number.
         alike += [name for name in names if is_number(name) and float(name) == float(target)]
     example = f"; type {quoted('problem.target', alike[0])}" if alike else ""
     allowed = f"must be a column of {typed(problem.path)}: {listed(names)}{example}"
@@ -247,11 +248,11 @@ FAMILIES: dict[str, Callable[[Any, np.random.Generator], LeastSquares]] = {
 def standardized(features: np.ndarray) -> np.ndarray:
     """Return columns with mean 0 and variance 1, to the last digits; constant ones are 0.
 
-    A mean is rounded like a number of its own size, which is much where a column varies little
-    about it: clock ticks, years. That of what is left when it is taken off is 0 but for the
-    rounding of that.
+    If a column varies little about a large mean, as years do, the rounding error of the mean is
+    large beside the variation. So the mean is subtracted twice: what is left after the first time
+    has a mean close to 0, which is rounded far less.
     """
-    # Columns of any size, down to the smallest floats, have squares that are floats.
+    # After scaling by a power of 2, the squares of columns of any size are floats.
     _, exponent = np.frexp(np.abs(features).max(axis=0))
     centred = np.ldexp(features, -exponent)
     constant = np.ptp(centred, axis=0) == 0
@@ -272,9 +273,9 @@ def _observed(X: np.ndarray, noise: float, generator: np.random.Generator) -> Le
 
 def _orthonormal(rows: int, columns: int, generator: np.random.Generator) -> np.ndarray:
     """Orthonormal columns, uniform among all such (Mezzadri, Notices of the AMS 54, 2007)."""
-    # Not by the process that only plans and writes.
+    # Imported here, because the process that only plans and writes does not need it.
     import scipy.linalg
 
     Q, R = scipy.linalg.qr(generator.standard_normal((rows, columns)), mode="economic")
-    # Without it the signs would be those of Householder's reflections, not random.
+    # Otherwise the signs would be those of Householder's reflections instead of random ones.
     return Q * np.copysign(1.0, np.diag(R))

@@ -1,11 +1,11 @@
-"""Products of many rows with one matrix in which a row's bits depend on the row alone.
+"""Products of many rows with one matrix, in which the bits of a row depend on this row only.
 
-A BLAS promises no such thing. OpenBLAS rounds a row in the same way wherever it stands and whatever
-stands beside it only as long as the product takes the same path through its kernels, and the number
-of rows may decide on the path: its AVX-512 kernels (SkylakeX) have another one for products of up
-to 10⁶ multiplications. So one block of `BLOCK` rows is the measure, and a product of another height
-is used where a trial shows that it gives the same bits. If not even the block gives a row the same
-bits at every place, each row is multiplied alone.
+A BLAS does not promise this. OpenBLAS rounds a row independently of its place and of the other rows
+only if the product takes the same path through its kernels. The number of rows may change the path:
+the AVX-512 kernels (SkylakeX) have a separate one for products of up to 10⁶ multiplications.
+Therefore the reference is a block of `BLOCK` rows. A product with another number of rows is used
+only if a trial shows that it gives the same bits. If even the block gives a row different bits at
+different places, each row is multiplied alone.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from functools import lru_cache
 import numpy as np
 
 BLOCK = 64
-# A kernel works on so many rows or columns at a time; what is left over takes other paths.
+# A kernel works on so many rows or columns at a time; the rest takes other paths.
 UNIT = 8
-# Up to so many multiplications of a block OpenBLAS's small path takes all heights up to BLOCK.
+# If a block needs at most so many multiplications, all heights up to BLOCK take OpenBLAS's path for
+# small products.
 SMALL = 10**6
-# So many elements are compared at least; the trial's numbers repeat with a prime period.
+# At least so many elements are compared; the trial's numbers repeat with a prime period.
 COMPARED, PERIOD = 256, 4093
 multiply = np.matmul
 
 
 @dataclass(frozen=True)
 class Stack:
-    """How rows are cut: `blocks` products of `height` rows each, of which the first rows are used.
+    """How rows are cut: into `blocks` products of `height` rows each, padded at the end.
 
     Attributes
     ----------
@@ -44,10 +45,10 @@ class Stack:
 
 
 def padded(matrix: np.ndarray) -> np.ndarray:
-    """Return a matrix with rows and columns of zeros up to multiples of UNIT, if it is large.
+    """Return a matrix, with zeros added up to multiples of UNIT rows and columns if it is large.
 
-    Beyond its small path, the last digits that OpenBLAS's AVX-512 kernels compute depend on the
-    place of a row, or on the number of rows, unless both dimensions are such multiples.
+    For large products, the last digits that OpenBLAS's AVX-512 kernels compute depend on the place
+    of a row, or on the number of rows, unless both dimensions are multiples of UNIT.
     """
     rows, columns = matrix.shape
     wide = np.zeros(padded_shape(matrix.shape))
@@ -63,10 +64,10 @@ def padded_shape(shape: tuple[int, int]) -> tuple[int, int]:
 
 @lru_cache(maxsize=4096)
 def stack(rows: int, shape: tuple[int, int]) -> Stack:
-    """Return how to multiply so many rows with matrices of a shape, as `padded` returns it.
+    """Return how to cut so many rows for products with a matrix of a shape that `padded` returned.
 
-    The products are those of an iteration, W matrixᵀ and the result times matrix, both with the
-    right operand in C order.
+    An iteration has two products, W matrixᵀ and the result times matrix, both with the right
+    operand in C order.
     """
     if rows == 0:
         return Stack(0, 0)
@@ -91,10 +92,9 @@ def rows_are_independent(shape: tuple[int, int]) -> bool:
 def same_bits(height: int, shape: tuple[int, int]) -> bool:
     """Return whether a product of so many rows gives each the bits it has in a block of BLOCK.
 
-    Both products of an iteration are tried, on numbers without a pattern, with rows in random
-    order. Takes about as long as an iteration with BLOCK + `height` rows. Which bits they are
-    depends on the BLAS and on the number of its threads, which must be the same for what is
-    multiplied afterwards.
+    Tries both products of an iteration, on numbers without a pattern, with rows in random order.
+    This takes about as long as an iteration with BLOCK + `height` rows. The result is valid only
+    for this BLAS and this number of its threads.
     """
     rng = np.random.default_rng(0)
     numbers = rng.standard_normal(PERIOD)

@@ -1,4 +1,4 @@
-"""Where a study's numbers come from: configuration, versions, linear algebra, commit."""
+"""Where the numbers of a study come from: configuration, versions, linear algebra, commit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "hydra-core", "joblib")
 
 
 def configuration(configs: Sequence[RunConfig], study: StudyConfig) -> bytes:
-    """Return what the jobs have in common, nested, and under jobs what each adds, to be typed."""
+    """Return YAML with what the jobs have in common and, under jobs, each one's own overrides."""
     jobs = [
         {
             key: without_home(value) if isinstance(value, str) else value
@@ -47,7 +47,7 @@ def configuration(configs: Sequence[RunConfig], study: StudyConfig) -> bytes:
 def files(configs: Sequence[RunConfig]) -> dict[str, list[str]]:
     """Return the names that each content of a file has in some configurations.
 
-    Names are without folders: where a user keeps a file is nobody else's business.
+    Names are without folders, because where a user keeps a file is private.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def files(configs: Sequence[RunConfig]) -> dict[str, list[str]]:
 
 
 def environment() -> dict[str, Any]:
-    """Return versions and properties of the machine that can change the last digits."""
+    """Return the versions and properties of the machine that can change the last digits."""
     return {
         "gdconv": version("gdconv"),
         "commit": _commit(),
@@ -91,13 +91,13 @@ def without_home(word: str) -> str:
 
 
 def _override(key: str, value: Any) -> str:
-    """One key as it is typed: problem.name is chosen by problem=..."""
+    """One key as it is typed; problem.name is typed as problem=..."""
     if not isinstance(value, str):
         word = json.dumps(value)
     elif re.fullmatch(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z_/.][\w/.-]*", value, re.ASCII):
         word = value
     else:
-        # Hydra takes two backslashes for one where a quote follows, and nowhere else.
+        # Only before a quote, Hydra reads two backslashes as one.
         escaped = re.sub(r"\\+(?='|\Z)", lambda found: 2 * found[0], value).replace("'", "\\'")
         word = f"'{escaped}'"
     return f"{key.removesuffix('.name')}={word}"
@@ -116,7 +116,7 @@ def _commit() -> str | None:
 
 
 def _git(checkout: Path, *arguments: str) -> str:
-    # To write down what it sees, git would take a lock, and leave it if it is killed.
+    # Otherwise git would take a lock to update its index, and leave the lock if it is killed.
     git = ["git", "--no-optional-locks", "-C", str(checkout)]
     return subprocess.run(
         [*git, *arguments], capture_output=True, check=True, text=True

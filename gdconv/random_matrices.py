@@ -1,10 +1,10 @@
-"""The eigenvalues that random features lead to: closed forms, numbers in and out.
+"""The eigenvalues of random features, as closed forms.
 
 Let X be n x d with independent entries of mean 0 and variance 1. As n and d grow with
-d / n = ratio, the distribution of the eigenvalues of XᵀX / n = H / (2n) tends to that of Marchenko
-and Pastur, Mathematics of the USSR-Sbornik 1 (1967) 457. A few columns of another kind, as the
-constant one, and a common mean of the features move a few eigenvalues and leave the distribution
-as it is.
+d / n = ratio, the distribution of the eigenvalues of XᵀX / n = H / (2n) tends to the law of
+Marchenko and Pastur, Mathematics of the USSR-Sbornik 1 (1967) 457. A few columns of another kind,
+such as the constant one, or a common mean of the features move only a few eigenvalues and do not
+change the distribution.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def edges(ratio: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 def density(x: ArrayLike, ratio: float) -> np.ndarray:
     """Return the density √((b − x)(x − a)) / (2π ratio x) on [a, b] = `edges`, and 0 outside.
 
-    It integrates to 1, or to 1 / ratio where ratio > 1: the rest of the mass, `mass_at_zero`, is
+    It integrates to 1, or to 1 / ratio if ratio > 1; then the rest of the mass, `mass_at_zero`, is
     at 0.
 
     Parameters
@@ -40,7 +40,7 @@ def density(x: ArrayLike, ratio: float) -> np.ndarray:
 
 
 def mass_at_zero(ratio: float) -> float:
-    """Return 1 − 1 / ratio where ratio > 1, else 0: the part of the eigenvalues that are 0."""
+    """Return the part of the eigenvalues that are 0: 1 − 1 / ratio if ratio > 1, else 0."""
     return max(0.0, 1 - 1 / ratio)
 
 
@@ -48,8 +48,8 @@ def edge_widths(n_samples: int, n_features: int) -> tuple[float, float]:
     """Return how far the extreme eigenvalues of H / (2n) scatter around `edges`.
 
     These are the scales of the Tracy-Widom law (Johnstone, Annals of Statistics 29 (2001) 295;
-    the lower one: Feldheim and Sodin, Geometric and Functional Analysis 20 (2010) 88). Where d is
-    n there is no lower edge but 0, which nothing passes: its width is 0.
+    the lower one: Feldheim and Sodin, Geometric and Functional Analysis 20 (2010) 88). If d is n,
+    the lower edge is 0; no eigenvalue can lie below it, and its width is 0.
     """
     small, large = sorted((np.sqrt(n_samples), np.sqrt(n_features)))
     upper = (large + small) * np.cbrt(1 / small + 1 / large) / n_samples

@@ -1,4 +1,4 @@
-"""What is kept of an iteration, and when a run has said all it can."""
+"""Which numbers of an iteration are kept, and when a run can stop."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 
 def recorded_iterations(iterations: int, points: int) -> np.ndarray:
-    """Return at most `points` log-spaced iterations, 0, 1 and the last among them."""
+    """Return at most `points` iterations, spaced logarithmically, with 0, 1 and the last."""
     spaced = np.geomspace(1, iterations, points - 1) if points > 2 else np.array([iterations])
     return np.unique(np.concatenate([[0], np.rint(spaced).astype(np.int64)]))
 
 
 @dataclass(frozen=True)
 class Trajectories:
-    """What was recorded of m runs, one run after the other and each by iteration.
+    """The recorded numbers of m runs, one run after the other, each in order of iterations.
 
     Attributes
     ----------
@@ -27,9 +27,9 @@ class Trajectories:
     first, last : ndarray, shape (m,)
         Index of the first and the last row of each run.
     to_tolerance : ndarray, shape (m,)
-        First iteration with gap <= tolerance * initial gap, −1 if there was none.
+        First iteration with gap <= tolerance * initial gap; −1 if there was none.
     reached_floor, reached_ceiling : ndarray of bool, shape (m,)
-        Whether the run was over because the gap was rounding noise or about to overflow.
+        Whether the run was stopped because the gap was rounding noise, or was about to overflow.
     """
 
     column: np.ndarray
@@ -46,7 +46,7 @@ class Trajectories:
 
 
 class Recorder:
-    """Watches the iteration: keeps what is to be recorded and lets finished runs leave."""
+    """Watches the iteration: records what is needed, and stops runs that are finished."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class Recorder:
     def observe(
         self, iteration: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray
     ) -> np.ndarray | None:
-        """Record, and say which runs have reached their floor or are about to overflow."""
+        """Record, and return which runs have reached their floor or are about to overflow."""
         if self._squares.shape != residual.shape:
             self._squares = np.empty_like(residual)
-        # The residual at w* is 0: its target is in the range of the matrix.
+        # The residual at w* is 0, because the target is in the range of the matrix.
         np.square(residual, out=self._squares)
         gap = np.add.reduce(self._squares, axis=1)[: len(runs)]
         if iteration == 0:
@@ -93,7 +93,7 @@ class Recorder:
         return leaving
 
     def _attend(self, runs: np.ndarray) -> None:
-        """Note between which gaps nothing happens to the runs that go on."""
+        """Note the range of gaps within which nothing has to be done for the remaining runs."""
         wanted = np.where(self.to_tolerance[runs] < 0, self.wanted[runs], 0.0)
         self.lower = np.maximum(wanted, self.floor[runs])
         self.upper = self.ceiling[runs]
@@ -107,7 +107,7 @@ class Recorder:
         self._rows.append((runs, np.full(len(runs), iteration), loss, gap, distance))
 
     def trajectories(self) -> Trajectories:
-        """Return what was recorded, when the iteration is over."""
+        """Return what was recorded; to be called after the iteration."""
         columns = [np.concatenate(parts) for parts in zip(*self._rows, strict=True)]
         order = np.lexsort((columns[1], columns[0]))
         column, t, loss, gap, distance_squared = (values[order] for values in columns)

@@ -1,4 +1,4 @@
-"""The report of a study, made from its files alone: figures and report.html."""
+"""The report of a study, made only from its files: figures and report.html."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gdconv import disk
 
-# What reads and draws is imported when it is needed: pandas and Matplotlib take a second.
+# pandas and Matplotlib take a second to import, so they are imported only when they are needed.
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -24,22 +24,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments; those of the process by default.
+        The arguments; by default those of the command line.
 
     Returns
     -------
     int
-        Exit status: 0 all well, 1 with --status if a table is no longer as its study was
-        finished, 2 an option or a folder will not do, or cannot be written. A figure that a study
-        has no data for is no failure: it is said why.
+        Exit status: 0 if all went well; 1 with --status if a table was changed after its study was
+        finished; 2 if an option or a folder cannot be used, or nothing can be written. A figure
+        for which a study has no data is left out with a reason, and is no failure.
     """
     parser = argparse.ArgumentParser(
         prog="gdconv-report",
         description="Draw the figures of a study and write its report.html from its CSV files;"
-        " nothing is run again. A study that is still running is shown as far as it has come.",
-        epilog="Written into each folder: report.html, one file that needs no other, and"
-        " figures/NAME.png, .svg and .pdf. A summary is printed. docs/figures.md explains the"
-        " figures.",
+        " nothing is run again. A study that is still running is shown with the runs it has so"
+        " far.",
+        epilog="Each folder gets report.html, which needs no other file, and figures/NAME.png, .svg"
+        " and .pdf. A summary is printed. docs/figures.md explains the figures.",
     )
     parser.add_argument(
         "folders",
@@ -51,35 +51,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--figures",
         metavar="NAME,…",
-        help="draw only these, and leave report.html and the other figures as they are",
+        help="draw only these figures; report.html and the other figures stay as they are",
     )
     parser.add_argument(
         "--format",
         metavar="FORMAT,…",
-        help="draw only as png, svg or pdf, and leave the figures' other files as they are",
+        help="write figures only as png, svg or pdf; files of the other formats stay as they are",
     )
     parser.add_argument(
         "--compare",
         metavar="DIR2",
         type=Path,
-        help="draw another study beside the first one, and write and print how their runs differ,"
-        " into RESULTS_DIR/compare-NAME, NAME being that of DIR2's folder",
+        help="draw another study beside the first one, and print how their runs differ; figures and"
+        " differences.csv go to RESULTS_DIR/compare-NAME, where NAME is the name of DIR2",
     )
     parser.add_argument(
         "--status",
         action="store_true",
-        help="say only how many runs are done, failed and missing, and with exit status 1 which"
-        " tables are no longer as they were finished; write nothing",
+        help="only print how many runs are done, failed and missing, and which tables were changed"
+        " after the study was finished (exit status 1); write nothing",
     )
     options = parser.parse_args(argv)
     folders = options.folders
     drawing = [f"--{name}" for name in ("figures", "format", "compare") if vars(options)[name]]
     if options.status and drawing:
-        return _complain(f"--status draws nothing: it does not go with {drawing[0]}")
+        return _complain(f"--status draws nothing: it cannot be used with {drawing[0]}")
     if options.status:
         return _print_status(folders)
     if options.compare and len(folders) > 1:
-        return _complain(f"--compare goes with one RESULTS_DIR, not {len(folders)}")
+        return _complain(f"--compare takes one RESULTS_DIR, not {len(folders)}")
 
     from gdconv.figures import FIGURES, FORMATS
     from gdconv.summary import summary
@@ -117,25 +117,25 @@ def write(folder: Path, formats: Collection[str] | None = None) -> Path:
     Parameters
     ----------
     folder : Path
-        The study's folder. What is written depends on its files and its name alone.
+        The study's folder. What is written depends only on its files and its name.
     formats : collection of str, optional
-        What to draw the figures as; all formats by default.
+        The formats of the figures; all by default.
 
     Returns
     -------
     Path
-        Of report.html, one file that refers to no other but by links.
+        The path of report.html, which needs no other file.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As `gdconv.tables.read`; nothing has been written then.
+        As `gdconv.tables.read`; then nothing has been written.
     """
     return _write(folder, *_read(folder), formats)
 
 
 def is_current(folder: Path) -> bool:
-    """Return whether a study's report.html was made of the files that are there now."""
+    """Return whether a study's report.html was made from the files that are there now."""
     try:
         return disk.read_bytes(folder / "report.html").endswith(_stamp(folder))
     except FileNotFoundError:
@@ -143,16 +143,16 @@ def is_current(folder: Path) -> bool:
 
 
 def _read(folder: Path) -> tuple[Tables, bytes]:
-    """The tables of a study, and what a report made of them ends with."""
+    """The tables of a study, and the stamp that a report made from them ends with."""
     from gdconv.tables import read
 
-    # Before they are read: of files that change meanwhile, no report may count as current.
+    # Made before the tables are read: if a file changes meanwhile, the report is not current.
     stamp = _stamp(folder)
     return read(folder), stamp
 
 
 def _stamp(folder: Path) -> bytes:
-    """Tell the folder's name and the files that a report is made of by their checksum."""
+    """Return a comment with a checksum of the folder's name and the files a report is made from."""
     from gdconv.contents import FILES
 
     found = [name for name in FILES if (folder / name).exists()]
@@ -173,7 +173,7 @@ def _write(folder: Path, tables: Tables, stamp: bytes, formats: Collection[str] 
         for name, figure in drawn.items()
     }
     html = page(folder, tables, svg, omitted)
-    # The folder's name may hold bytes that are no text.
+    # The folder's name may contain bytes that are not valid text.
     disk.replace(folder / "report.html", [html.encode(errors="replace"), stamp])
     disk.sync_folder(folder)
     return folder / "report.html"
@@ -185,26 +185,26 @@ def compare(
     names: Collection[str] | None = None,
     formats: Collection[str] | None = None,
 ) -> tuple[Path, str]:
-    """Draw two studies in one set of figures, and write how the runs that both have differ.
+    """Draw two studies in one set of figures, and write how the runs differ that both have.
 
     Parameters
     ----------
     first, second : tuple of Path and Tables
         The studies' folders and tables.
     names, formats : collection of str, optional
-        The figures to draw, and as what; all by default.
+        The figures to draw and their formats; all by default.
 
     Returns
     -------
     Path
-        The folder with the figures and differences.csv, below that of the first study.
+        The folder with the figures and differences.csv, inside the folder of the first study.
     str
         The differences in a few lines.
 
     Raises
     ------
     ValueError
-        If both are the same study; nothing has been written then.
+        If both are the same study; then nothing has been written.
     """
     from gdconv import compare as comparison
 
@@ -227,7 +227,7 @@ def _draw(
     names: Collection[str] | None = None,
     formats: Collection[str] | None = None,
 ) -> tuple[dict[str, Figure], dict[str, str]]:
-    """Write figures into a folder; old files of one that can no longer be drawn are removed."""
+    """Write figures into a folder; remove old files of figures that can no longer be drawn."""
     from gdconv import figures
 
     formats = formats or figures.FORMATS
@@ -259,7 +259,7 @@ def _told(
 
 
 def _listed(option: str, given: str | None, allowed: Sequence[str]) -> list[str] | None:
-    """The names in a comma-separated list, in the order of those allowed; None without a list."""
+    """The names in a comma-separated list, in the order of `allowed`; None without a list."""
     if given is None:
         return None
     wanted = given.split(",")
@@ -308,7 +308,7 @@ def _refuse(folder: Path, error: Exception) -> int:
         missing = Path(error.filename).name
         what = f"has no {missing}" if folder.is_dir() else "is not there"
     elif isinstance(error, OSError):
-        # Of a file that could not be put in its place, the place is what one knows.
+        # If a temporary file could not be renamed, the user knows only the name it was to get.
         name = error.filename2 or error.filename
         what = f"{Path(name).name}: {error.strerror}" if name else str(error.strerror)
     else:

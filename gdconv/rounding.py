@@ -1,46 +1,49 @@
-"""What floating point can tell of a trajectory: how far a computed gap is off, and its floor.
+"""Rounding errors of a trajectory: how far a computed gap may be off, and its rounding floor.
 
-The computed iteration is w_t − w* = (I − step_size H)(w_{t−1} − w*) + p_t with a perturbation p_t
-made of the rounding errors of one step. With u the unit roundoff, A the matrix that is iterated
-(n x d), b its target, which is in the range of A, y the target of the problem, absolute values
-taken element by element, and rounding errors taken as independent (Higham and Mary, SIAM J. Sci.
-Comput. 41, 2019: √d u in place of the worst case d u, here with a factor of 4):
+The computed iteration is w_t − w* = (I − step_size H)(w_{t−1} − w*) + p_t, where the perturbation
+p_t consists of the rounding errors of one step. Let u be the unit roundoff, A the matrix that is
+iterated with (n x d), b its target, which is in the range of A, and y the target of the problem.
+Absolute values are taken element by element. Rounding errors are taken as independent (Higham and
+Mary, SIAM J. Sci. Comput. 41, 2019), which gives √d u, here with a factor of 4, in place of the
+worst case d u:
 
     e_k² = 16 d u² ((|A||w°|)_k² + ‖y‖²/n)         error of the computed residual (A w − b)_k
     |v_iᵀ p_t| = 2 step_size σ_i √Σ_k u_ik² e_k² + u |v_i|ᵀ|w°|
 
-w° is where the run would come to rest if it stopped moving along those v_i that it hardly gets on
-along: the component of w_0 − w* along v_i is multiplied by (1 − step_size λ_i)^t, which is no less
-than 1 − T step_size λ_i after T iterations, so that
+w° is about the point that the run can reach in T iterations. Along a v_i with a small λ_i it hardly
+moves: the component of w_0 − w* along v_i is multiplied by (1 − step_size λ_i)^t, which after T
+iterations is at least 1 − T step_size λ_i. So
 
     w° = w_0 − Σ_i min(1, T step_size λ_i) c_i v_i,        c_i = v_iᵀ(w_0 − w*).
 
-Where all of them have time, w° is w*. σ_i and the left singular vector u_i weigh e because it
-enters through Aᵀ; the last term is the rounding of w itself, which lets the iteration stop moving,
-or jump to and fro between two points, where the step is smaller than the last digit: it is the same
-in each step and has the signs of v_i, so that its parts are added up, not their squares. The errors
-of different entries are independent, those of different steps need not be. Summed over the steps,
-component i stalls at |v_iᵀ p| S_i, S_i = Σ_{s<t} |1 − step_size λ_i|^s, and the gap at
+If T is large enough for all of them, w° is w*. The error e enters the step through Aᵀ; therefore it
+is weighed by σ_i and the left singular vector u_i. The last term is the rounding of w itself. When
+the step is smaller than the last digit of w, this rounding makes the iteration stop, or jump
+between two points. It is the same in each step and may have the signs of v_i, so its parts are
+added up, not their squares. The errors of different entries are independent, but the errors of
+different steps need not be. Summed over the steps, component i stalls at |v_iᵀ p| S_i with
+S_i = Σ_{s<t} |1 − step_size λ_i|^s, and the gap at
 
     noise = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + Σ_k e_k²,
 
-the last term being the error of the gap that is computed from the residual, those of A w_t and b.
+where the last term is the error of the computed residual, from which the gap is computed.
 
-At that level a run has come to rest. Before, the errors of a step are also in proportion to w − w°,
-of which the components are at most ν^t min(1, T step_size λ_i) |c_i|: a handful of roundings in two
-products with A, of a size that is ν^t times
+At that level a run comes to rest. Before, the errors of a step are also proportional to w − w°,
+whose components are at most ν^t min(1, T step_size λ_i) |c_i|. They are a handful of roundings in
+two products with A, of a size that is ν^t times
 
     moved = Σ_j ‖A_j‖ Σ_i |v_ij| min(1, T step_size λ_i) |c_i|, or ‖A‖‖w_0 − w*‖ if that is less.
 
-The first is far less where columns differ in size. With ε = 16 √d u and ν' = ν + ε (1 + step_size
-λ_max), in t steps they make of it at most ν'^t − ν^t times that, along any direction, and the
-residual that the gap is computed from adds ε ν^t. It is more than a small part of the gap where
-w_0 − w* lacks the directions that shrink most slowly, or all but those of small λ_i. Altogether
+The first is far smaller if columns differ in size. Let ε = 16 √d u and
+ν' = ν + ε (1 + step_size λ_max). In t steps these errors grow to at most ν'^t − ν^t times moved,
+along any direction, and the residual that the gap is computed from adds ε ν^t times moved. This is
+more than a small part of the gap only if w_0 − w* has hardly any component along the directions
+that shrink most slowly, or components only along those with small λ_i. Altogether
 
     |√computed gap − √gap| <= √gap_floor
     gap_floor = (√noise + moved (ν'^t − ν^t + ε ν^t))²,
 
-and gap and bound are told apart only where their square roots differ by more.
+so a gap counts as larger than a bound only if their square roots differ by more than that.
 """
 
 from __future__ import annotations
@@ -68,7 +71,7 @@ class StepErrors:
     iterate : ndarray, shape (m, r)
         Rounding of w along each v_i.
     moved : ndarray, shape (m,)
-        The size of what the errors are in proportion to that depend on how far w is from w°.
+        Scale of the errors that are proportional to w − w°.
     """
 
     residual: np.ndarray
@@ -110,7 +113,7 @@ def step_errors(
         at_rest = np.abs(start - V @ moved)
         error = np.hypot(sizes @ at_rest, y_norm / np.sqrt(rows))
         error *= 4 * np.sqrt(columns) * UNIT_ROUNDOFF
-        # Its square might not fit into a float.
+        # Scaled, because the square of an error might not fit into a float.
         largest = error.max() or 1.0
         along = largest * np.linalg.norm(spectrum.left * (error / largest)[:, None], axis=0)
         return (
@@ -122,7 +125,7 @@ def step_errors(
 
     steps = step_size[:, None] * spectrum.eigenvalues[: spectrum.rank]
     parts, which = np.unique(np.minimum(1.0, iterations * steps), axis=0, return_inverse=True)
-    # One at a time: a product with all of them would round each as its company makes it.
+    # One at a time, because the rounding of a joint product would depend on the other runs.
     found = zip(*map(of, parts), strict=True)
     return StepErrors(*(np.array(values)[which.ravel()] for values in found))
 
@@ -141,10 +144,10 @@ def noise_level(
     ----------
     step_size : ndarray, shape (m,)
     iterations : int
-        The longest the iteration may run: on the edge of stability rounding errors add up until
+        The largest number of iterations; on the edge of stability, rounding errors add up until
         then.
     column, t : ndarray, shape (k,)
-        t matters only where a component grows: there the noise grows along with it.
+        t matters only if a component grows, because the noise then grows along with it.
     """
     step_size, t = step_size[column], np.asarray(t, dtype=float)
     floor = errors.residual[column] ** 2
@@ -159,17 +162,17 @@ def noise_level(
 
 
 def relative_error(columns: int) -> float:
-    """Return the relative error of one step: a handful of roundings (16) of the size √d u."""
+    """Return the relative error of one step, a handful (16) of roundings of size √d u."""
     return float(16 * np.sqrt(columns) * UNIT_ROUNDOFF)
 
 
 def drift(nu: ArrayLike, relative_step: ArrayLike, t: ArrayLike, columns: int) -> np.ndarray:
-    """Return how far rounding may carry w_t off on the way, as a part of moved, as derived above.
+    """Return how far rounding may carry w_t off on its way, as a part of moved; derived above.
 
     Parameters
     ----------
     nu, relative_step, t : array_like
-        Contraction, step_size lambda_max and iteration.
+        Contraction factor, step_size lambda_max and iteration.
     columns : int
         d.
     """
@@ -182,7 +185,7 @@ def drift(nu: ArrayLike, relative_step: ArrayLike, t: ArrayLike, columns: int) -
 
 
 def _summed(relative_step: np.ndarray, iterations: int, t: np.ndarray) -> np.ndarray:
-    """Σ_{s<t} |1 − x|^s: at its limit (or after all iterations) where |1 − x| <= 1, else at t."""
+    """Σ_{s<t} |1 − x|^s at t; if |1 − x| <= 1, its limit (or the sum over all iterations)."""
     decay = np.minimum(relative_step, 2 - relative_step)
     growth = -decay
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

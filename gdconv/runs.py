@@ -1,4 +1,4 @@
-"""What a run is known by, what runs of a group share, and what the rows of a group are."""
+"""The identifiers of runs and problems, the groups of runs, and the form of a group's rows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from gdconv.config import Run, identity, problem_options
 from gdconv.problems import problem_identity
 
-# Part of every run_id: raise it whenever the same configuration gives other rows or other columns.
+# Part of every run_id. Raise it whenever the same configuration gives other rows or columns.
 SCHEMA_VERSION = 5
 
-# run_id → run, for runs that differ in their step size alone.
+# run_id → run, for runs that differ only in their step size.
 Group = Mapping[str, Run]
 
 
@@ -25,11 +25,11 @@ class GroupTables:
     Attributes
     ----------
     runs : dict
-        Column name → values, one a run.
+        Column name → values, one for each run.
     curves : list of dict
-        One dict for each run: column name → values, one a recorded iteration.
+        One dict for each run: column name → values, one for each recorded iteration.
     eigenvalues : dict
-        Column name → values, one an eigenvalue.
+        Column name → values, one for each eigenvalue.
     eigh_difference : float or None
         See `spectra.eigh_difference`; None for a group that failed.
     rows_multiplied : str or None
@@ -45,7 +45,7 @@ class GroupTables:
 
 def run_ids(runs: Sequence[Run]) -> list[str]:
     """Return each run's identifier: 16 hex digits of the SHA-256 of all that decides its rows."""
-    # A file is read once, not once a run.
+    # Each problem's file is read once, not once for each run.
     distinct = dict.fromkeys(run.problem for run in runs)
     problems = {problem: problem_identity(problem) for problem in distinct}
     return [
@@ -66,9 +66,9 @@ def run_ids(runs: Sequence[Run]) -> list[str]:
 
 
 def problem_id(run: Run) -> str:
-    """Return the identifier of the problem of a run, X, y and w_0, the same for all step sizes.
+    """Return the identifier of a run's problem, that is X, y and w_0; all step sizes share it.
 
-    With and without reduction w* and its errors differ by a rounding, so each has its own.
+    With and without reduction w* differs by rounding, so these have different identifiers.
     """
     return _digest(
         {
@@ -92,7 +92,7 @@ def group_of(run: Run) -> Hashable:
 
 
 def asked_for(runs: Sequence[Run]) -> dict[str, list[Any]]:
-    """Return the columns of runs.csv that the configuration of a run decides, a value a run."""
+    """Return the columns of runs.csv that follow from the configuration, a value for each run."""
     return {
         "problem": [run.problem.name for run in runs],
         "problem_options": [problem_options(run.problem) for run in runs],

@@ -1,4 +1,4 @@
-"""A temporary folder for what a command starts; the next command removes what a killed one left."""
+"""A temporary folder for each command; the next command removes one that a kill has left."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 
-# loky's semaphores are files there, with the number of their process in their name.
+# loky's semaphores are files in this folder, with the number of their process in the name.
 SEMAPHORES = Path("/dev/shm")
 _NAME = re.compile(r"\.gdconv-(\d{1,9})-\w{8}")
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Make a temporary folder of this user alone, with this process in its name; remove it."""
+    """Make a private temporary folder with this process's number in its name; finally remove it."""
     folder = Path(mkdtemp(prefix=f".gdconv-{os.getpid()}-"))
     held = _hold(folder)
     try:
@@ -52,7 +52,7 @@ def _is_running(process: int) -> bool:
 def _hold(folder: Path) -> int | None:
     """Lock a folder until this process ends; None if another holds it, or it is another user's.
 
-    A process of another container has another number there, but the lock is the same.
+    A process in another container may have the same number, but it holds its lock.
     """
     try:
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

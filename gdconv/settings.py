@@ -1,4 +1,4 @@
-"""Which runs of a study belong together, and what to call what they have in common."""
+"""Which runs of a study belong together, and the words for what they have in common."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pandas as pd
 
 from gdconv.tables import ALSO
 
-# Runs that agree in all of these are repetitions of one another or differ in their step size.
+# Runs that agree in all of these columns differ only in seed, repetition or step size.
 SETTING = (
     *("problem", "file", "n_samples", "n_features", "noise", "problem_options"),
     *("start", "start_which", "start_radius", "method"),
 )
-# Those of them that are said of a problem even if it is the only one; empty cells are not.
+# Columns that name a problem even if it is the only one, unless they are empty.
 NAMING = SETTING[:4]
-# Of a longer name of a file the middle is left out; of more names than this, the others.
+# A longer file name loses its middle; of several names, only the first ones are shown.
 LONGEST_NAME, MOST_NAMES = 28, 2
 
 # A setting, as column → value, and its runs.
@@ -26,16 +26,17 @@ Setting = tuple[dict[str, Any], pd.DataFrame]
 
 
 def with_files(runs: pd.DataFrame, can_draw: Callable[[str], bool] | None = None) -> pd.DataFrame:
-    """Return the runs of a study, or of several, with what to call each file in the column `file`.
+    """Return the runs of one or several studies with a label for each file in the column `file`.
 
-    That is its name, or its names if one content had several. The content stands beside it where
-    another content had one of these names too, and alone where no name is known.
+    The label is the file's name, or all names if one content had several. If another content had
+    one of these names too, the hash of the content is added. If no name is known, the hash stands
+    alone.
 
     Parameters
     ----------
     runs : DataFrame
     can_draw : callable, optional
-        For a figure, which has room for one name: whether it has the letters of a text.
+        For a figure, which has room for one name: tells whether it can draw a text.
     """
     names: dict[str, list[str]] = {}
     for content, known in runs["file"].groupby(runs["content"]):
@@ -58,19 +59,19 @@ def with_files(runs: pd.DataFrame, can_draw: Callable[[str], bool] | None = None
 
 
 def _printable(name: str) -> str:
-    """A file's name that does not steer the terminal and leaves room for other words."""
+    """A file's name without control characters, shortened to leave room for other words."""
     text = "".join(char if char.isprintable() else "?" for char in name)
     half = LONGEST_NAME // 2
     return text if len(text) <= LONGEST_NAME else f"{text[: half - 1]}…{text[-half:]}"
 
 
 def problem_name(run: pd.Series) -> str:
-    """Return the family of a run's problem, with the file where there is one."""
+    """Return the family of a run's problem, with the file if it has one."""
     return str(run["problem"]) if pd.isna(run["file"]) else f"{run['problem']} {run['file']}"
 
 
 def settings(runs: pd.DataFrame) -> list[Setting]:
-    """Split runs into groups that differ in seed, repetition and step size alone.
+    """Split runs into groups that differ only in seed, repetition and step size.
 
     Parameters
     ----------
@@ -79,33 +80,34 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     Returns
     -------
     list of (dict, DataFrame)
-        The columns of `SETTING` with their values, NA where empty, and the runs that have them. Of
-        the options only those are there in which problems of one family differ. Runs of several
-        studies at once have a column `study`, which comes first.
+        The columns of `SETTING` with their values, NA if empty, and the runs that have them. Only
+        those options are included in which problems of one family differ. Runs of several studies
+        have a column `study`, which comes first.
     """
     runs = runs.assign(problem_options=_differing_options(runs))
     names = [*(["study"] if "study" in runs else []), *SETTING]
-    # What a file is called may not be known, or be the name of another too.
+    # The name of a file may be unknown, or shared with another file, so the content counts.
     same = runs.groupby([*names, "content"], dropna=False, observed=True)
     return [(dict(zip(names, values, strict=False)), group) for values, group in same]
 
 
 def options_of(text: str) -> list[str]:
-    """Return the options in a cell of problem_options; the name of a column may have blanks."""
+    """Return the options in a cell of problem_options; values may contain blanks."""
     return re.split(r" (?=\w+=)", text)
 
 
 def with_all_parts(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs but those started along an eigenvector, or all if there are no others.
+    """Return the runs that did not start along an eigenvector, or all if there are no others.
 
-    Such a start has that eigenvector's part of the gap alone: it shows neither ν nor the rest.
+    From a start along an eigenvector, the gap has one component only, which need not shrink at the
+    rate ν².
     """
     others = runs[runs["start"] != "eigenvector"]
     return others if len(others) else runs
 
 
 def _differing_options(runs: pd.DataFrame) -> pd.Series:
-    """The options of each run but those that all runs of its family share; NA if none is left."""
+    """Each run's options, without those that all runs of its family share; NA if none is left."""
     told = pd.Series(pd.NA, runs.index, dtype="string")
     for _, options in runs["problem_options"].dropna().groupby(runs["problem"]):
         words = {each: options_of(each) for each in options.unique()}
@@ -117,6 +119,6 @@ def _differing_options(runs: pd.DataFrame) -> pd.Series:
 
 
 def _by_number(options: str) -> list[tuple[str, float]]:
-    """What to sort options by: 3 before 10."""
+    """A sorting key that puts 3 before 10."""
     found = re.findall(r"([^\d-]+)(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)?", options)
     return [(name, float(number or 0)) for name, number in found]

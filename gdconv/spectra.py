@@ -1,8 +1,8 @@
 """Eigenvalues and eigenvectors of the Hessian H = 2 XᵀX, from the singular values of X.
 
 Forming H squares the condition number: an eigenvalue solver on H has an absolute error of about
-eps * lambda_max and loses lambda_min entirely once the condition number passes 1/eps.
-2 * singular_value**2 keeps the digits of the singular value, and of those `_refined` finds all.
+eps * lambda_max, and loses lambda_min entirely if the condition number exceeds 1/eps.
+2 * singular_value**2 is as accurate as the singular value, and `_refined` finds all digits of it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import scipy.linalg.lapack
 from gdconv.doubled import product
 
 EPS = np.finfo(float).eps
-# Up to this ratio of the largest to the smallest singular value the ordinary decomposition loses no
-# more than three digits of the smallest.
+# Up to this ratio of the largest to the smallest singular value, the ordinary decomposition loses
+# at most three digits of the smallest.
 ORDINARY = 1e3
-# Each refinement makes what is wrong smaller by a factor of 1e-13 and better.
+# Each refinement reduces the error by a factor of at least 1e13.
 REFINEMENTS = 4
-# So far above what counts as 0 a singular value clearly does not.
+# A singular value this many times above the largest that counts as 0 is clearly not 0.
 CLEARLY = 1e3
-# A scale is a power of 2 no further from 1 than this, so that no square of one overflows.
+# Scales are powers of 2 with at most this exponent, so that their squares do not overflow.
 LARGEST_EXPONENT = 500
 
 
@@ -58,12 +58,12 @@ class Spectrum:
 
     @property
     def lambda_min(self) -> float:
-        """Smallest eigenvalue of H, 0 when X has not full column rank."""
+        """Smallest eigenvalue of H; 0 if X does not have full column rank."""
         return float(self.eigenvalues[-1])
 
     @property
     def lambda_min_positive(self) -> float:
-        """Smallest non-zero eigenvalue of H, the one that decides the rate."""
+        """Smallest non-zero eigenvalue of H, which determines the rate of slow steps."""
         return float(self.eigenvalues[self.rank - 1])
 
     @property
@@ -73,7 +73,7 @@ class Spectrum:
 
     @property
     def is_ordinary(self) -> bool:
-        """Whether it is the ordinary decomposition, that of X + E with ‖E‖ about eps ‖X‖."""
+        """Whether it is the ordinary decomposition, exact for X + E with ‖E‖ about eps ‖X‖."""
         return bool(self.singular_values[0] <= ORDINARY * self.singular_values[-1])
 
 
@@ -83,7 +83,7 @@ def spectrum(X: np.ndarray) -> Spectrum:
     Raises
     ------
     ValueError
-        If X is zero or its squares overflow or underflow: no step size is defined by it.
+        If X is zero, so that no step size is defined, or its squares overflow or underflow.
     """
     left, values, right = scipy.linalg.svd(X, full_matrices=False)
     if values[0] == 0:
@@ -108,7 +108,7 @@ Decomposition = tuple[np.ndarray, np.ndarray, np.ndarray]
 def _accurate(
     X: np.ndarray, left: np.ndarray, values: np.ndarray, right: np.ndarray
 ) -> Decomposition:
-    """Return U, the singular values that are known and Vᵀ, given the ordinary decomposition."""
+    """Return U, the singular values that do not count as 0, and Vᵀ, from the ordinary ones."""
     if len(X) < X.shape[1]:
         right, values, left = _accurate(X.T, right.T, values, left.T)
         return left.T, values, right.T
@@ -122,17 +122,18 @@ def _accurate(
 def _refined(X: np.ndarray, V: np.ndarray) -> Decomposition:
     """Return the decomposition of X, to all digits, from an orthonormal basis V of its row space.
 
-    The ordinary one is that of X + E with ‖E‖ about eps σ_1, so that every v_i may contain about
-    eps of v_1, and X v_i eps σ_1 u_1. But X V, with all digits, is a matrix whose columns are
-    nearly orthogonal beside their lengths, which one-sided Jacobi rotations decompose with an error
-    of about eps in each of them, however different they are: LAPACK's dgejsv (Drmač and Veselić,
-    SIAM J. Matrix Anal. Appl. 29, 2008). The rotations turn V into the v_i.
+    The ordinary decomposition is exact for a matrix X + E with ‖E‖ about eps σ_1. So every v_i may
+    contain about eps of v_1, and X v_i about eps σ_1 u_1. But X V, computed with all digits, has
+    columns that are nearly orthogonal relative to their lengths. One-sided Jacobi rotations, as in
+    LAPACK's dgejsv (Drmač and Veselić, SIAM J. Matrix Anal. Appl. 29, 2008), decompose such a
+    matrix with an error of about eps in each column, however different their lengths are. The
+    rotations turn V into the v_i.
     """
     lengths = np.linalg.norm(X, axis=0)
     scale = powers_of_two(lengths)
     for _ in range(REFINEMENTS):
         image, _ = product(X * scale, V / scale[:, None])
-        # joba=2: rows may differ in size as well; jobr=0, jobp=1: keep columns however small.
+        # joba=2: rows may differ in size too; jobr=0, jobp=1: keep even the smallest columns.
         values, left, turn, factor, _, failed = scipy.linalg.lapack.dgejsv(
             image, joba=2, jobr=0, jobp=1
         )
@@ -140,21 +141,22 @@ def _refined(X: np.ndarray, V: np.ndarray) -> Decomposition:
             raise scipy.linalg.LinAlgError("the singular values of X did not converge")
         values = values * (factor[0] / factor[1])
         V = V @ turn
-        # By Hadamard this is 0 where the columns are orthogonal, and grows as they are less so.
+        # By Hadamard's inequality this is 0 for orthogonal columns, and larger for all others.
         if np.sum(np.log(np.linalg.norm(image, axis=0)) - np.log(values)) < 1:
             break
-    # As Xᵀ u_i = σ_i v_i: to all digits the part of v_i in a column that is small beside σ_i.
+    # Xᵀ u_i / σ_i also has all digits of v_i's entries for columns that are small beside σ_i.
     parts = ((X * scale).T @ left) / scale[:, None] / values
     return left, values, np.where(lengths[:, None] <= values, parts, V).T
 
 
 def _row_space(X: np.ndarray) -> np.ndarray | None:
-    """Return an orthonormal basis, shape (d, rank), of the row space of X; None if that is all.
+    """Return an orthonormal basis, shape (d, rank), of the row space of X; None if it is all of ℝᵈ.
 
-    What rounding makes of an exact dependence between columns is about eps of each of their
-    elements, in the scaled matrix about eps of its norm: no more than max(n, d) eps counts as 0.
-    With its rows scaled too a direction may be known that large rows hide otherwise; but then only
-    what is clearly 0 is left out, because in the rows that were made smaller it may be large.
+    If columns are exactly dependent, rounding changes each of their elements by about eps of it, so
+    the scaled matrix gets a singular value of about eps times its norm. One of at most max(n, d)
+    eps times the norm counts as 0. Scaling the rows as well may reveal a direction that large rows
+    hide. But then only what is clearly 0 is left out, because a direction may be large in the rows
+    that were scaled down.
     """
     for by_rows in (True, False):
         scaled, scale = _equilibrated(X, by_rows)
@@ -171,8 +173,9 @@ def _row_space(X: np.ndarray) -> np.ndarray | None:
 def _independent(scaled: np.ndarray, scale: np.ndarray, zero: float) -> np.ndarray:
     """Return an orthonormal basis of the row space of scaled / scale, without what counts as 0.
 
-    So that what is left of large columns does not hide small ones, columns of about one size are
-    taken together, the largest first, and what depends on those before them is set to 0.
+    The remainders of large columns could hide small columns. Therefore columns of about the same
+    size are taken together, the largest first, and their parts that depend on earlier columns are
+    set to 0.
     """
     d = len(scale)
     range_, rows = np.empty((len(scaled), 0)), np.empty((0, d))
@@ -184,7 +187,7 @@ def _independent(scaled: np.ndarray, scale: np.ndarray, zero: float) -> np.ndarr
         alike = scale[remaining] <= ORDINARY * scale[remaining[0]]
         left, values, _ = scipy.linalg.svd(rest[:, alike], full_matrices=False)
         new = left[:, values > zero]
-        # scaled = range_ @ rows, where rows has zeros in the columns of blocks before.
+        # scaled = range_ @ rows, where the new rows have zeros in the columns of earlier blocks.
         range_ = np.hstack([range_, new])
         rows = np.vstack([rows, np.zeros((new.shape[1], d))])
         rows[len(rows) - new.shape[1] :, remaining] = new.T @ rest
@@ -193,10 +196,10 @@ def _independent(scaled: np.ndarray, scale: np.ndarray, zero: float) -> np.ndarr
 
 
 def _equilibrated(X: np.ndarray, by_rows: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return X with columns, and rows, scaled by powers of 2 to one size, and those of its columns.
+    """Return X scaled by powers of 2 so that its columns have one size, and the columns' scales.
 
-    By rows too, columns go first by the median of their elements, which some that are huge do not
-    change, so that it is the rows of these that are made smaller.
+    With by_rows, rows are scaled as well. Then columns are first scaled by the median of their
+    elements. A few huge elements do not change a median, so their rows are scaled down instead.
     """
     scale, scaled = np.ones(X.shape[1]), X
     if by_rows:
@@ -210,7 +213,7 @@ def _equilibrated(X: np.ndarray, by_rows: bool) -> tuple[np.ndarray, np.ndarray]
 
 
 def powers_of_two(size: np.ndarray) -> np.ndarray:
-    """Return the powers of 2 that make sizes about 1; 1 where a size is 0."""
+    """Return the powers of 2 that scale sizes to about 1; 1 for a size of 0."""
     _, exponent = np.frexp(size)
     return np.ldexp(1.0, np.clip(-exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT))
 
@@ -218,9 +221,9 @@ def powers_of_two(size: np.ndarray) -> np.ndarray:
 def eigh_difference(decomposition: Spectrum, X: np.ndarray) -> float:
     """Return max_i |lambda_i − lambda_i of scipy.linalg.eigh(2 XᵀX)| / lambda_max.
 
-    The cross-check of the spectrum by another algorithm: a few d * eps when both are right. eigh is
-    wrong by eps * lambda_max in every eigenvalue, so this compares each of them as far as eigh can
-    be trusted: of one below eps * lambda_max it only says that it is that small.
+    A check of the spectrum by another algorithm; it is a few d * eps if both are right. eigh is off
+    by about eps * lambda_max in every eigenvalue. So for an eigenvalue below eps * lambda_max, this
+    only checks that it is that small.
     """
     by_eigh = scipy.linalg.eigh(2 * (X.T @ X), eigvals_only=True)[::-1]
     return float(np.max(np.abs(by_eigh - decomposition.eigenvalues)) / decomposition.lambda_max)

@@ -14,7 +14,7 @@ from gdconv.objective import Objective
 def starting_point(start: Start, seed: int, repetition: int, objective: Objective) -> np.ndarray:
     """Return w_0, shape (d,).
 
-    Its random numbers depend on nothing but seed and repetition, and are not those of the problem.
+    Its random numbers depend only on seed and repetition, and differ from those of the problem.
     """
     generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(repetition, 1)))
     return STARTS[start.name](start, generator, objective)
@@ -35,8 +35,8 @@ def eigenvector(
 ) -> np.ndarray:
     """w_0 = w* + radius v, with v the eigenvector of lambda_max or of lambda_min_positive.
 
-    w* is the minimiser of least norm; it is also the one nearest to w_0, because v has no part in
-    the null space of H. Of a multiple eigenvalue v is one eigenvector.
+    w* is the minimiser of least norm. It is also the one nearest to w_0, because v has no component
+    in the null space of H. If the eigenvalue is multiple, v is one of its eigenvectors.
     """
     v = objective.spectrum.right[:, 0 if start.which == "max" else -1]
     return objective.least_norm.w + start.radius * v

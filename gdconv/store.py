@@ -1,9 +1,9 @@
-"""The folder of a study and its only writer. What stands in the files is done, and nothing else is.
+"""The folder of a study and its only writer. A run is done only when its rows are in the files.
 
-One process writes, group by group: curves and eigenvalues first, runs last, each flushed to the
-disk. A run is done when its row stands in runs.csv, so whatever stops the writer costs no more than
-the groups it was at. `Store.finish` sorts the files for a reader, replacing each by its sorted
-copy, and notes their checksums: a study without them is unfinished.
+One process writes, group by group: first curves and eigenvalues, then runs, each flushed to the
+disk. A run is done when its row is in runs.csv. So if the writer is stopped, only the groups that
+were being computed are lost. `Store.finish` replaces each file by a sorted copy and notes their
+checksums. A study without checksums is unfinished.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class Store:
     ----------
     folder : Path
     done : dict
-        run_id → status of every run whose rows stand in the files.
+        run_id → status, for every run whose rows are in the files.
     unfinished : bool
-        Whether the files still have to be sorted, by this writer or for one that was stopped.
+        Whether the files still have to be sorted, also because an earlier writer was stopped.
 
     Raises
     ------
     ConfigError
-        On entering, if another process holds the study, if its files are of another schema version,
-        damaged other than by a torn last line or changed since it was finished, or if the folder
-        cannot be written.
+        On entering, if another process holds the study; if its files have another schema version,
+        are damaged by more than an incomplete last line, or were changed after it was finished; or
+        if the folder cannot be written.
     """
 
     def __init__(self, study: StudyConfig) -> None:
@@ -60,7 +60,7 @@ class Store:
         self._provenance: dict[str, Any] = {}
 
     def __enter__(self) -> Store:
-        """Take the lock and read what is done."""
+        """Take the lock and read which runs are done."""
         names = (*contents.FILES, "report.html")
         with ExitStack() as undo:
             undo.push(self._open)
@@ -86,7 +86,7 @@ class Store:
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        """Close the files and let go of the study."""
+        """Close the files and release the lock."""
         self._open.__exit__(*exception)
 
     def forget(self, run_ids: Iterable[str]) -> None:
@@ -101,7 +101,7 @@ class Store:
         planned: int = 0,
         files: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Say what is to be run and with what, mend what a killed writer left, open the tables.
+        """Write the configuration and history, repair what a killed writer left, open the tables.
 
 
         Parameters
@@ -129,7 +129,7 @@ class Store:
         self._started = time.monotonic()
         self._write_provenance()
         disk.replace(self.folder / "config.yaml", [configuration(configs, self.study)])
-        # Before a table changes, no checksums may be there.
+        # The checksums must be gone from the disk before a table changes.
         disk.sync_folder(self.folder)
         self._open_table("eigenvalues", lambda line: run_id_of(line) in self._problems)
         for name in ("curves", "runs"):
@@ -137,7 +137,7 @@ class Store:
         disk.sync_folder(self.folder)
 
     def note_files(self, files: Mapping[str, Sequence[str]]) -> None:
-        """Add names of contents to provenance.json, if there are new ones among them."""
+        """Add the names of files to provenance.json, if there are new ones among them."""
         named = self._files_with(files)
         if self._provenance and named != self._provenance.get("files", {}):
             self._provenance["files"] = named
@@ -156,8 +156,8 @@ class Store:
         Raises
         ------
         OSError
-            If the disk will not do, or a table or the lock is no longer the file that this writer
-            holds; nothing has been written of the group then.
+            If the disk fails, or a table or the lock is no longer the file that this writer holds.
+            In the second case nothing has been written of the group.
         """
         self._check_files(f"; the group just computed is not stored (runs: {len(rows.status)})")
         problem = rows.problem_id.encode()
@@ -179,7 +179,7 @@ class Store:
         self._provenance["rows_multiplied"] = sorted(multiplied)
 
     def finish(self) -> None:
-        """Sort the tables, each replaced as a whole, and note the time and their checksums.
+        """Replace each table by a sorted copy, and note the time and the checksums.
 
         Raises
         ------
@@ -217,8 +217,8 @@ class Store:
         finished, changed = contents.standing(self.folder, self._provenance)
         if changed and not self.study.accept_changed:
             raise self._refusal(
-                f"is no longer as it was finished, in {' and '.join(changed)}; put back what was"
-                " there, or add accept_changed=true to go on with what is there"
+                f"was changed after it was finished, in {' and '.join(changed)}; restore what was"
+                " there, or add accept_changed=true to continue with what is there"
             )
         self.unfinished = not finished
         self.done, self._problems = contents.held(self.folder, finished)
@@ -240,7 +240,7 @@ class Store:
             raise OSError(f"{self.folder}: {what} by another program during the sweep{unstored}")
 
     def _kept(self, name: str) -> str:
-        """Keep a table to which no name leads any more, and say where: closed, it would be lost."""
+        """Give a table without a name a new one, since closing it would lose its content."""
         file = self._files[name]
         if os.fstat(file.fileno()).st_nlink:
             return ""
@@ -251,10 +251,10 @@ class Store:
         return f" (what it held is kept in {path.name}: rename that to go on from there)"
 
     def _open_table(self, name: str, keep: Callable[[bytes], bool]) -> None:
-        """Open a table, without a torn last line and the lines that are not to be kept."""
+        """Open a table; first remove an incomplete last line and the lines that `keep` refuses."""
         path = self.folder / TABLES[name]
         file = self._open.enter_context(disk.open_file(path, "a+b"))
-        # A copy of the study may be made of hard links: what is appended here would be there, too.
+        # A copy of the study may share this file by a hard link; appending would change the copy.
         shared = os.fstat(file.fileno()).st_nlink > 1
         if shared or not all(map(keep, contents.lines(file, name))):
             self._replace(name, filter(keep, contents.lines(file, name)))
@@ -267,7 +267,7 @@ class Store:
         self._sizes[name] = file.seek(0, os.SEEK_END)
 
     def _curves_of(self, run_ids: Iterable[bytes]) -> Iterable[bytes]:
-        """Yield the curves in the order of the runs, holding no more than one in memory."""
+        """Yield the curves in the order of the runs, with only one in memory at a time."""
         spans: dict[bytes, list[int]] = {}
         file, position = self._files["curves"], len(header("curves"))
         for line in contents.lines(file, "curves"):
@@ -288,7 +288,7 @@ class Store:
 
 
 def _end_of_last_line(file: IO[bytes]) -> int:
-    """The position behind the last newline of a file that has one."""
+    """The position after the last newline of a file that has one."""
     position = file.seek(0, os.SEEK_END)
     while position:
         start = max(0, position - 2**16)

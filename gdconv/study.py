@@ -22,18 +22,18 @@ from gdconv.theory import Theory
 # A number too large for a float is inf, and an empty cell in the tables.
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTables:
-    """Run gradient descent for runs that differ in their step size alone, and judge what it did.
+    """Run gradient descent for runs that differ only in their step size, and judge the results.
 
     Parameters
     ----------
     ids : sequence of str, optional
-        Their identifiers, as they were when the sweep was planned.
+        Their identifiers, as computed when the sweep was planned.
 
     Raises
     ------
     ValueError
         If the runs differ in something else, the problem's numbers do not fit into floats, or its
-        file is no longer the one that was planned with.
+        file was changed after the sweep was planned.
     """
     if len({group_of(run) for run in runs}) > 1:
         raise ValueError("the runs of a group may differ only in step_unit and step_value")
@@ -78,13 +78,13 @@ def _run_rows(
     measured: Trajectories,
     predicted: dict[str, np.ndarray],
 ) -> dict[str, list[Any]]:
-    """Put what was measured beside theory, a row a run, and judge it."""
+    """Compare what was measured with theory, and judge it: a row for each run."""
     first, decomposition = runs[0], theory.spectrum
     column, t, gap = measured.column, measured.t, measured.gap
     floor = predicted["gap_floor"]
     judged = gap > floor
 
-    # Of the computed roots of the gap and of a bound.
+    # How far the computed square roots of a gap and a bound may differ by rounding.
     tolerance = np.sqrt(floor) + theory.relative_error * np.sqrt(gap)
 
     def exceeds(allowed: np.ndarray) -> np.ndarray:
@@ -145,7 +145,7 @@ def _run_rows(
             "iterations_to_tolerance": [
                 n if n >= 0 else None for n in measured.to_tolerance.tolist()
             ],
-            # More than 64 bits would no longer read back as a whole number.
+            # A number of more than 64 bits would not be read back as a whole number.
             "iterations_predicted": [
                 int(n) if n < 2**63 else None for n in theory.iterations_predicted
             ],

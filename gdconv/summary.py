@@ -1,4 +1,4 @@
-"""What the runs of a study say, in a few lines: for the terminal, and for the page."""
+"""The results of a study in a few lines, for the terminal and for the page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from gdconv.tables import Tables, read_runs
 WIDTH = 100
 SHOWN = 5
 
-# The summary's columns and their headings, in two lines, on the terminal.
+# The summary's columns and their headings, which take two lines on the terminal. (19) is the
+# coursework's bound.
 _HEADINGS = {
     "problem": ("", "problem"),
     "file": ("", "file"),
@@ -39,29 +40,29 @@ _HEADINGS = {
     "iterations_to_tolerance": ("iterations", "measured"),
     "iterations_predicted": ("", "predicted"),
     "bound_holds": ("bound", "holds"),
-    "bound_coursework_fails": ("stated", "fails"),
+    "bound_coursework_fails": ("(19)", "fails"),
 }
 
 
 def summary(
     folder: Path, tables: Tables | None = None, run_ids: Collection[str] | None = None
 ) -> str:
-    """Return what the terminal shows of a study: where it is, how its runs ended, what came out.
+    """Return what the terminal shows of a study: its folder, how its runs ended, the results.
 
     Parameters
     ----------
     folder : Path
     tables : Tables, optional
-        Its tables, if they have been read already.
+        The tables, if they have been read already.
     run_ids : collection of str, optional
-        The runs to tell of; all by default.
+        The runs to summarise; all by default.
 
     Returns
     -------
     str
-        The numbers of a single run; of more, a table with a row for each problem and size. Its
-        best step is the relative step with the fewest iterations to the tolerance, in the median
-        over repetitions.
+        For a single run, its numbers; for several, a table with a row for each problem and size.
+        The best step is the relative step with the fewest iterations to the tolerance, in the
+        median over repetitions.
     """
     runs = with_files(tables.runs if tables else read_runs(folder))
     every = len(runs)
@@ -84,26 +85,26 @@ def summary(
 
 
 def status(folder: Path) -> tuple[str, list[str]]:
-    """Tell how many runs of a study are done, have failed and are missing, and what to do.
+    """Return how many runs of a study are done, have failed and are missing, and what to do.
 
-    The missing ones are those that the latest command was to add and has not.
+    Missing runs are those that the latest command should have added and did not.
 
     Parameters
     ----------
     folder : Path
-        Of a study, finished, interrupted or still running.
+        The folder of a study, which may be finished, interrupted or still running.
 
     Returns
     -------
     str
         The text.
     list of str
-        The tables that are no longer as the study was finished.
+        The tables that were changed after the study was finished.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If the folder holds no study, or not as gdconv writes it.
+        If the folder holds no study, or one that is damaged.
     """
     runs = read_runs(folder)
     history = contents.provenance(folder)
@@ -115,7 +116,7 @@ def status(folder: Path) -> tuple[str, list[str]]:
         raise contents.DamagedError("provenance.json is not as gdconv wrote it") from None
     finished, changed = contents.standing(folder, history)
     if contents.provenance(folder) != history:
-        # A command has begun meanwhile.
+        # Another command has begun meanwhile, so the folder is still being written.
         finished, changed = False, []
     failed = int((runs["status"] == "failed").sum())
     lines = [
@@ -125,8 +126,8 @@ def status(folder: Path) -> tuple[str, list[str]]:
     ]
     if changed:
         lines.append(
-            f"  it is no longer as it was finished, in {' and '.join(changed)}: put back what was"
-            " there, or go on with accept_changed=true"
+            f"  changed after the study was finished: {' and '.join(changed)}. Restore what was"
+            " there, or continue with accept_changed=true"
         )
     elif missing > 0 or not finished:
         lines.append("  it is still running, or has been stopped: the same command continues it")
@@ -141,14 +142,14 @@ def headed(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def counts(runs: pd.DataFrame) -> str:
-    """Return how many runs there are, and of each status."""
+    """Return how many runs there are in total, and with each status."""
     by_status = runs["status"].value_counts().sort_index()
     parts = ", ".join(f"{count} {status}" for status, count in by_status.items())
     return f"{len(runs)} run{'s' * (len(runs) != 1)}" + (f": {parts}" if parts else "")
 
 
 def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """One row for each setting, named by its problem and size and by what else differs."""
+    """Return one row for each setting, with its problem, its size and whatever else differs."""
     every = settings(runs)
     known = pd.DataFrame([setting for setting, _ in every], columns=list(SETTING))
     names = [
@@ -173,14 +174,14 @@ def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def as_asked(value: Any) -> Any:
-    """Return a value that was asked for with all its digits, so that two stay two."""
+    """Return a value that the user gave with all its digits, so that different values differ."""
     return exact(value, 4) if isinstance(value, float) and pd.notna(value) else value
 
 
 def _best_step(runs: pd.DataFrame) -> dict[str, Any]:
     needed = ["relative_step", "iterations_to_tolerance", "iterations_predicted"]
     counts = runs[needed].astype("float64")
-    # A run that never got there took longer than all others.
+    # A run that never reached the tolerance counts as slower than all others.
     counts["iterations_to_tolerance"] = counts["iterations_to_tolerance"].fillna(float("inf"))
     by_step = counts.groupby([runs["step_unit"], runs["step_value"]]).median()
     order = ["iterations_to_tolerance", "iterations_predicted", "relative_step"]
@@ -190,7 +191,7 @@ def _best_step(runs: pd.DataFrame) -> dict[str, Any]:
 
 
 def verdicts(runs: pd.DataFrame) -> dict[str, str]:
-    """In how many runs, of those with a verdict, the bound holds and as stated fails."""
+    """In how many of the runs with a verdict the bound holds, and the coursework's bound fails."""
     holds, stated = (runs[name].dropna() for name in ("bound_holds", "bound_coursework_holds"))
     return {
         "bound_holds": f"{holds.sum()}/{len(holds)}",
@@ -213,9 +214,9 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def errata_facts(runs: pd.DataFrame) -> dict[str, str]:
-    """Up to which K/λmax a bound as stated was broken and a run diverged, beside the thresholds.
+    """Return the largest K/λmax at which the coursework's bound failed, and a run diverged.
 
-    Empty where neither happened.
+    Each stands beside its threshold by theory, and is left out if it did not happen.
     """
     known = runs.dropna(subset=["K", "lambda_max", "lambda_min", "bound_coursework_holds"])
     at = known["K"] / known["lambda_max"]
@@ -223,24 +224,24 @@ def errata_facts(runs: pd.DataFrame) -> dict[str, str]:
     diverged = at[known["status"] == "diverged"]
     facts = {}
     if len(broken):
-        # Where all eigenvalues are one, the bound as stated is the true one.
+        # If all eigenvalues are equal, the coursework's bound is true for every K.
         several = known[~same(known["lambda_min"], known["lambda_max"])]
         thresholds = (1 + several["lambda_min"] / several["lambda_max"]) / 2
         least, most = short(thresholds.min(), 3), short(thresholds.max(), 3)
-        facts["as stated broken"] = (
+        facts["coursework's bound broken"] = (
             f"at K/λmax up to {short(broken.max(), 3)}; by theory below (λmin + λmax)/2, that is"
             f" {least if least == most else f'{least} to {most}'}"
         )
     if len(diverged):
         facts["diverged"] = (
             f"at K/λmax up to {short(diverged.max(), 3)}; by theory below λmax/2, that is 0.5,"
-            " though as stated every K > λmin will do"
+            " although the coursework asks only for K > λmin"
         )
     return facts
 
 
 def _facts(run: pd.Series) -> dict[str, str]:
-    """What one wants to know of a single run, as it stands in runs.csv."""
+    """The main numbers of a single run, under the names of their columns in runs.csv."""
     value = run.map(short)
     facts = {
         "problem": f"{problem_name(run)}, n_samples {value['n_samples']}, n_features"
@@ -266,6 +267,6 @@ def _facts(run: pd.Series) -> dict[str, str]:
 
 
 def _rank(run: pd.Series) -> str:
-    """Worth saying where X has not full column rank: the loss is flat in some directions."""
+    """The rank, if X does not have full column rank; then the loss is flat in some directions."""
     deficient = pd.notna(run["rank"]) and run["rank"] < run["n_features"]
     return f"rank {run['rank']} only, " if deficient else ""

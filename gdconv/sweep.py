@@ -27,24 +27,24 @@ log = logging.getLogger("gdconv")
 
 # Multiples of `products.BLOCK`, so that no row of a matrix is padding.
 SMALLEST_BLOCK, LARGEST_BLOCK = 64, 512
-# Of one command: the plan is held in memory.
+# Limit for one command, because the plan is held in memory.
 MOST_RUNS = 10**6
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sweep did.
+    """The result of a sweep.
 
     Attributes
     ----------
     folder : Path
-        Where the study's files are.
+        The folder with the study's files.
     run_ids : tuple of str
         The runs of this sweep.
     added : int
-        Runs that were done now; the others of the sweep were done before.
+        Number of runs that were done now; the others were done before.
     failed : int
-        Runs of this sweep that have status failed, whenever they failed.
+        Number of runs of this sweep with the status failed, no matter when they failed.
     """
 
     folder: Path
@@ -59,23 +59,23 @@ def run_sweep(
     command: Sequence[str] = (),
     engine: Engine | None = None,
 ) -> Outcome:
-    """Run what the study does not hold yet, and store it group by group.
+    """Run the runs that the study does not hold yet, and store them group by group.
 
     Parameters
     ----------
     command : sequence of str
         The command line, for provenance.json.
     engine : Engine, optional
-        That of the study, if it has been entered already.
+        The engine of the study, if it has already been entered.
 
     Raises
     ------
     ConfigError
-        If a problem's file will not do, the study cannot be continued, or the engine cannot be had;
-        nothing has been run then.
+        If a problem's file cannot be used, the study cannot be continued, or the engine cannot be
+        started; then nothing has been run.
     OSError
-        If the disk will not do, or a file of the study is taken away meanwhile. What stands in its
-        files is done, and the same call continues it.
+        If the disk fails, or a file of the study is removed meanwhile. Runs that are in its files
+        are done, and the same call continues the study.
     """
     runs, named = plan(configs), files(configs)
     with Store(study) as store:
@@ -102,7 +102,7 @@ def run_study(
     engine: Section | None = None,
     folder: str | Path | None = None,
 ) -> Tables:
-    """Run configurations from Python and return their tables; write nothing unless told where.
+    """Run configurations from Python and return their tables; write only if a folder is given.
 
     Parameters
     ----------
@@ -110,8 +110,8 @@ def run_study(
     engine : engine section of gdconv.config, optional
         How to run; serial by default.
     folder : path, optional
-        A study's folder, made if need be. With one, runs it already holds are not repeated, and the
-        tables are those of the whole study.
+        A study's folder, which is made if it is missing. Runs that it already holds are not
+        repeated, and the tables are those of the whole study.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
     Raises
     ------
     ConfigError
-        If a problem's file will not do, or there are more than MOST_RUNS runs.
+        If a problem's file cannot be used, or there are more than MOST_RUNS runs.
     """
     count = 0
     for config in configs:
@@ -163,7 +163,7 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
 
 
 def _tell(configs: Sequence[RunConfig]) -> None:
-    """Say, when nothing is left to be refused, what is notable about the files."""
+    """Log the notices about the files, after everything has been checked."""
     for notice in notices(config.problem for config in configs):
         log.warning("%s", notice)
 
@@ -179,14 +179,14 @@ def grouped(runs: Mapping[str, Run]) -> list[Group]:
 def blocks(groups: Sequence[Group], workers: int) -> list[Group]:
     """Split large groups, and put the parts with the most work first.
 
-    Runs do not depend on each other, so a part gives the rows that it would give in its group. The
-    parts are small enough to keep all workers busy to the end and to lose little with a worker, but
-    no smaller than pays for a decomposition of their own.
+    Runs do not depend on each other, so a part gives the same rows as in its group. The parts are
+    small enough to keep all workers busy to the end, and to lose little if a worker dies. But each
+    part computes a decomposition of its own, so they are not smaller than is worth that.
 
     Parameters
     ----------
     workers : int
-        Groups that are worked off at a time.
+        Number of groups that are run at a time.
     """
     share = sum(map(len, groups)) / (4 * workers)
     limit = max(SMALLEST_BLOCK, min(LARGEST_BLOCK, math.ceil(share)))
@@ -200,7 +200,7 @@ def blocks(groups: Sequence[Group], workers: int) -> list[Group]:
 
 
 def _cost(group: Group) -> float:
-    """Return about how many multiplications a group takes."""
+    """Return about how many multiplications a group needs."""
     run = next(iter(group.values()))
     n_samples, n_features = shape(run.problem)
     rows = min(n_samples, n_features) if run.method.reduce == "qr" else n_samples
@@ -209,7 +209,7 @@ def _cost(group: Group) -> float:
 
 
 def _watched(results: Iterator[Rows], groups: Sequence[Group]) -> Iterator[Rows]:
-    """Show progress: a bar on a terminal, a line a group elsewhere."""
+    """Show progress: a bar on a terminal, elsewhere a line for each group."""
     total = sum(map(len, groups))
     seen: Counter[str] = Counter()
     if stream := bar_stream():

@@ -28,10 +28,10 @@ class Table:
     Attributes
     ----------
     names : tuple of str
-        Of the columns: distinct, none of them empty.
+        Names of the columns, all different, none empty.
     cells : ndarray, shape (rows, columns)
     notice : str
-        Which whole numbers are not doubles and have been rounded; empty if none.
+        Text that says which whole numbers were rounded because they are not doubles; empty if none.
     """
 
     names: tuple[str, ...]
@@ -45,7 +45,7 @@ def read_table(path: str) -> Table:
     Raises
     ------
     ConfigError
-        If there is no such file, or it is no table of numbers: says where it is not.
+        If there is no such file, or it is no table of numbers; the message says where it is wrong.
     """
     return _read(*_version(path))
 
@@ -81,12 +81,12 @@ def is_number(text: str) -> bool:
 
 
 def _version(name: str) -> tuple[str, int, int]:
-    """Path, time and size of the file: what the caches below are keyed by."""
+    """Path, time and size of the file, the key of the caches below."""
     path = os.path.expanduser(name)
     with _readable(name):
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            # Opening a pipe would wait for its other end.
+            # Opening a pipe would wait for a writer.
             raise OSError(0, "not a regular file")
         with open(path, "rb"):
             pass
@@ -116,14 +116,14 @@ def _read(path: str, modified: int, size: int) -> Table:
     cells = file.cells()
     wrong = ~np.isfinite(cells)
     if wrong.any():
-        # The first in the file, not the first column that has one.
+        # The first wrong cell by rows, as in the file.
         row, index = divmod(int(np.argmax(wrong)), len(names))
         raise file.wrong_cell(row, index)
     return Table(tuple(names), cells, file.rounded(cells))
 
 
 class _File:
-    """A file that should be a CSV table, and what to say where it is none."""
+    """A file that should be a CSV table, and the errors if it is none."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -142,7 +142,7 @@ class _File:
         header = self._csv(header=None, nrows=1, dtype=str, na_filter=False)
         names = [str(name).strip() for name in header.iloc[0]]
         for number, name in enumerate(names, start=1):
-            # pandas calls a column so that had no name when it was read.
+            # pandas gives this name to a column without a name.
             if not name or re.fullmatch(r"Unnamed: \d+", name):
                 why = _WHY_NAMELESS.get(number % len(names), "")
                 raise self._refused(f"column {number} has no name: name or remove it{why}")
@@ -161,7 +161,7 @@ class _File:
         return names
 
     def cells(self) -> np.ndarray:
-        """Return the rows as doubles, nan where a cell is no number."""
+        """Return the rows as doubles, with nan for a cell that is no number."""
         import pandas as pd
 
         frame = self._csv(low_memory=False)
@@ -185,8 +185,8 @@ class _File:
         return self._refused(f"{reason}; {advice}" if row else self._explained(reason, advice))
 
     def rounded(self, cells: np.ndarray) -> str:
-        """Say which whole numbers have been rounded, because they are not doubles."""
-        # Below 2**53 every whole number is one.
+        """Return a text that says which whole numbers were rounded because they are not doubles."""
+        # Every whole number below 2**53 is a double.
         large = np.abs(cells) >= 2.0**53
         columns = np.flatnonzero(large.any(axis=0)).tolist()
         if not columns:
@@ -207,8 +207,8 @@ class _File:
         first = f"row {row + 1}, {self._columns[index]}: {typed(text)} to {int(cells[row, index])}"
         return (
             f"{typed(self.path)}: whole numbers above 2^53 have been rounded to doubles,"
-            f" {len(found)} in all, the first in {first}; if it matters, take a constant off the"
-            " column"
+            f" {len(found)} in all, the first in {first}; if it matters, subtract a constant from"
+            " the column"
         )
 
     def _as_written(self, columns: Sequence[int]) -> Any:
@@ -221,8 +221,8 @@ class _File:
         packed = "gzip" if self._packed else None
         try:
             with warnings.catch_warnings(), _readable(self.path):
-                # Rows longer than the header: pandas would make their first cells an index or drop
-                # the last.
+                # If rows are longer than the header, pandas would make their first cells an index,
+                # or drop the last ones.
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 return pd.read_csv(self.path, index_col=False, compression=packed, **options)
         except pd.errors.ParserWarning:
@@ -259,7 +259,7 @@ class _File:
             )
 
     def _explained(self, reason: str, advice: str) -> str:
-        """Say what the first two lines have instead, if one sees it, or the reason."""
+        """Return what the first two lines show to be wrong with the file, or else the reason."""
         lines = self._head.decode("utf-8-sig", "replace").splitlines()
         header, row, *_ = *filter(str.strip, lines), "", ""
         if header.startswith(("#", "%")):
@@ -288,16 +288,16 @@ def _cells(line: str, separator: str | None) -> list[str]:
     return line.split() if separator is None else next(csv.reader([line], delimiter=separator))
 
 
-# A whole number that is written as one: the digits of its size.
+# A whole number that is written as one, with the digits of its absolute value as a group.
 _WHOLE = re.compile(r"\s*[+-]?0*(\d+)(?:\.0*)?\s*", re.ASCII)
-# None splits at blanks.
+# Separator, or None for blanks → its name and the argument of pandas.
 _SEPARATORS: dict[str | None, tuple[str, str]] = {
     ";": ("semicolons", "';'"),
     "\t": ("tabs", r"'\t'"),
     "|": ("bars", "'|'"),
     None: ("blanks", r"'\s+'"),
 }
-# By its place, the last being 0.
+# Why a column without a name may be there, if it is the first (1) or the last (0).
 _WHY_NAMELESS = {
     1: "; row numbers are left out by index=False in pandas and row.names=FALSE in R",
     0: "; it may come from a comma at the end of each line",

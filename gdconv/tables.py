@@ -100,7 +100,7 @@ COLUMNS = {
         "error_component_squared": NUMBER,
     },
 }
-# A byte is found in a line ten times as fast as a text of one.
+# Searching for a byte in a line is ten times as fast as searching for bytes of length 1.
 _QUOTE, _RETURN = b'"\r'
 RUN_ORDER = (
     "problem",
@@ -123,7 +123,7 @@ EIGENVALUE_ORDER = ("n_samples", "n_features", "seed", "repetition", "problem_id
 
 @dataclass(frozen=True)
 class Rows:
-    """One group's rows as lines of CSV, and the few facts the writer needs of them."""
+    """The rows of one group as lines of CSV, and a few facts about them that the writer needs."""
 
     runs: bytes
     curves: bytes
@@ -134,15 +134,15 @@ class Rows:
     rows_multiplied: str | None
 
 
-# Between the names of one content.
+# Stands between the names of one content.
 ALSO = " = "
 
 
 class Tables(NamedTuple):
     """The tables of a study as DataFrames, with the columns and types of COLUMNS.
 
-    runs has one column more, `file`: the names that the content of its problem's file had, as
-    "a.csv" or "a.csv = b.csv"; NA without a file, or where no name is known.
+    runs has one more column, `file`, with the names that the problem's file had, such as "a.csv" or
+    "a.csv = b.csv"; NA without a file, or if no name is known.
     """
 
     runs: pd.DataFrame
@@ -164,7 +164,7 @@ def encode(group: GroupTables) -> Rows:
 
 
 def decode(groups: Iterable[Rows], files: Mapping[str, Sequence[str]] | None = None) -> Tables:
-    """Return the tables of some groups as they would be read from a study's folder.
+    """Return the tables of some groups, as if they were read from a study's folder.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def decode(groups: Iterable[Rows], files: Mapping[str, Sequence[str]] | None = N
 
 
 def read(folder: Path) -> Tables:
-    """Read the tables of a study, finished or still running: of the latter what is complete.
+    """Read the tables of a study; if it is still running, read what is complete.
 
     Raises
     ------
@@ -204,17 +204,17 @@ def read(folder: Path) -> Tables:
 
 
 def read_runs(folder: Path) -> pd.DataFrame:
-    """Read the runs of a study alone; raises as `read`."""
+    """Read only the runs of a study; raises as `read`."""
     return _named(_frame("runs", _complete_lines(folder, "runs")), _read_files(folder))
 
 
 def names_of_files(provenance: Any) -> dict[str, list[str]]:
-    """Return the names of each content of a file in what provenance.json holds.
+    """Return the names of each content of a file, from the data in provenance.json.
 
     Raises
     ------
     TypeError
-        If they are not written as gdconv writes them.
+        If they do not have the form in which gdconv writes them.
     """
     files = provenance.get("files", {}) if isinstance(provenance, dict) else None
     if not isinstance(files, dict) or not all(
@@ -254,7 +254,7 @@ def cells_of(line: bytes) -> list[str]:
 
 
 def is_plain(line: bytes) -> bool:
-    """Return whether every comma of a line ends a cell, as it does in nearly all lines."""
+    """Return whether every comma of a line ends a cell; this is so for nearly all lines."""
     return _QUOTE not in line and _RETURN not in line
 
 
@@ -277,7 +277,7 @@ def sort_key(name: str, order: Sequence[str]) -> Callable[[bytes], tuple[Any, ..
 
 def is_cell(dtype: str, cell: str) -> bool:
     """Return whether a cell that is not empty holds a value of its column's type."""
-    # Python, but not pandas, takes 1_000 and the digits of other scripts.
+    # Python, unlike pandas, accepts 1_000 and the digits of other scripts.
     if dtype != TEXT and not (cell.isascii() and "_" not in cell):
         return False
     try:
@@ -314,7 +314,7 @@ def _complete_lines(folder: Path, name: str) -> list[bytes]:
 
 
 def _read_files(folder: Path) -> dict[str, list[str]]:
-    """The names of each content; none if provenance.json is not there or not as it should be."""
+    """The names of each content; none if provenance.json is missing or damaged."""
     try:
         return names_of_files(json.loads(disk.read_bytes(folder / "provenance.json")))
     except (OSError, ValueError, TypeError, RecursionError):
@@ -345,7 +345,7 @@ def _split(parts: Iterable[bytes]) -> list[bytes]:
 
 
 def _lines(name: str, table: dict[str, list[Any]]) -> bytes:
-    """The lines of a table given column by column; columns it does not have are left empty."""
+    """The lines of a table that is given by columns; missing columns are left empty."""
     if not table:
         return b""
     unknown = table.keys() - COLUMNS[name].keys()
@@ -359,7 +359,7 @@ def _lines(name: str, table: dict[str, list[Any]]) -> bytes:
 
 
 def _cells(values: list[Any]) -> list[str]:
-    # Nearly all columns are numbers or one text, and several times as fast to write in one go.
+    # Nearly all columns have only numbers or a single text; for these there is a faster way.
     kinds = set(map(type, values))
     if kinds == {int} or (kinds == {float} and all(map(math.isfinite, values))):
         return list(map(repr, values))
@@ -373,7 +373,7 @@ def _cell(value: Any) -> str:
         return repr(value) if math.isfinite(value) else ""
     if value is None:
         return ""
-    # A row is a line.
+    # A cell must not contain a line break, because each row is a line.
     text = " ".join(str(value).splitlines())
     if set(text) & set(',"'):
         buffer = io.StringIO()

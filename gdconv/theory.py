@@ -1,4 +1,4 @@
-"""Theory of one group of runs: its spectrum, its step sizes and what the bounds say of them."""
+"""Theory of one group of runs: its spectrum, its step sizes, and the bounds for them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from gdconv.config import Run
 from gdconv.objective import Objective
 from gdconv.rounding import drift, noise_level, relative_error, step_errors
 
-# No gap, loss or squared distance of a run exceeds this, so that whatever is computed from them is
-# finite.
+# No gap, loss or squared distance of a run may exceed this, so that everything computed from them
+# is finite.
 LARGEST = 1e300
-# Squares of residuals and of their rounding errors are to be normal numbers.
+# Smallest scale for which squares of residuals, and of their rounding errors, are normal floats.
 SMALLEST = 1e-130
 
 
 class Theory:
-    """What is known of each run before it runs; arrays of shape (m,), one value a run.
+    """What theory knows of each run before it runs; arrays of shape (m,), a value for each run.
 
     Raises ValueError if the eigenvalues, or the loss at the start, do not fit into a float.
     """
@@ -45,7 +45,7 @@ class Theory:
         self.iterations_predicted = bounds.iterations_to(
             method.tolerance, bounds.log_contraction(self.step_size, largest, smallest)
         )
-        # ½ λ_i c_i² without the division by σ_i that c_i = v_iᵀ(w_0 − w*) would need.
+        # ½ λ_i c_i², computed without c_i = v_iᵀ(w_0 − w*), which would need a division by σ_i.
         self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
         self.distance = float(away @ away)
         fits = max(self.components.sum() + objective.offset, self.distance) <= LARGEST
@@ -60,14 +60,17 @@ class Theory:
 
     @property
     def error_components_squared(self) -> np.ndarray:
-        """c_i², shape (d,), with c_i = v_iᵀ(w_0 − w*); 0 where lambda_i is: w* is the nearest."""
+        """c_i², shape (d,), with c_i = v_iᵀ(w_0 − w*).
+
+        It is 0 if lambda_i is 0, because w* is the minimiser nearest to w_0.
+        """
         squares = np.zeros_like(self.spectrum.eigenvalues)
         positive = self.spectrum.eigenvalues[: self.spectrum.rank]
         squares[: self.spectrum.rank] = 2 * self.components / positive
         return squares
 
     def rates_of_start(self) -> np.ndarray:
-        """(1 − step_size λ_i)² of the slowest v_i that w_0 − w* has a part of: above the noise."""
+        """(1 − step_size λ_i)² of the slowest v_i along which w_0 − w* has more than noise."""
         runs = np.arange(len(self.step_size))
         has = self.components[:, None] > self.noise(runs, np.zeros(len(runs)))
         positive = self.spectrum.eigenvalues[: self.spectrum.rank]
@@ -75,23 +78,23 @@ class Theory:
         return np.max(factors, axis=0, where=has, initial=0.0)
 
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """How far rounding may carry the gap of run column[k] at iteration t[k], as a gap."""
+        """The gap that rounding alone may cause in run column[k] at iteration t[k]."""
         columns = self.spectrum.right.shape[0]
         off = drift(self.nu[column], self.relative_step[column], t, columns)
         off *= self.errors.moved[column]
         return (np.sqrt(self.noise(column, t)) + off) ** 2
 
     def noise(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """The level at which the gap of run column[k] comes to rest, at iteration t[k]."""
+        """The level of noise at which the gap of run column[k] comes to rest, at iteration t[k]."""
         return noise_level(self.errors, self.spectrum, self.step_size, self.iterations, column, t)
 
     def ceiling(self) -> np.ndarray:
-        """A gap from which the next one, or its squared distance, may exceed LARGEST."""
+        """The gap above which the next gap or squared distance may exceed LARGEST."""
         growth = np.maximum(self.rate, 1)
         return LARGEST / growth / max(1.0, 2 / self.spectrum.lambda_min_positive)
 
     def curves(self, column: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
-        """What is known of run column[k] at iteration t[k], by column of curves."""
+        """What theory knows of run column[k] at iteration t[k]: column of curves.csv → values."""
         largest = self.spectrum.lambda_max
         ends = largest, self.spectrum.lambda_min_positive
         positive = self.spectrum.eigenvalues[: self.spectrum.rank]
@@ -111,6 +114,6 @@ class Theory:
         }
 
     def loosest_start(self, gap: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """The largest gap after t iterations of a computed run whose exact gap stays what it is."""
+        """The largest gap of a computed run after t iterations if its exact gap is constant."""
         error = self.relative_error * (1 + self.relative_step[column])
         return gap[column] * (1 + error) ** (2.0 * t)

@@ -1,4 +1,4 @@
-"""The statements of the coursework, checked on one run: as a table for the terminal and as CSV."""
+"""The coursework's statements, checked on one run: as a table for the terminal and as CSV."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ COLUMNS = ("equation", "statement", "measure", "value", "tolerance", "verdict")
 
 
 def case_of(config: RunConfig) -> Case:
-    """Return the one run of a configuration, made ready to be checked.
+    """Return the single run of a configuration as a Case, which can be checked.
 
     Raises
     ------
     ConfigError
-        If there are several runs, or theory has nothing to say of the problem.
+        If there are several runs, or the theory does not apply to the problem.
     """
     runs = list(expand(config))
     if len(runs) > 1:
@@ -40,7 +40,7 @@ def case_of(config: RunConfig) -> Case:
         }
         key, count = next((key, count) for key, count in counts.items() if count > 1)
         given = {"seed": config.seed, "step.value": config.step.value}.get(key, count)
-        raise ConfigError(key, given, "must be one: a single run is checked")
+        raise ConfigError(key, given, "must be one value, because a single run is checked")
     try:
         with threadpoolctl.threadpool_limits(1):
             case = Case(runs[0])
@@ -54,13 +54,13 @@ def case_of(config: RunConfig) -> Case:
 
 
 def checked(case: Case) -> list[Check]:
-    """Return what became of every statement."""
+    """Return the check of every statement."""
     with threadpoolctl.threadpool_limits(1):
         return verify(case)
 
 
 def as_table(case: Case, checks: Sequence[Check]) -> str:
-    """Return the run in a line or two, a row a statement, and the conclusion."""
+    """Return the run's numbers, a row for each statement, and the conclusion."""
     rows = [("", "statement", "deviation", "tolerance", "verdict")]
     for check in checks:
         mark = " (slack)" if check.measure == "slack" else ""
@@ -76,7 +76,7 @@ def as_table(case: Case, checks: Sequence[Check]) -> str:
 
 
 def numbers_of(case: Case) -> str:
-    """Return what the rows are computed from, in three lines."""
+    """Return the numbers that the rows are computed from, in three lines."""
     n_samples, n_features = case.X.shape
     return "\n".join(
         [
@@ -92,7 +92,7 @@ def numbers_of(case: Case) -> str:
 
 
 def gaps_of(case: Case) -> str:
-    """Return gap, exact gap (17) and bounds at a few iterations, to be computed again by hand."""
+    """Return gap, exact gap (17) and bounds at a few iterations, so that rows can be recomputed."""
     moments = [moment for moment in case.moments if moment.t in FEW]
     t = np.array([moment.t for moment in moments])
     components, step_size = case.eigenvalues / 2 * case.components**2, case.step_size
@@ -102,7 +102,7 @@ def gaps_of(case: Case) -> str:
         "gap": [moment.gap for moment in moments],
         "exact (17)": bounds.exact_gap(case.eigenvalues, components, step_size, t),
         "bound (18)": bounds.gap_bound(step_size, t, distance, *ends),
-        "as stated (19)": bounds.gap_bound_coursework(
+        "bound (19)": bounds.gap_bound_coursework(
             step_size, t, distance, case.lambda_max, case.lambda_min
         ),
         "ν²ᵗ gap₀": bounds.gap_bound_relative(step_size, t, moments[0].gap, *ends),
@@ -113,20 +113,20 @@ def gaps_of(case: Case) -> str:
 
 
 def conclusion(checks: Sequence[Check]) -> str:
-    """Return how many statements hold, fail, fail as stated where they have to, or say nothing."""
+    """Return how many statements hold, fail as theory predicts, say nothing, or FAIL."""
     failed = sum(not check.passed for check in checks)
-    stated = sum(check.verdict.startswith("as stated: fails") for check in checks)
+    stated = sum(check.verdict.startswith("fails") for check in checks)
     empty = sum("says nothing" in check.verdict for check in checks)
     said = f"{len(checks) - failed - stated - empty} of {len(checks)} statements hold"
     if stated:
-        said += f", {stated} as stated fail where they have to"
+        said += f", {stated} of the coursework's fail as expected"
     if empty:
         said += f", {empty} say nothing"
     return said + (f", {failed} FAIL" if failed else "")
 
 
 def as_csv(checks: Sequence[Check]) -> str:
-    """Return the table as CSV, numbers to the last bit."""
+    """Return the table as CSV, with all digits of the numbers."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

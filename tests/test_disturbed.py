@@ -293,18 +293,18 @@ def test_a_changed_digit_is_noticed(study, expected, table, capsys):
     before = everything(folder)
     more = replace(CONFIG, repetitions=3)
     with pytest.raises(
-        ConfigError, match=rf"study=s: is no longer as it was finished, in {table};"
+        ConfigError, match=rf"study=s: was changed after it was finished, in {table};"
     ):
         run_sweep([more], study)
     assert report.main(["--status", str(folder), str(folder)]) == 1
-    assert capsys.readouterr().out.count(f"no longer as it was finished, in {table}:") == 2
+    assert capsys.readouterr().out.count(f"changed after the study was finished: {table}.") == 2
     assert everything(folder) == before
     # It is taken as it is, or the original is put back.
     assert content(sweep(replace(study, accept_changed=True)))[table] == changed
     assert run_sweep([CONFIG], study).added == 0
     assert report.main(["--status", str(folder)]) == 0
     (folder / table).write_bytes(expected[table])
-    with pytest.raises(ConfigError, match=f"no longer as it was finished, in {table};"):
+    with pytest.raises(ConfigError, match=f"changed after it was finished, in {table};"):
         sweep(study)
     assert content(sweep(replace(study, accept_changed=True))) == expected
 
@@ -313,7 +313,7 @@ def test_a_changed_digit_is_noticed(study, expected, table, capsys):
 def test_a_table_that_is_missing_is_computed_again_if_asked_for(study, expected, table):
     folder = sweep(study)
     (folder / table).unlink()
-    with pytest.raises(ConfigError, match=f"no longer as it was finished, in {table};"):
+    with pytest.raises(ConfigError, match=f"changed after it was finished, in {table};"):
         sweep(study)
     assert content(sweep(replace(study, accept_changed=True))) == expected
 

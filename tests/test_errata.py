@@ -36,7 +36,7 @@ def study():
 
 
 def thresholds(runs):
-    """Largest K/λmax that breaks the bound as stated, or diverges, and the grid's next one."""
+    """Largest K/λmax that breaks the coursework's bound, or diverges, and the grid's next one."""
     at = (runs.K / runs.lambda_max).to_numpy()
     broken = ~runs.bound_coursework_holds.astype(bool).to_numpy()
     diverged = (runs.status == "diverged").to_numpy()
@@ -86,7 +86,7 @@ def test_the_figure_shows_first_violations_and_both_thresholds(study):
 
 def test_the_report_says_it_in_words(study):
     facts = errata_facts(study.runs)
-    assert facts["as stated broken"] == (
+    assert facts["coursework's bound broken"] == (
         "at K/λmax up to 0.632; by theory below (λmin + λmax)/2, that is 0.659"
     )
     assert facts["diverged"].startswith("at K/λmax up to 0.464; by theory below λmax/2")

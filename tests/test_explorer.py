@@ -223,9 +223,9 @@ def compare_with_csv(page, run, tables):
     slide(page, "iteration", recorded[1])
     assert number(page, "measured") == pytest.approx(curve.gap[recorded[1]], rel=1e-5)
     told = by_id(page, "measured-run").text
-    assert f"Run {run.run_id} has this step size: {run.status}; rate " in told
+    assert f"Run {run.run_id} has this step size. Status: {run.status}. Rate: " in told
     reached = run.iterations_to_tolerance
-    assert f"tolerance {'–' if pd.isna(reached) else f'{reached:,}'} measured" in told
+    assert f"tolerance: {'–' if pd.isna(reached) else f'{reached:,}'} measured" in told
     dots = page.find_elements(By.CSS_SELECTOR, "#gap-chart .dot")
     assert len(dots) == len(recorded)
 
@@ -378,7 +378,7 @@ def test_a_run_of_the_table_is_shown_in_the_explorer(page, tables):
 
 
 def test_numbers_close_to_an_edge_are_not_taken_for_it(driver, tmp_path):
-    """κ = 1, where the bound as stated is the true one, and κ = 1e6, whose optimum is not 2."""
+    """κ = 1, where the coursework's bound is true, and κ = 1e6, whose optimum is not 2."""
     steps = Step(value=1.5), Step("optimal", 1.0)
     run_study(
         [
@@ -393,7 +393,7 @@ def test_numbers_close_to_an_edge_are_not_taken_for_it(driver, tmp_path):
         said = by_id(driver, "verdict").text
         if run.lambda_min > 0.5 * run.lambda_max:
             assert run.lambda_min < run.lambda_max
-            assert "The bound as stated is true here." in said
+            assert "The coursework’s bound is true here." in said
         else:
             assert by_id(driver, "relative-step").text == "1.99999800"
             assert "0.999996 predicted" in by_id(driver, "measured-run").text

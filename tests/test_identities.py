@@ -283,12 +283,14 @@ def test_a_wrong_step_of_the_iteration_is_noticed(monkeypatch):
     assert {"(7)", "(8)", "(9)", "(17)"} <= failed
 
 
-# As stated
+# The coursework's statements
 
 
 def stated(checks):
     return {
-        check.equation: check.verdict for check in checks if check.statement.startswith("as stated")
+        check.equation: check.verdict
+        for check in checks
+        if check.statement.startswith("coursework")
     }
 
 
@@ -297,12 +299,12 @@ def stated(checks):
     [
         ("max", 1.0, "holds", "holds"),
         ("max", 1.55, "holds", "holds"),
-        ("max", 1.65, "as stated: fails at t = 1, expected", "holds"),
-        ("max", 1.99, "as stated: fails at t = 1, expected", "holds"),
-        ("max", 2.01, "as stated: fails at t = 1, expected", "as stated: fails, expected"),
-        ("max", 4.01, "as stated: fails at t = 1, expected", "as stated: says nothing"),
+        ("max", 1.65, "fails at t = 1, as expected", "holds"),
+        ("max", 1.99, "fails at t = 1, as expected", "holds"),
+        ("max", 2.01, "fails at t = 1, as expected", "fails, as expected"),
+        ("max", 4.01, "fails at t = 1, as expected", "says nothing about"),
         ("min", 1.65, "holds for this start", "holds"),
-        ("min", 2.01, "holds for this start", "as stated: fails, expected"),
+        ("min", 2.01, "holds for this start", "fails, as expected"),
     ],
 )
 def test_where_the_coursework_errs(which, value, bound, condition):
@@ -332,7 +334,7 @@ def test_a_violation_where_there_must_be_none_is_a_failure(monkeypatch):
     right = bounds.gap_bound_coursework
     monkeypatch.setattr(bounds, "gap_bound_coursework", lambda *given: 0.01 * right(*given))
     checks = verify(one(Gaussian(60, 20), None, ("lambda_max", 1.0)))
-    (check,) = (each for each in checks if each.statement.startswith("as stated: gap"))
+    (check,) = (each for each in checks if each.statement.startswith("coursework's bound: gap"))
     assert not check.passed
 
 
@@ -390,7 +392,7 @@ def test_a_run_that_shrinks_less_than_its_rate_is_noticed(monkeypatch):
 def test_one_step_ends_a_run_whose_eigenvalues_all_equal_K():
     checks = verify(one(Prescribed(30, 7, condition_number=1.0), None, ("lambda_max", 1.0)))
     assert {check.verdict for check in checks} <= {"holds", "holds: it converges"} | {
-        "as stated: says nothing of this K ≤ λmin"
+        "says nothing about this K ≤ λmin"
     }
     slowest, this_run = rows(checks, "(k)")
     assert slowest.statement.startswith("one step ends at w*, r = 0: ")

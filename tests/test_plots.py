@@ -438,7 +438,7 @@ def test_a_gallery_without_paintings_says_why(two):
     alike = study(Prescribed(30, 2, condition_number=1.0), step=(0.5, 1.0, 1.95, 2.02))
     assert "too close" in omitted_of(alike, "gallery")
     unrecorded = two._replace(curves=two.curves[two.curves.iteration > 0])
-    assert "not the first iteration" in omitted_of(unrecorded, "gallery")
+    assert "lacks iteration 0" in omitted_of(unrecorded, "gallery")
 
 
 def test_a_start_along_an_eigenvector_is_drawn():

@@ -195,7 +195,7 @@ def test_no_line_of_names_is_refused(tmp_path):
         f"problem.path={path}: must begin with a line of column names, begins"
     )
     assert message.endswith(
-        "with 1, 2; numbers are taken for names where problem.target is one of them"
+        "with 1, 2; numbers are accepted as names if problem.target is one of them"
     )
 
 

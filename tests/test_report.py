@@ -132,8 +132,8 @@ def test_the_page_says_what_was_run_and_how_it_ended(folder, page):
     held = sum(row["bound_holds"] == "True" for row in rows)
     broken = sum(row["bound_coursework_holds"] == "False" for row in rows)
     assert 0 < broken < 36
-    assert f"<strong>{held} of 36</strong><span>runs with a verdict: it holds" in page
-    assert f"<strong>{broken} of 36</strong><span>runs with a verdict: it fails" in page
+    assert f"<dt>bound holds</dt><dd><strong>{held} of 36</strong><span>runs with a verdict" in page
+    assert f"bound fails</dt><dd><strong>{broken} of 36</strong><span>runs with a verdict" in page
     differences = {
         abs(float(row["rate_measured"]) - float(row["rate_predicted"])): row["run_id"]
         for row in rows
@@ -529,8 +529,11 @@ def test_the_page_is_the_same_with_figures_it_does_not_find(tmp_path, folder, pa
         (["--figures", ""], "'' is not one of convergence,"),
         (["--format", "jpg"], "--format=jpg: 'jpg' is not one of png, svg, pdf"),
         (["--format", "png,"], "'' is not one of png, svg, pdf"),
-        (["--status", "--format", "png"], "--status draws nothing: it does not go with --format"),
-        (["--compare", "x", "y"], "--compare goes with one RESULTS_DIR, not 2"),
+        (
+            ["--status", "--format", "png"],
+            "--status draws nothing: it cannot be used with --format",
+        ),
+        (["--compare", "x", "y"], "--compare takes one RESULTS_DIR, not 2"),
     ],
 )
 def test_options_that_will_not_do_are_refused_in_one_line(reported, capsys, arguments, says):

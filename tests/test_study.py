@@ -52,7 +52,7 @@ def test_status_and_verdicts_by_step(tables):
         **dict.fromkeys([2.05, 2.1, 5.0], "diverged"),
     }
     assert runs.bound_holds.all()
-    # (19) as stated is true up to the optimal step, here at 1.88, and no further.
+    # (19) is true up to the optimal step, here at 1.88, and no further.
     optimum = 2 / (1 + 1 / runs.condition_number.iloc[0])
     assert 1.5 < optimum < 1.9
     assert (runs.bound_coursework_holds == (runs.index <= optimum)).all()

@@ -276,7 +276,7 @@ def test_what_is_no_file_is_refused(tmp_path, read):
 
 ROUNDED = (
     "{}: whole numbers above 2^53 have been rounded to doubles, {} in all, the first in row {},"
-    " column {}: {}; if it matters, take a constant off the column"
+    " column {}: {}; if it matters, subtract a constant from the column"
 )
 
 

@@ -56,7 +56,7 @@ def test_what_the_rows_are_computed_from_can_be_computed_again_by_hand(command):
     rows = {int(row[0]): row[1:] for row in map(str.split, table[heading + 1 :])}
     assert list(rows) == [0, 1, 2, 3, 10, 100]
     for t, row in rows.items():
-        # gap, exact, (18), relative and sharp bound are all 4 ν²ᵗ; (19) as stated is 4 (1 − 2/3)²ᵗ.
+        # gap, exact, (18), relative and sharp bound are all 4 ν²ᵗ; (19) is 4 (1 − 2/3)²ᵗ.
         expected = [4 * (5 / 3) ** (2 * t)] * 5
         expected.insert(3, 4 * (1 / 3) ** (2 * t))
         # Six digits are shown.
@@ -66,15 +66,17 @@ def test_what_the_rows_are_computed_from_can_be_computed_again_by_hand(command):
 def test_what_fails_as_the_coursework_states_it_is_told_and_no_failure(command):
     status, out, _ = command(*SMALL, "step.value=2.5", "start=eigenvector")
     assert status == 0
-    assert "as stated: fails at t = 1, expected for this K < (λmin + λmax)/2" in out
-    assert "as stated: fails, expected for this K ≤ λmax/2" in out
-    assert out.splitlines()[-1] == "40 of 42 statements hold, 2 as stated fail where they have to"
+    assert "fails at t = 1, as expected for this K < (λmin + λmax)/2" in out
+    assert "fails, as expected for this K ≤ λmax/2" in out
+    assert (
+        out.splitlines()[-1] == "40 of 42 statements hold, 2 of the coursework's fail as expected"
+    )
 
 
 def test_what_rounding_hides_is_counted_apart(command):
     status, out, _ = command(*SMALL, "start=eigenvector", "start.radius=1e-25")
     assert status == 0
-    assert out.count("says nothing: rounding may be as large as what it states") == 12
+    assert out.count("says nothing: rounding may be as large as the quantity itself") == 12
     assert out.splitlines()[-1] == "30 of 42 statements hold, 12 say nothing"
 
 

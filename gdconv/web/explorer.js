@@ -1,20 +1,20 @@
-// The explorer: theory of the chosen problem at the chosen step size, by its closed forms.
+// The explorer: closed forms of theory, for the chosen problem and step size.
 const MOST_PARTS = 24, MOST_STEMS = 300, RANGE = 1e18;
 
-/** ln |1 − x|, with the digits that 1 − x would round away. */
+/** ln |1 − x|; for a small x, log1p keeps the digits that computing 1 − x would lose. */
 const logFactor = (x) => (x < 0.5 ? Math.log1p(-x) : Math.log(Math.abs(1 - x)));
 const power = (log, t) => (t === 0 ? 1 : Math.exp(2 * t * log));
-/** A contraction, given by its logarithm, with the digits that matter close to 1. */
+/** Text for a contraction factor, given by its logarithm; close to 1 it is written as 1 − a small number. */
 const nearOne = (log, off = -Math.expm1(log)) =>
   off > 0 && off < 1e-3 ? `1\u00a0−\u00a0${show(off)}` : show(Math.exp(log));
 
-/** Indices spread evenly over a number of things, the first and the last among them. */
+/** At most so many indices, spread evenly from the first to the last. */
 function spread(count, most) {
   const step = Math.max(1, (count - 1) / (most - 1));
   return Array.from({ length: Math.min(count, most) }, (_, k) => Math.round(k * step));
 }
 
-/** What theory says at a step size; part(i, t) is what an eigenvalue contributes to the gap. */
+/** What theory predicts at a step size; part(i, t) is what eigenvalue i contributes to the gap after t iterations. */
 function theoryOf(problem, step) {
   const { largest, smallest, distance_squared: distance } = problem;
   const logs = problem.eigenvalue.map((lambda) => logFactor(step * lambda));
@@ -37,14 +37,14 @@ function theoryOf(problem, step) {
   };
 }
 
-/** The step sizes the slider stops at: a grid, the landmarks, and exactly those of the runs. */
+/** The step sizes at which the slider stops: a grid, the landmarks, and the exact steps of the runs. */
 function stopsOf({ largest, smallest, relative_step: measured, step_size: steps }) {
   const best = 2 / (smallest + largest);
   const at = (relative, ...marks) => ({ relative, step: relative / largest, marks });
   const stops = [at(1, "safe"), at(2, "edge"), { relative: best * largest, step: best, marks: ["optimum"] }];
   for (let k = 1; k <= 250; k++) stops.push(at(k / 100));
   for (let relative = 0.01; relative > Math.min(...measured); relative /= 1.25) stops.push(at(relative));
-  // Where the optimum is close to the edge, there is something to see between and around them.
+  // If the optimum is close to the edge, the grid is too coarse to show what happens between them.
   const margin = 2 - best * largest;
   if (margin < 0.02) for (const part of [-8, -4, -1, 0.5, 2, 4, 8]) stops.push(at(2 - part * margin));
   measured.forEach((relative, run) => stops.push({ relative, step: steps[run], marks: [], run }));
@@ -57,22 +57,22 @@ function stopsOf({ largest, smallest, relative_step: measured, step_size: steps 
   return kept;
 }
 
-/** How gradient descent ends at a step size: a word, its style, and a sentence. */
+/** Whether gradient descent converges at a step size: a word, its style, and a sentence. */
 function verdict({ largest, lambda_min: least }, { relative, step, marks }, { logs, logNu, stated }) {
   const rate = `Each iteration multiplies the gap by at most ν² = ${nearOne(2 * logNu)}`;
   if (marks.includes("edge")) return ["On the edge", "edge", "The part of λmax neither shrinks nor grows."];
   if (marks.includes("optimum"))
-    return ["Optimal", "optimal", `${rate}: the parts of λmax and λ⁺min shrink equally fast, ` +
-      "and no other fixed step promises as much."];
+    return ["Optimal", "optimal", `${rate}: the parts of λmax and λ⁺min shrink equally fast. ` +
+      "No other fixed step size has a smaller ν."];
   if (relative > 2)
     return ["Diverges", "diverges", `${rate}; ${logs.filter((log) => log > 0).length} of ` +
-      `${logs.length} parts grow${Math.abs(stated) < 1 ? ", while the bound as stated promises convergence" : ""}.`];
-  const slowest = logs[0] > logs.at(-1) ? "λmax, whose error changes sign each time" : "λ⁺min";
-  return ["Converges", "converges", `${rate}, the part of ${slowest}. ` +
-    `The bound as stated is ${step * (least + largest) <= 2 || same(least, largest) ? "true" : "false"} here.`];
+      `${logs.length} parts grow${Math.abs(stated) < 1 ? ", but the coursework’s bound promises convergence" : ""}.`];
+  const slowest = logs[0] > logs.at(-1) ? "λmax, whose error changes sign in every iteration" : "λ⁺min";
+  return ["Converges", "converges", `${rate}. The slowest part is that of ${slowest}. ` +
+    `The coursework’s bound is ${step * (least + largest) <= 2 || same(least, largest) ? "true" : "false"} here.`];
 }
 
-/** The last iteration of the chart: where the gap leaves it, or the longest run ends. */
+/** The last iteration of the chart: about where the gap leaves it, or where the longest run ends. */
 function horizon({ logNu }, { points }) {
   const needed = Math.log(logNu < 0 ? RANGE : 1e4) / (2 * Math.abs(logNu));
   const longest = Math.max(100, ...points.map(([t]) => t.at(-1) ?? 0));
@@ -111,7 +111,7 @@ function drawRate({ problem, stop }, theory) {
   chart.line([0, to], [1, 1], "now");
   chart.line(steps, steps.map((x) => (1 - (x * problem.lambda_min) / problem.largest) ** 2), "stated");
   chart.line(steps, steps.map((x) => Math.max(Math.abs(1 - x), Math.abs(1 - x / kappa)) ** 2), "exact");
-  // A run without a measured rate falls below the chart.
+  // A run without a measured rate is drawn below the chart, where it cannot be seen.
   problem.relative_step.forEach((x, run) => chart.dot(x, cellOf(problem, run, "rate_measured") ?? -1, 3.5, "dot"));
   chart.line([stop.relative, stop.relative], [0, top], "now");
   chart.dot(stop.relative, theory.nu ** 2, 4.5, "here");
@@ -133,27 +133,27 @@ function drawParts({ problem: { eigenvalue, largest, smallest } }, theory, t) {
   }
   const parts = eigenvalue.map((_, i) => theory.part(i, t)), gap = theory.gap(t);
   const most = parts.indexOf(parts.reduce((a, b) => Math.max(a, b)));
-  const share = `${show((100 * parts[most]) / gap, 3)} % of the gap is the part of eigenvalue ${most + 1}`;
+  const share = `eigenvalue ${most + 1} makes up ${show((100 * parts[most]) / gap, 3)} % of the gap`;
   byId("dominant").textContent = gap > 0 && gap < Infinity ? share : "";
 }
 
-/** What runs.csv says of a run of a problem. */
+/** The cell of runs.csv for a run of a problem. */
 const cellOf = (problem, run, name) => rows[problem.row[run]][columns.indexOf(name)] ?? null;
 
 function tellRun({ problem, stop: { run } }) {
   const cell = (name) => (kinds[columns.indexOf(name)] === "Int64" ? whole : show)(cellOf(problem, run, name));
   byId("measured-run").textContent = run === undefined
     ? "No run of this study has exactly this step size."
-    : `Run ${cellOf(problem, run, "run_id")} has this step size: ${cellOf(problem, run, "status")}; rate` +
-      ` ${cell("rate_measured")} measured, ${cell("rate_predicted")} predicted; iterations to the study's` +
-      ` tolerance ${cell("iterations_to_tolerance")} measured, ${cell("iterations_predicted")} predicted.`;
+    : `Run ${cellOf(problem, run, "run_id")} has this step size. Status: ${cellOf(problem, run, "status")}. Rate:` +
+      ` ${cell("rate_measured")} measured, ${cell("rate_predicted")} predicted. Iterations to the study's` +
+      ` tolerance: ${cell("iterations_to_tolerance")} measured, ${cell("iterations_predicted")} predicted.`;
 }
 
 const state = { problem: null, stops: [], stop: null, t: null };
 
 const put = (id, value, textContent = show(value)) => Object.assign(byId(id), { value, textContent });
 
-/** Show everything anew for the state. */
+/** Update everything to the state. */
 function draw() {
   const { problem, stops, stop } = state;
   const theory = theoryOf(problem, stop.step);

@@ -1,13 +1,13 @@
-// Numbers as text, and charts in SVG elements. Text of the study is set as text, never as markup.
+// Numbers as text, and charts as SVG elements. Text from the study is never treated as markup.
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const { columns, kinds, rows } = data.table;
 
-/** Ten to a whole power, as one writes it. */
+/** A whole power of ten with a superscript, such as 10⁻³. */
 const tenTo = (power) => `10${String(power).replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] ?? "⁻")}`;
-const same = (a, b) => Math.abs(a - b) <= 64 * Number.EPSILON * Math.abs(b); // But for rounding.
+const same = (a, b) => Math.abs(a - b) <= 64 * Number.EPSILON * Math.abs(b); // Up to rounding.
 
-/** A number with so many significant digits, more where these would say ½, 1, 2 or 100; a dash if there is none. */
+/** A number with so many digits, or more so that none but 0.5, 1, 2 and 100 reads so; a dash for no number. */
 function show(value, digits = 4) {
   if (value === null || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
@@ -21,7 +21,7 @@ function show(value, digits = 4) {
 
 const whole = (value) => (value !== null && value < 1e9 ? value.toLocaleString("en-US") : show(value));
 
-/** Append an element of the parent's own kind, HTML or SVG. */
+/** Append an element in the parent's namespace, HTML or SVG. */
 function add(parent, name, attributes = {}, text = "") {
   const node = parent.appendChild(document.createElementNS(parent.namespaceURI, name));
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
@@ -29,7 +29,7 @@ function add(parent, name, attributes = {}, text = "") {
   return node;
 }
 
-/** Values and labels of about so many ticks, a 1, 2 or 5 apart; whole powers on a logarithmic axis. */
+/** Values and labels of about so many ticks: 1, 2 or 5 times a power of ten apart, or powers of ten if log. */
 function ticks({ from, to, log }, most) {
   const [low, high] = log ? [Math.log10(from), Math.log10(to)] : [from, to];
   const power = 10 ** Math.floor(Math.log10((high - low) / most));
@@ -43,7 +43,7 @@ function ticks({ from, to, log }, most) {
   return found;
 }
 
-/** From the values of an axis to pixels; what is far outside stays a number. */
+/** A function from values of an axis to pixels; values far outside are clipped, so that infinity is a number too. */
 function scale({ from, to, log }, start, end) {
   const place = log ? Math.log10 : Number;
   const slope = (end - start) / (place(to) - place(from));
@@ -51,7 +51,7 @@ function scale({ from, to, log }, start, end) {
 }
 
 class Chart {
-  /** An empty chart that fills an svg; the axes have from, to, log and x a label. */
+  /** An empty chart that fills an svg. An axis is {from, to, log}; x has a label as well. */
   constructor(svg, x, y) {
     svg.replaceChildren();
     const [left, top] = [46, 8];

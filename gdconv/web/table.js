@@ -1,4 +1,4 @@
-// The table of runs: sorted by a heading, filtered by conditions and words, drawn as far as asked for.
+// The table of runs: sorted by a column, filtered by conditions and words, drawn in parts.
 const AT_FIRST = 100, MORE = 400;
 const table = { sorted: null, down: false, shown: AT_FIRST, found: rows };
 const explored = new Map();
@@ -17,19 +17,19 @@ function cellText(value) {
 const compared = (a, sign, b) =>
   ({ "=": a === b, "!=": a !== b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b })[sign];
 
-/** A function from a row to whether it meets one word of the filter; throws what is wrong with it. */
+/** A function that tells whether a row meets one word of the filter; a wrong word throws an Error. */
 function condition(word) {
   const [, name, sign, wanted] = word.match(/^(\w+)(!=|<=|>=|=|<|>)(.*)$/) ?? [];
   if (!sign) return (row) => row.some((value) => cellText(value).toLowerCase().includes(word.toLowerCase()));
   const column = columns.indexOf(name);
   if (column < 0) throw new Error(`There is no column ${name}.`);
-  if (wanted === "") return () => true; // It is still being typed.
+  if (wanted === "") return () => true; // The user is still typing.
   if (!isNumber(column)) return (row) => compared(cellText(row[column]), sign, wanted);
   if (Number.isNaN(Number(wanted))) throw new Error(`${wanted} is not a number.`);
   return (row) => row[column] !== null && compared(row[column], sign, Number(wanted));
 }
 
-/** By their kind, numbers as numbers; empty cells last, whichever way. */
+/** Compare two cells of a column in the order of sorting; empty cells come last in either direction. */
 const inOrder = (a, b) => (a === b ? 0 : a === null ? 1 : b === null ? -1 : a < b !== table.down ? -1 : 1);
 
 function find() {
@@ -69,7 +69,7 @@ function startTable() {
   columns.forEach((name, column) => {
     const cell = add(head, "th", { scope: "col", class: isNumber(column) ? "" : "text" });
     const button = add(cell, "button", { type: "button" });
-    // A long name may be broken where it has an underscore.
+    // Long names may break after an underscore.
     name.split(/(?<=_)/).forEach((part) => button.append(part, document.createElement("wbr")));
     button.onclick = () => {
       Object.assign(table, { sorted: column, down: table.sorted === column && !table.down });
