@@ -13,7 +13,7 @@ __all__ = ["Graph", "Program", "Vertex", "compile"]
 
 
 def __getattr__(name: str) -> Any:
-    # A command sees to its signals and streams, with nnlib.terminal, before it imports NumPy.
+    # Imported late: a command sets up signals and streams with nnlib.terminal before NumPy loads.
     if name in _HOMES:
         return getattr(import_module(f"nnlib.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,7 +27,7 @@ class Builder:
         self.parent: list[Vertex | None] = []
         self.shape: list[Shape] = []
         self.dtype: list[np.dtype] = []
-        # Arrays, or None; whoever reads one knows that it is there.
+        # Arrays or None; typed Any, because readers know which values exist.
         self.value: list[Any] = []
         self.grad: list[Any] = []
         self.operation: list[Op | None] = []
@@ -119,7 +119,7 @@ class Builder:
         return self._apply("is_larger", a, b)
 
     def gate(self, a: Vertex, b: Vertex) -> Vertex:
-        """Add a vertex for a · b, 0 where b = 0, be a infinite or NaN; the shapes are equal."""
+        """Add a vertex for a · b, or 0 where b = 0, even if a is infinite or NaN; equal shapes."""
         return self._apply("gate", a, b)
 
     def square(self, a: Vertex) -> Vertex:
@@ -193,9 +193,9 @@ class Builder:
     def softmax_cross_entropy(self, logits: Vertex, labels: Vertex) -> Vertex:
         """Add a vertex for −Σ b · log_softmax(a) / rows: the mean cross-entropy of the rows.
 
-        The last axis of the logits a is that of the classes. The labels are either probabilities b,
-        of the same shape, or class numbers, of that shape without its last axis, for which a vertex
-        `one_hot` is added.
+        The last axis of the logits a is for the classes. The labels are either probabilities b, of
+        the same shape, or class numbers, of that shape without its last axis. For class numbers a
+        vertex `one_hot` is added.
         """
         logits, labels = self.require([logits, labels])
         if self.shape[logits] and self.shape[labels] == self.shape[logits][:-1]:

@@ -1,4 +1,4 @@
-"""The operations on all kinds of shapes: what `nnlib.check` runs over, and the tests."""
+"""The operations on all kinds of shapes, for `nnlib.check` and for tests."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _REDUCTIONS: list[tuple[Shape, Any]] = [
     ((2, 1, 3), (0, -1)),
     ((2, 0), 0),
 ]
-# Operation, shapes of its operands, attributes: all but one_hot, which has no slope.
+# Operation, shapes of its operands, attributes. one_hot is missing, because its slope is 0.
 CASES: list[tuple[str, list[Shape], dict[str, Any]]] = [
     *(
         (op, pair, {})

@@ -22,7 +22,7 @@ from nnlib.terminal import run
 # Where a kink lies between, they differ by about as much as the slopes on its sides.
 _AGREEMENT = {"central": 1e-3, "forward": 1e-1}
 _EPS = float(np.finfo(np.float64).eps)
-# The part of a gradient that rounding may reach for it to be told from another.
+# A gradient can be checked only if rounding is at most this part of it.
 _RESOLUTION = 0.1
 
 
@@ -33,7 +33,7 @@ class Report:
     Attributes
     ----------
     name : str
-        The leaf's.
+        The leaf's name.
     vertex : Vertex or None
         The leaf; None if there was no coordinate to check.
     index : tuple of int
@@ -45,10 +45,9 @@ class Report:
     coordinates : int
         How many were compared.
     note : str
-        Why the check failed for another reason than the error; else empty.
+        Why the check failed, if for another reason than the error; else empty.
     unresolved : tuple of str
-        The coordinates whose gradient is so small beside the output's rounding that another one
-        could not be told from it.
+        The coordinates whose gradient is too small beside the output's rounding to be checked.
     """
 
     name: str = ""
@@ -64,7 +63,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether all coordinates agree, none of them a kink or unresolved."""
+        """Whether all coordinates agree, and none of them is a kink or unresolved."""
         return not (self.note or self.unresolved) and self.largest_error <= self.tolerance
 
     def __str__(self) -> str:
@@ -103,16 +102,16 @@ def check_gradients(
 ) -> Report:
     """Compare `Graph.run_grad` with finite differences, (25), in every coordinate of every leaf.
 
-    A difference with step h is wrong by its truncation, which is estimated by doubling the step:
-    f‴h²/6 becomes four times as large for a central difference, f″h/2 twice as large for a forward
-    one. It is also wrong by the rounding of f, about eps |f| / h. The tolerance of each coordinate
-    is three times the one (twice, forward) plus a hundred times the other.
+    A difference with step h has a truncation error. It is estimated by doubling the step: f‴h²/6
+    becomes four times as large for a central difference, f″h/2 twice as large for a forward one. A
+    difference also has the rounding error of f, about eps |f| / h. The tolerance of each coordinate
+    is three times the truncation error (twice for forward) plus a hundred times the rounding error.
 
-    Two kinds of coordinates cannot be checked, and do not pass. At a *kink*, as that of |a| at 0 or
-    of max(a, b) where a = b, the slope jumps, and a difference is none of the slopes. A coordinate
-    is *unresolved* where rounding is more than a tenth of what there is to compare; but a gradient
-    of 0 agrees with an output that does not change at all. Rounding of float32 would leave many
-    coordinates unresolved, so a graph of float32 is checked as one of float64.
+    Two kinds of coordinates cannot be checked, and do not pass. At a *kink*, such as |a| at 0 or
+    max(a, b) where a = b, the slope jumps, and a difference equals neither slope. A coordinate is
+    *unresolved* if rounding is more than a tenth of the gradient; but a gradient of 0 agrees with
+    an output that does not change at all. Rounding in float32 would leave many coordinates
+    unresolved, so a graph of float32 is checked as one of float64.
 
     Parameters
     ----------
@@ -120,8 +119,8 @@ def check_gradients(
         Left unchanged, values and gradients included.
     output : Vertex
     wrt : sequence of Vertex, optional
-        Leaves; by default all that the output depends on, class numbers excepted: labels have no
-        neighbours.
+        Leaves; by default all that the output depends on, except class numbers, which cannot be
+        changed by a small step.
     grad : array_like, shape of the output, optional
         The gradient of f = Σ grad · output with respect to the output; by default random numbers,
         so that errors in two elements cannot cancel.
@@ -177,7 +176,7 @@ class _Coordinate(NamedTuple):
     place: tuple[int, ...]
     gradient: float
     difference: float
-    # By how much twice the step changes the difference; the scale of the difference's rounding.
+    # How much doubling the step changes the difference, and the size of its rounding error.
     change: float
     rounding: float
     is_kink: bool
@@ -189,7 +188,7 @@ def _report(g: Graph, found: Sequence[_Coordinate], method: str) -> Report:
     truncations = (2 if method == "forward" else 1) * changes
     tolerances = truncations + 100 * roundings
     sizes = np.maximum(np.abs(gradients), np.abs(differences))
-    # Where both are 0, the differences agree; what is no number at all is worst.
+    # If error and tolerance are both 0, they agree; NaN is the worst.
     excess = np.where(errors == 0, 0.0, errors / tolerances)
     doubtful = np.maximum(roundings, errors - truncations) > _RESOLUTION * sizes
     worst, note = int(np.argmax(np.nan_to_num(excess, nan=np.inf, posinf=np.inf))), ""
@@ -242,18 +241,18 @@ def _in_double(g: Graph) -> Graph:
 
 
 def _best(x: float) -> float:
-    """Return the step at which the errors of a central difference, h² and eps/h, are alike."""
+    """Return the step at which the two errors of a central difference, h² and eps/h, are equal."""
     return _EPS ** (1 / 3) * max(1.0, abs(float(x)))
 
 
-# A point of a line: the coordinate, as it was rounded, and the output there.
+# A point of a line: the rounded coordinate, and the output there.
 _Point = tuple[np.float64, np.ndarray]
 
 
 def _line(
     g: Graph, output: Vertex, leaf: Vertex, index: tuple[int, ...]
 ) -> Callable[[float], _Point]:
-    """Return the output as a function of how far one coordinate of a leaf is moved."""
+    """Return a function from the distance by which a leaf's coordinate is moved to the output."""
     start = g.value[leaf]
 
     @cache
@@ -270,21 +269,21 @@ def _line(
 def _differences(
     at: Callable[[float], _Point], grad: np.ndarray, method: str, h: float
 ) -> tuple[float, float, float, bool]:
-    """Return the difference of Σ grad · output, its change and rounding, and whether it bends."""
+    """Return the difference of Σ grad · output, its change and rounding, and whether it kinks."""
 
     def slope(high: _Point, low: _Point) -> float:
-        # By the distance of the points as they were rounded, not 2h.
+        # Divides by the distance of the rounded points, which is not exactly 2h.
         return float(np.sum(grad * (high[1] - low[1])) / (high[0] - low[0]))
 
     def jump(h: float) -> float:
-        """By how much the slope on the right exceeds that on the left: f″h where f is smooth."""
+        """How much larger the slope on the right is than on the left; f″h where f is smooth."""
         return abs(slope(at(h), at(0.0)) - slope(at(0.0), at(-h)))
 
     high, low = at(h), at(0.0 if method == "forward" else -h)
     short, long = slope(high, low), slope(at(2 * h), at(0.0 if method == "forward" else -2 * h))
     size = np.sum(np.abs(grad) * np.maximum(np.abs(high[1]), np.abs(low[1])))
     rounding = float(_EPS * size / (high[0] - low[0]))
-    # At a kink the jump stays as it is, whatever the step. Rounding adds four to it at most.
+    # At a kink the jump does not depend on the step. Rounding adds at most four to it.
     is_kink = (
         jump(h) > 400 * rounding and jump(2 * h) < 1.5 * jump(h) and jump(h / 8) > 0.5 * jump(h)
     )
@@ -302,7 +301,7 @@ def check_operation(op: str, shapes: Sequence[Shape], attributes: dict[str, Any]
     Returns
     -------
     list of Report
-        Of the gradient, and of its gradient.
+        One for the gradient, one for its gradient.
     """
     rng = np.random.default_rng(0)
     g = Graph()
@@ -319,7 +318,7 @@ def check_operation(op: str, shapes: Sequence[Shape], attributes: dict[str, Any]
 
 
 def main() -> int:
-    """Print a table, a row a case; return 1 if a gradient is wrong, else 0."""
+    """Print a table with a row for each case; return 1 if a gradient is wrong, else 0."""
     header = ("operation", "shapes", "error", "tolerance", "second", "tolerance")
     widths = "{:22} {:24} {:28} {:>9} {:>9} {:>9} {:>9}  {}"
     print(widths.format(*header[:2], "", *header[2:], "verdict"))

@@ -1,4 +1,4 @@
-"""Samples with classes: two spirals, or a table of the user's."""
+"""Samples with classes: two spirals, or the user's table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_CLASSES = 100
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples with a class each.
+    """Samples, each with its class.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Dataset:
     labels : ndarray of int, shape (n_samples,)
         Class numbers from 0.
     classes, features : list of str
-        Names, of the class numbers and of the columns of X.
+        Names of the classes, by class number, and of the columns of X.
     """
 
     X: np.ndarray
@@ -31,12 +31,12 @@ class Dataset:
 
 
 def spirals(n_samples: int, noise: float, rng: np.random.Generator) -> Dataset:
-    """Draw two interleaved spirals of one turn each in the unit disk, a class each.
+    """Draw two interleaved spirals of one turn each in the unit disk; each is a class.
 
     Parameters
     ----------
     n_samples : int
-        Of both together, alternately.
+        Samples of both spirals together, in turn.
     noise : float
         Standard deviation of both coordinates around the spiral.
     rng : numpy.random.Generator
@@ -51,14 +51,14 @@ def spirals(n_samples: int, noise: float, rng: np.random.Generator) -> Dataset:
 
 
 def read(path: Path, target: str) -> Dataset:
-    """Read a table of numbers under one header line, separated by commas; a column has the classes.
+    """Read a table of numbers, separated by commas, with one header line and a column of classes.
 
-    The features, which are all other columns, are given mean 0 and variance 1.
+    All other columns are features, and are scaled to mean 0 and variance 1.
 
     Raises
     ------
     ValueError
-        If the file cannot be read so, naming the row and the column.
+        If the file is no such table; the message names the row and the column.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

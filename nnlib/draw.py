@@ -17,9 +17,9 @@ MOST_VERTICES = 300
 
 
 def to_text(g: Graph, outputs: Sequence[Vertex] | None = None) -> str:
-    """Return a table, a line a vertex: what it is, its shape, small values and gradients.
+    """Return a table, a line for each vertex: what it is, its shape, small values and gradients.
 
-    Gradients are left out when a leaf that they depend on was set after the run.
+    Gradients are left out if a leaf that they depend on was set after the run.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def to_dot(g: Graph, outputs: Sequence[Vertex] | None = None) -> str:
 def to_figure(g: Graph, outputs: Sequence[Vertex] | None = None) -> Figure:
     """Draw the graph from leaves on the left to outputs on the right, by topological depth.
 
-    An operation stands to the right of all its operands, a leaf just before its first use. A box
-    says the ID, the name, the shape, and, after a run, values and gradients (∂) of up to six
+    An operation stands to the right of all its operands, and a leaf just left of its first use. A
+    box shows the ID, the name, the shape and, after a run, values and gradients (∂) with up to six
     elements.
 
     Parameters are those of `to_text`.
@@ -115,7 +115,7 @@ def to_figure(g: Graph, outputs: Sequence[Vertex] | None = None) -> Figure:
         points = [(across[c], height[child, i, c]) for c in route]
         points = [(across[column[child]], height[child]), *points]
         axes.plot(*zip(*points, strict=True), **line, zorder=1)
-        # Drawn after the boxes, which get their sizes only then, so that the arrow ends at them.
+        # Boxes get their sizes when they are drawn, so arrows that end at them are drawn later.
         ends = {"patchA": None if route else boxes[child], "patchB": boxes[i]}
         arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, **ends, **line}
         end = across[column[i]], height[i]
@@ -137,12 +137,12 @@ def _label(g: Graph, i: Vertex) -> list[str]:
 
 
 def _gradient(g: Graph, i: Vertex) -> str:
-    """Return a gradient as `_small` does; nothing if it belongs to values that were set since."""
+    """Return a gradient as `_small` does; "" if a leaf was set since it was computed."""
     return "" if g.stale else _small(g.grad[i])
 
 
 def _small(array: np.ndarray | None) -> str:
-    """Return an array in one line; nothing if there is none, or too much of it."""
+    """Return an array in one line; "" if there is none, or it has too many elements."""
     if array is None or not 0 < array.size <= LARGEST:
         return ""
     text = np.array2string(array, precision=3, separator=", ", threshold=LARGEST + 1)
@@ -154,7 +154,7 @@ def _quoted(text: str) -> str:
 
 
 def _columns(g: Graph, shown: Sequence[Vertex]) -> dict[Vertex, int]:
-    """Return the column of each vertex: to the right of its operands, a leaf before its use."""
+    """Return the column of each vertex: right of its operands; a leaf is left of its first use."""
     column: dict[Vertex, int] = {}
     for i in shown:
         column[i] = 1 + max((column[child] for child in g.children[i]), default=-1)
@@ -175,8 +175,9 @@ def _heights(
 ) -> dict[Any, float]:
     """Return the height of each vertex i, and of each edge (child, i) in a column c it passes.
 
-    All are near their neighbours and at least 1 apart in a column. Operations choose first, so that
-    a chain of them is a straight line with its leaves beside it; the edges choose last.
+    All are near their neighbours, and at least 1 apart in a column. Operations get their heights
+    first, so that a chain of them is a straight line with its leaves beside it; edges get theirs
+    last.
     """
     place: dict[Any, int] = dict(column)
     neighbours: dict[Any, list[Any]] = {i: [] for i in column}
@@ -208,7 +209,7 @@ def _free(wanted: float, taken: Sequence[float]) -> float:
 
 
 def _spread(column: dict[Vertex, int], labels: dict[Vertex, str]) -> tuple[list[float], float]:
-    """Return where the middle of each column is, and the width of all, in inches."""
+    """Return the middle of each column and the total width, in inches."""
     characters = [1] * (max(column.values(), default=0) + 1)
     for i, label in labels.items():
         longest = max(map(len, label.split("\n")))

@@ -17,15 +17,15 @@ from nnlib.student import Student, described, short
 from nnlib.terminal import run
 
 _PROGRAM = "python -m nnlib.grade"
-# A power of two near the coursework's 10⁻³, with which the differences are exact.
+# A power of two near the coursework's 10⁻³, so that the differences are exact.
 _EPSILON = 2.0**-10
-# Operands of a case that go to run_grad.
+# Operands of a case that are passed to run_grad.
 _SEEDS = ("u", "v")
 _CHECKS = {check.title: check for stage in (*ASKED, BEYOND) for check in stage}
 
 
 class Trial(NamedTuple):
-    """A case, and what nnlib's and the student's graph give: values by name, or an "error"."""
+    """A case, and the results of nnlib's and the student's graph: values by name, or an "error"."""
 
     case: Case
     right: dict[str, Any]
@@ -69,7 +69,7 @@ def _attempt(case: Case, graph: Any) -> dict[str, Any]:
             names[name] = array if name in _SEEDS else g.tensor(array)
         exec(case.script, names)
         return given | {read: _read(read, names) for read in case.reads}
-    # Whatever the student's code raises is a result.
+    # Every error of the student's code is a result, not a failure of the grader.
     except (Exception, SystemExit) as error:
         return {"error": described(error)}
 
@@ -101,7 +101,7 @@ def _difference(graph: Any, given: dict[str, np.ndarray], name: str) -> np.ndarr
 
 
 def _fault(trial: Trial) -> tuple[str, str]:
-    """Return the name of a wrong value, if there is one, and what is wrong; "" if nothing is."""
+    """Return the name of a wrong value, or "", and what is wrong; both are "" if nothing is."""
     case, right, found = trial
     if "error" in found:
         return "", "" if "error" in right else found["error"]
@@ -132,7 +132,7 @@ def _hint(check: Check, trials: list[Trial], first: Trial, name: str) -> str:
 
 
 def _explains(mistake: Mistake, read: str, trial: Trial) -> bool | None:
-    """Return whether a mistake gives what was found; None where it does not apply."""
+    """Return whether a mistake gives the values that were found; None if it does not apply."""
     case, right, found = trial
     if read not in case.reads:
         return None
@@ -144,7 +144,7 @@ def _explains(mistake: Mistake, read: str, trial: Trial) -> bool | None:
     except (AttributeError, TypeError):
         return False
     except ValueError:
-        # Shapes that do not fit: the same formula failed in the student's code.
+        # If the shapes do not fit the mistake's formula, the student's code must have failed too.
         return "error" in found and "found" not in mistake.formula
     return "error" not in found and _same(wrong, found[read])
 

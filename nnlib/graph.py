@@ -28,16 +28,16 @@ class Graph(Builder):
     Every operation is a method that takes its operands, each a `Vertex`, and returns the new one.
     It raises ValueError, naming the operands and their shapes, if one is not a vertex of this graph
     or if the shapes do not fit. Shapes and types follow NumPy's rules. Overflow and the like are no
-    errors in a run: the values are infinite or NaN, as IEEE 754 has them.
+    errors in a run: the values become infinite or NaN, as in IEEE 754.
 
     Attributes
     ----------
     vertices : list of Vertex
-        Vertex i itself: a plain integer is not taken for one.
+        Vertex i itself; methods do not accept a plain integer instead.
     name : list of str
-        Of vertex i: the name given to the leaf, else ``"tensor"``; the name of the operation.
+        For a leaf the name that was given, else ``"tensor"``; for others the operation's name.
     children, parents : list of list of Vertex
-        The operands of vertex i, in order; the vertices that use it, each once and in order.
+        The operands of vertex i, in order; and the vertices that use it, each once and in order.
     parent : list of Vertex or None
         The latest of the parents; None for a root.
     shape, dtype : list
@@ -45,13 +45,13 @@ class Graph(Builder):
     value : list of ndarray or None
         None for an operation until `run_eval`, and again once a leaf it depends on is `set`.
     grad : list of ndarray or None
-        What the latest `run_grad` found, of the shape and type of the vertex.
+        The gradient from the latest `run_grad`, with the shape and type of the vertex.
     stale : bool
-        Whether a leaf that these gradients depend on was `set` since.
+        Whether a leaf that these gradients depend on was `set` since then.
     operation, attributes : list
         The row of `nnlib.ops.OPS`, None for a leaf; the operation's keyword arguments.
 
-    Arrays in `value` and `grad` are read-only and never written again: a run puts new ones there.
+    Arrays in `value` and `grad` are read-only and never written again; a run puts new ones there.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class Graph(Builder):
         if array.shape != self.shape[leaf]:
             raise ValueError(f"set: {self._describe(leaf)} cannot take the shape {array.shape}")
         self.value[leaf] = array
-        # The latest run_grad left a gradient in just those operations that its output depends on.
+        # An operation has a gradient exactly if the output of the latest run_grad depends on it.
         self.stale |= any(self.grad[parent] is not None for parent in self.parents[leaf])
         outdated = list(self.parents[leaf])
         while outdated:
@@ -104,7 +104,7 @@ class Graph(Builder):
         ------
         ValueError
             If an output is no vertex, or if one of these vertices has a child whose ID is not below
-            its own: a walk in the order of IDs would meet it before its operands.
+            its own, so that a walk in the order of IDs would reach it before its operands.
         """
         outputs = self.require(outputs)
         needed = bytearray(int(max(outputs, default=-1)) + 1)
@@ -156,9 +156,9 @@ class Graph(Builder):
         """Compute `grad`, the gradient of f = Σ grad · output, downwards in the order of IDs.
 
         By the chain rule ∂f/∂a = Σ_c ∂f/∂c ∂c/∂a over the vertices c that use a, (22)-(24) of the
-        coursework: what the uses of a send back adds up. Evaluates first if the output has no
-        value. Earlier gradients are dropped; then every leaf has one, 0 if the output does not
-        depend on it, and so has every operation that the output depends on.
+        coursework: the contributions of all uses of a are added up. Evaluates first if the output
+        has no value. Earlier gradients are dropped. Afterwards every leaf has a gradient, which is
+        0 if the output does not depend on it. So has every operation that the output depends on.
 
         Parameters
         ----------
@@ -174,7 +174,7 @@ class Graph(Builder):
             If `grad` has another shape, or is missing although the output is not a single number,
             and for the reasons of `run_eval`.
         FloatingPointError
-            With `check_finite`, naming the vertex and the element. The gradients can be looked at.
+            With `check_finite`, naming the vertex and the element. The gradients found so far stay.
         """
         output = self._vertex(output)
         if grad is None:
@@ -235,7 +235,7 @@ class Graph(Builder):
         """
         output, wrt = self._vertex(output), self.require(wrt)
         order = self.order([output])
-        # Only what leads to a gradient asked for is added.
+        # Only vertices on a path to one of `wrt` get a gradient.
         wanted = set(wrt)
         for i in order:
             if not wanted.isdisjoint(self.children[i]):
@@ -254,7 +254,7 @@ class Graph(Builder):
         return twin
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a copied or pickled graph: arrays come out of either writable."""
+        """Restore a copied or pickled graph, and make its arrays read-only again."""
         vars(self).update(state)
         for array in self.value + self.grad:
             if array is not None:
@@ -268,9 +268,9 @@ class Graph(Builder):
         found: dict[Vertex, Any],
         wanted: AbstractSet[Vertex],
     ) -> dict[Vertex, Any]:
-        """Return the gradients of the wanted vertices, from those found already, in terms of `ops`.
+        """Return the gradients of the wanted vertices from those that are known, in terms of `ops`.
 
-        `operand_of` turns a vertex into what the namespace works on: its value, or itself.
+        `operand_of` maps a vertex to what the namespace works on: its value, or the vertex itself.
         """
         for i in reversed(order):
             op, children = self.operation[i], self.children[i]

@@ -1,4 +1,4 @@
-"""What a caller hands in, and how it is checked: vertices, numbers, arrays."""
+"""How the arguments of a caller are checked: vertices, numbers, arrays."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _any_other = _refused(f"an operation of the graph, {_NUMBERS}")
 class Vertex(int):
     """The ID of a vertex: an integer that remembers which graph handed it out.
 
-    It can be compared, hashed and used as an index as any integer. It refuses arithmetic, which
-    would give the ID of another vertex. (``2.0 * v`` is beyond its reach: Python's floats take it
-    for an integer. The result is a float, which no operation accepts.)
+    It can be compared, hashed and used as an index like any integer. It refuses arithmetic, because
+    the result would be the ID of another vertex. (It cannot refuse ``2.0 * v``, because Python's
+    floats treat it as an integer. The result is a float, which no operation accepts.)
     """
 
-    # What it shares with its graph and the copies of that.
+    # The same for a graph, its copies and all of their vertices.
     lineage: str = ""
 
     __add__ = __radd__ = _refused(f"g.add(a, b), {_NUMBERS}")

@@ -1,4 +1,4 @@
-"""Layers of networks: thin, for all they do is to add vertices to a graph."""
+"""Layers of networks. All that a layer does is add vertices to a graph."""
 
 from __future__ import annotations
 
@@ -43,30 +43,30 @@ def xavier(n_inputs: int, n_outputs: int, rng: np.random.Generator) -> np.ndarra
 
 
 class Layer(Protocol):
-    """What a network is made of."""
+    """A part of a network."""
 
     @property
     def parameters(self) -> Sequence[Vertex]:
-        """The leaves that it learns."""
+        """The leaves that are trained."""
 
     def __call__(self, x: Vertex) -> Vertex:
-        """Return the vertex of what it makes of x."""
+        """Add the vertices of the layer applied to x, and return the last one."""
 
 
 class Linear:
-    """The layer xW + b; called with the vertex of x, it returns that of the result.
+    """The layer xW + b; called with the vertex of x, it returns the vertex of the result.
 
     Parameters
     ----------
     g : Graph
-        Gets W and b as leaves, at once; calling the layer several times shares them.
+        Gets W and b as leaves, when the layer is made; all calls of the layer share them.
     n_inputs, n_outputs : int
         Features of a row of x and of the result.
     rng : numpy.random.Generator
     initialiser : callable, optional
         ``initialiser(n_inputs, n_outputs, rng)`` returns W, such as `he` or `xavier`; b is 0.
     dtype : optional
-        Of W and b: float32 or float64.
+        Type of W and b: float32 or float64.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class Tanh(_Elementwise):
 
 
 class Sequential:
-    """Layers one after the other, themselves a layer.
+    """Layers one after the other, which together are a layer too.
 
     Examples
     --------

@@ -1,9 +1,9 @@
 """The operations: one row each, with numerics, gradient and shape rule side by side.
 
-A gradient is written in terms of operations, not of arrays. It is handed a namespace `ops` that has
-every operation by name, `ops.shape(x)`, `ops.dtype(x)`, and `ops.constant(value, like)`, a scalar
-of the type of `like`. In the namespace `ARRAYS` the gradient computes; in that of a graph the same
-line adds vertices, which can be differentiated in their turn.
+A gradient is written in terms of operations, not of arrays. It gets a namespace `ops` with every
+operation by name, `ops.shape(x)`, `ops.dtype(x)`, and `ops.constant(value, like)`, a scalar of the
+type of `like`. With the namespace `ARRAYS`, the gradient is computed. With the namespace of a
+graph, the same line adds vertices, which can be differentiated again.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class Op:
         ``shape(*operand_shapes, **attributes)`` returns the shape of the value; see `nnlib.shapes`.
     gradients : tuple
         For each operand ``gradient(ops, upstream, value, *operands, **attributes)``, which returns
-        ∂f/∂operand from upstream = ∂f/∂value; None for a slope of 0 everywhere. The result may
-        still have the axes along which the operand was broadcast, or another type than it:
-        `Graph._backward` sees to both.
+        ∂f/∂operand from upstream = ∂f/∂value; None if the slope is 0 everywhere. The result may
+        still have the axes along which the operand was broadcast, or another type than the operand;
+        `Graph._backward` corrects both.
     view : bool
-        The value shows the operand's memory and needs no buffer. `forward` takes `out` only if
-        NumPy cannot always manage that.
+        Whether the value is a view of the operand's memory and needs no buffer. Then `forward`
+        takes `out` only if NumPy cannot always make a view.
     temporaries : callable or None
-        ``temporaries(*operand_shapes, **attributes)`` returns the shapes of the arrays that
-        `forward` takes by position after `out`, to compute in.
+        ``temporaries(*operand_shapes, **attributes)`` returns the shapes of the work arrays that
+        `forward` takes by position after `out`.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Op:
     temporaries: Callable[..., tuple[Shape, ...]] | None = None
 
     def __reduce__(self) -> tuple[Callable[[str], Op], tuple[str]]:
-        """Copy and pickle as the row of this name, so that graphs can be copied and pickled."""
+        """Copy and pickle by name, so that graphs can be copied and pickled."""
         return _row, (self.name,)
 
 
@@ -69,8 +69,8 @@ def _row(name: str) -> Op:
 def evaluate(op: Op, *operands: np.ndarray, **attributes: Any) -> np.ndarray:
     """Return the value of an operation: a view, or else a new array in C order.
 
-    BLAS rounds differently in another memory order, so the order must not depend on how an operand
-    came about.
+    BLAS rounds differently for another memory order, so the order must not depend on how an operand
+    was made.
     """
     if op.view:
         return op.forward(*operands, **attributes)
@@ -79,7 +79,7 @@ def evaluate(op: Op, *operands: np.ndarray, **attributes: Any) -> np.ndarray:
 
 
 def temporaries(op: Op, *operands: np.ndarray, **attributes: Any) -> list[np.ndarray]:
-    """Return the arrays that the operation computes in, beside its value."""
+    """Return the work arrays that the operation needs, beside its value."""
     if op.temporaries is None:
         return []
     dtype = np.result_type(*operands)

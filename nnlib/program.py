@@ -18,23 +18,23 @@ from nnlib.shapes import Shape, broadcast
 class Program:
     """A part of a graph as a function of some leaves that reuses its buffers.
 
-    What does not depend on the inputs is computed when the program is made, from the present values
-    of the other leaves; a later `Graph.set` does not reach it. Views are made once, as buffers stay
-    where they are. Nothing is computed that no output needs, or twice, or to multiply by 1. The
-    rest runs in the order of the graph, and the results are those of `Graph.run_eval`, bit for bit.
-    There is one exception. A constant matrix that is transposed for a product of matrices is laid
-    out in C order, which is faster, and for small products OpenBLAS's AVX-512 kernels round by the
-    order.
+    Values that do not depend on the inputs are computed when the program is made, from the present
+    values of the other leaves; a later `Graph.set` does not change them. Views are made once, since
+    buffers stay where they are. The program leaves out what no output needs, what is already
+    computed, and products with 1. The rest runs in the order of the graph, and the results equal
+    those of `Graph.run_eval` bit for bit, with one exception. A constant matrix that is transposed
+    for a product of matrices is laid out in C order, which is faster. For small products, the
+    rounding of OpenBLAS's AVX-512 kernels depends on this order.
 
     Calling it with one array for each input returns `outputs`. **They are the same arrays at every
-    call, and the next call overwrites them**: copy what has to last, or let the program do it with
-    `copy`. For the same reason a program must not be called from two threads at once.
+    call, and the next call overwrites them**: copy results that you keep, or let the program copy
+    them with `copy`. For the same reason a program must not be called from two threads at once.
 
-    An array that is passed is copied into the program's own, unless it *is* that one:
+    An array that is passed is copied into the program's own array, unless it *is* that array:
     ``W = program.inputs[0]`` can be updated in place and passed without a copy.
 
-    Overflow and the like are reported as NumPy is set to: `numpy.errstate` once around a loop costs
-    less than in every call.
+    NumPy's settings decide how overflow and the like are reported. Setting `numpy.errstate` once
+    around a loop costs less than in every call.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ class Program:
     inputs : tuple of ndarray
         Writable; they start with the values of the leaves.
     outputs : tuple of ndarray
-        Without meaning before the first call. They may show memory of each other, never of an
-        input.
+        Without meaning before the first call. They may share memory with each other, but never with
+        an input.
     instructions : tuple of str
         What a call computes, such as ``"v4 = sub(v3, v2)"``, v3 being vertex 3 of the graph.
 
@@ -76,7 +76,7 @@ class Program:
 
         array = {i: np.array(graph.value[i], order="C") for i in inputs}
         varying = set(inputs)
-        # `array` keeps every operand alive, so its id tells it from all others.
+        # `array` keeps every operand alive, so ids are unique.
         known: dict[tuple[Any, ...], np.ndarray] = {}
         label: dict[int, str] = {}
         steps: list[partial[Any]] = []
@@ -104,7 +104,7 @@ class Program:
             label.setdefault(id(array[i]), f"v{i}")
         self.inputs = tuple(array[i] for i in inputs)
         for i in dict.fromkeys(outputs):
-            # An input that is updated in place must not take an output with it.
+            # Updating an input in place must not change an output.
             if any(np.may_share_memory(array[i], own) for own in self.inputs):
                 own = np.empty(graph.shape[i], graph.dtype[i])
                 steps.append(partial(np.copyto, own, array[i]))
@@ -144,18 +144,18 @@ class Program:
             np.copyto(self.inputs[k], array)
 
     def _apart(self, array: np.ndarray) -> np.ndarray:
-        """Return a copy of what is an input's own, which another argument may overwrite."""
+        """Return a copy of an array that shares memory with an input, which may be overwritten."""
         is_own = any(np.may_share_memory(array, own) for own in self.inputs)
         return array.copy() if is_own else array
 
     def __getstate__(self) -> dict[str, Any]:
-        """Describe every array by the memory it shows: arrays that share it are copied apart."""
+        """Describe every array by its place in memory, because pickle would not keep it shared."""
         steps = [(step.func, [*map(_place, step.args)], step.keywords) for step in self._steps]
         shown = {"inputs": [*map(_place, self.inputs)], "outputs": [*map(_place, self.outputs)]}
         return {**vars(self), **shown, "_steps": steps}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make the arrays anew, those that shared memory out of the same memory again."""
+        """Make new arrays; those that shared memory share it again."""
         memory: dict[int, np.ndarray] = {}
 
         def arrays(places: Sequence[_Place]) -> tuple[np.ndarray, ...]:
@@ -206,7 +206,7 @@ def compile(  # noqa: A001
 
 
 class _Place(NamedTuple):
-    """Where an array lies in the memory that another one owns."""
+    """Where an array lies in the memory that another array owns."""
 
     owner: np.ndarray
     offset: int
@@ -225,7 +225,7 @@ def _place(array: np.ndarray) -> _Place:
 
 
 def _array(place: _Place, memory: dict[int, np.ndarray]) -> np.ndarray:
-    """Return the array at a place, in memory that can be written to, whatever was handed over."""
+    """Return the array at a place, in writable memory even if the pickled one was read-only."""
     key = id(place.owner)
     if key not in memory:
         memory[key] = np.require(place.owner, requirements="W")
@@ -237,16 +237,16 @@ def _array(place: _Place, memory: dict[int, np.ndarray]) -> np.ndarray:
 def _free(
     graph: Graph, i: Vertex, op: Op, operands: Sequence[np.ndarray], varying: set[Vertex]
 ) -> np.ndarray | None:
-    """Return the value of a vertex if a call has nothing to do for it: a view, a product with 1."""
+    """Return the value of a vertex if a call need not compute it: a view, or a product with 1."""
     if op.view:
         value = op.forward(*operands, **graph.attributes[i])
-        # A reshape may have had to copy; nothing is shared by arrays without elements.
+        # A reshape may have made a copy; arrays without elements never share memory.
         if value.size == 0 or np.may_share_memory(value, operands[0]):
             return value
     if op.name in ("mul", "gate"):
         for child, factor, other in zip(graph.children[i], operands, operands[::-1], strict=True):
             unchanged = (other.shape, other.dtype) == (graph.shape[i], graph.dtype[i])
-            # The product would be in C order, and a sum over another order is rounded otherwise.
+            # The product would be in C order; a sum over another order would round differently.
             unchanged &= other.flags.c_contiguous
             if unchanged and child not in varying and np.all(factor == 1):
                 return other
@@ -265,8 +265,8 @@ def _steps(
     attributes, operands = graph.attributes[i], list(operands)
     spread: list[partial[Any]] = []
     if op.shape is broadcast:
-        # NumPy broadcasts through a temporary buffer, in up to twice the time, unless the operand
-        # is a scalar. It is better spread out before: a constant once, one that varies into `out`.
+        # Unless an operand is a scalar, NumPy broadcasts it through a temporary buffer, which takes
+        # up to twice the time. So it is broadcast before: a constant once, others into `out`.
         for k, child in enumerate(graph.children[i]):
             if operands[k].ndim > 0 and operands[k].shape != out.shape:
                 wide = np.broadcast_to(operands[k], out.shape)
@@ -275,7 +275,7 @@ def _steps(
                 elif not spread:
                     spread, operands[k] = [partial(np.copyto, out, wide)], out
     if op.name == "matmul" and out.ndim > 1 and min(out.shape[-2:]) > 1:
-        # BLAS takes up to twice as long for a small product with a matrix in another order.
+        # BLAS takes up to twice as long for a small product with a matrix that is not in C order.
         for k, child in enumerate(graph.children[i]):
             if child not in varying:
                 operands[k] = np.ascontiguousarray(operands[k])

@@ -1,4 +1,4 @@
-"""What `nnlib.grade` asks of a student's Graph: short scripts, from the smallest operands up."""
+"""The checks of `nnlib.grade`: short scripts, which begin with the smallest operands."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Case(NamedTuple):
     Attributes
     ----------
     script : str
-        It finds a new graph g, vertices under the names of the operands, and the arrays u and v.
+        It can use a new graph g, vertices with the names of the operands, and the arrays u and v.
     operands : dict of ndarray
-        u and v go to `run_grad`, the others to `tensor`. Small multiples of ¼, so that every result
-        is exact.
+        u and v are passed to `run_grad`, the others to `tensor`. They are small multiples of ¼, so
+        that every result is exact.
     reads : tuple of str
-        Expressions of what the script leaves behind.
+        Expressions that are evaluated after the script and compared.
     """
 
     script: str
@@ -58,7 +58,7 @@ def _case(script: str, names: str, operands: Operands, *reads: str) -> Case:
         if isinstance(operand, list):
             arrays[name] = np.array(operand)
         else:
-            # Numbers that tell operands, elements and signs apart.
+            # Different numbers of both signs, so that no operand or element can replace another.
             count = np.arange(1, 1 + np.prod(operand, dtype=int)).reshape(operand)
             arrays[name] = count * (-1) ** (count + 1) if name == "u" else count + place
     return Case(script, arrays, reads)
@@ -171,7 +171,7 @@ _DIFFERENCES = Check(
     "values of w and A alone, not that of y",
 )
 
-# A check is tried once all checks of the stages before it have passed.
+# A check is tried only after all checks of the earlier stages have passed.
 ASKED = (
     (_CONSTRUCTION,),
     (_EVAL,),
@@ -182,7 +182,7 @@ ASKED = (
 _TWICE = "y = g.add(a, b); g.run_eval(y); g.run_grad(y, u); g.run_grad(y, v)"
 _CYCLE = "c = g.add(a, b); y = g.add(c, b); g.run_eval(y); g.children[c] = [a, y]; g.run_eval(y)"
 
-# Tried once all that is asked for has passed.
+# Tried only after everything that is asked for has passed.
 BEYOND = (
     Check(
         "gradient of relu",

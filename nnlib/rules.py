@@ -12,7 +12,7 @@ from nnlib import shapes
 from nnlib.shapes import Shape
 
 Array = np.ndarray
-# NumPy's types do not know that all may be passed by position, which takes less time.
+# Typed Any: NumPy's types do not allow passing all arguments by position, which is faster.
 _add_up: Any = np.add.reduce
 _largest: Any = np.maximum.reduce
 _smallest: Any = np.minimum.reduce
@@ -32,7 +32,7 @@ def sum_to_shape(ops: Any, gradient: Any, shape: Shape) -> Any:
     return gradient if ops.shape(gradient) == shape else ops.reshape(gradient, shape=shape)
 
 
-# Element by element. The calls are nested, for a NumPy scalar cannot be given as `out`.
+# Element by element. The calls are nested, because a NumPy scalar cannot be passed as `out`.
 
 
 def maximum(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -65,7 +65,7 @@ def is_larger(a: Array, b: Array, out: Array | None, difference: Array) -> Array
     """1 where a > b, ½ where a = b, else 0."""
     np.subtract(a, b, difference)
     if _has_nan(difference):
-        # ∞ − ∞ is none.
+        # ∞ − ∞ is NaN, but equal operands have the difference 0.
         np.copyto(difference, 0.0, where=a == b)
     return np.add(np.multiply(np.sign(difference, out), 0.5, out), 0.5, out)
 
@@ -80,7 +80,7 @@ def gate(a: Array, b: Array, out: Array | None = None) -> Array:
 
 
 def _has_nan(array: Array) -> bool:
-    """Tell whether an element is NaN, which is the smallest then; without a temporary array."""
+    """Return whether an element is NaN; the minimum is NaN then, so no temporary is needed."""
     return math.isnan(_smallest(array, None, None, None, False, 0.0))
 
 
@@ -97,8 +97,8 @@ def div_gradient_b(ops: Any, upstream: Any, value: Any, _a: Any, b: Any) -> Any:
     return ops.neg(ops.div(ops.mul(upstream, value), b))
 
 
-# Products. matmul takes a 1-D left operand for a row, a 1-D right one for a column: the gradients
-# put the dropped axis back, are then the same for all combinations, and drop it again at the end.
+# Products. matmul treats a 1-D left operand as a row, and a 1-D right one as a column. Gradients
+# restore the missing axis, so that one formula fits all combinations, and drop it at the end.
 
 
 def _upstream_matrix(ops: Any, upstream: Any, a: Any, b: Any) -> Any:
@@ -168,7 +168,7 @@ def sum(  # noqa: A001
 def sum_gradient(
     ops: Any, upstream: Any, _value: Any, a: Any, *, axis: Shape | None, keepdims: bool
 ) -> Any:
-    """The gradient of a sum, handed to every summand."""
+    """The gradient of a sum, which every summand gets."""
     shape = ops.shape(a)
     kept = shapes.reduce(shape, axis=axis, keepdims=True)
     if ops.shape(upstream) != kept:
@@ -202,7 +202,7 @@ def log_softmax(
     x: Array, out: Array | None, exponentials: Array, total: Array, *, axis: int
 ) -> Array:
     """X − ln Σ eˣ: with the largest x subtracted first, no eˣ overflows and their sum is ≥ 1."""
-    # NumPy broadcasts through a buffer of its own unless the operand is spread out before.
+    # Broadcast into an array first, because NumPy would broadcast through a slow buffer.
     np.copyto(exponentials, _largest(x, axis, None, total, True))
     out = np.subtract(x, exponentials, out)
     _add_up(np.exp(out, exponentials), axis, None, total, True)
@@ -224,7 +224,7 @@ def log_softmax_gradient(ops: Any, upstream: Any, value: Any, _a: Any, *, axis: 
 def one_hot(
     labels: Array, out: Array | None, distance: Array, *, classes: int, dtype: np.dtype
 ) -> Array:
-    """Return rows of zeros with a 1 in the column of the label; refuse what is no label."""
+    """Return rows of zeros with a 1 in the column of the label; refuse all other numbers."""
     if out is None:
         out = np.empty(distance.shape, dtype)
     np.copyto(out, np.arange(classes))
@@ -265,7 +265,7 @@ def softmax_cross_entropy(
     log_softmax(logits, log_probabilities, products, total, axis=-1)
     np.multiply(labels, log_probabilities, products)
     if np.isnan(_add_up(products, None)):
-        # A class without a chance, of logit −∞, costs nothing where its probability is 0.
+        # A class with the logit −∞ adds nothing to the loss if its probability is 0.
         np.copyto(products, 0.0, where=(labels == 0) & np.isneginf(log_probabilities))
     return np.divide(_add_up(products, None, None, out), -total.size, out)
 

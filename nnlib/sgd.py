@@ -22,7 +22,7 @@ class SGD:
     Parameters
     ----------
     g : Graph
-        Left as it is until `store`.
+        Not changed until `store`.
     loss : Vertex
         A single number.
     parameters : sequence of Vertex
@@ -86,7 +86,7 @@ class SGD:
 
     @property
     def momentum(self) -> float:
-        """The part of the velocity that is kept in the next step, from 0 to below 1."""
+        """The part of the velocity that the next step keeps, at least 0 and below 1."""
         return self._momentum
 
     @momentum.setter
@@ -100,7 +100,7 @@ class SGD:
         return self._program.inputs[: len(self._leaves)]
 
     def step(self, *batch: ArrayLike) -> float:
-        """Take one step on a batch, an array for each of its leaves.
+        """Take one step on a batch, given as an array for each of its leaves.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class SGD:
         return loss.item()
 
     def store(self) -> None:
-        """Set the parameters of the graph to where the steps have led."""
+        """Set the parameters of the graph to the values after the latest step."""
         for leaf, w in zip(self._leaves, self._parameters, strict=True):
             self.g.set(leaf, w)
 

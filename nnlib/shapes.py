@@ -1,6 +1,6 @@
-"""The shape rules: from the shapes of the operands to that of the value.
+"""The shape rules: from the shapes of the operands to the shape of the value.
 
-If there is none, a rule raises a ValueError that says why; the graph adds which vertices they were.
+If the shapes do not fit, a rule raises a ValueError that says why; the graph adds the vertices.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def transpose(a: Shape, *, axes: Shape | None) -> Shape:
 
 
 def reshape(a: Shape, *, shape: Shape) -> Shape:
-    """Return the shape that was asked for, with −1 replaced by what is left."""
+    """Return the shape that was asked for, with −1 replaced by the size that fits."""
     size, known = math.prod(a), math.prod(n for n in shape if n != -1)
     if shape.count(-1) == 1 and known > 0 and size % known == 0:
         shape = tuple(size // known if n == -1 else n for n in shape)
@@ -75,7 +75,7 @@ def reshape(a: Shape, *, shape: Shape) -> Shape:
 
 
 def reduce(a: Shape, *, axis: Shape | None, keepdims: bool) -> Shape:
-    """Return what is left when some axes, or all, are summed over."""
+    """Return the shape after a sum over some axes, or all."""
     reduced = range(len(a)) if axis is None else normalize_axis_tuple(axis, len(a))
     if keepdims:
         return tuple(1 if k in reduced else n for k, n in enumerate(a))

@@ -1,4 +1,4 @@
-"""A student's file in a process of its own, where it may raise, loop, print, exit or crash."""
+"""Runs a student's file in a process of its own, where it may raise, loop, print, exit or crash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# The file's name as a module: not __main__, so that what it does as a program is left out.
+# The file's name as a module. It is not __main__, so code under `if __name__ == ...` does not run.
 MODULE = "__student__"
 
 
@@ -26,7 +26,7 @@ def short(text: str) -> str:
 def described(error: BaseException) -> str:
     """Return, in a line, the text of an error and where in the student's file it arose."""
     text = traceback.format_exception_only(error)[-1].strip().replace("\n", " ")
-    # Without the package of the error's class.
+    # Removes the package from the name of the error's class.
     text = short(re.sub(r"^[\w.]*\.", "", text))
     if isinstance(error, SyntaxError):
         return f"{text}, line {error.lineno}"
@@ -40,15 +40,15 @@ def described(error: BaseException) -> str:
 
 
 class TooLong(BaseException):
-    """Not an Exception, which the student's code might catch."""
+    """The time limit is over. Not an Exception, because the student's code might catch that."""
 
 
 def _load(path: Path) -> str:
-    """Run a file as a module; return "" or what kept it from its end."""
+    """Run a file as a module; return "", or why it did not run to its end."""
     module = ModuleType(MODULE)
     module.__file__, sys.modules[MODULE], sys.argv = str(path), module, [str(path)]
     sys.path.insert(0, str(path.parent))
-    # A figure that is shown must not wait for somebody to close it.
+    # Otherwise plt.show() would wait for somebody to close the figure.
     os.environ.setdefault("MPLBACKEND", "agg")
     try:
         exec(compile(path.read_bytes(), path, "exec", dont_inherit=True), vars(module))
@@ -58,7 +58,7 @@ def _load(path: Path) -> str:
 
 
 def _serve(path: Path, seconds: float, check: Callable[[str, Any], str], pipe: Connection) -> None:
-    """Answer each title with what is wrong in that check, and "", the first one, with the file."""
+    """Answer each title with what is wrong in that check; the first, "", asks to run the file."""
 
     def interrupt(*_: object) -> None:
         raise TooLong(f"no end after {seconds:g} s")
@@ -93,7 +93,7 @@ class Student:
     Attributes
     ----------
     usable : bool
-        Whether there is a Graph to ask about, in a process that has not ended.
+        Whether the file has a Graph and its process is still running.
     """
 
     def __init__(self, path: Path, seconds: float, check: Callable[[str, Any], str]) -> None:
@@ -104,12 +104,12 @@ class Student:
         self._process.start()
         theirs.close()
         self._pipe.recv()
-        # Longer than it takes to be interrupted from within, where that is possible.
+        # Longer than the limit inside the process, which interrupts most code.
         self._patience = seconds + 2
         self.usable = False
 
     def ask(self, title: str = "") -> str:
-        """Return what is wrong in a check; first, without a title, run the file."""
+        """Return what is wrong in a check. The first call, without a title, runs the file."""
         try:
             self._pipe.send(title)
             if self._pipe.poll(self._patience):
@@ -124,7 +124,7 @@ class Student:
         return f"{fault}: nothing more can be checked"
 
     def close(self) -> None:
-        """End the process: of itself, as it cannot be asked any more, or else by force."""
+        """End the process: closing the pipe lets it end by itself; if it does not, it is killed."""
         self._pipe.close()
         self._process.join(1)
         self._process.kill()

@@ -1,4 +1,4 @@
-"""How a command meets the terminal: the signals that end it, what it prints, its exit status."""
+"""How a command deals with the terminal: signals, output and exit status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENDS = {
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal has come: what is at work is ended as it is for Ctrl-C."""
+    """A signal has come; it ends the command in the same way as Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -29,8 +29,8 @@ class Stopped(KeyboardInterrupt):
 def run(program: str, main: Callable[[], int], advice: str = "") -> int:
     """Run a command's main function, which imports what it needs, and return the exit status.
 
-    A signal that ends it is told in one line. Whoever reads the output may leave before its end,
-    as `head` does; that is no failure. It is one if the output cannot be written.
+    If a signal ends the command, a line says so. A reader of the output may leave before its end,
+    as `head` does; that is no failure. It is a failure if the output cannot be written.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def run(program: str, main: Callable[[], int], advice: str = "") -> int:
     before = sys.stdout, sys.stderr
     try:
         status = _status(program, main, advice)
-        # What is left to do is quickly done, and said nothing of.
+        # What remains takes no time; a signal may end it without a message.
         _listen(signal.SIG_DFL)
         sys.stdout.flush()
         if failure := getattr(sys.stdout, "failure", None):
@@ -63,7 +63,7 @@ def _status(program: str, main: Callable[[], int], advice: str) -> int:
         sys.stdout, sys.stderr = Stream(sys.stdout), Stream(sys.stderr)
         return main()
     except SystemExit as end:
-        # So argparse and Hydra end, which have said why.
+        # argparse and Hydra end like this, after they have printed the reason.
         return int(end.code or 0)
     except Stopped as stop:
         print(f"{program}: {stop}{advice}", file=sys.stderr)
@@ -78,10 +78,10 @@ def _listen(handler: Any) -> None:
 
 
 def _stop(number: int, _: Any) -> None:
-    """End what is at work, and the process with it, within `GRACE_SECONDS`.
+    """End the command by an exception; end the process if it is not done after `GRACE_SECONDS`.
 
-    An exception that comes at any moment may leave a lock held for ever, as that of an import, and
-    tidying up would wait for it.
+    An exception at an arbitrary moment may leave a lock held for ever, such as the lock of an
+    import, and cleaning up would wait for it.
     """
     for each in ENDS:
         signal.signal(each, signal.SIG_IGN)
@@ -92,9 +92,10 @@ def _stop(number: int, _: Any) -> None:
 
 
 def _open_closed_streams() -> None:
-    """Let what the shell has closed, as `>&-` does, lead to nowhere.
+    """Open streams that the shell has closed, as `>&-` does, to nowhere.
 
-    The next file to be opened would get its number, and what libraries print would go into it.
+    Otherwise the next file that is opened would get the stream's number, and what libraries print
+    would be written into that file.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -103,15 +104,15 @@ def _open_closed_streams() -> None:
 
 
 class Stream:
-    """Standard output or error: text that cannot steer the terminal, and no exception from writing.
+    """Standard output or error, made safe: no control characters, and no exception from writing.
 
-    A letter that the terminal does not have becomes a question mark, and so do the characters that
-    would move the cursor or change the order of letters: what is printed may come from a table.
+    A letter that the terminal does not have becomes a question mark. So does every character that
+    would move the cursor or change the order of letters, since printed text may come from a table.
 
     Attributes
     ----------
     failure : OSError or None
-        Why the text could not be written, if not because its reader has left.
+        Why text could not be written, unless its reader has left.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -129,7 +130,7 @@ class Stream:
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what has been written."""
+        """Flush the inner stream."""
         self._try(self.inner.flush)
 
     def _try(self, write: Callable[..., Any], *text: str) -> None:
@@ -138,12 +139,12 @@ class Stream:
         except OSError as error:
             if not isinstance(error, BrokenPipeError):
                 self.failure = error
-            # What is still held back, and all that follows, goes nowhere.
+            # The buffered text, and all that follows, is discarded.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.inner.fileno())
 
 
 def harmless(text: str) -> str:
-    """Return text with ? for each character that is neither printable nor the space of a line."""
+    """Return text with ? for each character that is neither printable nor ordinary white space."""
     return text if text.isprintable() else "".join(map(_harmless, text))
 
 
@@ -152,11 +153,8 @@ def _harmless(char: str) -> str:
 
 
 def bar_stream() -> Any:
-    """Return where a progress bar can be drawn: on a terminal that can go back in its line.
-
-    None if standard error leads elsewhere.
-    """
+    """Return the stream for a progress bar: standard error if it is a terminal, else None."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return None
-    # A bar has to move the cursor.
+    # The inner stream, because a bar has to move the cursor.
     return sys.stderr.inner if isinstance(sys.stderr, Stream) else sys.stderr

@@ -34,9 +34,9 @@ class Training:
     loss : list of float
         Mean loss of the epoch's batches, each before its step.
     accuracy : list of float
-        Part of all samples whose class the network tells rightly after the epoch.
+        Part of all samples that the network classifies correctly after the epoch.
     predict : callable
-        From X, shape (m, n_features), to class numbers, shape (m,).
+        Maps X, shape (m, n_features), to class numbers, shape (m,).
     sizes : list of int
         Features, units of each hidden layer, classes.
     """
@@ -63,7 +63,7 @@ def train(
     Raises
     ------
     FloatingPointError
-        When the loss is not finite any more.
+        If the loss is no longer finite.
     """
     n_samples, n_features = data.X.shape
     sizes = [n_features, *[width] * (depth - 1), len(data.classes)]
@@ -101,7 +101,7 @@ def train(
 
 
 def figure_of(data: Dataset, training: Training) -> Figure:
-    """Draw the loss, the accuracy, and the decision boundary or how classes are confused."""
+    """Draw the loss, the accuracy, and the decision regions or a confusion matrix."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = np.arange(1, len(training.loss) + 1)
@@ -151,7 +151,7 @@ def _draw_confusion(axes: Axes, data: Dataset, training: Training) -> None:
 
 
 def _literal(text: str) -> str:
-    """Return text that Matplotlib does not take for mathematics."""
+    """Escape text so that Matplotlib does not read it as mathematics."""
     return text.replace("$", r"\$")
 
 
@@ -161,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if (options.data is None) != (options.target is None):
         parser.error("--data and --target belong together: a file and its column of classes")
-    # The data and the network draw from streams of their own, so that neither moves the other.
+    # The data and the network have separate random streams, so that neither changes the other.
     for_data, for_network = map(
         np.random.default_rng, np.random.SeedSequence(options.seed).spawn(2)
     )
@@ -229,7 +229,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _number(kind: type, low: float, high: float) -> Callable[[str], float]:
-    """Return a function that reads a number of a range from the command line."""
+    """Return a function that reads a number from low to high from the command line."""
 
     def convert(text: str) -> float:
         try:

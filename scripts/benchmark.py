@@ -1,4 +1,4 @@
-"""Measure gdconv against what it is meant to beat: .venv/bin/python scripts/benchmark.py NAME.
+"""Measure the speed of gdconv and nnlib: .venv/bin/python scripts/benchmark.py NAME.
 
 nnlib    the gradient of ‖Xw − y‖² by nnlib, NumPy, and the peers that are installed (autograd,
          PyTorch, JAX), at eight sizes. All take turns; the figures are medians.

@@ -2,8 +2,8 @@
 
     .venv/bin/python scripts/lowest.py [arguments of pytest]
 
-They are installed into a temporary environment, with the Python that runs this; what they need in
-their turn is of the newest versions. Without arguments, all tests are run, on all cores.
+These versions are installed into a temporary environment, with the Python that runs this script.
+Their own dependencies get the newest versions. Without arguments, all tests run, on all cores.
 """
 
 import subprocess
@@ -16,8 +16,8 @@ COMPILE = """
     pip compile pyproject.toml --extra dev --resolution lowest-direct
     --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 """
-# An old package calls what is deprecated in a newer one that it needs, and writes its licence as it
-# likes: the table in CONTRIBUTING.md has them as the versions in the lock write them.
+# Old packages use functions that newer dependencies deprecate. They also spell their licences in
+# another way than the versions in the lock, which the table in CONTRIBUTING.md follows.
 PYTEST = """
     pytest -W ignore::DeprecationWarning
     --deselect tests/test_safety.py::test_the_table_of_dependencies_is_complete_and_right
@@ -25,7 +25,7 @@ PYTEST = """
 
 
 def main(arguments: list[str]) -> int:
-    """Return pytest's exit status, or that of the first step that fails."""
+    """Return the exit status of pytest, or of the first step that fails."""
     with TemporaryDirectory(prefix="gdconv-lowest-") as folder:
         versions, python = Path(folder, "versions.txt"), Path(folder, "venv", "bin", "python")
         into = ["pip", "install", "--quiet", "--python", str(python)]

@@ -1,8 +1,8 @@
 """Do the tests notice a wrong operator or constant? .venv/bin/python scripts/mutate.py [FILE...]
 
 Changes one operator or one constant of a file at a time, in a copy of the checkout, and runs the
-tests of that file. A mutant is killed if they fail or take far too long. What survives is printed;
-docs/mutants.md says which of them cannot be told from the original, and why.
+tests of that file. A mutant is killed if they fail or take far too long. Survivors are printed;
+docs/mutants.md says which of them behave like the original, and why.
 
     scripts/mutate.py --sample 15               # 15 random mutants of every file, always the same
     scripts/mutate.py --sample 15 --seed 1      # 15 others
@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ["conf", "docs", "gdconv", "nnlib", "results", "scripts", "tests"]
 COPIED += ["pyproject.toml", "README.md"]
-# File → the tests that are to notice, the quickest first. nnlib/cases.py is input of tests itself.
+# File → the tests that should notice, the quickest first. nnlib/cases.py is itself input of tests.
 TESTS = {
     "gdconv/bounds.py": ["test_bounds", "test_identities"],
     "gdconv/rates.py": ["test_rates"],
@@ -70,7 +70,7 @@ OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
 }
 
 
-# Keyword arguments that stand guard: nothing is computed from them.
+# Keyword arguments that only guard against mistakes: nothing is computed from them.
 GUARDS = {"strict", "frozen", "slots"}
 
 
@@ -96,7 +96,7 @@ def mutants(file: str) -> Iterator[Mutant]:
 
 
 def _places(node: ast.AST) -> Iterator[tuple[Any, str, Any]]:
-    """Every operator, constant and x of not x as (node, field, value), but for annotations."""
+    """Every operator, constant and `not x` outside annotations, as (node, field, value)."""
     if isinstance(node, ast.keyword) and node.arg in GUARDS:
         return
     for name, value in ast.iter_fields(node):
@@ -114,7 +114,7 @@ def _places(node: ast.AST) -> Iterator[tuple[Any, str, Any]]:
 
 
 def _changes(value: Any) -> Iterator[Any]:
-    """What may stand in the place of an operator or a constant; nothing for text."""
+    """Replacements for an operator or a constant; none for text."""
     match value:
         case bool():
             yield not value
@@ -128,7 +128,7 @@ def _changes(value: Any) -> Iterator[Any]:
                 twin[index] = OPERATORS[type(operator)]()
                 yield twin
         case ast.expr():
-            # Of not x.
+            # For the operand of `not x`.
             yield ast.UnaryOp(ast.Not(), value)
         case ast.AST():
             yield OPERATORS[type(value)]()
@@ -140,7 +140,7 @@ def run_tests(folder: Path, file: str, timeout: float | None = None) -> bool:
     options = ["-x", "-q", "-p", "no:cacheprovider"]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(folder), str(folder / "gdconv" / "_hydra")]),
-        # Two versions of a file may have the same size and time.
+        # Python could use stale bytecode, since two versions may have the same size and time.
         "PYTHONDONTWRITEBYTECODE": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }

@@ -1,7 +1,7 @@
 """Run a study from a fresh clone: python3 scripts/study.py [overrides of gdconv].
 
-Needs nothing but Python and pip. Makes .venv from requirements.lock where that has not been done,
-then runs `gdconv` there with the overrides; without any, the default study.
+Needs only Python and pip. Makes .venv from requirements.lock if that has not been done, then runs
+`gdconv` there with the overrides; without overrides, the default study.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Run the tests from a fresh clone: python3 scripts/test.py [arguments of pytest].
 
-Needs nothing but Python and pip; makes .venv as scripts/study.py does. Without arguments, all tests
-are run, on all cores.
+Needs only Python and pip; makes .venv as scripts/study.py does. Without arguments, all tests run,
+on all cores.
 """
 
 import os
@@ -12,6 +12,6 @@ from study import PYTHON, ROOT, prepare
 if __name__ == "__main__":
     prepare()
     os.chdir(ROOT)
-    # What a file's tests share is made once: they stay together.
+    # The tests of a file run in one process, so that what they share is made only once.
     arguments = sys.argv[1:] or ["-n", "auto", "--dist", "loadfile"]
     os.execv(PYTHON, [str(PYTHON), "-m", "pytest", *arguments])
