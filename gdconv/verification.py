@@ -119,7 +119,7 @@ def conclusion(checks: Sequence[Check]) -> str:
     empty = sum("says nothing" in check.verdict for check in checks)
     said = f"{len(checks) - failed - stated - empty} of {len(checks)} statements hold"
     if stated:
-        said += f", {stated} of the coursework's fail as expected"
+        said += f", {stated} fail{'s' * (stated == 1)} as expected"
     if empty:
         said += f", {empty} say nothing"
     return said + (f", {failed} FAIL" if failed else "")

@@ -119,7 +119,7 @@ class Builder:
         return self._apply("is_larger", a, b)
 
     def gate(self, a: Vertex, b: Vertex) -> Vertex:
-        """Add a vertex for a · b, or 0 where b = 0, even if a is infinite or NaN; equal shapes."""
+        """Add a vertex for a · b, 0 where b = 0, even if a is infinite or NaN; equal shapes."""
         return self._apply("gate", a, b)
 
     def square(self, a: Vertex) -> Vertex:
