@@ -76,7 +76,7 @@ def environment() -> dict[str, Any]:
 
 def linear_algebra() -> list[str]:
     """Return library, version and kernel of each BLAS that this process has loaded."""
-    # In a fixed order: the libraries are found in one that changes from process to process.
+    # Sorted, because the order in which libraries are found differs between processes.
     return sorted(
         " ".join(str(library.get(key)) for key in ("internal_api", "version", "architecture"))
         for library in threadpoolctl.threadpool_info()
