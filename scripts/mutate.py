@@ -33,14 +33,14 @@ COPIED = ["conf", "docs", "gdconv", "nnlib", "results", "scripts", "tests"]
 COPIED += ["pyproject.toml", "README.md"]
 # File → the tests that should notice, the quickest first. nnlib/cases.py is itself input of tests.
 TESTS = {
-    "gdconv/bounds.py": ["test_bounds", "test_identities"],
-    "gdconv/rates.py": ["test_rates"],
-    "gdconv/doubled.py": ["test_doubled", "test_spectra"],
-    "gdconv/spectra.py": ["test_spectra", "test_starts"],
-    "gdconv/minimisers.py": ["test_minimisers"],
-    "gdconv/objective.py": ["test_objective", "test_starts", "test_properties"],
-    "gdconv/descent.py": ["test_descent", "test_study"],
-    "gdconv/store.py": ["test_store"],
+    "gdconv/theory/bounds.py": ["test_bounds", "test_identities"],
+    "gdconv/theory/rates.py": ["test_rates"],
+    "gdconv/problems/doubled.py": ["test_doubled", "test_spectra"],
+    "gdconv/problems/spectrum.py": ["test_spectra", "test_starts"],
+    "gdconv/problems/minimisers.py": ["test_minimisers"],
+    "gdconv/problems/least_squares.py": ["test_objective", "test_starts", "test_properties"],
+    "gdconv/experiment/iterate.py": ["test_descent", "test_study"],
+    "gdconv/sweep/store.py": ["test_store"],
     "nnlib/terminal.py": ["test_terminal"],
     "nnlib/shapes.py": ["nnlib/test_graph", "nnlib/test_ops"],
     "nnlib/rules.py": ["nnlib/test_ops", "nnlib/test_check", "nnlib/test_properties"],

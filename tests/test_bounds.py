@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv import bounds
+from gdconv.theory import bounds
 
 # Ten eigenvalues with a condition number of 1000, an error in every direction.
 EIGENVALUES = np.geomspace(20.0, 0.02, 10)

@@ -16,8 +16,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 import gdconv
-from gdconv import cli, composition, engines
-from gdconv.config import (
+from gdconv.cli import composition
+from gdconv.cli import main as cli
+from gdconv.config.rules import ConfigError
+from gdconv.config.sections import (
     ENGINES,
     METHODS,
     PROBLEMS,
@@ -29,7 +31,7 @@ from gdconv.config import (
     flat,
     to_mapping,
 )
-from gdconv.keys import ConfigError
+from gdconv.sweep import engines
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 DEFAULTS = to_mapping(StudyConfig()) | to_mapping(RunConfig())
@@ -565,7 +567,7 @@ def test_an_unknown_option_is_refused(tmp_path):
 
 def test_nothing_is_imported_for_a_run_before_the_configuration_is_checked(tmp_path):
     script = (
-        "import sys; from gdconv.cli import main; sys.argv = ['gdconv', '-m', 'seed=1,-1'];"
+        "import sys; from gdconv.cli.main import main; sys.argv = ['gdconv', '-m', 'seed=1,-1'];"
         "main(); print(*{'numpy', 'scipy', 'pandas', 'matplotlib', 'joblib'} & {*sys.modules})"
     )
     done = subprocess.run(

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdconv import compare, figures, report
-from gdconv.config import Csv, Gaussian, GradientDescent, RunConfig, Step
-from gdconv.sweep import run_study
-from gdconv.tables import COLUMNS, read
+from gdconv.config.sections import Csv, Gaussian, GradientDescent, RunConfig, Step
+from gdconv.report import compare, report
+from gdconv.report.figures import catalogue as figures
+from gdconv.sweep.sweep import run_study
+from gdconv.tables.columns import COLUMNS
+from gdconv.tables.csv import read
 
 STEPS = (0.3, 0.7, 1.0, 1.4, 1.8, 2.1)
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from gdconv.config import (
+from gdconv.config.rules import ConfigError
+from gdconv.config.sections import (
     PROBLEMS,
     Correlated,
     Csv,
@@ -20,7 +21,6 @@ from gdconv.config import (
     problem_options,
     to_mapping,
 )
-from gdconv.keys import ConfigError
 
 
 def test_values_are_cast_to_their_declared_types():

@@ -16,9 +16,9 @@ from matplotlib.image import imread
 
 import nnlib
 from gdconv import run_study
-from gdconv.descent import descend
-from gdconv.objective import Objective
-from gdconv.problems import LeastSquares
+from gdconv.experiment.iterate import descend
+from gdconv.problems.families import LeastSquares
+from gdconv.problems.least_squares import Objective
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

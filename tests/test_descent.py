@@ -2,10 +2,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv.config import Gaussian
-from gdconv.descent import descend
-from gdconv.objective import Objective
-from gdconv.problems import make
+from gdconv.config.sections import Gaussian
+from gdconv.experiment.iterate import descend
+from gdconv.problems.families import make
+from gdconv.problems.least_squares import Objective
 
 
 def iterates(objective, start, step_sizes, iterations, leave_at=None):

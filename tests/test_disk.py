@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from gdconv import disk
+from gdconv.tables import disk
 
 
 def link(path):

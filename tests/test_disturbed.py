@@ -12,14 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from gdconv import contents, disk, lock, provenance, report, tables
-from gdconv.config import Gaussian, GradientDescent, RunConfig, Step, StudyConfig
-from gdconv.contents import FILES
-from gdconv.keys import ConfigError
-from gdconv.store import Store
-from gdconv.study import run_group
-from gdconv.sweep import grouped, plan, run_sweep
-from gdconv.tables import COLUMNS, encode, header
+from gdconv.config.rules import ConfigError
+from gdconv.config.sections import Gaussian, GradientDescent, RunConfig, Step, StudyConfig
+from gdconv.experiment.group import run_group
+from gdconv.report import report
+from gdconv.sweep import lock, provenance
+from gdconv.sweep.store import Store
+from gdconv.sweep.sweep import grouped, plan, run_sweep
+from gdconv.tables import contents, disk
+from gdconv.tables import csv as tables
+from gdconv.tables.columns import COLUMNS
+from gdconv.tables.contents import FILES
+from gdconv.tables.csv import encode, header
 
 CONFIG = RunConfig(
     Gaussian(n_samples=12, n_features=2),
@@ -169,7 +173,8 @@ def test_a_folder_that_is_taken_away_ends_the_sweep(study, groups, expected, tmp
 
 TAKEN_AWAY = """
 import sys
-from gdconv import cli, store
+from gdconv.cli import main as cli
+from gdconv.sweep import store
 
 def append(self, rows, real=store.Store.append):
     real(self, rows)

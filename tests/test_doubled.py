@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from gdconv.doubled import add, product
+from gdconv.problems.doubled import add, product
 
 
 def fractions(values):

@@ -23,8 +23,8 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from gdconv import cluster, engines, pool, provenance, runs, scratch
-from gdconv.config import (
+from gdconv.config.rules import ConfigError
+from gdconv.config.sections import (
     Csv,
     Dask,
     Gaussian,
@@ -35,9 +35,19 @@ from gdconv.config import (
     Step,
     StudyConfig,
 )
-from gdconv.keys import ConfigError
-from gdconv.sweep import LARGEST_BLOCK, SMALLEST_BLOCK, blocks, grouped, plan, run_study, run_sweep
-from gdconv.tables import COLUMNS, header
+from gdconv.experiment import identity as runs
+from gdconv.sweep import cluster, engines, pool, provenance, scratch
+from gdconv.sweep.sweep import (
+    LARGEST_BLOCK,
+    SMALLEST_BLOCK,
+    blocks,
+    grouped,
+    plan,
+    run_study,
+    run_sweep,
+)
+from gdconv.tables.columns import COLUMNS
+from gdconv.tables.csv import header
 
 GDCONV = Path(sys.executable).with_name("gdconv")
 SWEEP = [
@@ -497,7 +507,8 @@ def test_nothing_is_left_after_a_kill_by_the_next_command(engine, tmp_path):
 
 STUCK = """
 import sys, threading
-from gdconv import commands, engines
+from gdconv.cli import commands
+from gdconv.sweep import engines
 
 def stuck(*_):
     print("stuck", file=sys.stderr, flush=True)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from gdconv import figures
-from gdconv.config import (
+from gdconv.config.sections import (
     Eigenvector,
     Gaussian,
     GradientDescent,
@@ -16,8 +15,9 @@ from gdconv.config import (
     Step,
     Zeros,
 )
-from gdconv.summary import errata_facts
-from gdconv.sweep import run_study
+from gdconv.report.figures import catalogue as figures
+from gdconv.report.summary import errata_facts
+from gdconv.sweep.sweep import run_study
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 

@@ -15,8 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
-from gdconv import bounds
-from gdconv.config import (
+from gdconv.config.sections import (
     Eigenvector,
     Gaussian,
     Polynomial,
@@ -26,10 +25,12 @@ from gdconv.config import (
     Step,
     Zeros,
 )
-from gdconv.numerals import rounded
-from gdconv.page import page as make_page
-from gdconv.sweep import run_study
-from gdconv.tables import COLUMNS, header, read
+from gdconv.report.numerals import rounded
+from gdconv.report.page.document import page as make_page
+from gdconv.sweep.sweep import run_study
+from gdconv.tables.columns import COLUMNS
+from gdconv.tables.csv import header, read
+from gdconv.theory import bounds
 
 STEPS = (0.3, 0.7, 1.0, 1.4, 1.8, 2.0, 2.1)
 INSTALL = "tests of report.html need {}: apt-get install chromium chromium-driver"

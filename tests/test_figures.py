@@ -11,12 +11,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 
-from gdconv import figures
-from gdconv.config import Csv, Gaussian, Prescribed, RunConfig, Step
-from gdconv.plots.convergence import MOST_STEPS
-from gdconv.plots.panels import MOST_PANELS, apart
-from gdconv.settings import SETTING, settings
-from gdconv.sweep import run_study
+from gdconv.config.sections import Csv, Gaussian, Prescribed, RunConfig, Step
+from gdconv.report.figures import catalogue as figures
+from gdconv.report.figures.convergence import MOST_STEPS
+from gdconv.report.figures.panels import MOST_PANELS, apart
+from gdconv.report.settings import SETTING, settings
+from gdconv.sweep.sweep import run_study
 
 STEPS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 1.8, 1.9, 2.0, 2.2, 2.5)
 
@@ -407,8 +407,8 @@ def test_drawing_leaves_matplotlib_as_it_was(tables):
 ELSEWHERE = """
 import sys
 from pathlib import Path
-from gdconv import figures
-from gdconv.tables import read
+from gdconv.report.figures import catalogue as figures
+from gdconv.tables.csv import read
 drawn, _ = figures.draw(read(Path(sys.argv[1])))
 for name, figure in drawn.items():
     figures.save(figure, Path(sys.argv[2]) / name)

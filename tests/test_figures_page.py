@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gdconv.figures import FIGURES
+from gdconv.report.figures.catalogue import FIGURES
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "figures.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from gdconv import compare, explorer, figures, report
-from gdconv.config import Csv, Gaussian, GradientDescent, RunConfig, Step, StudyConfig
-from gdconv.page import page
-from gdconv.settings import settings, with_files
-from gdconv.summary import summary
-from gdconv.sweep import run_study, run_sweep
-from gdconv.tables import COLUMNS, read
+from gdconv.config.sections import Csv, Gaussian, GradientDescent, RunConfig, Step, StudyConfig
+from gdconv.report import compare, report
+from gdconv.report.figures import catalogue as figures
+from gdconv.report.page import explorer
+from gdconv.report.page.document import page
+from gdconv.report.settings import settings, with_files
+from gdconv.report.summary import summary
+from gdconv.sweep.sweep import run_study, run_sweep
+from gdconv.tables.columns import COLUMNS
+from gdconv.tables.csv import read
 
 DATA = Path(__file__).parent / "data"
 # The same X and so the same κ, another y: at the best w the loss of one is 1.8, of the other 66.7.

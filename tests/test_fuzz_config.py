@@ -21,8 +21,9 @@ from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from gdconv import commands, engines, provenance, sweep
-from gdconv.config import ENGINES, METHODS, PROBLEMS, STARTS
+from gdconv.cli import commands
+from gdconv.config.sections import ENGINES, METHODS, PROBLEMS, STARTS
+from gdconv.sweep import engines, provenance, sweep
 from nnlib import terminal
 
 CASES, PARTS = 2000, 20

@@ -16,11 +16,20 @@ from io import StringIO
 import numpy as np
 import pytest
 
-from gdconv import problems, report
-from gdconv.config import Csv, Gaussian, GradientDescent, Record, RunConfig, Step, StudyConfig
-from gdconv.keys import ConfigError
-from gdconv.sweep import run_sweep
-from gdconv.tables import COLUMNS
+from gdconv.config.rules import ConfigError
+from gdconv.config.sections import (
+    Csv,
+    Gaussian,
+    GradientDescent,
+    Record,
+    RunConfig,
+    Step,
+    StudyConfig,
+)
+from gdconv.problems import families as problems
+from gdconv.report import report
+from gdconv.sweep.sweep import run_sweep
+from gdconv.tables.columns import COLUMNS
 
 CASES, STUDIES = 1500, 400
 

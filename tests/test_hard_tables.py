@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv.case import Case
-from gdconv.config import Csv, Eigenvector, GradientDescent, RunConfig, Step, Zeros, expand
-from gdconv.identities import verify
-from gdconv.sweep import run_study
+from gdconv.config.sections import Csv, Eigenvector, GradientDescent, RunConfig, Step, Zeros, expand
+from gdconv.sweep.sweep import run_study
+from gdconv.verify.case import Case
+from gdconv.verify.statements import verify
 
 CASES = Path(__file__).parent / "data" / "cases"
 # Rank, L(w*), and λmin if the rank is full. L(w*) is that of w* rounded to floats: not below, and

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from gdconv.composition import RESOLVERS, configuration_folder
+from gdconv.cli.composition import RESOLVERS, configuration_folder
 
 # Hydra's scan for plugins executes their modules, so an import before it would give other classes.
 Plugins.instance()

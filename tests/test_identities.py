@@ -11,10 +11,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gdconv import bounds, case, identities
-from gdconv.case import Case
-from gdconv.composition import configuration_folder
-from gdconv.config import (
+from gdconv.cli.composition import configuration_folder
+from gdconv.config.sections import (
     Correlated,
     Csv,
     Eigenvector,
@@ -29,7 +27,11 @@ from gdconv.config import (
     expand,
     from_mapping,
 )
-from gdconv.identities import verify
+from gdconv.theory import bounds
+from gdconv.verify import case
+from gdconv.verify import statements as identities
+from gdconv.verify.case import Case
+from gdconv.verify.statements import verify
 from nnlib.ops import OPS
 
 DIABETES = str(Path(__file__).parent / "data" / "diabetes.csv")

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv import products
-from gdconv.config import Gaussian
-from gdconv.descent import descend
-from gdconv.objective import Objective
-from gdconv.problems import make
-from gdconv.study import run_group  # noqa: F401 - loads the BLAS of SciPy
+from gdconv.config.sections import Gaussian
+from gdconv.experiment.group import run_group  # noqa: F401 - loads the BLAS of SciPy
+from gdconv.experiment.iterate import descend
+from gdconv.problems import products
+from gdconv.problems.families import make
+from gdconv.problems.least_squares import Objective
 
 SCRIPT = Path(__file__).parent / "data" / "rows_in_company.py"
 # What a processor must have for OpenBLAS's kernels, as /proc/cpuinfo names it.

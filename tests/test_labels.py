@@ -6,8 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from gdconv import explorer, figures
-from gdconv.config import (
+from gdconv.config.sections import (
     Correlated,
     Csv,
     Eigenvector,
@@ -17,10 +16,12 @@ from gdconv.config import (
     RunConfig,
     Step,
 )
-from gdconv.plots.families import families
-from gdconv.plots.iterations_heatmap import cells
-from gdconv.summary import errata_facts, summary
-from gdconv.sweep import run_study
+from gdconv.report.figures import catalogue as figures
+from gdconv.report.figures.families import families
+from gdconv.report.figures.iterations_heatmap import cells
+from gdconv.report.page import explorer
+from gdconv.report.summary import errata_facts, summary
+from gdconv.sweep.sweep import run_study
 
 SHORT = GradientDescent(iterations=100)
 # As experiment=conditioning has them: at κ = 1 the optimal step is 1/λmax.

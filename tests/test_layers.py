@@ -100,6 +100,8 @@ def test_mathematics_has_no_plumbing(name):
 def test_figures_recompute_no_mathematics(name):
     mathematics = {f"gdconv.{each}" for each in GDCONV[2 : GDCONV.index("study") + 1]}
     # The law of random matrices is of a size, not of a run: no table could hold its curve.
-    allowed = {"gdconv.random_matrices"} if name in ("plots.spectrum", "plots.scaling") else set()
+    allowed = (
+        {"gdconv.theory.random_matrices"} if name in ("plots.spectrum", "plots.scaling") else set()
+    )
     (path,) = files("gdconv", [name]).values()
     assert imports(path) & mathematics <= allowed

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gdconv.config import Csv, GradientDescent, RunConfig, Step
-from gdconv.objective import Objective
-from gdconv.problems import make
-from gdconv.sweep import run_study
+from gdconv.config.sections import Csv, GradientDescent, RunConfig, Step
+from gdconv.problems.families import make
+from gdconv.problems.least_squares import Objective
+from gdconv.sweep.sweep import run_study
 
 DIABETES = Path(__file__).parent / "data" / "diabetes.csv"
 

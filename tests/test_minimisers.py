@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gdconv.minimisers import least_norm, loss
-from gdconv.objective import Objective
-from gdconv.problems import LeastSquares
-from gdconv.spectra import spectrum
+from gdconv.problems.families import LeastSquares
+from gdconv.problems.least_squares import Objective
+from gdconv.problems.minimisers import least_norm, loss
+from gdconv.problems.spectrum import spectrum
 
 EPS = np.finfo(float).eps
 DIGITS = 120

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from gdconv.numerals import LANDMARKS, ROUNDING, distinct, exact, number, rounded, same, short
+from gdconv.report.numerals import (
+    LANDMARKS,
+    ROUNDING,
+    distinct,
+    exact,
+    number,
+    rounded,
+    same,
+    short,
+)
 
 EPS = 2.0**-52
 

@@ -2,9 +2,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv.config import Gaussian
-from gdconv.objective import Objective
-from gdconv.problems import LeastSquares, make
+from gdconv.config.sections import Gaussian
+from gdconv.problems.families import LeastSquares, make
+from gdconv.problems.least_squares import Objective
 
 
 @pytest.mark.parametrize("reduce", ["qr", "none"])

@@ -9,8 +9,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from gdconv import bounds, explorer
-from gdconv.config import (
+from gdconv.config.sections import (
     Eigenvector,
     Gaussian,
     GradientDescent,
@@ -19,8 +18,10 @@ from gdconv.config import (
     Step,
     Zeros,
 )
-from gdconv.page import SCRIPTS, page
-from gdconv.sweep import run_study
+from gdconv.report.page import explorer
+from gdconv.report.page.document import SCRIPTS, page
+from gdconv.sweep.sweep import run_study
+from gdconv.theory import bounds
 
 STEPS = (0.5, 1.0, 2.1)
 

@@ -6,8 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gdconv import figures, random_matrices
-from gdconv.config import (
+from gdconv.config.sections import (
     Eigenvector,
     Gaussian,
     GradientDescent,
@@ -17,11 +16,13 @@ from gdconv.config import (
     Step,
     Zeros,
 )
-from gdconv.plots.families import families
-from gdconv.plots.gallery import start
-from gdconv.plots.panels import NothingToShowError
-from gdconv.plots.tightness import BOUNDS
-from gdconv.sweep import run_study
+from gdconv.report.figures import catalogue as figures
+from gdconv.report.figures.families import families
+from gdconv.report.figures.gallery import start
+from gdconv.report.figures.panels import NothingToShowError
+from gdconv.report.figures.tightness import BOUNDS
+from gdconv.sweep.sweep import run_study
+from gdconv.theory import random_matrices
 
 STEPS = (0.25, 0.5, 1.0, 1.5, 1.8, 1.95, 2.05)
 

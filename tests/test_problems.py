@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gdconv.config import Correlated, Csv, Gaussian, Polynomial, Prescribed
-from gdconv.keys import ConfigError
-from gdconv.problems import make, notices, problem_identity, profile, standardized
+from gdconv.config.rules import ConfigError
+from gdconv.config.sections import Correlated, Csv, Gaussian, Polynomial, Prescribed
+from gdconv.problems.families import make, notices, problem_identity, profile, standardized
 
 DIABETES = Path(__file__).parent / "data" / "diabetes.csv"
 

@@ -8,7 +8,7 @@ import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdconv.config import (
+from gdconv.config.sections import (
     Correlated,
     Csv,
     Eigenvector,
@@ -23,14 +23,14 @@ from gdconv.config import (
     Zeros,
     expand,
 )
-from gdconv.descent import descend
-from gdconv.objective import Objective
-from gdconv.problems import LeastSquares, make
-from gdconv.recorder import Recorder
-from gdconv.study import run_group
-from gdconv.sweep import run_study
-from gdconv.tables import encode
-from gdconv.theory import Theory
+from gdconv.experiment.group import run_group
+from gdconv.experiment.iterate import descend
+from gdconv.experiment.prediction import Theory
+from gdconv.experiment.trajectory import Recorder
+from gdconv.problems.families import LeastSquares, make
+from gdconv.problems.least_squares import Objective
+from gdconv.sweep.sweep import run_study
+from gdconv.tables.csv import encode
 
 ITERATIONS = 200
 # Of two numbers that are computed in two ways, some dozens of roundings each.

@@ -5,8 +5,8 @@ import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gdconv import provenance
-from gdconv.config import Csv, RunConfig, StudyConfig
+from gdconv.config.sections import Csv, RunConfig, StudyConfig
+from gdconv.sweep import provenance
 
 
 @pytest.mark.parametrize(

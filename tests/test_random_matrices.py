@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from gdconv import random_matrices
+from gdconv.theory import random_matrices
 
 RATIOS = (0.02, 0.25, 0.5, 0.9, 1.0, 1.5, 4.0)
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv import bounds
-from gdconv.config import (
+from gdconv.config.sections import (
     Correlated,
     Csv,
     Eigenvector,
@@ -22,10 +21,11 @@ from gdconv.config import (
     Step,
     Zeros,
 )
-from gdconv.rates import FLOOR_MARGIN, measure, missed
-from gdconv.recorder import recorded_iterations
-from gdconv.sweep import run_study
-from gdconv.tables import read
+from gdconv.experiment.trajectory import recorded_iterations
+from gdconv.sweep.sweep import run_study
+from gdconv.tables.csv import read
+from gdconv.theory import bounds
+from gdconv.theory.rates import FLOOR_MARGIN, measure, missed
 
 DATA = Path(__file__).parent / "data"
 REFERENCE = Path(__file__).resolve().parents[1] / "results" / "reference"

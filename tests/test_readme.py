@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from gdconv.config import ENGINES, METHODS, PROBLEMS, STARTS, Record, RunConfig, Step, StudyConfig
+from gdconv.config.sections import (
+    ENGINES,
+    METHODS,
+    PROBLEMS,
+    STARTS,
+    Record,
+    RunConfig,
+    Step,
+    StudyConfig,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

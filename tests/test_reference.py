@@ -9,10 +9,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from gdconv import figures, report
-from gdconv.config import Eigenvector, Gaussian, Record, RunConfig, Step, Zeros
-from gdconv.sweep import run_study
-from gdconv.tables import read
+from gdconv.config.sections import Eigenvector, Gaussian, Record, RunConfig, Step, Zeros
+from gdconv.report import report
+from gdconv.report.figures import catalogue as figures
+from gdconv.sweep.sweep import run_study
+from gdconv.tables.csv import read
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "results" / "reference"

@@ -12,11 +12,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from gdconv import explorer, report
-from gdconv.config import Gaussian, Record, RunConfig, Step
-from gdconv.summary import summary
-from gdconv.sweep import run_study
-from gdconv.tables import COLUMNS, header
+from gdconv.config.sections import Gaussian, Record, RunConfig, Step
+from gdconv.report import report
+from gdconv.report.page import explorer
+from gdconv.report.summary import summary
+from gdconv.sweep.sweep import run_study
+from gdconv.tables.columns import COLUMNS
+from gdconv.tables.csv import header
 
 STEPS = (0.3, 0.7, 1.0, 1.4, 1.8, 2.1)
 # The figures that a study of two sizes with these steps has.
@@ -447,7 +449,7 @@ def test_the_arguments_are_explained(capsys):
 
 ELSEWHERE = """
 import sys
-from gdconv.report import main
+from gdconv.report.report import main
 try:
     main(["--help"])
 except SystemExit:

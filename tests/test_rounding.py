@@ -4,12 +4,12 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv.config import Gaussian, GradientDescent, Record, Run, Zeros
-from gdconv.descent import descend
-from gdconv.objective import Objective
-from gdconv.problems import LeastSquares, make
-from gdconv.rounding import drift, relative_error
-from gdconv.theory import Theory
+from gdconv.config.sections import Gaussian, GradientDescent, Record, Run, Zeros
+from gdconv.experiment.iterate import descend
+from gdconv.experiment.prediction import Theory
+from gdconv.problems.families import LeastSquares, make
+from gdconv.problems.least_squares import Objective
+from gdconv.theory.rounding import drift, relative_error
 
 RELATIVE_STEPS = [0.3, 1.0, 1.7, 1.95]
 

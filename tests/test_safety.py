@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gdconv import provenance
+from gdconv.sweep import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for package in ("gdconv", "nnlib") for path in (ROOT / package).rglob("*.py"))

@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv.spectra import eigh_difference, spectrum
+from gdconv.problems.spectrum import eigh_difference, spectrum
 
 EPS = np.finfo(float).eps
 

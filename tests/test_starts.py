@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gdconv.config import (
+from gdconv.config.sections import (
     Correlated,
     Eigenvector,
     Gaussian,
@@ -17,11 +17,11 @@ from gdconv.config import (
     Zeros,
     expand,
 )
-from gdconv.objective import Objective
-from gdconv.problems import LeastSquares, make
-from gdconv.starts import starting_point
-from gdconv.study import run_ids
-from gdconv.sweep import run_study
+from gdconv.experiment.group import run_ids
+from gdconv.problems.families import LeastSquares, make
+from gdconv.problems.least_squares import Objective
+from gdconv.problems.starts import starting_point
+from gdconv.sweep.sweep import run_study
 
 FAMILIES = {
     "gaussian": Gaussian(40, 6),

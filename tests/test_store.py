@@ -11,9 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gdconv import report
-from gdconv import store as store_module
-from gdconv.config import (
+from gdconv.config.rules import ConfigError
+from gdconv.config.sections import (
     Csv,
     Gaussian,
     GradientDescent,
@@ -22,12 +21,14 @@ from gdconv.config import (
     Step,
     StudyConfig,
 )
-from gdconv.keys import ConfigError
-from gdconv.runs import SCHEMA_VERSION
-from gdconv.store import Store
-from gdconv.study import run_group
-from gdconv.sweep import grouped, plan, run_study, run_sweep
-from gdconv.tables import COLUMNS, encode, header, read
+from gdconv.experiment.group import run_group
+from gdconv.experiment.identity import SCHEMA_VERSION
+from gdconv.report import report
+from gdconv.sweep import store as store_module
+from gdconv.sweep.store import Store
+from gdconv.sweep.sweep import grouped, plan, run_study, run_sweep
+from gdconv.tables.columns import COLUMNS
+from gdconv.tables.csv import encode, header, read
 
 CONFIGS = [
     RunConfig(
@@ -183,8 +184,8 @@ def test_rows_that_got_lost_are_computed_again(study, expected, table, kept):
 
 HOLDER = """
     import sys
-    from gdconv.config import StudyConfig
-    from gdconv.store import Store
+    from gdconv.config.sections import StudyConfig
+    from gdconv.sweep.store import Store
     with Store(StudyConfig(study="s", results_dir=sys.argv[1])):
         print("held", flush=True)
         sys.stdin.read()

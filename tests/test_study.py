@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gdconv.config import (
+from gdconv.config.sections import (
     Correlated,
     Csv,
     Eigenvector,
@@ -16,11 +16,12 @@ from gdconv.config import (
     Zeros,
     expand,
 )
-from gdconv.recorder import recorded_iterations
-from gdconv.runs import failed_group, problem_id, run_ids
-from gdconv.study import run_group
-from gdconv.sweep import run_study
-from gdconv.tables import COLUMNS, encode
+from gdconv.experiment.group import run_group
+from gdconv.experiment.identity import failed_group, problem_id, run_ids
+from gdconv.experiment.trajectory import recorded_iterations
+from gdconv.sweep.sweep import run_study
+from gdconv.tables.columns import COLUMNS
+from gdconv.tables.csv import encode
 
 EPS = np.finfo(float).eps
 STEPS = [0.05, 0.5, 1.0, 1.5, 1.9, 1.99, 2.0, 2.05, 2.1, 5.0]

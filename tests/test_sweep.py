@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 import threadpoolctl
 
-from gdconv import study as studies
-from gdconv import sweep
-from gdconv.config import Csv, Gaussian, GradientDescent, RunConfig, Step, StudyConfig
-from gdconv.keys import ConfigError
-from gdconv.problems import file_content
-from gdconv.sweep import grouped, plan, run_study, run_sweep
-from gdconv.tables import read
+from gdconv.config.rules import ConfigError
+from gdconv.config.sections import Csv, Gaussian, GradientDescent, RunConfig, Step, StudyConfig
+from gdconv.experiment import group as studies
+from gdconv.problems.families import file_content
+from gdconv.sweep import sweep
+from gdconv.sweep.sweep import grouped, plan, run_study, run_sweep
+from gdconv.tables.csv import read
 
 SMALL = RunConfig(
     Gaussian(n_samples=12, n_features=3),

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv.keys import ConfigError
-from gdconv.table import content, read_table
+from gdconv.config.rules import ConfigError
+from gdconv.problems.table import content, read_table
 
 PARQUET = Path(__file__).parent / "data" / "tab.parquet"
 

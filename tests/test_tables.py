@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdconv.config import Gaussian, RunConfig, Step, expand
-from gdconv.study import GroupTables, run_group
-from gdconv.tables import COLUMNS, decode, encode, header, read
+from gdconv.config.sections import Gaussian, RunConfig, Step, expand
+from gdconv.experiment.group import GroupTables, run_group
+from gdconv.tables.columns import COLUMNS
+from gdconv.tables.csv import decode, encode, header, read
 
 # The contract with everyone who reads the files.
 RUNS = """run_id problem_id status problem problem_options content n_samples n_features rank noise

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from gdconv.config import Gaussian, GradientDescent, RunConfig, Step, StudyConfig
-from gdconv.sweep import run_sweep
+from gdconv.config.sections import Gaussian, GradientDescent, RunConfig, Step, StudyConfig
+from gdconv.sweep.sweep import run_sweep
 from nnlib import terminal
 
 STUDENT = Path(__file__).parents[1] / "docs" / "examples" / "coursework_graph.py"
 PROGRAMS = Path(sys.executable).parent
 COMMANDS = {
-    "study": ("gdconv", "gdconv.commands", "study"),
-    "report": ("gdconv-report", "gdconv.commands", "report"),
-    "verify": ("gdconv-verify", "gdconv.commands", "verify"),
+    "study": ("gdconv", "gdconv.cli.commands", "study"),
+    "report": ("gdconv-report", "gdconv.cli.commands", "report"),
+    "verify": ("gdconv-verify", "gdconv.cli.commands", "verify"),
     "check": ("python -m nnlib.check", "nnlib.check", "main"),
     "grade": ("python -m nnlib.grade", "nnlib.grade", "main"),
     "train": ("python -m nnlib.train", "nnlib.train", "main"),
@@ -29,8 +29,8 @@ COMMANDS = {
 # own, as a shell would start it, and ends as an interpreter does, which flushes them.
 FORKS = """
 import gc, json, os, sys
-import gdconv.cli, gdconv.figures, gdconv.page, gdconv.report, gdconv.summary, gdconv.sweep
-import gdconv.commands, gdconv.verification, nnlib.check, nnlib.grade, nnlib.train
+import gdconv.cli.main, gdconv.report.figures.catalogue, gdconv.report.page.document, gdconv.report.report, gdconv.report.summary, gdconv.sweep.sweep
+import gdconv.cli.commands, gdconv.verify.table, nnlib.check, nnlib.grade, nnlib.train
 from nnlib.terminal import run
 
 # A quick one.
@@ -246,7 +246,7 @@ class Finder:
 number, module, command = sys.argv[1:]
 sys.argv[1:] = ["seed=1"]
 sys.meta_path.insert(0, Finder)
-from gdconv import commands
+from gdconv.cli import commands
 sys.exit(getattr(commands, command)())
 """
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from gdconv import identities
+from gdconv.verify import statements as identities
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = (DOCS / "theory.md").read_text(encoding="utf-8")

@@ -12,8 +12,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv import study
-from gdconv.config import (
+from gdconv.config.sections import (
     Correlated,
     Eigenvector,
     Gaussian,
@@ -25,10 +24,11 @@ from gdconv.config import (
     Run,
     Zeros,
 )
-from gdconv.objective import Objective
-from gdconv.problems import LeastSquares, make
-from gdconv.rounding import UNIT_ROUNDOFF
-from gdconv.starts import starting_point
+from gdconv.experiment import group as study
+from gdconv.problems.families import LeastSquares, make
+from gdconv.problems.least_squares import Objective
+from gdconv.problems.starts import starting_point
+from gdconv.theory.rounding import UNIT_ROUNDOFF
 
 DIGITS = 80
 # Where w* and w_0 differ by 100 orders of magnitude, to compute w*.

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
-from gdconv import bounds, cli
-from gdconv.case import Case
-from gdconv.config import Gaussian, RunConfig, expand
-from gdconv.identities import verify
-from gdconv.verification import COLUMNS, as_csv
+from gdconv.cli import main as cli
+from gdconv.config.sections import Gaussian, RunConfig, expand
+from gdconv.theory import bounds
+from gdconv.verify.case import Case
+from gdconv.verify.statements import verify
+from gdconv.verify.table import COLUMNS, as_csv
 
 SMALL = ["problem.n_samples=30", "problem.n_features=4", "method.iterations=50"]
 

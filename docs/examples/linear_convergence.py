@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gdconv import run_study
-from gdconv.config import Gaussian, GradientDescent, Record, RunConfig, Step
+from gdconv.config.sections import Gaussian, GradientDescent, Record, RunConfig, Step
 
 ITERATIONS = 120
 # One unit of step_size is 1/λmax, so K = λmax.

@@ -122,10 +122,10 @@ def flops(rounds: int) -> None:
     only_one_thread()
     import numpy as np
 
-    from gdconv.config import Gaussian
-    from gdconv.descent import descend
-    from gdconv.objective import Objective
-    from gdconv.problems import make
+    from gdconv.config.sections import Gaussian
+    from gdconv.experiment.iterate import descend
+    from gdconv.problems.families import make
+    from gdconv.problems.least_squares import Objective
 
     print(
         "µs an iteration of groups of runs, and its ratio to that of a script without the guarantee"

@@ -9,9 +9,9 @@ import json
 import numpy as np
 import threadpoolctl
 
-from gdconv.config import Gaussian, GradientDescent, Record, RunConfig, Step, expand
-from gdconv.study import run_group
-from gdconv.tables import encode
+from gdconv.config.sections import Gaussian, GradientDescent, Record, RunConfig, Step, expand
+from gdconv.experiment.group import run_group
+from gdconv.tables.csv import encode
 
 SIZES = (1, 3, 10, 25, 64, 100)
 ALL = 513

@@ -22,7 +22,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from gdconv.keys import ConfigError
+from gdconv.config.rules import ConfigError
 
 _store = ConfigStore.instance().store
 _store("grouped", {"_target_": f"{__name__}.GroupedSweeper", "params": {}}, "hydra/sweeper")

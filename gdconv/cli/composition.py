@@ -1,0 +1,330 @@
+"""From a command line to configurations: Hydra composes the jobs. No other module uses Hydra.
+
+Hydra has returned before anything is run. So it does not report errors of runs, and all
+configurations have been checked.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, suppress
+from io import StringIO
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal import hydra as internals
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import env_override
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
+
+from gdconv.config.rules import ConfigError, on_one_line, quoted, typed
+from gdconv.config.sections import RunConfig, StudyConfig, flat, from_mapping
+
+
+class CommandError(ValueError):
+    """A command from which Hydra cannot compose configurations; the message is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(on_one_line(message))
+
+
+def compose() -> list[tuple[RunConfig, StudyConfig]]:
+    """Return the configuration of every job of this process's command line.
+
+    The list is empty if the command only asks something, as `--cfg job` does.
+
+    Raises
+    ------
+    CommandError, ConfigError
+        For the first thing that is wrong with the command or a configuration.
+    """
+    arguments = sys.argv[1:]
+    # argparse does not accept the flag between overrides.
+    sys.argv[1:] = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
+    _refuse_unsupported(arguments)
+    _refuse_layers(arguments)
+    _refuse_unknown_options(sys.argv[1:])
+    for name, resolver in RESOLVERS.items():
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
+    jobs: list[Any] = []
+    unswept: dict[str, Any] = {}
+
+    def receive(given: DictConfig | list[dict[str, Any]]) -> None:
+        jobs.extend(given if isinstance(given, list) else [given])
+        if not isinstance(given, list):
+            unswept.update(HydraConfig.get().sweeper.params or {})
+
+    run_hydra = hydra.main(
+        version_base="1.3", config_path=str(configuration_folder()), config_name="config"
+    )(receive)
+    try:
+        # Without this setting Hydra prints its errors itself, and exits.
+        with env_override({"HYDRA_FULL_ERROR": "1"}), _checked_loader():
+            run_hydra()
+        mappings: list[Any] = [
+            OmegaConf.to_container(job, resolve=True) if isinstance(job, DictConfig) else job
+            for job in jobs
+        ]
+    except (CommandError, ConfigError):
+        raise
+    except _NOT_CONFIGURATIONS as error:
+        raise CommandError(_explain(error, arguments)) from error
+    if unswept:
+        allowed = f"would drop the experiment's sweep over {', '.join(unswept)}; -m runs it"
+        raise ConfigError("hydra.mode", "RUN", allowed)
+    return [from_mapping(mapping) for mapping in mappings]
+
+
+def configuration_folder() -> Path:
+    """Return the folder conf/: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+def logspace(*arguments: Any) -> list[float]:
+    """Return COUNT numbers from 10**START to 10**STOP whose logarithms are evenly spaced.
+
+    Raises
+    ------
+    ValueError
+        If the arguments are not START, STOP, COUNT, or a power of ten would overflow.
+    """
+    exponents = _evenly_spaced("logspace", arguments)
+    if not all(abs(exponent) <= 300 for exponent in exponents):
+        raise ValueError("START and STOP are exponents of ten, from -300 to 300")
+    return [_rounded(10.0**exponent) for exponent in exponents]
+
+
+def linspace(*arguments: Any) -> list[float]:
+    """Return COUNT evenly spaced numbers from START to STOP.
+
+    Raises
+    ------
+    ValueError
+        If the arguments are not START, STOP, COUNT.
+    """
+    return [_rounded(number) for number in _evenly_spaced("linspace", arguments)]
+
+
+def multiply(*arguments: Any) -> int | float:
+    """Return the product of numbers; it is a whole number if all of them are.
+
+    Raises
+    ------
+    ValueError
+        If one of the arguments is not a finite number.
+    """
+    if not all(_is_number(argument) for argument in arguments):
+        raise ValueError('must be numbers, as in "${multiply:2,${problem.n_features}}"')
+    product = math.prod(arguments)
+    return product if isinstance(product, int) else _rounded(product)
+
+
+def environment(*_: Any) -> None:
+    """Refuse to read an environment variable: its value would be written into the study's files.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    raise ValueError('environment variables are not read; the shell puts one in, KEY="$NAME"')
+
+
+# OmegaConf.resolve, which --resolve calls, accepts a list only as a node.
+RESOLVERS = {
+    "logspace": lambda *arguments: OmegaConf.create(logspace(*arguments)),
+    "linspace": lambda *arguments: OmegaConf.create(linspace(*arguments)),
+    "multiply": multiply,
+    "oc.env": environment,
+}
+
+
+def _evenly_spaced(name: str, arguments: Sequence[Any]) -> list[float]:
+    match arguments:
+        case [start, stop, int(count)] if _is_number(start) and _is_number(stop):
+            if 1 <= count <= 10**5:
+                last = max(count - 1, 1)
+                return [(start * (last - i) + stop * i) / last for i in range(count)]
+    raise ValueError(
+        f"must be ${{{name}:START,STOP,COUNT}} with two numbers and a COUNT from 1 to 100000"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+
+
+def _rounded(number: float) -> float:
+    # The last digits depend on the platform's pow, and every digit changes a run's identifier.
+    return float(f"{number:.12g}")
+
+
+class _Loader(ConfigLoaderImpl):
+    """Composes as Hydra does, but refuses changes of Hydra's own keys, wherever they come from.
+
+    These keys can make Hydra write files, run other code or lose jobs.
+    """
+
+    def _process_config_searchpath(self, *_: Any) -> None:
+        """Add no other places: looking into a package would run its code."""
+
+    def load_configuration(
+        self, config_name: str | None, overrides: list[str], *arguments: Any, **options: Any
+    ) -> DictConfig:
+        """Return what Hydra composes, before it acts on it."""
+        config = super().load_configuration(config_name, overrides, *arguments, **options)
+        path = create_config_search_path(str(configuration_folder()))
+        words = [word for word in overrides if "hydra" in word and not _HARMLESS.match(word)]
+        # Without a name, as for --hydra-help, the configuration has only Hydra's own keys.
+        usual = config_name and "config"
+        foreign = str(path.get_path()) != str(self.config_search_path.get_path())
+        if words or foreign or config_name != usual:
+            own = ConfigLoaderImpl(path).load_configuration(usual, [], RunMode.RUN)
+            _refuse_changes(_settled(own), _settled(config), words)
+        return config
+
+
+def _settled(config: DictConfig) -> dict[str, Any]:
+    """Hydra's keys in a configuration, except those that a command may set or that Hydra counts."""
+    keys: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    return {key: value for key, value in flat(keys).items() if not _OPEN.match(key)}
+
+
+def _refuse_changes(own: dict[str, Any], given: dict[str, Any], words: Sequence[str]) -> None:
+    for key in own | given:
+        if own.get(key, ...) != given.get(key, ...):
+            what = " ".join(words) or f"hydra.{key}={typed(given.get(key))}"
+            raise CommandError(
+                f"{what}: is not supported; of Hydra's own keys hydra.mode, hydra.verbose and"
+                " hydra.sweeper.params can be set"
+            )
+
+
+@contextmanager
+def _checked_loader() -> Iterator[None]:
+    internals.ConfigLoaderImpl = _Loader  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        internals.ConfigLoaderImpl = ConfigLoaderImpl  # type: ignore[attr-defined]
+
+
+def _refuse_unsupported(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        # argparse accepts any abbreviation of --experimental-rerun, such as --e.
+        if argument.startswith("--e"):
+            raise CommandError(f"{argument}: is not supported, it would run code from a file")
+
+
+def _refuse_layers(arguments: Sequence[str]) -> None:
+    """Refuse a list of experiments: Hydra would merge them, and the last one would hide others."""
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key.lstrip("+") == "experiment" and re.match(r".*\[.*,", value):
+            every = f"-m experiment={re.sub(r'[][ ]', '', value)}"
+            raise ConfigError(key, value, f"lays one over the other; each is run by {every}")
+
+
+def _refuse_unknown_options(arguments: Sequence[str]) -> None:
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            get_args_parser().parse_args(arguments)
+    except SystemExit:
+        raise CommandError(said.getvalue().strip().rpartition("error: ")[2]) from None
+
+
+def _explain(error: Exception, arguments: Sequence[str]) -> str:
+    """Say, beginning with KEY=VALUE, what Hydra or OmegaConf objects to."""
+    text = str(error)
+    match error:
+        case OverrideParseException(override=override):
+            key, _, value = override.partition("=")
+            if key.lstrip("+") in _TEXTS and value:
+                return (
+                    f"{override}: has special characters and must be quoted: {quoted(key, value)}"
+                )
+            reason = " ".join(line for line in text.splitlines() if not _NOISE.match(line))
+            reason = _WRAPPED.sub("", reason).strip() or "unexpected character"
+            return (
+                f"{override}: {reason}; must be KEY=VALUE, with quotes around special characters:"
+                " 'KEY=\"VALUE\"'"
+            )
+        case MissingConfigException(missing_cfg_file=str(path), options=[_, *_] as options):
+            group, _, option = path.rpartition("/")
+            return f"{group}={option}: must be one of {', '.join(options)}"
+        case HydraException(__cause__=ConfigAttributeError() | ConfigKeyError() as cause) if (
+            override := text.partition("\nTo append to your config use +")[2]
+        ):
+            prefix = str(cause.full_key).removesuffix(cause.key)
+            keys = [prefix + key for key in sorted(cause.parent_node) if key not in _NOT_KEYS]
+            return f"{override}: is not a key; allowed: {', '.join(keys) or 'none'}"
+        case HydraException(__cause__=OmegaConfBaseException() as cause) if text:
+            override = text.removeprefix("Error merging override ")
+            return f"{override}: {str(cause).partition(_DETAILS)[0]}"
+        case HydraException() if several := _SEVERAL.match(text):
+            return f"{several[1]}: add -m to sweep over the values{_or_one_value(several[1])}"
+        case RecursionError():
+            deepest = max(arguments, key=lambda word: sum(map(word.count, "[{(")))
+            return f"{typed(deepest)}: is nested too deeply"
+        case OmegaConfBaseException(full_key=str(key)) if (written := _written(error)) is not None:
+            reason = _WRAPPED.sub("", text.partition(_DETAILS)[0]).replace(
+                "HydraConfig was not set", "the hydra node is not part of a job"
+            )
+            return f"{key}={written}: {reason}"
+    # Hydra names at most the key, so the argument is looked up; if it names none, show all.
+    named = [each for each in arguments if each.lstrip("+~").partition("=")[0] in text]
+    text = text or str(error.__cause__ or "Hydra cannot make a configuration of it")
+    reason = text.partition("\nConfig search path:")[0]
+    return f"{' '.join(named or arguments)}: {reason}"
+
+
+def _or_one_value(override: str) -> str:
+    key, _, value = override.partition("=")
+    if key.lstrip("+") in _TEXTS:
+        return f"; if it is one value, type {quoted(key, value)}"
+    return "" if (configuration_folder() / key).is_dir() else ", or write a list as [a,b]"
+
+
+def _written(error: OmegaConfBaseException) -> str | None:
+    """The value of the key that OmegaConf objects to; None if the problem is inside a value."""
+    if not isinstance(error.parent_node, Container):
+        return None
+    values: Any = OmegaConf.to_container(error.parent_node, resolve=False)
+    with suppress(LookupError):
+        return str(values[error.key])
+    return None
+
+
+# Only Hydra and OmegaConf run while the jobs are composed. For some odd values they fail with the
+# errors of the second line.
+_NOT_CONFIGURATIONS = (
+    *(HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError),
+    *(AssertionError, AttributeError, LookupError, RecursionError, TypeError),
+)
+_HARMLESS = re.compile(
+    r"hydra\.(mode|verbose)=|\+{0,2}hydra\.sweeper\.params\.|hydra/(launcher|sweeper)=grouped$"
+)
+_OPEN = re.compile(
+    r"(mode|verbose)$|(overrides|runtime|sweeper\.params)(\.|$)|job\.(override_dirname|config_name)$"
+)
+_DETAILS = "\n    full_key: "
+_NOISE = re.compile(r"Error parsing override|LexerNoViable| *\^|See https:")
+_NOT_KEYS = {"hydra", "name"}
+# The values of these keys may have any character.
+_TEXTS = {"study", "results_dir", "problem.path", "problem.target"}
+_SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'")
+_WRAPPED = re.compile(r"^\w+ (raised while resolving interpolation|while evaluating '.*'): ")

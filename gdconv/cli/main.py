@@ -1,0 +1,198 @@
+"""The commands `gdconv` and `gdconv-verify`: what they do, their exit status, their help.
+
+All configurations of a study are composed and checked before anything is run, or imported for it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, redirect_stdout
+from importlib import import_module
+from importlib.metadata import version
+from importlib.resources import files
+from io import StringIO
+from pathlib import Path
+from string import Template
+from textwrap import fill
+from threading import Thread
+
+from gdconv.cli.composition import CommandError, compose, configuration_folder
+from gdconv.config.rules import ConfigError, typed
+from gdconv.config.sections import Processes, StudyConfig, flat, to_mapping
+from gdconv.sweep import engines
+
+
+def plainly_asked_for(arguments: Sequence[str]) -> Processes | None:
+    """Return the engine of processes if the overrides ask for it literally, else None."""
+    given = dict(word.split("=", 1) for word in arguments if re.match(r"engine.*=", word))
+    workers = given.pop("engine.workers", "0")
+    if given != {"engine": "processes"} or not workers.isdecimal():
+        return None
+    return Processes(workers=int(workers) or None)
+
+
+def import_meanwhile(modules: Sequence[str]) -> Thread:
+    """Import modules that are needed after the sweep in a thread, while the sweep is running."""
+    thread = Thread(target=lambda: [import_module(module) for module in modules])
+    thread.start()
+    return thread
+
+
+def main() -> int:
+    """Run the study that the command line asks for.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if all went well, 1 if some runs failed or could not be stored, 2 if the
+        command or the configuration is wrong; then nothing was run or written.
+    """
+    return _exit_status("gdconv", _run_study, "; the same command continues the study")
+
+
+def _run_study() -> int:
+    arguments = sys.argv[1:]
+    if _HELP & {*arguments}:
+        print(_help([word for word in arguments if word not in _HELP | _MULTIRUN]))
+        return 0
+    with ExitStack() as started:
+        # The worker processes start while Hydra composes, which takes as long.
+        ahead = plainly_asked_for(arguments)
+        engine = started.enter_context(engines.engine(ahead)) if ahead else None
+        jobs = compose()
+        if not jobs:
+            return 0
+        study = shared_study([study for _, study in jobs])
+        command = ["gdconv", *arguments]
+        if study.engine != ahead:
+            engine = started.enter_context(engines.engine(study.engine))
+        from gdconv.sweep import sweep
+
+        modules = [
+            "gdconv.report.summary",
+            *(["gdconv.report.figures.catalogue"] if study.report else []),
+        ]
+        started.callback(import_meanwhile(modules).join)
+        outcome = sweep.run_sweep([config for config, _ in jobs], study, command, engine)
+    from gdconv.report import report, summary
+
+    if study.report and not report.is_current(outcome.folder):
+        report.write(outcome.folder)
+    print(summary.summary(outcome.folder, run_ids=outcome.run_ids))
+    if study.report:
+        print(f"report: {outcome.folder / 'report.html'}")
+    return 1 if outcome.failed else 0
+
+
+def verify() -> int:
+    """Check the coursework's statements on the one run that the command line asks for.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if every true statement holds, 1 if one does not or the table could not be
+        written, 2 if the command or the configuration is wrong.
+    """
+    return _exit_status("gdconv-verify", _check_statements)
+
+
+def _check_statements() -> int:
+    if _HELP & {*sys.argv[1:]}:
+        print(_text("help_verify.txt"))
+        return 0
+    sys.argv[1:], table = _without_option("--csv", sys.argv[1:])
+    gaps = "--table" in sys.argv[1:]
+    sys.argv[1:] = [word for word in sys.argv[1:] if word != "--table"]
+    jobs = compose()
+    if not jobs:
+        return 0
+    if len(jobs) > 1:
+        raise CommandError(f"the command makes {len(jobs)} jobs, but checks a single run")
+    from gdconv.verify import table as verification
+
+    case = verification.case_of(jobs[0][0])
+    checks = verification.checked(case)
+    print(verification.as_table(case, checks))
+    if gaps:
+        print("", verification.gaps_of(case), sep="\n")
+    if table is not None:
+        Path(table).write_text(verification.as_csv(checks), encoding="utf-8")
+    return 0 if all(check.passed for check in checks) else 1
+
+
+def _exit_status(program: str, run: Callable[[], int], advice: str = "") -> int:
+    """Run a command and return its exit status; an error is printed as one line."""
+    if "--version" in sys.argv[1:]:
+        print(f"{program} {version('gdconv')}")
+        return 0
+    try:
+        return run()
+    except (CommandError, ConfigError) as error:
+        print(f"{program}:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{program}: {error}{advice}", file=sys.stderr)
+        return 1
+
+
+def shared_study(studies: Sequence[StudyConfig]) -> StudyConfig:
+    """Return the StudyConfig that all jobs have in common.
+
+    Raises
+    ------
+    ConfigError
+        For the first key in which two jobs differ.
+    """
+    first = studies[0]
+    for study in studies:
+        if study != first:
+            mine, others = flat(to_mapping(first)), flat(to_mapping(study))
+            key = next(key for key in mine | others if mine.get(key) != others.get(key))
+            one = f"{key.removesuffix('.name')}={typed(mine.get(key))}"
+            allowed = f"must not differ: one sweep fills one study; choose one, as in {one}"
+            raise ConfigError(key, [mine.get(key), others.get(key)], allowed)
+    return first
+
+
+def _help(arguments: Sequence[str]) -> str:
+    """The help of gdconv. Hydra's own help composes a hundred times, so it is too slow."""
+    sys.argv[1:] = [*arguments, "--cfg", "job"]
+    with redirect_stdout(StringIO()) as printed:
+        compose()
+    groups = sorted(folder for folder in configuration_folder().iterdir() if folder.is_dir())
+    choices = [
+        fill(
+            f"{group.name}: {', '.join(sorted(path.stem for path in group.glob('*.yaml')))}",
+            width=100,
+            initial_indent="  ",
+            subsequent_indent="    ",
+        )
+        for group in groups
+        if group.name != "hydra"
+    ]
+    return Template(_text("help.txt")).substitute(
+        CHOICES="\n".join(choices), CONFIG=printed.getvalue()
+    )
+
+
+def _text(name: str) -> str:
+    return files("gdconv").joinpath(name).read_text(encoding="utf-8").rstrip("\n")
+
+
+def _without_option(option: str, arguments: Sequence[str]) -> tuple[list[str], str | None]:
+    """The arguments without `option VALUE` or `option=VALUE`, and the value."""
+    rest, value = [], None
+    words = iter(arguments)
+    for word in words:
+        if word != option and not word.startswith(f"{option}="):
+            rest.append(word)
+            continue
+        value = word.partition("=")[2] or next(words, "")
+        if not value:
+            raise CommandError(f"{option}: must be followed by the name of a file")
+    return rest, value
+
+
+_HELP, _MULTIRUN = {"--help", "-h"}, {"--multirun", "-m"}

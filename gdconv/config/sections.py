@@ -1,0 +1,354 @@
+"""The configuration of a study: plain dataclasses that refuse bad values when they are made.
+
+A `RunConfig` says what to run; a `StudyConfig` says how to run it and where the results go.
+`expand` turns a RunConfig into its `Run`s, one for each seed, repetition and step size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from gdconv.config.rules import (
+    ConfigError,
+    Section,
+    any_real,
+    boolean,
+    choice,
+    column_name,
+    condition_number,
+    correlation,
+    file_path,
+    folder_path,
+    fraction,
+    integer,
+    key,
+    not_negative,
+    one_or_more,
+    optional,
+    positive,
+    scheduler_address,
+    study_name,
+    typed,
+)
+
+
+@dataclass(frozen=True)
+class Drawn(Section):
+    """The keys that all families with a random X of any size share; y = X w + noise."""
+
+    prefix: ClassVar[str] = "problem."
+    n_samples: int = key(200, integer(1, 10**7))
+    n_features: int = key(20, integer(1, 10**5))
+    noise: float = key(1.0, not_negative)
+
+
+@dataclass(frozen=True)
+class Gaussian(Drawn):
+    """Rows of independent normal features with a common mean, and a last column of ones."""
+
+    name: ClassVar[str] = "gaussian"
+    feature_mean: float = key(0.0, any_real)
+
+
+@dataclass(frozen=True)
+class Correlated(Drawn):
+    """Rows of normal features with covariance correlation^|i − j|, and a last column of ones."""
+
+    name: ClassVar[str] = "correlated"
+    correlation: float = key(0.9, correlation)
+
+
+@dataclass(frozen=True)
+class Prescribed(Drawn):
+    """Random singular vectors and a prescribed spectrum of H; no column is constant."""
+
+    name: ClassVar[str] = "spectrum"
+    condition_number: float = key(100.0, condition_number)
+    profile: str = key("geometric", choice("linear", "geometric", "power", "two_point"))
+
+
+@dataclass(frozen=True)
+class Polynomial(Section):
+    """Powers of random points in [−1, 1]; the last one, the power 0, is a column of ones."""
+
+    prefix: ClassVar[str] = "problem."
+    name: ClassVar[str] = "polynomial"
+    n_samples: int = key(200, integer(1, 10**7))
+    degree: int = key(5, integer(0, 10**5 - 1))
+    noise: float = key(1.0, not_negative)
+
+    @property
+    def n_features(self) -> int:
+        """The number of powers, degree + 1."""
+        return self.degree + 1
+
+
+@dataclass(frozen=True)
+class Csv(Section):
+    """The user's table: one column is the target, the others are features."""
+
+    prefix: ClassVar[str] = "problem."
+    name: ClassVar[str] = "csv"
+    path: str = key(None, file_path)
+    target: str = key(None, column_name)
+    standardize: bool = key(False, boolean)
+
+
+@dataclass(frozen=True)
+class Zeros(Section):
+    """w_0 = 0."""
+
+    prefix: ClassVar[str] = "start."
+    name: ClassVar[str] = "zeros"
+
+
+@dataclass(frozen=True)
+class Normal(Section):
+    """w_0 has independent normal entries with standard deviation radius."""
+
+    prefix: ClassVar[str] = "start."
+    name: ClassVar[str] = "normal"
+    radius: float = key(1.0, positive)
+
+
+@dataclass(frozen=True)
+class Eigenvector(Section):
+    """w_0 − w* is radius times the eigenvector of lambda_max or of lambda_min_positive."""
+
+    prefix: ClassVar[str] = "start."
+    name: ClassVar[str] = "eigenvector"
+    which: str = key("max", choice("max", "min"))
+    radius: float = key(1.0, positive)
+
+
+@dataclass(frozen=True)
+class GradientDescent(Section):
+    """Plain gradient descent with a fixed step size (6)."""
+
+    prefix: ClassVar[str] = "method."
+    name: ClassVar[str] = "gradient_descent"
+    iterations: int = key(2000, integer(1, 10**9))
+    tolerance: float = key(1e-6, fraction)
+    reduce: str = key("qr", choice("qr", "none"))
+
+
+@dataclass(frozen=True)
+class Step(Section):
+    """Step sizes; each element of value is a run of its own."""
+
+    prefix: ClassVar[str] = "step."
+    unit: str = key("lambda_max", choice("lambda_max", "optimal", "absolute", "K"))
+    value: tuple[float, ...] = key(1.0, one_or_more(positive))
+
+
+@dataclass(frozen=True)
+class Record(Section):
+    """Which iterations curves.csv keeps: spaced logarithmically, always with 0 and the last."""
+
+    prefix: ClassVar[str] = "record."
+    points: int = key(60, integer(2, 10**6))
+    curves: str = key("log", choice("log", "none"))
+
+
+@dataclass(frozen=True)
+class Serial(Section):
+    """This process runs the groups of a sweep, one after the other."""
+
+    prefix: ClassVar[str] = "engine."
+    name: ClassVar[str] = "serial"
+
+
+@dataclass(frozen=True)
+class Processes(Section):
+    """Several processes on this machine run the groups."""
+
+    prefix: ClassVar[str] = "engine."
+    name: ClassVar[str] = "processes"
+    workers: int | None = key(None, optional(integer(1, 1000)))
+
+
+@dataclass(frozen=True)
+class Dask(Section):
+    """A Dask cluster runs the groups: a new one on this machine, or an existing one."""
+
+    prefix: ClassVar[str] = "engine."
+    name: ClassVar[str] = "dask"
+    workers: int | None = key(None, optional(integer(1, 1000)))
+    address: str | None = key(None, optional(scheduler_address))
+
+
+Problem = Gaussian | Correlated | Prescribed | Polynomial | Csv
+Start = Zeros | Normal | Eigenvector
+Method = GradientDescent
+
+PROBLEMS = {kind.name: kind for kind in (Gaussian, Correlated, Prescribed, Polynomial, Csv)}
+STARTS = {kind.name: kind for kind in (Zeros, Normal, Eigenvector)}
+METHODS = {kind.name: kind for kind in (GradientDescent,)}
+ENGINES = {kind.name: kind for kind in (Serial, Processes, Dask)}
+
+
+@dataclass(frozen=True)
+class RunConfig(Section):
+    """What to run. seed and step.value may be lists; each element is its own run."""
+
+    problem: Problem = field(default_factory=Gaussian)
+    start: Start = field(default_factory=Zeros)
+    method: Method = field(default_factory=GradientDescent)
+    step: Step = field(default_factory=Step)
+    record: Record = field(default_factory=Record)
+    # pandas and spreadsheets read larger numbers than 2**63 - 1 no longer as integers.
+    seed: tuple[int, ...] = key(0, one_or_more(integer(0, 2**63 - 1)))
+    repetitions: int = key(1, integer(1, 10**6))
+
+
+@dataclass(frozen=True)
+class StudyConfig(Section):
+    """How to run and where the results go; no value in a table depends on it."""
+
+    study: str = key("scratch", study_name)
+    results_dir: str = key("results", folder_path)
+    report: bool = key(True, boolean)
+    retry_failed: bool = key(False, boolean)
+    accept_changed: bool = key(False, boolean)
+    engine: Section = field(default_factory=Serial)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trajectory: a RunConfig with one seed, one repetition and one step size."""
+
+    problem: Problem
+    start: Start
+    method: Method
+    record: Record
+    seed: int
+    repetition: int
+    step_unit: str
+    step_value: float
+    # The hash of the problem's file at the time of planning; None without a file.
+    content: str | None = None
+
+
+def expand(config: RunConfig, content: str | None = None) -> Iterator[Run]:
+    """Return the runs of a configuration; the step size varies fastest. content: see `Run`."""
+    for seed in config.seed:
+        for repetition in range(config.repetitions):
+            for value in config.step.value:
+                yield Run(
+                    config.problem,
+                    config.start,
+                    config.method,
+                    config.record,
+                    seed,
+                    repetition,
+                    config.step.unit,
+                    value,
+                    content,
+                )
+
+
+_GROUPS: dict[str, Mapping[str, type[Section]]] = {
+    "problem": PROBLEMS,
+    "start": STARTS,
+    "method": METHODS,
+    "engine": ENGINES,
+}
+_SECTIONS: dict[str, type[Section]] = {"step": Step, "record": Record}
+
+
+def from_mapping(mapping: Mapping[str, Any]) -> tuple[RunConfig, StudyConfig]:
+    """Check a nested mapping of all keys, as Hydra or YAML gives it.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key, a value that is not allowed, or a group that does not exist.
+    """
+    of_study = {declared.name for declared in fields(StudyConfig)}
+    of_run = {declared.name for declared in fields(RunConfig)}
+    _refuse_unknown(mapping, of_study | of_run, "")
+    values = {name: _section(name, value) for name, value in mapping.items()}
+    run = RunConfig(**{name: value for name, value in values.items() if name in of_run})
+    return run, StudyConfig(**{name: value for name, value in values.items() if name in of_study})
+
+
+def to_mapping(config: Section) -> dict[str, Any]:
+    """Return the nested mapping of a configuration, the inverse of `from_mapping`."""
+    mapping: dict[str, Any] = {}
+    for declared in fields(config):
+        value = getattr(config, declared.name)
+        if isinstance(value, Section):
+            named = {"name": value.name} if declared.name in _GROUPS else {}
+            mapping[declared.name] = named | to_mapping(value)
+        elif isinstance(value, tuple):
+            mapping[declared.name] = list(value) if len(value) > 1 else value[0]
+        else:
+            mapping[declared.name] = value
+    return mapping
+
+
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested mapping as a flat one with dotted keys such as problem.n_samples."""
+    leaves: dict[str, Any] = {}
+    for name, value in mapping.items():
+        if isinstance(value, Mapping):
+            leaves |= flat(value, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = value
+    return leaves
+
+
+def _section(name: str, value: Any) -> Any:
+    """The dataclass that a top-level key stands for, or the plain value."""
+    kind: type[Section]
+    if name in _GROUPS:
+        kinds = _GROUPS[name]
+        if not isinstance(value, Mapping):
+            raise ConfigError(name, value, "must be one of " + ", ".join(kinds))
+        chosen = value.get("name")
+        if not isinstance(chosen, str) or chosen not in kinds:
+            raise ConfigError(f"{name}.name", chosen, "must be one of " + ", ".join(kinds))
+        kind = kinds[chosen]
+        value = {key: element for key, element in value.items() if key != "name"}
+    elif name in _SECTIONS:
+        kind = _SECTIONS[name]
+        if not isinstance(value, Mapping):
+            raise ConfigError(name, value, f"has the keys {_listed(kind)}: set one of them")
+    else:
+        return value
+    _refuse_unknown(value, {declared.name for declared in fields(kind)}, kind.prefix)
+    return kind(**value)
+
+
+def _listed(kind: type[Section]) -> str:
+    return ", ".join(kind.prefix + declared.name for declared in fields(kind)) or "none"
+
+
+def _refuse_unknown(mapping: Mapping[str, Any], known: set[str], prefix: str) -> None:
+    for name, value in mapping.items():
+        if name not in known:
+            allowed = ", ".join(prefix + each for each in sorted(known)) or "none"
+            raise ConfigError(f"{prefix}{name}", value, f"is not a key; allowed: {allowed}")
+
+
+def problem_options(problem: Problem) -> str:
+    """Return the keys of a problem that have no column of their own, as KEY=VALUE words.
+
+    The path of a file is left out, because files are compared by content.
+    """
+    shown = {"n_samples", "n_features", "noise", "path"}
+    values = {
+        each.name: getattr(problem, each.name) for each in fields(problem) if each.name not in shown
+    }
+    # `typed` would shorten names, but every character of a name counts.
+    return " ".join(
+        f"{name}={' '.join(value.split()) if isinstance(value, str) else typed(value)}"
+        for name, value in values.items()
+    )
+
+
+def identity(section: Section) -> dict[str, Any]:
+    """Return name and values of a section, as its part of a run's identity."""
+    return {"name": section.name, **vars(section)}

@@ -1,0 +1,219 @@
+"""One group of runs (one problem, one start, all its step sizes) → its rows of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gdconv.config.sections import Run
+from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem_id, run_ids
+from gdconv.experiment.iterate import descend
+from gdconv.experiment.prediction import Theory
+from gdconv.experiment.trajectory import Recorder, Trajectories, recorded_iterations
+from gdconv.problems.families import LeastSquares, file_content, make
+from gdconv.problems.least_squares import Objective
+from gdconv.problems.spectrum import eigh_difference
+from gdconv.problems.starts import starting_point
+from gdconv.theory import rates
+
+
+# A number too large for a float is inf, and an empty cell in the tables.
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
+def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTables:
+    """Run gradient descent for runs that differ only in their step size, and judge the results.
+
+    Parameters
+    ----------
+    ids : sequence of str, optional
+        Their identifiers, as computed when the sweep was planned.
+
+    Raises
+    ------
+    ValueError
+        If the runs differ in something else, the problem's numbers do not fit into floats, or its
+        file was changed after the sweep was planned.
+    """
+    if len({group_of(run) for run in runs}) > 1:
+        raise ValueError("the runs of a group may differ only in step_unit and step_value")
+    first = runs[0]
+    planned, ids = ids, run_ids(runs)
+    if planned is not None and list(planned) != ids:
+        path = getattr(first.problem, "path", first.problem.name)
+        raise ValueError(f"{path} was changed while the sweep was running")
+    problem = make(first.problem, first.seed, first.repetition)
+    objective = Objective(problem, first.method.reduce)
+    start = starting_point(first.start, first.seed, first.repetition, objective)
+    theory = Theory(objective, start, runs)
+    recorder = Recorder(
+        theory.w_star,
+        objective.offset,
+        recorded_iterations(first.method.iterations, first.record.points),
+        floor=theory.noise(np.arange(len(runs)), np.zeros(len(runs))),
+        ceiling=theory.ceiling(),
+        tolerance=first.method.tolerance,
+    )
+    descend(objective, start, theory.step_size, first.method.iterations, recorder.observe)
+    measured = recorder.trajectories()
+    predicted = theory.curves(measured.column, measured.t)
+    identifier = problem_id(first)
+    return GroupTables(
+        _run_rows(runs, ids, problem, theory, measured, predicted)
+        | {"problem_id": [identifier] * len(runs)},
+        []
+        if first.record.curves == "none"
+        else _curve_rows(ids, problem, first, theory, measured, predicted),
+        _eigenvalue_rows(problem, first, identifier, theory),
+        eigh_difference(theory.spectrum, objective.matrix),
+        objective.rows_multiplied,
+    )
+
+
+def _run_rows(
+    runs: Sequence[Run],
+    ids: list[str],
+    problem: LeastSquares,
+    theory: Theory,
+    measured: Trajectories,
+    predicted: dict[str, np.ndarray],
+) -> dict[str, list[Any]]:
+    """Compare what was measured with theory, and judge it: a row for each run."""
+    first, decomposition = runs[0], theory.spectrum
+    column, t, gap = measured.column, measured.t, measured.gap
+    floor = predicted["gap_floor"]
+    judged = gap > floor
+
+    # How far the computed square roots of a gap and a bound may differ by rounding.
+    tolerance = np.sqrt(floor) + theory.relative_error * np.sqrt(gap)
+
+    def exceeds(allowed: np.ndarray) -> np.ndarray:
+        return judged & (np.sqrt(gap) - np.sqrt(allowed) > tolerance)
+
+    def verdicts(violated: np.ndarray) -> list[bool | None]:
+        return [not violated[rows].any() if judged[rows].any() else None for rows in measured.rows]
+
+    violated = exceeds(predicted["gap_bound"])
+    violated_coursework = exceeds(predicted["gap_bound_coursework"])
+    grown = exceeds(theory.loosest_start(gap[measured.first], column, t))
+    status = np.where(measured.reached_floor, "converged", "max_iterations")
+    status[measured.reached_ceiling | grown[measured.last]] = "diverged"
+    convergence = [rates.measure(t[rows], gap[rows], floor[rows]) for rows in measured.rows]
+    exact, limits = predicted["gap_exact"], theory.rates_of_start()
+    missed = [
+        rates.missed(t[rows], exact[rows], floor[rows], limit)
+        for rows, limit in zip(measured.rows, limits, strict=True)
+    ]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
+    shared = {
+        "content": file_content(first.problem),
+        "n_samples": problem.X.shape[0],
+        "n_features": problem.X.shape[1],
+        "rank": decomposition.rank,
+        "lambda_min": decomposition.lambda_min,
+        "lambda_min_positive": decomposition.lambda_min_positive,
+        "lambda_max": decomposition.lambda_max,
+        "condition_number": decomposition.condition_number,
+        "loss_star": theory.loss_star,
+    }
+    repeated = {name: [value] * len(runs) for name, value in shared.items()}
+    return (
+        asked_for(runs)
+        | repeated
+        | {
+            "run_id": ids,
+            "status": status.tolist(),
+            "step_size": theory.step_size.tolist(),
+            "K": (1 / theory.step_size).tolist(),
+            "relative_step": theory.relative_step.tolist(),
+            "nu": theory.nu.tolist(),
+            "nu_coursework": theory.nu_coursework.tolist(),
+            "rate_predicted": theory.rate.tolist(),
+            "rate_measured": [each.rate for each in convergence],
+            "rate_standard_error": [
+                float(np.hypot(each.standard_error, off))
+                for each, off in zip(convergence, missed, strict=True)
+            ],
+            "convergence": [each.kind for each in convergence],
+            "order": [each.order for each in convergence],
+            "iterations": t[measured.last].tolist(),
+            "curve_rows": [
+                0 if first.record.curves == "none" else rows.stop - rows.start
+                for rows in measured.rows
+            ],
+            "iterations_to_tolerance": [
+                n if n >= 0 else None for n in measured.to_tolerance.tolist()
+            ],
+            # A number of more than 64 bits would not be read back as a whole number.
+            "iterations_predicted": [
+                int(n) if n < 2**63 else None for n in theory.iterations_predicted
+            ],
+            "initial_gap": gap[measured.first].tolist(),
+            "final_gap": gap[measured.last].tolist(),
+            "initial_distance": np.sqrt(measured.distance_squared[measured.first]).tolist(),
+            "final_distance": np.sqrt(measured.distance_squared[measured.last]).tolist(),
+            "gap_floor": floor[measured.last].tolist(),
+            "bound_holds": verdicts(violated),
+            "bound_coursework_holds": verdicts(violated_coursework),
+            "first_violation_coursework": [
+                _first(t[rows], violated_coursework[rows]) for rows in measured.rows
+            ],
+            "bound_over_gap_median": [_median(tightness[rows]) for rows in measured.rows],
+        }
+    )
+
+
+def _curve_rows(
+    ids: list[str],
+    problem: LeastSquares,
+    run: Run,
+    theory: Theory,
+    measured: Trajectories,
+    predicted: dict[str, np.ndarray],
+) -> list[dict[str, list[Any]]]:
+    shown = {
+        "iteration": measured.t,
+        "loss": measured.loss,
+        "gap": measured.gap,
+        "distance_squared": measured.distance_squared,
+    } | predicted
+    tables = []
+    for run_id, relative_step, rows in zip(ids, theory.relative_step, measured.rows, strict=True):
+        constant = {
+            "run_id": run_id,
+            "problem": run.problem.name,
+            "n_features": problem.X.shape[1],
+            "repetition": run.repetition,
+            "relative_step": float(relative_step),
+        }
+        table = {name: [value] * (rows.stop - rows.start) for name, value in constant.items()}
+        tables.append(table | {name: values[rows].tolist() for name, values in shown.items()})
+    return tables
+
+
+def _eigenvalue_rows(
+    problem: LeastSquares, run: Run, identifier: str, theory: Theory
+) -> dict[str, list[Any]]:
+    n_samples, n_features = problem.X.shape
+    constant = {
+        "problem_id": identifier,
+        "n_samples": n_samples,
+        "n_features": n_features,
+        "seed": run.seed,
+        "repetition": run.repetition,
+    }
+    return {name: [value] * n_features for name, value in constant.items()} | {
+        "index": list(range(1, n_features + 1)),
+        "eigenvalue": theory.spectrum.eigenvalues.tolist(),
+        "error_component_squared": theory.error_components_squared.tolist(),
+    }
+
+
+def _first(iterations: np.ndarray, chosen: np.ndarray) -> int | None:
+    return int(iterations[np.argmax(chosen)]) if chosen.any() else None
+
+
+def _median(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else np.nan

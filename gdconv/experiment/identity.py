@@ -1,0 +1,121 @@
+"""The identifiers of runs and problems, the groups of runs, and the form of a group's rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gdconv.config.sections import Run, identity, problem_options
+from gdconv.problems.families import problem_identity
+
+# Part of every run_id. Raise it whenever the same configuration gives other rows or columns.
+SCHEMA_VERSION = 5
+
+# run_id → run, for runs that differ only in their step size.
+Group = Mapping[str, Run]
+
+
+@dataclass(frozen=True)
+class GroupTables:
+    """The rows of one group, column by column; nan and None stand for "does not apply".
+
+    Attributes
+    ----------
+    runs : dict
+        Column name → values, one for each run.
+    curves : list of dict
+        One dict for each run: column name → values, one for each recorded iteration.
+    eigenvalues : dict
+        Column name → values, one for each eigenvalue.
+    eigh_difference : float or None
+        See `spectra.eigh_difference`; None for a group that failed.
+    rows_multiplied : str or None
+        See `Objective.rows_multiplied`; None for a group that failed.
+    """
+
+    runs: dict[str, list[Any]]
+    curves: list[dict[str, list[Any]]]
+    eigenvalues: dict[str, list[Any]]
+    eigh_difference: float | None
+    rows_multiplied: str | None
+
+
+def run_ids(runs: Sequence[Run]) -> list[str]:
+    """Return each run's identifier: 16 hex digits of the SHA-256 of all that decides its rows."""
+    # Each problem's file is read once, not once for each run.
+    distinct = dict.fromkeys(run.problem for run in runs)
+    problems = {problem: problem_identity(problem) for problem in distinct}
+    return [
+        _digest(
+            {
+                "problem": problems[run.problem],
+                "start": identity(run.start),
+                "method": identity(run.method),
+                "record": vars(run.record),
+                "seed": run.seed,
+                "repetition": run.repetition,
+                "step_unit": run.step_unit,
+                "step_value": run.step_value,
+            }
+        )
+        for run in runs
+    ]
+
+
+def problem_id(run: Run) -> str:
+    """Return the identifier of a run's problem, that is X, y and w_0; all step sizes share it.
+
+    With and without reduction w* differs by rounding, so these have different identifiers.
+    """
+    return _digest(
+        {
+            "problem": problem_identity(run.problem),
+            "start": identity(run.start),
+            "reduce": run.method.reduce,
+            "seed": run.seed,
+            "repetition": run.repetition,
+        }
+    )
+
+
+def _digest(parts: dict[str, Any]) -> str:
+    text = json.dumps({"schema": SCHEMA_VERSION} | parts, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def group_of(run: Run) -> Hashable:
+    """Return what the runs of a group have in common: everything but the step size."""
+    return run.problem, run.start, run.method, run.record, run.seed, run.repetition
+
+
+def asked_for(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """Return the columns of runs.csv that follow from the configuration, a value for each run."""
+    return {
+        "problem": [run.problem.name for run in runs],
+        "problem_options": [problem_options(run.problem) for run in runs],
+        "content": [run.content for run in runs],
+        "n_samples": [getattr(run.problem, "n_samples", None) for run in runs],
+        "n_features": [getattr(run.problem, "n_features", None) for run in runs],
+        "noise": [getattr(run.problem, "noise", None) for run in runs],
+        "seed": [run.seed for run in runs],
+        "repetition": [run.repetition for run in runs],
+        "start": [run.start.name for run in runs],
+        "start_which": [getattr(run.start, "which", None) for run in runs],
+        "start_radius": [getattr(run.start, "radius", None) for run in runs],
+        "method": [run.method.name for run in runs],
+        "step_unit": [run.step_unit for run in runs],
+        "step_value": [run.step_value for run in runs],
+    }
+
+
+def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupTables:
+    """Return the rows of a group that could not be run: what was asked for, and the reason."""
+    table = asked_for(runs) | {
+        "run_id": list(ids),
+        "status": ["failed"] * len(runs),
+        "error": [" ".join(reason.split())] * len(runs),
+    }
+    return GroupTables(table, [], {}, None, None)

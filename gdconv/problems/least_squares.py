@@ -1,0 +1,126 @@
+"""The loss ‖Xw − y‖² as a graph of nnlib, for many w at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.linalg
+
+from gdconv.problems.doubled import add
+from gdconv.problems.families import LeastSquares
+from gdconv.problems.minimisers import least_norm, loss
+from gdconv.problems.products import Stack, padded, padded_shape, stack
+from gdconv.problems.spectrum import spectrum
+from nnlib import Graph, Program
+
+# The BLAS adds up at most so many rows of a product; longer sums are made of the sums of halves.
+SUMMED_AT_ONCE = 128
+
+
+class Objective:
+    """L(w) = ‖Xw − y‖² = ‖matrix w − target‖² + offset; both sides have the same gradient.
+
+    With r = y − Xw*, the part of y that is orthogonal to the range of X, L(w) is
+    ‖Xw − (y − r)‖² + ‖r‖². With reduce="qr" and more samples than the rank, X = QR, and the first
+    part is ‖Rw − Qᵀ(y − r)‖². Then an iteration works on rank rows instead of n, and unlike XᵀX, R
+    does not square the condition number. Q is U times the Q of UᵀX, because the left singular
+    vectors U span the range of X to the last digit. Householder's reflections of X do not, if its
+    columns are nearly dependent.
+
+    Attributes
+    ----------
+    problem : LeastSquares
+    matrix : ndarray, shape (rank or n, d)
+        R, or X.
+    target : ndarray, shape (rows of matrix,)
+        Qᵀ(y − r), or y − r: in the range of matrix, so that the residual at w* is 0.
+    offset : float
+        ‖r‖², the minimum of L.
+    spectrum : Spectrum
+        The spectrum of X, whether reduced or not, but with the left vectors of matrix.
+    """
+
+    def __init__(self, problem: LeastSquares, reduce: str) -> None:
+        self.problem, self.matrix = problem, problem.X
+        self.spectrum = spectrum(problem.X)
+        self.least_norm = least_norm(self.spectrum, problem.X, problem.y)
+        outside = self.least_norm.residual
+        self.target, self.offset = problem.y - outside, float(outside @ outside)
+        if reduce == "qr" and len(problem.y) > self.spectrum.rank:
+            left = self.spectrum.left
+            Q, R = scipy.linalg.qr(_times(left, problem.X), mode="economic")
+            self.matrix, self.target = np.ascontiguousarray(R), Q.T @ _times(left, self.target)
+            self.spectrum = replace(self.spectrum, left=Q.T)
+
+    def nearest_minimiser(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the minimiser nearest to w, of shape (d,), and its rounding error.
+
+        It is w + X⁺(y − Xw), the point to which gradient descent from w converges. With full column
+        rank it is the same for all w.
+        """
+        right, null = self.spectrum.right, np.zeros_like(w)
+        if self.spectrum.rank < len(w):
+            # Done twice, because the rounding errors of a large w would remain after once.
+            null = w - right @ (right.T @ w)
+            null = null - right @ (right.T @ null)
+        w_star, lost = add(self.least_norm.w, null)
+        return w_star, lost + self.least_norm.rest
+
+    def loss(self, w: np.ndarray) -> float:
+        """Return ‖Xw − y‖² at w of shape (d,), as if computed with twice the digits."""
+        return loss(self.problem.X, self.problem.y, w)
+
+    def stack(self, runs: int) -> Stack:
+        """Return how to cut W, with one row for each run, so that no run changes another's bits."""
+        rows, columns = self.matrix.shape
+        return stack(runs, padded_shape((rows, columns)))
+
+    @property
+    def rows_multiplied(self) -> str:
+        """How the rows of a group are multiplied: together or, if the BLAS requires it, alone."""
+        return "together" if self.stack(1).height > 1 else "alone"
+
+    def program(self, *leading: int) -> Program:
+        """Return a function from W to W matrixᵀ − target and the gradient (3), row by row.
+
+        Both results are buffers that the next call overwrites. Row k of the gradient belongs
+        to the loss at row k of W: the rows share the graph, not the loss. Points are rows because
+        BLAS is faster with a few rows than with as many columns.
+
+        Parameters
+        ----------
+        leading : int
+            Number of rows, or of blocks and of rows in each: all dimensions of W except the last.
+            The last dimensions of W and of the results are those of `products.padded(matrix)`.
+        """
+        matrix = padded(self.matrix)
+        target = np.zeros(len(matrix))
+        target[: len(self.target)] = self.target
+        graph = Graph()
+        A = graph.tensor(matrix, name="matrix")
+        W = graph.tensor(np.zeros((*leading, matrix.shape[1])), name="W")
+        b = graph.tensor(target, name="target")
+        residual = graph.sub(graph.matmul(W, graph.transpose(A)), b)
+        loss = graph.sum(graph.square(residual))
+        (gradient,) = graph.grad_graph(loss, [W])
+        return Program(graph, inputs=[W], outputs=[residual, gradient])
+
+    def gradients(self, points: np.ndarray) -> np.ndarray:
+        """Return the gradient (3) at each row of points, of the same shape (k, d)."""
+        program = self.program(len(points))
+        (W,) = program.inputs
+        W[:, : points.shape[1]] = points
+        return program(W)[1][:, : points.shape[1]]
+
+
+def _times(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return leftᵀ right, summed up pairwise.
+
+    In a long sum of equal numbers, as for the column of ones, every addition is rounded in the same
+    direction, so the errors would add up.
+    """
+    if len(left) <= SUMMED_AT_ONCE:
+        return np.asarray(left.T @ right)
+    half = len(left) // 2
+    return _times(left[:half], right[:half]) + _times(left[half:], right[half:])

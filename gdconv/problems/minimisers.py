@@ -1,0 +1,95 @@
+"""Minimisers of ‖Xw − y‖², with twice the digits of a float.
+
+If w* is rounded to floats, its gap may be as large as (eps ‖|X||w*|‖)², and the distance from a
+point close to it may have hardly a correct digit. So the rounding error of w* is kept beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gdconv.problems.doubled import Doubled, add, product
+from gdconv.problems.spectrum import EPS, Spectrum, powers_of_two
+
+# Refinement stops when it changes w* by less than this part, or after so many refinements.
+LAST, REFINEMENTS = 1e-3 * EPS, 12
+# A refinement is kept if the loss grows by no more than this factor, which is only rounding.
+NOT_MORE = 1 + 1e-8
+
+
+@dataclass(frozen=True)
+class Minimiser:
+    """The minimiser of least norm.
+
+    Attributes
+    ----------
+    w, rest : ndarray, shape (d,)
+        The minimiser is w + rest; w is its rounding to floats.
+    residual : ndarray, shape (n,)
+        y − X (w + rest), rounded once: the part of y that is orthogonal to the range of X.
+    """
+
+    w: np.ndarray
+    rest: np.ndarray
+    residual: np.ndarray
+
+
+# `theory` refuses a w* whose square does not fit into a float.
+@np.errstate(over="ignore", invalid="ignore")
+def least_norm(decomposition: Spectrum, X: np.ndarray, y: np.ndarray) -> Minimiser:
+    """Return X⁺y, of shape (d,); if X has full column rank, it is the only solution of (5)."""
+    left, right, values = decomposition.left, decomposition.right, decomposition.singular_values
+    w = right @ (left.T @ y / values)
+    w = w + right @ (left.T @ (y - X @ w) / values)
+    minimiser = w, np.zeros_like(w)
+    residual = _residual(X, y, minimiser)
+    # With an ordinary decomposition, one refinement reduces the error by a factor of 1e-9.
+    for _ in range(1 if decomposition.is_ordinary else REFINEMENTS):
+        step = right @ (_along(decomposition, X, residual) / values)
+        refined = add(minimiser[0], minimiser[1] + step)
+        less = _residual(X, y, refined)
+        if less[0] @ less[0] > NOT_MORE * (residual[0] @ residual[0]):
+            break
+        minimiser, residual = refined, less
+        if np.linalg.norm(step) <= LAST * np.linalg.norm(minimiser[0]):
+            break
+    outside, _ = residual
+    if not decomposition.is_ordinary:
+        # If no floats make it smaller, the left vectors still tell what lies in the range of X.
+        for _ in range(2):
+            outside = outside - left @ (left.T @ outside)
+    return Minimiser(*minimiser, outside if decomposition.rank < len(y) else np.zeros_like(y))
+
+
+def _along(decomposition: Spectrum, X: np.ndarray, residual: Doubled) -> np.ndarray:
+    """u_iᵀ residual, shape (rank,).
+
+    Computed from the gradient if the residual has a part orthogonal to the range of X: errors of
+    the left vectors would mix that part in.
+    """
+    if decomposition.rank == len(residual[0]):
+        return decomposition.left.T @ residual[0]
+    gradient, _ = _times(X.T, residual)
+    return decomposition.right.T @ gradient / decomposition.singular_values
+
+
+def loss(X: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
+    """Return ‖Xw − y‖² at w of shape (d,), accurate even if large terms cancel in Xw."""
+    residual, _ = _residual(X, y, (w, np.zeros_like(w)))
+    return float(residual @ residual)
+
+
+def _residual(X: np.ndarray, y: np.ndarray, point: Doubled) -> Doubled:
+    """y − Xw at w, the sum of two vectors."""
+    w, rest = point
+    return _times(np.column_stack([X, y]), (np.append(-w, 1.0), np.append(-rest, 0.0)))
+
+
+def _times(matrix: np.ndarray, vector: Doubled) -> Doubled:
+    """A matrix times the sum of two vectors, off by a small part of the largest term of a row."""
+    scale = powers_of_two(np.abs(vector[0]))
+    high, low = product(matrix / scale, scale[:, None] * np.column_stack(vector))
+    total, lost = add(high[:, 0], high[:, 1])
+    return add(total, lost + low.sum(axis=1))

@@ -1,0 +1,185 @@
+"""Compare two studies: as one set of tables for the figures, and run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gdconv.report.numerals import NONE, short
+from gdconv.report.settings import NAMING, SETTING, problem_name, settings, with_files
+from gdconv.report.summary import SHOWN, as_asked
+from gdconv.tables.csv import Tables
+
+# Runs of two studies that agree in these columns are the same experiment. Files are compared by
+# content, not by name.
+KEYS = (
+    *("content" if name == "file" else name for name in SETTING),
+    *("seed", "repetition", "step_unit", "step_value"),
+)
+BOTH = "both"
+
+# What is compared. Each has columns NAME_1, NAME_2 and, except for the status, NAME_difference,
+# which is the second minus the first.
+_MEASURED = ("status", "rate_measured", "iterations", "iterations_to_tolerance")
+_HEADINGS = {
+    "n_samples": "n",
+    "n_features": "d",
+    "problem_options": "options",
+    "start_which": "which",
+    "start_radius": "radius",
+}
+
+
+def labels(first: Path, second: Path) -> tuple[str, str]:
+    """Return labels for two studies: the names of their folders, or the paths if these are equal.
+
+    Raises
+    ------
+    ValueError
+        If both are the same folder.
+    """
+    folders = first.resolve(), second.resolve()
+    if folders[0] == folders[1]:
+        raise ValueError("is the study that it is to be compared with")
+    if folders[0].name == folders[1].name:
+        return str(folders[0]), str(folders[1])
+    return folders[0].name, folders[1].name
+
+
+def together(studies: Sequence[Tables], labels: Sequence[str]) -> Tables:
+    """Return the tables of some studies as one; the column `study` of runs tells them apart.
+
+    Runs of different studies stay different, even if they have the same identifier.
+    """
+
+    def marked(table: pd.DataFrame, number: int) -> pd.DataFrame:
+        named = [name for name in ("run_id", "problem_id") if name in table]
+        return table.assign(**{name: f"{number}:" + table[name] for name in named})
+
+    numbered = list(enumerate(studies))
+    runs = [marked(tables.runs, n).assign(study=labels[n]) for n, tables in numbered]
+    return Tables(
+        pd.concat(runs, ignore_index=True),
+        pd.concat([marked(tables.curves, n) for n, tables in numbered], ignore_index=True),
+        pd.concat([marked(tables.eigenvalues, n) for n, tables in numbered], ignore_index=True),
+    )
+
+
+def differences(first: Tables, second: Tables, labels: Sequence[str]) -> pd.DataFrame:
+    """Return a row for each run of two studies; a run that is in both has one row.
+
+    Parameters
+    ----------
+    first, second : Tables
+    labels : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        `found_in`, which is "both" or the label of the only study that has the run; the columns of
+        `KEYS`, and `file`, the name of the file; relative_step and condition_number; NAME_1, NAME_2
+        and NAME_difference (the second minus the first) of rate_measured, iterations and
+        iterations_to_tolerance; status_1, status_2.
+    """
+    sides = [_numbered(tables.runs) for tables in (first, second)]
+    merged = sides[0].merge(
+        sides[1], "outer", [*KEYS, "occurrence"], suffixes=("_1", "_2"), indicator="found_in"
+    )
+    where = {"both": BOTH, "left_only": labels[0], "right_only": labels[1]}
+    table = pd.DataFrame({"found_in": merged["found_in"].astype("str").map(where)})
+    table[list(KEYS)] = merged[list(KEYS)]
+    names = with_files(pd.concat([first.runs, second.runs])[["content", "file"]]).drop_duplicates()
+    of_content = names.dropna().set_index("content")["file"]
+    file = table["content"].map(of_content).astype("string")
+    table.insert(table.columns.get_loc("content"), "file", file)
+    for name in ("relative_step", "condition_number"):
+        table[name] = merged[f"{name}_1"].fillna(merged[f"{name}_2"])
+    for name in _MEASURED:
+        table[[f"{name}_1", f"{name}_2"]] = merged[[f"{name}_1", f"{name}_2"]]
+        if name != "status":
+            table[f"{name}_difference"] = merged[f"{name}_2"] - merged[f"{name}_1"]
+    return table
+
+
+def _numbered(runs: pd.DataFrame) -> pd.DataFrame:
+    """The compared columns, with a number that tells apart runs of a study that agree in `KEYS`."""
+    runs = runs.sort_values(["condition_number", "run_id"], kind="stable")
+    occurrence = runs.groupby(list(KEYS), dropna=False).cumcount()
+    columns = [*KEYS, "relative_step", "condition_number", *_MEASURED]
+    return runs[columns].assign(occurrence=occurrence)
+
+
+def describe(table: pd.DataFrame, labels: Sequence[str]) -> str:
+    """Return the text for the terminal: counts, a row for each problem, and some single runs."""
+    count = table["found_in"].value_counts()
+    lines = [
+        f"{count.get(BOTH, 0)} runs in both, "
+        + ", ".join(f"{count.get(label, 0)} only in {label}" for label in labels)
+    ]
+    rows = [_row(setting, runs, labels) for setting, runs in settings(table)]
+    if rows:
+        lines += _aligned(pd.DataFrame(rows))
+    both = table[table["found_in"] == BOTH]
+    off = both["rate_measured_difference"].abs()
+    largest = both.loc[off[off > 0].sort_values(ascending=False, kind="stable").index[:SHOWN]]
+    if len(largest):
+        lines.append("largest differences of the rate:")
+        lines += [
+            f"  {_name(run)}: rate_measured {short(run['rate_measured_1'])} and"
+            f" {short(run['rate_measured_2'])}, iterations {short(run['iterations_1'])} and"
+            f" {short(run['iterations_2'])}"
+            for _, run in largest.iterrows()
+        ]
+    for label in labels:
+        alone = table[table["found_in"] == label]
+        if len(alone):
+            lines.append(f"only in {label}:")
+            lines += [f"  {_name(run)}" for _, run in alone[:SHOWN].iterrows()]
+        if len(alone) > SHOWN:
+            lines.append(f"  and {len(alone) - SHOWN} more: see differences.csv")
+    return "\n".join(lines)
+
+
+def _row(setting: dict[str, Any], runs: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
+    count = runs["found_in"].value_counts()
+    both = runs[runs["found_in"] == BOTH]
+    known = {_HEADINGS.get(name, name): short(as_asked(value)) for name, value in setting.items()}
+    return (
+        known
+        | {"both": str(count.get(BOTH, 0))}
+        | {f"only {label}": str(count.get(label, 0)) for label in labels}
+        | {
+            f"max |Δ {name}|": short(_largest(both[f"{name}_difference"]))
+            for name in _MEASURED
+            if name != "status"
+        }
+    )
+
+
+def _largest(differences: pd.Series) -> float:
+    return float(differences.astype("float64").abs().max()) if len(differences) else np.nan
+
+
+def _aligned(table: pd.DataFrame) -> list[str]:
+    """The columns that are not the same in all rows, and the counts, aligned to the right."""
+    naming = {_HEADINGS.get(name, name) for name in NAMING}
+    asked_for = {_HEADINGS.get(name, name) for name in SETTING}
+    same = [
+        name
+        for name in asked_for & set(table)
+        if table[name].nunique() == 1 and (name not in naming or table[name][0] == NONE)
+    ]
+    return table.drop(columns=same).to_string(index=False).splitlines()
+
+
+def _name(run: pd.Series) -> str:
+    options = f" {run['problem_options']}" if pd.notna(run["problem_options"]) else ""
+    return (
+        f"{problem_name(run)}{options}, n_samples {short(run['n_samples'])}, n_features"
+        f" {short(run['n_features'])}, seed {run['seed']}, repetition {run['repetition']}, start"
+        f" {run['start']}, step.{run['step_unit']} {as_asked(run['step_value'])}"
+    )

@@ -1,0 +1,103 @@
+"""The figures of a study, drawn from its tables only: nothing is run or predicted again.
+
+A figure is one entry of `FIGURES`: its name, its caption, the columns it needs and its function
+that draws. A figure for which a study has no data is left out, with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from gdconv.report.figures import (
+    convergence,
+    errata,
+    gallery,
+    iterations_heatmap,
+    rate_vs_step,
+    scaling,
+    spectrum,
+    tightness,
+)
+from gdconv.report.figures.panels import DPI, NothingToShowError, Plot, style
+from gdconv.report.figures.titles import can_draw
+from gdconv.report.settings import with_files
+from gdconv.tables import disk
+from gdconv.tables.csv import Tables
+
+FORMATS = ("png", "svg", "pdf")
+
+FIGURES: tuple[Plot, ...] = (
+    convergence.PLOT,
+    rate_vs_step.PLOT,
+    iterations_heatmap.PLOT,
+    scaling.PLOT,
+    spectrum.PLOT,
+    tightness.PLOT,
+    errata.PLOT,
+    gallery.PLOT,
+)
+
+_WITHOUT_DATE = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def draw(
+    tables: Tables, names: Collection[str] | None = None
+) -> tuple[dict[str, Figure], dict[str, str]]:
+    """Draw the figures that a study has the data for.
+
+    Parameters
+    ----------
+    tables : Tables
+    names : collection of str, optional
+        The figures to draw; all of `FIGURES` by default.
+
+    Returns
+    -------
+    drawn : dict
+        Name → Figure, in the order of `FIGURES`.
+    omitted : dict
+        Name → why there is nothing to show.
+    """
+    drawn, omitted = {}, {}
+    tables = tables._replace(runs=with_files(tables.runs, can_draw))
+    for plot in FIGURES:
+        if names is not None and plot.name not in names:
+            continue
+        try:
+            _require(plot.columns, tables)
+            with style():
+                figure = plot.draw(tables)
+                # Laid out here once, a figure is not laid out again for every format.
+                if engine := figure.get_layout_engine():
+                    engine.execute(figure)
+                    figure.set_layout_engine("none")
+            drawn[plot.name] = figure
+        except NothingToShowError as reason:
+            omitted[plot.name] = str(reason)
+    return drawn, omitted
+
+
+def save(figure: Figure, stem: Path, formats: Collection[str] = FORMATS) -> None:
+    """Write a figure as PNG (200 dots per inch), SVG and PDF; equal figures give equal bytes."""
+    for suffix in formats:
+        disk.replace(stem.with_name(f"{stem.name}.{suffix}"), [rendered(figure, suffix)])
+
+
+def rendered(figure: Figure, suffix: str) -> bytes:
+    """Return the content of a figure's file in one of `FORMATS`."""
+    file = BytesIO()
+    with style():
+        figure.savefig(file, format=suffix, dpi=DPI, metadata=_WITHOUT_DATE[suffix])
+    return file.getvalue()
+
+
+def _require(columns: Mapping[str, Sequence[str]], tables: Tables) -> None:
+    for table, names in columns.items():
+        for name in names:
+            values = getattr(tables, table).get(name)
+            if values is None or values.isna().all():
+                raise NothingToShowError(f"{table}.csv has no values of {name}")

@@ -1,0 +1,172 @@
+"""The gap against the iteration, with its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from gdconv.report.figures.panels import (
+    COLOURS,
+    GREY,
+    STEP_LABEL,
+    Look,
+    NothingToShowError,
+    Plot,
+    apart,
+    beyond_edge,
+    choose,
+    grid,
+    legend,
+    logarithmic,
+    one_draw,
+    write,
+)
+from gdconv.report.figures.titles import which_draw
+from gdconv.report.numerals import distinct, number, same
+from gdconv.report.settings import settings, with_all_parts
+from gdconv.tables.csv import Tables
+
+MOST_STEPS = 5
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw the gap of a few runs of each problem, with its bounds."""
+    curves = tables.curves[tables.curves["gap"] > 0]
+    counts = curves["run_id"].value_counts()
+    runs = tables.runs[tables.runs["run_id"].isin(counts.index[counts > 1])]
+    if runs.empty:
+        raise NothingToShowError("no run has two recorded iterations with a gap above 0")
+    every = settings(with_all_parts(runs))
+    panels = [(setting, representative(one_draw(group))) for setting, group in choose(every)]
+    shown = pd.concat([group for _, group in panels])
+    curves = dict(list(curves[curves["run_id"].isin(shown["run_id"])].groupby("run_id")))
+    bottom, top = _gap_limits(shown, curves)
+    steps = shown["relative_step"]
+    colours = ScalarMappable(Normalize(steps.min(), steps.max()), COLOURS)
+
+    note = which_draw(group for _, group in panels)
+    gap = "gap $L(w_t) - L(w^*)$   (units of $y^2$)"
+    figure, axes = grid(panels, len(every), note, "iteration $t$", gap, sharex=False)
+    axes[0].set(yscale="log", ylim=(bottom, top))
+    logarithmic(axes[0].yaxis, np.log10(top / bottom))
+    for ax, (_, group) in zip(axes, panels, strict=True):
+        lines = [curves[run_id] for run_id in group["run_id"]]
+        ax.set_xlim(0, max(1, _last_iteration(lines, top)))
+        for curve, step in zip(lines, group["relative_step"], strict=True):
+            _draw_curve(ax, curve, colours.to_rgba(step))
+        _label_ends(ax, lines, group["relative_step"], min(len(panels), 2))
+        floor = group["gap_floor"][group["status"] != "diverged"].min()
+        if floor > bottom:
+            ax.axhspan(bottom, floor, color=GREY, linewidth=0, zorder=0, label="rounding floor")
+    if not same(steps.min(), steps.max()):
+        figure.colorbar(colours, ax=axes, aspect=40).set_label(STEP_LABEL)
+    legend(figure, axes, colour="black")
+    return figure
+
+
+def representative(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return a few runs: those at the landmarks of the steps, then others spread evenly."""
+    steps = runs["relative_step"].to_numpy()
+    landmarks = [0, np.argmin(np.abs(steps - 1)), np.argmin(runs["rate_predicted"].fillna(np.inf))]
+    landmarks += [*np.flatnonzero(beyond_edge(steps) < 0)[-1:]]
+    landmarks += [*np.flatnonzero(beyond_edge(steps) > 0)[:1]]
+    others = np.linspace(0, len(steps) - 1, MOST_STEPS).round()
+    chosen = list(dict.fromkeys(int(index) for index in [*landmarks, *others]))
+    return runs.iloc[sorted(chosen[:MOST_STEPS])]
+
+
+def _gap_limits(runs: pd.DataFrame, curves: Mapping[str, pd.DataFrame]) -> tuple[float, float]:
+    """The vertical range: from below the smallest gap to above the first gaps and bounds.
+
+    Below the smallest gap there is room for a label.
+    """
+    settled = runs["run_id"][runs["status"] != "diverged"]
+    smallest = min(curves[run_id]["gap"].min() for run_id in (settled if len(settled) else curves))
+    top = 1e3 * max(curve[["gap", "gap_bound"]].iloc[0].max() for curve in curves.values())
+    return smallest * (smallest / top) ** 0.1, top
+
+
+def _last_iteration(curves: Sequence[pd.DataFrame], top: float) -> float:
+    """The right end of a panel: at most four times the iterations of the fastest run.
+
+    So the slope of the fastest run can be seen, and the direction of the slow ones as well.
+    """
+    inside = [curve["iteration"][curve["gap"] <= top].max() for curve in curves]
+    ended = [t for t, curve in zip(inside, curves, strict=True) if t == curve["iteration"].iloc[-1]]
+    return float(min(max(inside), 4 * min(ended, default=max(inside))))
+
+
+def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: Any) -> None:
+    """Draw the gap and its bounds; a bound that coincides with the first one is left out."""
+    t = curve["iteration"].to_numpy()
+    names = ("gap_bound", "gap_bound_sharp", "gap_bound_coursework")
+    bound, sharp, stated = (curve[name].to_numpy() for name in names)
+    thin = {"color": colour, "linewidth": 0.9}
+    ax.plot(t, curve["gap"].to_numpy(), color=colour, linewidth=1.5, label="measured")
+    ax.plot(t, bound, **thin, linestyle="--", label="bound")
+    if not np.allclose(bound, sharp, rtol=1e-6, atol=0, equal_nan=True):
+        ax.plot(t, sharp, color=colour, linewidth=0.5, label="sharp bound")
+    if not np.allclose(bound, stated, rtol=1e-6, atol=0, equal_nan=True):
+        above = stated > 0
+        ax.plot(t[above], stated[above], **thin, linestyle=":", label="coursework's bound")
+
+
+def _label_ends(
+    ax: Axes, curves: Sequence[pd.DataFrame], steps: Sequence[float], columns: int
+) -> None:
+    """Write each relative step where its curve ends or leaves the panel."""
+    right, (bottom, top) = ax.get_xlim()[1], np.log(ax.get_ylim())
+    over, below, beside = [], [], []
+    for curve, step in zip(curves, distinct(list(steps), 3, number), strict=True):
+        # In parts of the panel's width and height, with straight lines between recorded iterations.
+        x = curve["iteration"].to_numpy() / right
+        y = (np.log(curve["gap"].to_numpy()) - bottom) / (top - bottom)
+        first = int(np.argmax(y > 1))
+        leaves = np.interp(1, y[first - 1 : first + 1], x[first - 1 : first + 1]) if first else 1
+        if leaves < 1:
+            place: Look = {"clip_on": False, "transform": ax.transAxes}
+            ax.plot(leaves, 1, "k^", markersize=5, **place, label="diverges")
+            over.append((leaves, 1, step))
+        elif x[-1] < 1:
+            below.append((x[-1], y[-1], step))
+        else:
+            beside.append((np.interp(1, x, y), step))
+    width = 0.08 * columns
+    for ends, offset, align in ((over, (5, -4), "left"), (below, (0, -2), "center")):
+        ends.sort()
+        for (_, y, step), x in zip(ends, apart([x for x, *_ in ends], width), strict=True):
+            write(ax, step, (x, y), offset, va="top", ha=align)
+    beside.sort()
+    for (_, step), y in zip(beside, apart([y for y, _ in beside], 0.09, last=0.98), strict=True):
+        write(ax, step, (1, y), (3, 0), va="center")
+
+
+PLOT = Plot(
+    "convergence",
+    "The gap L(wₜ) − L(w*) against the iteration t, for one repetition and up to five relative"
+    " steps ηλmax. The steps are written at the ends of the curves: the smallest, the one nearest"
+    " to 1, the one with the best predicted rate, the nearest below and above the edge of stability"
+    " 2. If some of these coincide, others take their place. A straight line means linear"
+    " convergence. Solid: the measured gap. Dashed: the bound (λmax/2) ν²ᵗ ‖w₀ − w*‖² with ν = max"
+    " |1 − ηλᵢ|. Thin: the sharp bound. No bound that uses only λ⁺min, λmax and ‖w₀ − w*‖ is"
+    " better. Dotted: the coursework's bound, which has 1 − λmin/K, K = 1/η, in place of ν. It is"
+    " drawn where it differs; beyond the optimal step the measured gap can rise above it. Grey:"
+    " below the rounding floor a gap is only rounding noise. Triangle: a diverging run leaves the"
+    " panel. Runs that start along an eigenvector show one component of the error only; they are"
+    " left out if the study has other starts.",
+    {
+        "runs": (
+            *("step_unit", "step_value", "relative_step", "condition_number"),
+            *("rate_predicted", "gap_floor", "start"),
+        ),
+        "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp", "gap_bound_coursework"),
+    },
+    draw,
+)

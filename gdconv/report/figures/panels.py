@@ -1,0 +1,287 @@
+"""What the figures share: the grid of panels, the style, the choice of steps, and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator, NullLocator
+from numpy.typing import ArrayLike
+
+from gdconv.report.figures.titles import names, with_kappa, wrapped
+from gdconv.report.numerals import ROUNDING, number, ten_to
+from gdconv.report.settings import Setting
+from gdconv.tables.csv import Tables
+
+MOST_PANELS = 6
+MANY_DECADES = 2.2
+# Characters of a title that fit above one of two panels.
+LONGEST_TITLE = 28
+# Characters of the smaller line above all panels.
+LONGEST_HEADER = 95
+# A legend with more names than this takes two lines.
+MOST_NAMES = 5
+
+# Dots per inch of a PNG. Figures are laid out with the same, so that text is measured only once.
+DPI = 200
+STYLE: Any = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "figure.labelsize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "hatch.linewidth": 0.6,
+    # Without a salt the names inside an SVG are random.
+    "svg.hashsalt": "gdconv",
+}
+# The relative step beyond which gradient descent diverges.
+EDGE = 2.0
+# The largest relative step on an axis of steps. Beyond it rates grow like (step − 1)² and would
+# squeeze the rest into a corner.
+FARTHEST = 4.0
+MEASURED, STATED, GREY = "#1f4e79", "#b3450c", "0.9"
+# The light end of the map would be lost on white paper.
+COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.85, 256)))
+STEP_LABEL = r"relative step $\eta\,\lambda_{\max}$   (dimensionless)"
+# Width in inches: at half a page's width the smallest text is still more than 4 points high.
+WIDTH = 5.2
+
+
+# Keywords of Matplotlib's functions that say how something is drawn.
+Look = dict[str, Any]
+
+
+class NothingToShowError(ValueError):
+    """A figure would be empty; the message says why."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One kind of figure.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the report, and the name of its files.
+    caption : str
+        What it shows and how to read it.
+    columns : mapping
+        Table → the columns without which there is nothing to draw.
+    draw : callable
+        Tables → Figure; raises NothingToShowError.
+    """
+
+    name: str
+    caption: str
+    columns: Mapping[str, Sequence[str]]
+    draw: Callable[[Tables], Figure]
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Use Matplotlib's own defaults and `STYLE`, whatever the user's defaults are."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
+def choose(panels: Sequence[Setting], most: int = MOST_PANELS) -> list[Setting]:
+    """Return at most so many panels, spread evenly, with the first and the last problem.
+
+    The panels of one problem in several studies stay together. If any problem is in several
+    studies, no other problems are chosen.
+    """
+    problems: dict[str, list[Setting]] = {}
+    for setting, runs in panels:
+        problem = str({name: value for name, value in setting.items() if name != "study"})
+        problems.setdefault(problem, []).append((setting, runs))
+    studies = max(map(len, problems.values()), default=1)
+    groups = [group for group in problems.values() if len(group) == studies]
+    room = max(1, most // studies)
+    if len(groups) > room:
+        groups = [groups[round(index)] for index in np.linspace(0, len(groups) - 1, room)]
+    return [panel for group in groups for panel in group]
+
+
+def one_draw(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of the first seed and repetition, one for each relative step, ascending."""
+    runs = runs.sort_values(["seed", "repetition"], kind="stable")
+    draws = runs[["seed", "repetition"]]
+    return distinct_steps(runs[(draws == draws.iloc[0]).all(axis=1)])
+
+
+def distinct_steps(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return rows in ascending order of their relative steps, without duplicates.
+
+    Steps that differ only by rounding count as equal: for κ = 1, 1/λmax is the optimal step.
+    """
+    runs = runs.sort_values("relative_step", kind="stable")
+    return runs[_new(runs["relative_step"].to_numpy())]
+
+
+def _new(ascending: np.ndarray) -> np.ndarray:
+    """Which of some ascending positive numbers differ from the one before by more than rounding."""
+    return np.diff(ascending, prepend=-np.inf) > ROUNDING * ascending
+
+
+def count_steps(runs: pd.DataFrame) -> int:
+    """Return how many steps were asked for.
+
+    Relative steps are not counted, since their last digits differ from draw to draw.
+    """
+    medians = runs.groupby(["step_unit", "step_value"])[["relative_step"]].median()
+    return len(distinct_steps(medians))
+
+
+def beyond_edge(steps: ArrayLike) -> np.ndarray:
+    """Return −1, 0 or 1 for relative steps below, at (up to rounding) and beyond the edge."""
+    off = np.asarray(steps) - EDGE
+    return np.sign(np.where(np.abs(off) <= ROUNDING * EDGE, 0, off))
+
+
+def grid(
+    panels: Sequence[Setting], total: int, note: str, xlabel: str, ylabel: str, sharex: bool
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with axes for each panel, whose title says how it differs from the others.
+
+    Parameters
+    ----------
+    panels : sequence of (dict, DataFrame)
+    total : int
+        How many there are to choose from; the figure says so if it does not show them all.
+    note : str
+        Text above the panels, beside what they have in common.
+    xlabel, ylabel : str
+    sharex : bool
+        The vertical axis is always shared.
+    """
+    common, titles = names([setting for setting, _ in panels])
+    kappas = [number(runs["condition_number"].median()) for _, runs in panels]
+    # Panels that differ only in their start belong to one problem and share κ.
+    one_problem = len(set(kappas)) == 1 and len(panels) > 1 and all(titles)
+    if not one_problem:
+        titles = [with_kappa(title, runs) for title, (_, runs) in zip(titles, panels, strict=True)]
+    header = [common, f"$\\kappa$ = {kappas[0]}" * one_problem, note]
+    if total > len(panels):
+        header.append(f"{len(panels)} of {total} problems")
+    return frame(titles, header, xlabel, ylabel, sharex=sharex)
+
+
+def frame(
+    titles: Sequence[str],
+    header: Sequence[str],
+    xlabel: str,
+    ylabel: str,
+    *,
+    sharex: bool = False,
+    sharey: bool = True,
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with axes for each title, in two columns, and a line of text above them."""
+    columns = min(len(titles), 2)
+    rows = -(-len(titles) // columns)
+    figure = Figure((WIDTH, 3.4 if rows == 1 else 1.2 + 1.6 * rows), DPI, layout="constrained")
+    places = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).ravel()
+    axes = list(places[: len(titles)])
+    for empty in places[len(titles) :]:
+        empty.remove()
+    for ax in axes[-columns:]:
+        ax.tick_params(labelbottom=True)
+        ax.set_xlabel(xlabel)
+    for ax, title in zip(axes, titles, strict=True):
+        # With y given, Matplotlib does not compute the title's height, which takes a third of the
+        # time of drawing a panel.
+        ax.set_title(wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE), y=1)
+    figure.supylabel(ylabel)
+    above = wrapped("; ".join(filter(None, header)), LONGEST_HEADER)
+    figure.suptitle(above, fontsize=7, x=0.01, ha="left")
+    return figure, axes
+
+
+def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> None:
+    """Add a legend below the panels, with each label once.
+
+    Parameters
+    ----------
+    figure : Figure
+    axes : sequence of Axes
+    colour : str, optional
+        Colour of the lines in the legend, if their colours in the panels mean something else.
+    """
+    handles = {
+        label: handle
+        for ax in axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    drawn = figure.legend(
+        handles=list(handles.values()),
+        loc="outside lower center",
+        ncols=len(handles) if len(handles) <= MOST_NAMES else -(-len(handles) // 2),
+        frameon=False,
+        handlelength=2,
+        handletextpad=0.5,
+        columnspacing=1.2,
+    )
+    for handle in drawn.legend_handles:
+        if colour and isinstance(handle, Line2D):
+            handle.set_color(colour)
+
+
+def write(
+    ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **align: Any
+) -> None:
+    """Write text on a white halo beside a point given in parts of the panel's width and height."""
+    ax.annotate(
+        text,
+        at,
+        offset,
+        "axes fraction",
+        "offset points",
+        annotation_clip=False,
+        fontsize=7,
+        path_effects=[withStroke(linewidth=1.5, foreground="white")],
+        **align,
+    )
+
+
+def apart(positions: Sequence[float], distance: float, last: float = np.inf) -> list[float]:
+    """Return ascending positions, moved until neighbours are a distance apart.
+
+    They are pushed up; those that would end above `last` are then pushed down.
+    """
+    moved: list[float] = []
+    for position in positions:
+        moved.append(max(position, moved[-1] + distance) if moved else position)
+    for index in reversed(range(len(moved))):
+        moved[index] = min(moved[index], last - distance * (len(moved) - 1 - index))
+    return moved
+
+
+def logarithmic(axis: Axis, decades: float) -> None:
+    """Label a logarithmic axis that spans so many decades, at 1, 2, 5 or at powers of ten."""
+    if decades < MANY_DECADES:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.5 else range(1, 10)))
+        axis.set_major_formatter("{x:g}")
+    else:
+        axis.set_major_formatter(lambda value, _: ten_to(round(np.log10(value))))
+    axis.set_minor_locator(NullLocator())
+
+
+def evenly_by_factors(values: ArrayLike) -> bool:
+    """Return whether some positive values are spaced by equal factors rather than evenly."""
+    ascending = np.unique(values)
+    ascending = ascending[_new(ascending)]
+    gaps, factors = np.diff(ascending), np.diff(np.log(ascending))
+    return len(ascending) > 2 and factors.std() / factors.mean() < gaps.std() / gaps.mean()

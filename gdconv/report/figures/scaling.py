@@ -1,0 +1,261 @@
+"""How iterations, extreme eigenvalues and condition number grow with the size of the problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gdconv.report.figures.families import AXES, Family, families
+from gdconv.report.figures.panels import (
+    MEASURED,
+    STATED,
+    Look,
+    Plot,
+    evenly_by_factors,
+    frame,
+    legend,
+    logarithmic,
+)
+from gdconv.report.figures.titles import count_draws, names
+from gdconv.report.numerals import exact, number, same, with_powers
+from gdconv.tables.csv import Tables
+from gdconv.theory import random_matrices
+
+MOST_FAMILIES = 3
+BAND = (0.1, 0.9)
+# An axis is logarithmic if its ends differ by at least this factor.
+FLAT = 4.0
+# The largest value times this lies outside every axis.
+BEYOND = 1e3
+# Values that differ by at most this part are equal up to rounding.
+SAME = 1e-6
+
+_LOOKS = (("o", MEASURED, "0.8"), ("s", STATED, "0.87"), ("^", "0.25", "0.93"))
+_ALONE = ("D", "black", "0.87")
+_EIGENVALUES = {"lambda_max": r"$\lambda_{\max}$", "lambda_min_positive": r"$\lambda_{\min}^+$"}
+_STEP = ["step_unit", "step_value"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity for each problem of a family: a value for each draw, and the predicted value.
+
+    Attributes
+    ----------
+    label : str
+    x : ndarray, shape (k,)
+    values : list of ndarray
+        One array for each x; inf for a run that never reached the tolerance.
+    predicted : ndarray, shape (k,)
+        nan where theory predicts nothing.
+    look : tuple
+        Marker, colour, and the colour of the band.
+    """
+
+    label: str
+    x: np.ndarray
+    values: list[np.ndarray]
+    predicted: np.ndarray
+    look: tuple[str, str, str]
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw one panel for each quantity."""
+    every = families(tables.runs.dropna(subset=["relative_step", "condition_number"]))
+    shown = [
+        every[round(index)]
+        for index in np.linspace(0, len(every) - 1, min(MOST_FAMILIES, len(every)))
+    ]
+    common, told = names([family.setting for family in shown])
+    if len(shown) == 1:
+        common, told = ", ".join(filter(None, (common, told[0]))), [""]
+    at = ", step nearest to 1" if len(shown) > 1 else ""
+    panels = {
+        f"iterations to the tolerance{at}": _iterations(shown, told),
+        **{
+            f"{symbol}   (units of $x^2$)": _spectral(tables, shown, told, column)
+            for column, symbol in _EIGENVALUES.items()
+        },
+    }
+    if shown[0].column != "condition_number":
+        title = r"condition number $\kappa$"
+        panels[title] = _spectral(tables, shown, told, "condition_number")
+    _, draws = count_draws(runs for family in shown for _, runs in family.members)
+    header = [common, draws]
+    if len(every) > len(shown):
+        header.append(f"{len(shown)} of {len(every)} families")
+    x_label = AXES[shown[0].column][0]
+    if shown[0].column == "n_samples":
+        x_label = "samples per feature $n/d$"
+    # A family whose members have no step in common has no curve of iterations.
+    panels = {title: curves for title, curves in panels.items() if curves}
+    figure, axes = frame(list(panels), header, x_label, "", sharex=True, sharey=False)
+    for ax, curves in zip(axes, panels.values(), strict=True):
+        for curve in curves:
+            _draw_curve(ax, curve)
+    x = np.concatenate([curve.x for curve in next(iter(panels.values()))])
+    for ax in axes:
+        _scale(ax, x)
+    legend(figure, axes)
+    return figure
+
+
+def _x(family: Family) -> np.ndarray:
+    x = np.array([value for value, _ in family.members])
+    if family.column != "n_samples":
+        return x
+    return x / np.array([float(runs["n_features"].median()) for _, runs in family.members])
+
+
+def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
+    curves: list[Curve] = []
+    for family, name in zip(shown, told, strict=True):
+        for unit, value in _steps(family)[: 2 if len(shown) == 1 else 1]:
+            alike = [
+                runs[(runs["step_unit"] == unit) & (runs["step_value"] == value)]
+                for _, runs in family.members
+            ]
+            label = name or _step_name(unit, value, pd.concat(alike)["relative_step"])
+            counts = [runs["iterations_to_tolerance"].astype("float64") for runs in alike]
+            reached = [count.fillna(np.inf).to_numpy() for count in counts]
+            promised = [runs["iterations_predicted"].astype("float64").median() for runs in alike]
+            look = _LOOKS[len(curves)]
+            curves.append(Curve(label, _x(family), reached, np.array(promised), look))
+    return curves
+
+
+def _step_name(unit: str, value: float, relative: pd.Series) -> str:
+    """The relative step or, if that differs between problems, the step as it was asked for."""
+    if same(relative.min(), relative.max()):
+        return f"step {number(relative.median())}"
+    asked = with_powers(exact(value, 3))
+    if unit == "optimal":
+        return "optimal step" if value == 1 else f"{asked} of the optimal step"
+    return f"$K$ = {asked}" if unit == "K" else rf"$\eta$ = {asked}"
+
+
+def _steps(family: Family) -> list[tuple[str, float]]:
+    """The step nearest to 1 and the one with the best worst case, among those all members have."""
+    medians = pd.concat(
+        [
+            runs.assign(iterations=runs["iterations_to_tolerance"].astype("float64").fillna(np.inf))
+            .groupby(_STEP)[["relative_step", "iterations"]]
+            .median()
+            for _, runs in family.members
+        ],
+        keys=range(len(family.members)),
+    )
+    steps = {
+        step: rows for step, rows in medians.groupby(_STEP) if len(rows) == len(family.members)
+    }
+    if not steps:
+        return []
+    nearest = min(steps, key=lambda step: abs(steps[step]["relative_step"].median() - 1))
+    fastest = min(steps, key=lambda step: sorted(steps[step]["iterations"], reverse=True))
+    return list(dict.fromkeys([nearest, fastest]))
+
+
+def _spectral(
+    tables: Tables, shown: Sequence[Family], told: Sequence[str], column: str
+) -> list[Curve]:
+    looks = _LOOKS if len(shown) > 1 else (_ALONE,)
+    curves: list[Curve] = []
+    for family, name, look in zip(shown, told, looks, strict=False):
+        problems = [runs.drop_duplicates("problem_id") for _, runs in family.members]
+        values = [runs[column].to_numpy() for runs in problems]
+        predicted = np.array([_law(tables, runs, column) for runs in problems])
+        curves.append(Curve(name or "of $H$", _x(family), values, predicted, look))
+    return curves
+
+
+def _law(tables: Tables, runs: pd.DataFrame, column: str) -> float:
+    """What the Marchenko-Pastur law predicts; nan unless features are independent with mean 0."""
+    options = tables.runs["problem_options"][runs.index]
+    if not ((runs["problem"] == "gaussian") & (options == "feature_mean=0.0")).all():
+        return np.nan
+    n, d = (float(runs[name].median()) for name in ("n_samples", "n_features"))
+    low, high = (2 * n * float(edge) for edge in random_matrices.edges(d / n))
+    if low == 0 and column != "lambda_max":
+        return np.nan
+    known = {"lambda_max": high, "lambda_min_positive": low}
+    return high / low if column == "condition_number" else known[column]
+
+
+def _draw_curve(ax: Axes, curve: Curve) -> None:
+    marker, colour, band = curve.look
+    median = np.array([np.median(values) for values in curve.values])
+    # Quantiles are values of the sample, as nothing can be interpolated between a number and inf.
+    low, high = np.transpose(
+        [np.quantile(values, BAND, method="inverted_cdf") for values in curve.values]
+    )
+    reached = np.isfinite(median)
+    x, median, low, high = curve.x[reached], median[reached], low[reached], high[reached]
+    if (high - low > SAME * low).any():
+        _draw_band(ax, x, low, high, band)
+    if np.isfinite(curve.predicted).any():
+        promise: Look = {
+            "linestyle": "--",
+            "linewidth": 1,
+            "markersize": 1.8,
+            "label": "predicted",
+        }
+        ax.plot(curve.x, curve.predicted, color=colour, marker=marker, **promise)
+    look: Look = {
+        "linewidth": 0.8,
+        "markersize": 4,
+        "fillstyle": "none",
+        "label": curve.label,
+    }
+    ax.plot(x, median, color=colour, marker=marker, **look)
+
+
+def _draw_band(ax: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
+    """Fill the area between two curves; where the upper one is inf, up to the top of the axes."""
+    known = high[np.isfinite(high)]
+    ax.update_datalim([(x[0], value) for value in (*low, *known)])
+    limits = ax.dataLim.frozen()
+    above = np.where(np.isfinite(high), high, BEYOND * max(low.max(), *known))
+    ax.fill_between(x, low, above, color=colour, linewidth=0, zorder=0, label="10 to 90 %")
+    ax.dataLim.set(limits)
+
+
+def _scale(ax: Axes, x: np.ndarray) -> None:
+    """Make axes logarithmic if their values span a large factor, with ticks that can be read."""
+    if evenly_by_factors(x):
+        ax.set_xscale("log")
+        logarithmic(ax.xaxis, np.log10(x.max() / x.min()))
+    low, high = ax.dataLim.intervaly
+    if high - low < SAME * high:
+        ax.set_ylim(0, 2 * high)
+    if not 0 < FLAT * low < high:
+        return
+    ax.set_yscale("log")
+    logarithmic(ax.yaxis, np.log10(high / low))
+
+
+PLOT = Plot(
+    "scaling",
+    "How four quantities grow with the dimension d: the iterations to the tolerance, the extreme"
+    " eigenvalues of H, and κ. If n varies the axis is n/d; if only κ varies it is κ. Iterations"
+    " are shown for the step nearest to 1 and for the step whose worst case over the axis is best."
+    " Large markers: the median over seeds and repetitions. Band: from the 10 % to the 90 %"
+    " quantile. Dashed, with small markers of the same shape: predicted. Iterations are predicted"
+    " from ν of each problem. Eigenvalues are predicted from the edges 2n(1 ± √(d/n))² of the"
+    " Marchenko-Pastur law, if the features are independent with mean 0. The predicted iterations"
+    " belong to the slowest eigenvector; a run whose error has a small component along it needs"
+    " fewer. A point is missing if half of the runs never reached the tolerance. A band leaves the"
+    " panel if more than a tenth did not.",
+    {
+        "runs": (
+            *("step_unit", "step_value", "relative_step", "iterations_to_tolerance"),
+            *("iterations_predicted", "n_samples", "n_features"),
+            *("lambda_max", "lambda_min_positive", "condition_number"),
+        )
+    },
+    draw,
+)

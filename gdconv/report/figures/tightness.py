@@ -1,0 +1,153 @@
+"""How far the bounds lie above what was measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from gdconv.report.figures.panels import (
+    GREY,
+    MEASURED,
+    MOST_PANELS,
+    STATED,
+    NothingToShowError,
+    Plot,
+    beyond_edge,
+    choose,
+    frame,
+    legend,
+    logarithmic,
+    one_draw,
+)
+from gdconv.report.figures.titles import names, which_draw, with_kappa
+from gdconv.report.numerals import distinct, number
+from gdconv.report.settings import settings
+from gdconv.tables.csv import Tables
+
+MOST_PROBLEMS = 3
+# A gap this many times above its rounding floor is right to 2 %, and so is the ratio.
+CLEAR = 1e4
+# The lowest ratio shown: there a bound is broken beyond all doubt.
+LEAST = 1e-2
+
+# Column → the column that it bounds, its name, its look.
+BOUNDS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "gap_bound": ("gap", "bound", {"color": MEASURED, "linestyle": "--", "linewidth": 1.8}),
+    "gap_bound_relative": (
+        "gap",
+        "relative bound",
+        {"color": "0.35", "linestyle": "-.", "linewidth": 1.1},
+    ),
+    "gap_bound_sharp": (
+        "gap",
+        "sharp bound",
+        {"color": "black", "linestyle": "-", "linewidth": 0.7},
+    ),
+    "gap_bound_coursework": (
+        "gap",
+        "coursework's bound",
+        {"color": STATED, "linestyle": ":", "linewidth": 1.5},
+    ),
+    "distance_bound": (
+        "distance_squared",
+        "bound on the distance",
+        {"color": "0.55", "linestyle": "-", "linewidth": 0.7, "marker": "|", "markevery": 6},
+    ),
+}
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw a panel for some runs of some problems."""
+    curves = tables.curves
+    clear = curves["gap"] > CLEAR * curves["gap_floor"].fillna(0)
+    curves = curves[clear & (curves["gap"] > 0) & (curves["distance_squared"] > 0)]
+    counts = curves["run_id"].value_counts()
+    runs = tables.runs.dropna(subset=["relative_step", "condition_number"])
+    runs = runs[runs["run_id"].isin(counts.index[counts > 1]) & (runs["status"] != "diverged")]
+    if runs.empty:
+        raise NothingToShowError(
+            "no run that did not diverge has two recorded iterations well above the rounding floor"
+        )
+    every = settings(runs)
+    problems = [(setting, one_draw(group)) for setting, group in choose(every, MOST_PROBLEMS)]
+    each = MOST_PANELS // len(problems)
+    panels = [
+        (setting | {"step": f"step {step}"}, runs[index : index + 1])
+        for setting, group in problems
+        for runs in [landmarks(group, each)]
+        for index, step in enumerate(distinct([*runs["relative_step"]], 3, number))
+    ]
+    if "study" in panels[0][0]:
+        # Puts the same step of both studies side by side.
+        panels.sort(key=lambda panel: panel[1]["relative_step"].iloc[0])
+    common, told = names([setting for setting, _ in panels])
+    titles = [with_kappa(title, run) for title, (_, run) in zip(told, panels, strict=True)]
+    header = [common, which_draw(run for _, run in panels)]
+    if len(every) > len(problems):
+        header.append(f"{len(problems)} of {len(every)} problems")
+    axis = "bound / measured   (dimensionless)"
+    figure, axes = frame(titles, header, "iteration $t$", axis, sharey=False)
+    for ax, (_, run) in zip(axes, panels, strict=True):
+        _draw_bounds(ax, curves[curves["run_id"] == run["run_id"].iloc[0]])
+    legend(figure, axes)
+    return figure
+
+
+def landmarks(runs: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return some of the runs: the step nearest to 1, the last below the edge, then others."""
+    steps = runs["relative_step"].to_numpy()
+    wanted = [np.argmin(np.abs(steps - 1)), *np.flatnonzero(beyond_edge(steps) < 0)[-1:]]
+    wanted += [np.argmin(runs["rate_predicted"].fillna(np.inf)), 0]
+    wanted += [*np.linspace(0, len(steps) - 1, most).round()]
+    chosen = list(dict.fromkeys(int(index) for index in wanted))
+    return runs.iloc[sorted(chosen[:most])]
+
+
+def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
+    t = curve["iteration"].to_numpy()
+    bounds, top = curve["gap_bound"].to_numpy(), 1.0
+    for column, (measured, label, look) in BOUNDS.items():
+        values = curve[column].to_numpy()
+        same = np.allclose(values, bounds, rtol=1e-6, atol=0, equal_nan=True)
+        if column == "gap_bound_coursework" and same:
+            continue
+        ratio = values / curve[measured].to_numpy()
+        # A bound that has underflowed to 0 cannot be drawn on a logarithmic axis.
+        drawn = ratio > 0
+        ax.plot(t[drawn], ratio[drawn], **look, label=label)
+        # The coursework's bound can be arbitrarily far off, so it may leave the panel.
+        if column != "gap_bound_coursework":
+            top = max(top, ratio.max())
+    ax.set(yscale="log", ylim=(min(0.5, max(LEAST, ax.dataLim.y0 / 1.5)), 2 * top))
+    logarithmic(ax.yaxis, np.log10(np.divide(*ax.get_ylim()[::-1])))
+    ax.axhspan(LEAST / 10, 1, color=GREY, linewidth=0, zorder=0, label="bound broken")
+    last = max(1, int(t[-1]))
+    ax.set_xscale("symlog", linthresh=1, linscale=0.4)
+    ax.set_xlim(0, last)
+    powers = [10**power for power in range(len(str(last))) if 10**power <= last]
+    ax.xaxis.set_major_locator(FixedLocator([0, *powers]))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+PLOT = Plot(
+    "tightness",
+    "The ratio of each bound to the quantity it bounds, against the iteration t (linear up to 1,"
+    " logarithmic beyond), for one repetition and as long as the gap is well above its rounding"
+    " floor. A ratio of 1 means that the bound is attained; below 1 (shaded) the bound is broken."
+    " Dashed: the bound (λmax/2) ν²ᵗ ‖w₀ − w*‖². It combines the largest eigenvalue with the"
+    " slowest factor, so it may end up to a factor κ above the sharp bound. Dash-dotted: the"
+    " relative bound, ν²ᵗ times the initial gap. Solid: the sharp bound. Dotted: the coursework's"
+    " bound, where it differs; beyond the optimal step it is broken. With bars: ν²ᵗ ‖w₀ − w*‖² over"
+    " ‖wₜ − w*‖².",
+    {
+        "runs": ("relative_step", "condition_number", "rate_predicted"),
+        "curves": (*("iteration", "gap", "gap_floor", "distance_squared"), *BOUNDS),
+    },
+    draw,
+)

@@ -1,0 +1,199 @@
+"""report.html: the page of a study, in one file."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import pandas as pd
+
+from gdconv.report.figures.catalogue import FIGURES, FORMATS
+from gdconv.report.figures.panels import Plot
+from gdconv.report.numerals import NONE, distinct, short
+from gdconv.report.page import explorer
+from gdconv.report.settings import SETTING, problem_name, with_all_parts, with_files
+from gdconv.report.summary import errata_facts, headed, rows_by_setting, verdicts
+from gdconv.tables import disk
+from gdconv.tables.contents import FILES
+from gdconv.tables.csv import Tables
+
+SCRIPTS = ("plot.js", "explorer.js", "table.js")
+
+
+def page(
+    folder: Path, tables: Tables, drawn: Mapping[str, bytes], omitted: Mapping[str, str]
+) -> str:
+    """Return the page of a study as HTML.
+
+    The page needs no other file; it only has links to them. Its content security policy keeps the
+    browser from loading anything, and from running any script except the page's own.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the study, with the files that the page links to or shows.
+    tables : Tables
+    drawn : mapping of str to bytes
+        The figures to show: name → SVG.
+    omitted : mapping of str to str
+        Name of each figure that is left out → why.
+    """
+    runs = with_files(tables.runs)
+    shown = [_figure(folder, plot, drawn[plot.name]) for plot in FIGURES if plot.name in drawn]
+    shown += [f"<p>{escape(name)} is left out: {escape(why)}.</p>" for name, why in omitted.items()]
+    style, script = _asset("page.css"), "".join(map(_asset, SCRIPTS))
+    return Template(_asset("page.html")).substitute(
+        title=escape(folder.resolve().name),
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        data=explorer.embedded(tables),
+        cards="\n".join(_cards(runs)),
+        statuses="".join(_status_buttons(runs)),
+        errata=_definitions(errata_facts(runs)),
+        subject=_definitions(_subject(runs)),
+        config=_text_file(folder / "config.yaml", "Configuration"),
+        figures="\n".join(shown),
+        summary=_table([headed(row) for row in rows_by_setting(runs)]),
+        cut=_cut(runs),
+        files=", ".join(_link(name) for name in FILES if (folder / name).exists()),
+        provenance=_text_file(folder / "provenance.json", "Provenance"),
+    )
+
+
+def _asset(name: str) -> str:
+    return files("gdconv").joinpath("web", name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """The source expression with which a content security policy allows a script or a style."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _cards(runs: pd.DataFrame) -> list[str]:
+    """The cards with the outcome of the whole study: a number each, and what it means."""
+    by_status = runs["status"].value_counts().sort_index()
+    statuses = ", ".join(f"{count} {status}" for status, count in by_status.items())
+    verdict = {name: part.replace("/", " of ") for name, part in verdicts(runs).items()}
+    of_nu = with_all_parts(runs)
+    deviation = (of_nu["rate_measured"] - of_nu["rate_predicted"]).abs()
+    largest, where = NONE, "no run has a measured rate"
+    if deviation.notna().any():
+        run = runs.loc[deviation.idxmax()]
+        largest = short(deviation.max())
+        where = (
+            f"run {run['run_id']}: {problem_name(run)}, n_features {short(run['n_features'])},"
+            f" repetition {short(run['repetition'])}, relative step {short(run['relative_step'])}"
+        )
+    cards = (
+        ("runs", str(len(runs)), statuses or "none is complete yet"),
+        ("bound holds", verdict["bound_holds"], "runs with a verdict"),
+        ("coursework's bound fails", verdict["bound_coursework_fails"], "runs with a verdict"),
+        ("largest |rate_measured − ν²|", largest, where),
+    )
+    return [
+        f"<div><dt>{escape(name)}</dt><dd><strong>{escape(number)}</strong>"
+        f"{_bar(by_status) if name == 'runs' else ''}<span>{escape(says)}</span></dd></div>"
+        for name, number, says in cards
+    ]
+
+
+def _status_buttons(runs: pd.DataFrame) -> list[str]:
+    """Buttons that filter the table of runs by status."""
+    by_status = runs["status"].value_counts().sort_index()
+    return [
+        f'<button type="button" value="status={escape(status)}">{escape(status)} {count}</button>'
+        for status, count in by_status.items()
+    ]
+
+
+def _bar(by_status: pd.Series) -> str:
+    """A bar whose parts show how many runs ended with each status."""
+    total, left, parts = max(1, by_status.sum()), 0.0, []
+    for status, count in by_status.items():
+        width = 100 * count / total
+        parts.append(
+            f'<rect class="{escape(status)}" x="{left:.2f}%" width="{width:.2f}%" height="100%"/>'
+        )
+        left += width
+    return f'<svg class="bar" aria-hidden="true">{"".join(parts)}</svg>'
+
+
+def _cut(runs: pd.DataFrame) -> str:
+    most = explorer.MOST_RUNS
+    if len(runs) <= most:
+        return ""
+    return f"<p>The first {most} of {len(runs)} runs; all are in {_link('runs.csv')}.</p>"
+
+
+def _subject(runs: pd.DataFrame) -> dict[str, str]:
+    """The values of each quantity that was chosen, or their number and range."""
+    facts = {}
+    for name in (*SETTING, "seed", "repetition", "step_unit", "step_value", "relative_step"):
+        values = sorted(runs[name].dropna().unique())
+        # The last digits of equal relative steps differ between problems, so they are not counted.
+        if len(values) > 12 or (name == "relative_step" and len(values) > 1):
+            count = "" if name == "relative_step" else f"{len(values)} values "
+            facts[name] = f"{count}from {short(values[0])} to {short(values[-1])}"
+        elif values:
+            facts[name] = ", ".join(
+                distinct(values, 5) if isinstance(values[0], float) else map(short, values)
+            )
+    return facts
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    if not rows:
+        return "<p>No run is complete yet.</p>"
+    text = {name for name in rows[0] if any(isinstance(row[name], str) for row in rows)}
+
+    def line(tag: str, row: Iterable[tuple[str, Any]]) -> str:
+        cells = (
+            f"<{tag}{' class=text' * (name in text)}>{escape(short(value))}</{tag}>"
+            for name, value in row
+        )
+        return f"<tr>{''.join(cells)}</tr>"
+
+    # Long names may break after an underscore.
+    head = line("th", ((name, name) for name in rows[0])).replace("_", "_<wbr>")
+    body = "\n".join(line("td", row.items()) for row in rows)
+    return (
+        '<div class="scroll" tabindex="0"><table>\n'
+        f"<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
+    )
+
+
+def _figure(folder: Path, plot: Plot, svg: bytes) -> str:
+    files = {suffix: f"figures/{plot.name}.{suffix}" for suffix in FORMATS}
+    links = ", ".join(
+        _link(path, suffix.upper()) for suffix, path in files.items() if (folder / path).exists()
+    )
+    image = b64encode(svg).decode()
+    return (
+        '<figure>\n<div class="picture" tabindex="0">'
+        f'<img src="data:image/svg+xml;base64,{image}" alt="{escape(plot.name)}"></div>\n'
+        f"<figcaption><strong>{escape(plot.name)}</strong> {escape(plot.caption)} {links}"
+        "</figcaption>\n</figure>"
+    )
+
+
+def _definitions(facts: dict[str, str]) -> str:
+    return "\n".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+
+
+def _text_file(path: Path, title: str) -> str:
+    if not path.exists():
+        return f"<p>There is no {path.name}.</p>"
+    text = escape(disk.read_bytes(path).decode(errors="replace"))
+    return f"<details>\n<summary>{title}: {path.name}</summary>\n<pre>{text}</pre>\n</details>"
+
+
+def _link(path: str, text: str | None = None) -> str:
+    return f'<a href="{path}">{text or path}</a>'

@@ -1,0 +1,124 @@
+"""Which runs of a study belong together, and the words for what they have in common."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from gdconv.tables.csv import ALSO
+
+# Runs that agree in all of these columns differ only in seed, repetition or step size.
+SETTING = (
+    *("problem", "file", "n_samples", "n_features", "noise", "problem_options"),
+    *("start", "start_which", "start_radius", "method"),
+)
+# Columns that name a problem even if it is the only one, unless they are empty.
+NAMING = SETTING[:4]
+# A longer file name loses its middle; of several names, only the first ones are shown.
+LONGEST_NAME, MOST_NAMES = 28, 2
+
+# A setting, as column → value, and its runs.
+Setting = tuple[dict[str, Any], pd.DataFrame]
+
+
+def with_files(runs: pd.DataFrame, can_draw: Callable[[str], bool] | None = None) -> pd.DataFrame:
+    """Return the runs of one or several studies with a label for each file in the column `file`.
+
+    The label is the file's name, or all names if one content had several. If another content had
+    one of these names too, the hash of the content is added. If no name is known, the hash stands
+    alone.
+
+    Parameters
+    ----------
+    runs : DataFrame
+    can_draw : callable, optional
+        For a figure, which has room for one name: tells whether it can draw a text.
+    """
+    names: dict[str, list[str]] = {}
+    for content, known in runs["file"].groupby(runs["content"]):
+        every = ALSO.join(known.dropna().unique()).split(ALSO)
+        names[str(content)] = list(dict.fromkeys(_printable(name) for name in every if name))
+    owners = Counter(name for known in names.values() for name in known)
+
+    def label(content: str) -> str:
+        known = names[content]
+        shown, more = known[:MOST_NAMES], len(known) - MOST_NAMES
+        if can_draw:
+            shown, more = [name for name in known[:1] if can_draw(name)], 0
+        if not shown:
+            return content
+        shared = any(owners[name] > 1 for name in known)
+        return ALSO.join(shown) + f" and {more} more" * (more > 0) + f" ({content})" * shared
+
+    labels = {content: label(content) for content in names}
+    return runs.assign(file=runs["content"].map(labels).astype("string"))
+
+
+def _printable(name: str) -> str:
+    """A file's name without control characters, shortened to leave room for other words."""
+    text = "".join(char if char.isprintable() else "?" for char in name)
+    half = LONGEST_NAME // 2
+    return text if len(text) <= LONGEST_NAME else f"{text[: half - 1]}…{text[-half:]}"
+
+
+def problem_name(run: pd.Series) -> str:
+    """Return the family of a run's problem, with the file if it has one."""
+    return str(run["problem"]) if pd.isna(run["file"]) else f"{run['problem']} {run['file']}"
+
+
+def settings(runs: pd.DataFrame) -> list[Setting]:
+    """Split runs into groups that differ only in seed, repetition and step size.
+
+    Parameters
+    ----------
+    runs : DataFrame
+
+    Returns
+    -------
+    list of (dict, DataFrame)
+        The columns of `SETTING` with their values, NA if empty, and the runs that have them. Only
+        those options are included in which problems of one family differ. Runs of several studies
+        have a column `study`, which comes first.
+    """
+    runs = runs.assign(problem_options=_differing_options(runs))
+    names = [*(["study"] if "study" in runs else []), *SETTING]
+    # The name of a file may be unknown, or shared with another file, so the content counts.
+    same = runs.groupby([*names, "content"], dropna=False, observed=True)
+    return [(dict(zip(names, values, strict=False)), group) for values, group in same]
+
+
+def options_of(text: str) -> list[str]:
+    """Return the options in a cell of problem_options; values may contain blanks."""
+    return re.split(r" (?=\w+=)", text)
+
+
+def with_all_parts(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that did not start along an eigenvector, or all if there are no others.
+
+    From a start along an eigenvector, the gap has one component only, which need not shrink at the
+    rate ν².
+    """
+    others = runs[runs["start"] != "eigenvector"]
+    return others if len(others) else runs
+
+
+def _differing_options(runs: pd.DataFrame) -> pd.Series:
+    """Each run's options, without those that all runs of its family share; NA if none is left."""
+    told = pd.Series(pd.NA, runs.index, dtype="string")
+    for _, options in runs["problem_options"].dropna().groupby(runs["problem"]):
+        words = {each: options_of(each) for each in options.unique()}
+        shared = set.intersection(*map(set, words.values()))
+        left = {each: " ".join(w for w in words[each] if w not in shared) for each in words}
+        told[options.index] = options.map(left).replace("", pd.NA)
+    in_order = sorted(told.dropna().unique(), key=_by_number)
+    return told.astype(pd.CategoricalDtype(in_order, ordered=True))
+
+
+def _by_number(options: str) -> list[tuple[str, float]]:
+    """A sorting key that puts 3 before 10."""
+    found = re.findall(r"([^\d-]+)(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)?", options)
+    return [(name, float(number or 0)) for name, number in found]

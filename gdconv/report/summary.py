@@ -1,0 +1,272 @@
+"""The results of a study in a few lines, for the terminal and for the page."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gdconv.report.numerals import NONE, exact, same, short
+from gdconv.report.settings import NAMING, SETTING, problem_name, settings, with_files
+from gdconv.tables import contents
+from gdconv.tables.csv import Tables, read_runs
+
+WIDTH = 100
+SHOWN = 5
+
+# The summary's columns and their headings, which take two lines on the terminal. (19) is the
+# coursework's bound.
+_HEADINGS = {
+    "problem": ("", "problem"),
+    "file": ("", "file"),
+    "n_samples": ("", "n"),
+    "n_features": ("", "d"),
+    "noise": ("", "noise"),
+    "problem_options": ("", "options"),
+    "start": ("", "start"),
+    "start_which": ("start", "which"),
+    "start_radius": ("start", "radius"),
+    "method": ("", "method"),
+    "rank": ("", "rank"),
+    "runs": ("", "runs"),
+    "converged": ("", "conv."),
+    "diverged": ("", "div."),
+    "failed": ("", "fail."),
+    "condition_number": ("", "κ"),
+    "best_step": ("best", "step"),
+    "iterations_to_tolerance": ("iterations", "measured"),
+    "iterations_predicted": ("", "predicted"),
+    "bound_holds": ("bound", "holds"),
+    "bound_coursework_fails": ("(19)", "fails"),
+}
+
+
+def summary(
+    folder: Path, tables: Tables | None = None, run_ids: Collection[str] | None = None
+) -> str:
+    """Return what the terminal shows of a study: its folder, how its runs ended, the results.
+
+    Parameters
+    ----------
+    folder : Path
+    tables : Tables, optional
+        The tables, if they have been read already.
+    run_ids : collection of str, optional
+        The runs to summarise; all by default.
+
+    Returns
+    -------
+    str
+        For a single run, its numbers; for several, a table with a row for each problem and size.
+        The best step is the relative step with the fewest iterations to the tolerance, in the
+        median over repetitions.
+    """
+    runs = with_files(tables.runs if tables else read_runs(folder))
+    every = len(runs)
+    if run_ids is not None:
+        runs = runs[runs["run_id"].isin(list(run_ids))]
+    lines = [f"{folder}: {counts(runs)}"]
+    if len(runs) < every:
+        lines[0] += f" (the study holds {every} runs)"
+    if len(runs) == 1:
+        facts = _facts(runs.iloc[0])
+        width = max(map(len, facts))
+        lines += [f"  {name:{width}}  {value}" for name, value in facts.items()]
+    elif len(runs):
+        lines += _columns(rows_by_setting(runs))
+    errors = runs["error"].value_counts(sort=False)
+    lines += [f"{count} failed: {error}" for error, count in errors[:SHOWN].items()]
+    if len(errors) > SHOWN:
+        lines.append(f"and {len(errors) - SHOWN} other failures: see the column error of runs.csv")
+    return "\n".join(lines)
+
+
+def status(folder: Path) -> tuple[str, list[str]]:
+    """Return how many runs of a study are done, have failed and are missing, and what to do.
+
+    Missing runs are those that the latest command should have added and did not.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of a study, which may be finished, interrupted or still running.
+
+    Returns
+    -------
+    str
+        The text.
+    list of str
+        The tables that were changed after the study was finished.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the folder holds no study, or one that is damaged.
+    """
+    runs = read_runs(folder)
+    history = contents.provenance(folder)
+    try:
+        latest = history["commands"][-1]
+        missing = max(0, latest["held"] + latest["planned"] - len(runs))
+        typed, started = shlex.join(latest["command"]), latest["started"]
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise contents.DamagedError("provenance.json is not as gdconv wrote it") from None
+    finished, changed = contents.standing(folder, history)
+    if contents.provenance(folder) != history:
+        # Another command has begun meanwhile, so the folder is still being written.
+        finished, changed = False, []
+    failed = int((runs["status"] == "failed").sum())
+    lines = [
+        f"{folder}: {len(runs) - failed} done, {failed} failed, {missing} missing",
+        f"  {counts(runs)}",
+        f"  latest command, {started}: {typed}",
+    ]
+    if changed:
+        lines.append(
+            f"  changed after the study was finished: {' and '.join(changed)}. Restore what was"
+            " there, or continue with accept_changed=true"
+        )
+    elif missing > 0 or not finished:
+        lines.append("  it is still running, or has been stopped: the same command continues it")
+    if failed:
+        lines.append("  with retry_failed=true it runs those again that have failed")
+    return "\n".join(lines), changed
+
+
+def headed(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of `rows_by_setting` under the headings of the printed table."""
+    return {" ".join(_HEADINGS[name]).strip(): value for name, value in row.items()}
+
+
+def counts(runs: pd.DataFrame) -> str:
+    """Return how many runs there are in total, and with each status."""
+    by_status = runs["status"].value_counts().sort_index()
+    parts = ", ".join(f"{count} {status}" for status, count in by_status.items())
+    return f"{len(runs)} run{'s' * (len(runs) != 1)}" + (f": {parts}" if parts else "")
+
+
+def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return one row for each setting, with its problem, its size and whatever else differs."""
+    every = settings(runs)
+    known = pd.DataFrame([setting for setting, _ in every], columns=list(SETTING))
+    names = [
+        name
+        for name in SETTING
+        if known[name].nunique(dropna=False) > 1 or (name in NAMING and known[name].notna().any())
+    ]
+    deficient = (runs["rank"] < runs["n_features"]).any()
+    rows = []
+    for setting, group in every:
+        status = group["status"].value_counts()
+        rows.append(
+            {name: as_asked(setting[name]) for name in names}
+            | ({"rank": group["rank"].min()} if deficient else {})
+            | {"runs": len(group)}
+            | {name: int(status.get(name, 0)) for name in ("converged", "diverged", "failed")}
+            | {"condition_number": group["condition_number"].median()}
+            | _best_step(group)
+            | verdicts(group)
+        )
+    return rows
+
+
+def as_asked(value: Any) -> Any:
+    """Return a value that the user gave with all its digits, so that different values differ."""
+    return exact(value, 4) if isinstance(value, float) and pd.notna(value) else value
+
+
+def _best_step(runs: pd.DataFrame) -> dict[str, Any]:
+    needed = ["relative_step", "iterations_to_tolerance", "iterations_predicted"]
+    counts = runs[needed].astype("float64")
+    # A run that never reached the tolerance counts as slower than all others.
+    counts["iterations_to_tolerance"] = counts["iterations_to_tolerance"].fillna(float("inf"))
+    by_step = counts.groupby([runs["step_unit"], runs["step_value"]]).median()
+    order = ["iterations_to_tolerance", "iterations_predicted", "relative_step"]
+    best = by_step[by_step["iterations_to_tolerance"] < float("inf")].sort_values(order)[:1]
+    values = best[needed].iloc[0] if len(best) else dict.fromkeys(needed)
+    return {"best_step": values["relative_step"]} | {name: values[name] for name in needed[1:]}
+
+
+def verdicts(runs: pd.DataFrame) -> dict[str, str]:
+    """In how many of the runs with a verdict the bound holds, and the coursework's bound fails."""
+    holds, stated = (runs[name].dropna() for name in ("bound_holds", "bound_coursework_holds"))
+    return {
+        "bound_holds": f"{holds.sum()}/{len(holds)}",
+        "bound_coursework_fails": f"{(~stated).sum()}/{len(stated)}",
+    }
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    headings = zip(*(_HEADINGS[name] for name in rows[0]), strict=True)
+    lines = [*headings, *([short(value, 4) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = ["<" if name in ("problem", "file") else ">" for name in rows[0]]
+    apart = 2 if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else 1
+    return [
+        (" " * apart).join(
+            f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)
+        )
+        for line in lines
+    ]
+
+
+def errata_facts(runs: pd.DataFrame) -> dict[str, str]:
+    """Return the largest K/λmax at which the coursework's bound failed, and a run diverged.
+
+    Each stands beside its threshold by theory, and is left out if it did not happen.
+    """
+    known = runs.dropna(subset=["K", "lambda_max", "lambda_min", "bound_coursework_holds"])
+    at = known["K"] / known["lambda_max"]
+    broken = at[~known["bound_coursework_holds"].astype(bool)]
+    diverged = at[known["status"] == "diverged"]
+    facts = {}
+    if len(broken):
+        # If all eigenvalues are equal, the coursework's bound is true for every K.
+        several = known[~same(known["lambda_min"], known["lambda_max"])]
+        thresholds = (1 + several["lambda_min"] / several["lambda_max"]) / 2
+        least, most = short(thresholds.min(), 3), short(thresholds.max(), 3)
+        facts["coursework's bound broken"] = (
+            f"at K/λmax up to {short(broken.max(), 3)}; by theory below (λmin + λmax)/2, that is"
+            f" {least if least == most else f'{least} to {most}'}"
+        )
+    if len(diverged):
+        facts["diverged"] = (
+            f"at K/λmax up to {short(diverged.max(), 3)}; by theory below λmax/2, that is 0.5,"
+            " although the coursework asks only for K > λmin"
+        )
+    return facts
+
+
+def _facts(run: pd.Series) -> dict[str, str]:
+    """The main numbers of a single run, under the names of their columns in runs.csv."""
+    value = run.map(short)
+    facts = {
+        "problem": f"{problem_name(run)}, n_samples {value['n_samples']}, n_features"
+        f" {value['n_features']}, {_rank(run)}seed {value['seed']}, repetition"
+        f" {value['repetition']}",
+        "condition_number": value["condition_number"],
+        "relative_step": f"{value['relative_step']} (step_size {value['step_size']})",
+        "rate_measured": f"{value['rate_measured']} ({value['convergence']}),"
+        f" predicted {value['rate_predicted']}",
+        "iterations": value["iterations"],
+        "iterations_to_tolerance": f"{value['iterations_to_tolerance']},"
+        f" predicted {value['iterations_predicted']}",
+        "final_gap": f"{value['final_gap']} of {value['initial_gap']}, rounding floor"
+        f" {value['gap_floor']}",
+        "bound_holds": value["bound_holds"],
+        "bound_coursework_holds": value["bound_coursework_holds"],
+    }
+    if value["first_violation_coursework"] != NONE:
+        facts["bound_coursework_holds"] += (
+            f", first broken at iteration {value['first_violation_coursework']}"
+        )
+    return facts if run["status"] != "failed" else {"problem": facts["problem"]}
+
+
+def _rank(run: pd.Series) -> str:
+    """The rank, if X does not have full column rank; then the loss is flat in some directions."""
+    deficient = pd.notna(run["rank"]) and run["rank"] < run["n_features"]
+    return f"rank {run['rank']} only, " if deficient else ""

@@ -1,0 +1,238 @@
+"""Sweeps: configurations → runs → groups → an engine → the store."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from gdconv.config.rules import ConfigError, Section
+from gdconv.config.sections import Run, RunConfig, Serial, StudyConfig, expand
+from gdconv.experiment.identity import Group, group_of, run_ids
+from gdconv.problems.families import file_content, notices, shape
+from gdconv.sweep import engines
+from gdconv.sweep.pool import Engine
+from gdconv.sweep.provenance import files
+from gdconv.sweep.store import Store
+from gdconv.tables.csv import Rows, Tables, decode, read
+from nnlib.terminal import bar_stream
+
+log = logging.getLogger("gdconv")
+
+# Multiples of `products.BLOCK`, so that no row of a matrix is padding.
+SMALLEST_BLOCK, LARGEST_BLOCK = 64, 512
+# Limit for one command, because the plan is held in memory.
+MOST_RUNS = 10**6
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a sweep.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder with the study's files.
+    run_ids : tuple of str
+        The runs of this sweep.
+    added : int
+        Number of runs that were done now; the others were done before.
+    failed : int
+        Number of runs of this sweep with the status failed, no matter when they failed.
+    """
+
+    folder: Path
+    run_ids: tuple[str, ...]
+    added: int
+    failed: int
+
+
+def run_sweep(
+    configs: Sequence[RunConfig],
+    study: StudyConfig,
+    command: Sequence[str] = (),
+    engine: Engine | None = None,
+) -> Outcome:
+    """Run the runs that the study does not hold yet, and store them group by group.
+
+    Parameters
+    ----------
+    command : sequence of str
+        The command line, for provenance.json.
+    engine : Engine, optional
+        The engine of the study, if it has already been entered.
+
+    Raises
+    ------
+    ConfigError
+        If a problem's file cannot be used, the study cannot be continued, or the engine cannot be
+        started; then nothing has been run.
+    OSError
+        If the disk fails, or a file of the study is removed meanwhile. Runs that are in its files
+        are done, and the same call continues the study.
+    """
+    runs, named = plan(configs), files(configs)
+    with Store(study) as store:
+        _tell(configs)
+        if study.retry_failed:
+            store.forget(run_id for run_id in runs if store.done.get(run_id) == "failed")
+        missing = {run_id: run for run_id, run in runs.items() if run_id not in store.done}
+        if missing or store.unfinished:
+            section = study.engine if missing else Serial()
+            with nullcontext(engine) if engine else engines.engine(section) as ready:
+                groups = blocks(grouped(missing), ready.workers)
+                store.begin(configs, command, len(missing), named)
+                for rows in _watched(ready.work_off(groups), groups):
+                    store.append(rows)
+            store.finish()
+        else:
+            store.note_files(named)
+        failed = sum(store.done[run_id] == "failed" for run_id in runs)
+        return Outcome(store.folder, tuple(runs), len(missing), failed)
+
+
+def run_study(
+    configs: RunConfig | Sequence[RunConfig],
+    engine: Section | None = None,
+    folder: str | Path | None = None,
+) -> Tables:
+    """Run configurations from Python and return their tables; write only if a folder is given.
+
+    Parameters
+    ----------
+    configs : RunConfig or sequence of RunConfig
+    engine : engine section of gdconv.config.sections, optional
+        How to run; serial by default.
+    folder : path, optional
+        A study's folder, which is made if it is missing. Runs that it already holds are not
+        repeated, and the tables are those of the whole study.
+
+    Returns
+    -------
+    Tables
+        DataFrames runs, curves and eigenvalues with the columns of `gdconv.tables.csv.COLUMNS`.
+
+    Raises
+    ------
+    ConfigError, OSError
+        As `run_sweep`.
+
+    Examples
+    --------
+    >>> from gdconv import run_study
+    >>> from gdconv.config.sections import Gaussian, RunConfig, Step
+    >>> config = RunConfig(Gaussian(n_samples=50, n_features=5), step=Step(value=[0.5, 1.0]))
+    >>> run_study(config).runs.status.tolist()
+    ['converged', 'converged']
+    """
+    configs = [configs] if isinstance(configs, RunConfig) else list(configs)
+    engine = engine or StudyConfig().engine
+    if folder is None:
+        planned = plan(configs)
+        _tell(configs)
+        with engines.engine(engine) as ready:
+            groups = blocks(grouped(planned), ready.workers)
+            return decode(ready.work_off(groups), files(configs))
+    folder = Path(folder)
+    study = StudyConfig(study=folder.name, results_dir=str(folder.parent), engine=engine)
+    return read(run_sweep(configs, study, ["gdconv.run_study"]).folder)
+
+
+def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
+    """Return the runs of all configurations by run_id, each once, after checking all of them.
+
+    Raises
+    ------
+    ConfigError
+        If a problem's file cannot be used, or there are more than MOST_RUNS runs.
+    """
+    count = 0
+    for config in configs:
+        count += len(config.seed) * config.repetitions * len(config.step.value)
+        if count > MOST_RUNS:
+            allowed = f"makes more than {MOST_RUNS} runs with the seeds and step sizes"
+            raise ConfigError("repetitions", config.repetitions, allowed)
+    runs = [run for config in configs for run in expand(config, file_content(config.problem))]
+    return dict(zip(run_ids(runs), runs, strict=True))
+
+
+def _tell(configs: Sequence[RunConfig]) -> None:
+    """Log the notices about the files, after everything has been checked."""
+    for notice in notices(config.problem for config in configs):
+        log.warning("%s", notice)
+
+
+def grouped(runs: Mapping[str, Run]) -> list[Group]:
+    """Return the runs, given by run_id, in groups that share everything but the step size."""
+    groups: dict[Hashable, dict[str, Run]] = {}
+    for run_id, run in runs.items():
+        groups.setdefault(group_of(run), {})[run_id] = run
+    return list(groups.values())
+
+
+def blocks(groups: Sequence[Group], workers: int) -> list[Group]:
+    """Split large groups, and put the parts with the most work first.
+
+    Runs do not depend on each other, so a part gives the same rows as in its group. The parts are
+    small enough to keep all workers busy to the end, and to lose little if a worker dies. But each
+    part computes a decomposition of its own, so they are not smaller than is worth that.
+
+    Parameters
+    ----------
+    workers : int
+        Number of groups that are run at a time.
+    """
+    share = sum(map(len, groups)) / (4 * workers)
+    limit = max(SMALLEST_BLOCK, min(LARGEST_BLOCK, math.ceil(share)))
+    limit = -(-limit // SMALLEST_BLOCK) * SMALLEST_BLOCK
+    parts = []
+    for group in groups:
+        runs = iter(group.items())
+        while part := dict(islice(runs, limit)):
+            parts.append(part)
+    return sorted(parts, key=_cost, reverse=True)
+
+
+def _cost(group: Group) -> float:
+    """Return about how many multiplications a group needs."""
+    run = next(iter(group.values()))
+    n_samples, n_features = shape(run.problem)
+    rows = min(n_samples, n_features) if run.method.reduce == "qr" else n_samples
+    descent = 2.0 * rows * n_features * run.method.iterations * len(group)
+    return descent + 10.0 * n_samples * n_features * min(n_samples, n_features)
+
+
+def _watched(results: Iterator[Rows], groups: Sequence[Group]) -> Iterator[Rows]:
+    """Show progress: a bar on a terminal, elsewhere a line for each group."""
+    total = sum(map(len, groups))
+    seen: Counter[str] = Counter()
+    if stream := bar_stream():
+        from tqdm import tqdm
+
+        with tqdm(total=total, unit="run", file=stream) as bar:
+            for rows in results:
+                yield rows
+                seen.update(rows.status.values())
+                bar.update(len(rows.status))
+                bar.set_postfix(failed=seen["failed"], diverged=seen["diverged"])
+        return
+    started = time.monotonic()
+    for number, rows in enumerate(results, start=1):
+        yield rows
+        seen.update(rows.status.values())
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(seen.items()))
+        log.info(
+            "group %d of %d, %d of %d runs (%s), %.1f s",
+            number,
+            len(groups),
+            seen.total(),
+            total,
+            counts,
+            time.monotonic() - started,
+        )

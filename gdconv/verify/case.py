@@ -1,0 +1,283 @@
+"""One run with all quantities that the statements about it use, and how far rounding may move them.
+
+Rounding errors are bounded from the sizes of the terms that are added up, as in Higham, Accuracy
+and Stability of Numerical Algorithms (2002). Let c_j = ‖X_j‖ be the lengths of the columns and
+
+    magnitude(w) = Σ_j c_j |w_j| + ‖y‖    >= ‖|X||w|‖ + ‖y‖.
+
+A computed residual Xw − y is off by at most unit * magnitude(w), and component j of a computed
+gradient by at most unit * 2 c_j magnitude(w). Here unit = (n + d + 10) eps, which allows for inner
+products of length n and d on both sides of a comparison, and ten more operations. The accurate
+decomposition is backward stable for each column, so its errors are no larger. The ordinary one is
+so only for X as a whole; if `spectra` used it, c_j stands for ‖X‖. No constant was fitted to
+results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gdconv.config.sections import Run
+from gdconv.experiment.iterate import descend
+from gdconv.experiment.trajectory import recorded_iterations
+from gdconv.problems.families import make
+from gdconv.problems.least_squares import Objective
+from gdconv.problems.starts import starting_point
+from gdconv.theory import bounds
+from nnlib import Graph
+
+# A run is followed for at most so many iterations.
+LONGEST = 10_000
+POINTS = 40
+LARGEST = 1e250
+RANDOM_POINTS = 8
+# These iterations are recorded too, so that a reader can compute them by hand.
+FEW = (0, 1, 2, 3, 10, 100, 1000, 10_000)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A recorded iteration of the run, and how far rounding errors may have moved it.
+
+    Attributes
+    ----------
+    t : int
+    w : ndarray, shape (d,)
+    following : ndarray, shape (d,), or None
+        w_{t+1}; None if the run was stopped because it had moved too far away.
+    gap : float
+        ‖X(w_t − w*)‖².
+    components_error : ndarray, shape (rank,)
+        How far v_iᵀ w_t may be off.
+    distance_error, gap_error : float
+        How far ‖w_t − w*‖ and √gap may be off.
+    """
+
+    t: int
+    w: np.ndarray
+    following: Any
+    gap: float
+    components_error: np.ndarray
+    distance_error: float
+    gap_error: float
+
+
+class Case:
+    """One run: its problem, its graph, its spectrum, its trajectory.
+
+    Raises
+    ------
+    ConfigError
+        If the problem's file cannot be used.
+    ValueError
+        If X is zero or the squares of its singular values do not fit into floats.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        problem = make(run.problem, run.seed, run.repetition)
+        self.X, self.y = problem.X, problem.y
+        self.objective = Objective(problem, run.method.reduce)
+        self.spectrum = self.objective.spectrum
+        self.start = starting_point(run.start, run.seed, run.repetition, self.objective)
+        self.w_star, self.rest = self.objective.nearest_minimiser(self.start)
+        away = self.away(self.start)
+        self.lambda_max = self.spectrum.lambda_max
+        self.lambda_min = self.spectrum.lambda_min
+        self.lambda_min_positive = self.spectrum.lambda_min_positive
+        self.eigenvalues = self.spectrum.eigenvalues[: self.spectrum.rank]
+        self.step_size = float(
+            bounds.step_size(
+                run.step_unit, run.step_value, self.lambda_max, self.lambda_min_positive
+            )
+        )
+        self.K = 1 / self.step_size
+        columns = np.linalg.norm(self.X, axis=0)
+        self.width = float(np.linalg.norm(columns))
+        norm = float(self.spectrum.singular_values[0])
+        self.columns = np.full_like(columns, norm) if self.spectrum.is_ordinary else columns
+        self.unit = (sum(self.X.shape) + 10) * np.finfo(float).eps
+        self.components = self.spectrum.right.T @ away
+        self.distance = float(away @ away)
+        generator = np.random.default_rng(
+            np.random.SeedSequence(run.seed, spawn_key=(run.repetition, 2))
+        )
+        # Scaled so that each column contributes about ‖y‖ to Xw.
+        size = np.linalg.norm(self.y) or 1.0
+        draws = generator.standard_normal((RANDOM_POINTS, self.X.shape[1]))
+        self.points = draws * size / np.where(columns > 0, columns, 1.0)
+        self._graph()
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.moments = self._follow()
+
+    def away(self, w: np.ndarray) -> np.ndarray:
+        """Return w − w*, shape (d,)."""
+        return (w - self.w_star) - self.rest
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The smallest eigenvalue that is not 0, and the largest."""
+        return self.lambda_min_positive, self.lambda_max
+
+    @property
+    def nu(self) -> float:
+        """ν by `bounds.contraction`."""
+        return float(bounds.contraction(self.step_size, *self.ends[::-1]))
+
+    @property
+    def log_nu(self) -> float:
+        """ln ν by `bounds.log_contraction`."""
+        return float(bounds.log_contraction(self.step_size, *self.ends[::-1]))
+
+    @property
+    def logs(self) -> np.ndarray:
+        """ln |1 − step_size λ_i|, shape (rank,), accurate for a small step_size λ_i as well."""
+        values = self.eigenvalues.tolist()
+        return np.array([bounds.log_contraction(self.step_size, each, each) for each in values])
+
+    def powers(self, t: int) -> np.ndarray:
+        """(1 − step_size λ_i)^t, shape (rank,)."""
+        x = self.step_size * self.eigenvalues
+        small = np.minimum(x, 0.5)
+        return np.where(x <= 0.5, np.exp(t * np.log1p(-small)), (1 - x) ** t)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """½ λ_i c_i², the part of the initial gap along each v_i."""
+        return self.eigenvalues / 2 * self.components**2
+
+    @property
+    def times(self) -> np.ndarray:
+        """The recorded iterations."""
+        return np.array([moment.t for moment in self.moments])
+
+    @property
+    def measured(self) -> tuple[np.ndarray, np.ndarray]:
+        """√gap at the recorded iterations, and how far rounding may have moved it.
+
+        The closed forms compared with it are exponentials of t ln ν. If ν > 1, computing one adds a
+        relative error of eps times the exponent.
+        """
+        gaps = np.sqrt([moment.gap for moment in self.moments])
+        errors = np.array([moment.gap_error for moment in self.moments])
+        return gaps, errors + 4 * np.finfo(float).eps * self.times * max(self.log_nu, 0.0) * gaps
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """c_j; without full rank, plus ‖X‖ for the part that the rank rule takes for 0."""
+        full = self.spectrum.rank == min(self.X.shape)
+        return self.columns + (0.0 if full else self.width)
+
+    @property
+    def moves(self) -> list[Moment]:
+        """The recorded iterations whose next iterate is known."""
+        return [moment for moment in self.moments if moment.following is not None]
+
+    def move_size(self, moment: Moment, lengths: np.ndarray | float) -> np.ndarray:
+        """The size of the terms added up in a step and in w − w*, for each component."""
+        values = np.abs(moment.w) + np.abs(moment.following) + np.abs(self.w_star)
+        return values + 2 * self.step_size * lengths * self.magnitude(moment.w, self.w_star)
+
+    def step_along(self, index: int) -> tuple[float, float]:
+        """Return the factor by which one step with nnlib's gradient multiplies an error along v_i.
+
+        By theory it is |1 − step_size λ_i|. The second number says how far off it may be, as a part
+        of 1 + step_size λmax. The step starts so far from w* that X times the distance is as large
+        as the terms added up at w* anyway.
+        """
+        v, singular = self.spectrum.right[:, index], self.spectrum.singular_values[index]
+        length = (self.magnitude(self.w_star) or 1.0) / singular
+        w = self.w_star + length * v
+        after = w - self.step_size * self.gradient(w)
+        factor = abs(float(v @ (after - self.w_star)) / length)
+        error = np.abs(v) @ (np.abs(w) + np.abs(after) + np.abs(self.w_star))
+        magnitude = self.magnitude(w, self.w_star)
+        error += 2 * self.step_size * (singular + self.width) * magnitude
+        return factor, 2 * self.unit * error / length / (1 + self.step_size * self.lambda_max)
+
+    def magnitude(self, *points: np.ndarray) -> float:
+        """The size of the terms added up in the residuals at these points."""
+        norm = float(np.linalg.norm(self.y))
+        return sum(float(self.columns @ np.abs(w)) + norm for w in points)
+
+    def hessian_times(self, w: np.ndarray) -> np.ndarray:
+        """H w = 2 Xᵀ(X w), shape (d,)."""
+        return 2 * (self.X.T @ (self.X @ w))
+
+    def loss(self, w: np.ndarray) -> float:
+        """L(w), computed by nnlib's graph."""
+        self.graph.set(self.vertex_w, w)
+        self.graph.run_eval(self.vertex_loss)
+        return float(self.graph.value[self.vertex_loss])
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        """The gradient of L at w by nnlib's `run_grad`, shape (d,)."""
+        self.graph.set(self.vertex_w, w)
+        self.graph.run_grad(self.vertex_loss)
+        return self.graph.grad[self.vertex_w]
+
+    def gradient_of_slope(self, w: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """The gradient of directionᵀ∇L at w, from the graph of the gradient; it is H direction."""
+        self.graph.set(self.vertex_w, w)
+        self.graph.set(self.vertex_direction, direction)
+        self.graph.run_grad(self.vertex_slope)
+        return self.graph.grad[self.vertex_w]
+
+    def _graph(self) -> None:
+        graph = Graph()
+        X, y = graph.tensor(self.X, name="X"), graph.tensor(self.y, name="y")
+        self.vertex_w = graph.tensor(self.w_star, name="w")
+        self.vertex_loss = graph.sum(graph.square(graph.sub(graph.matmul(X, self.vertex_w), y)))
+        (gradient,) = graph.grad_graph(self.vertex_loss, [self.vertex_w])
+        self.vertex_direction = graph.tensor(self.w_star, name="direction")
+        self.vertex_slope = graph.sum(graph.mul(gradient, self.vertex_direction))
+        self.graph = graph
+
+    def _follow(self) -> list[Moment]:
+        """Run the iteration, and add up how far rounding may move it.
+
+        A step multiplies the component e_i = v_iᵀ(w − w*), and all earlier errors of it, by
+        1 − step_size λ_i. It adds a new error from w and from the gradient; the residual's error
+        enters the gradient through Xᵀ and is therefore multiplied by σ_i.
+        """
+        singular, V = self.spectrum.singular_values, np.abs(self.spectrum.right).T
+        factor = np.abs(1 - self.step_size * self.eigenvalues)
+        longest = min(self.run.method.iterations, LONGEST)
+        recorded = {*recorded_iterations(longest, POINTS).tolist(), *FEW}
+        # |v_ij| is at most c_j / σ_i, and the error of v_ij at most unit times that.
+        largest = np.minimum(1.0, self.columns / singular[:, None])
+        away = self.away(self.start)
+        carried = self.unit * (largest @ np.abs(away))
+        outside = self.unit * float(np.linalg.norm(self.start) + np.linalg.norm(away))
+        moments: list[Moment] = []
+
+        def observe(
+            t: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray
+        ) -> np.ndarray | None:
+            nonlocal carried, outside
+            w, along = W[0].copy(), residual[0]
+            gap = float(along @ along)
+            # If the start is tiny or 0 along the slowest v_i, the power overflows before the gap.
+            if not gap <= LARGEST or factor.max() ** (2 * t) > LARGEST:
+                return np.array([True])
+            magnitude = self.magnitude(w)
+            noise = float(np.linalg.norm(singular * carried))
+            noise += self.unit * (magnitude + self.width * outside)
+            if moments and moments[-1].t == t - 1:
+                moments[-1] = replace(moments[-1], following=w)
+            if t in recorded:
+                components_error = carried + self.unit * (largest @ np.abs(self.away(w)))
+                distance_error = float(np.hypot(np.linalg.norm(components_error), outside))
+                moments.append(Moment(t, w, None, gap, components_error, distance_error, noise))
+            product = self.width * float(np.linalg.norm(along))
+            carried = factor * carried + self.unit * (
+                V @ np.abs(w) + 2 * self.step_size * (singular * magnitude + product)
+            )
+            outside += self.unit * (float(np.linalg.norm(w)) + 2 * self.step_size * product)
+            return np.array([True]) if t >= POINTS and gap <= noise**2 else None
+
+        descend(self.objective, self.start, np.array([self.step_size]), longest + 1, observe)
+        return moments

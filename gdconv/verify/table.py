@@ -1,0 +1,135 @@
+"""The coursework's statements, checked on one run: as a table for the terminal and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import threadpoolctl
+
+from gdconv.config.rules import ConfigError
+from gdconv.config.sections import RunConfig, expand
+from gdconv.problems.families import notices
+from gdconv.theory import bounds
+from gdconv.verify.case import FEW, Case
+from gdconv.verify.checks import Check
+from gdconv.verify.statements import verify
+
+log = logging.getLogger("gdconv")
+
+COLUMNS = ("equation", "statement", "measure", "value", "tolerance", "verdict")
+
+
+def case_of(config: RunConfig) -> Case:
+    """Return the single run of a configuration as a Case, which can be checked.
+
+    Raises
+    ------
+    ConfigError
+        If there are several runs, or the theory does not apply to the problem.
+    """
+    runs = list(expand(config))
+    if len(runs) > 1:
+        counts = {
+            "seed": len(config.seed),
+            "repetitions": config.repetitions,
+            "step.value": len(config.step.value),
+        }
+        key, count = next((key, count) for key, count in counts.items() if count > 1)
+        given = {"seed": config.seed, "step.value": config.step.value}.get(key, count)
+        raise ConfigError(key, given, "must be one value, because a single run is checked")
+    try:
+        with threadpoolctl.threadpool_limits(1):
+            case = Case(runs[0])
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError("problem", config.problem.name, str(error)) from error
+    for notice in notices([config.problem]):
+        log.warning("%s", notice)
+    return case
+
+
+def checked(case: Case) -> list[Check]:
+    """Return the check of every statement."""
+    with threadpoolctl.threadpool_limits(1):
+        return verify(case)
+
+
+def as_table(case: Case, checks: Sequence[Check]) -> str:
+    """Return the run's numbers, a row for each statement, and the conclusion."""
+    rows = [("", "statement", "deviation", "tolerance", "verdict")]
+    for check in checks:
+        mark = " (slack)" if check.measure == "slack" else ""
+        numbers = f"{check.value:.1e}", f"{check.tolerance:.1e}"
+        rows.append((check.equation, check.statement + mark, *numbers, check.verdict))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        f"{equation:{widths[0]}} {statement:{widths[1]}} {value:>{widths[2]}}"
+        f" {tolerance:>{widths[3]}}  {verdict}"
+        for equation, statement, value, tolerance, verdict in rows
+    ]
+    return "\n".join([numbers_of(case), "", *lines, "", conclusion(checks)])
+
+
+def numbers_of(case: Case) -> str:
+    """Return the numbers that the rows are computed from, in three lines."""
+    n_samples, n_features = case.X.shape
+    return "\n".join(
+        [
+            f"{case.run.problem.name}, n {n_samples}, d {n_features}, rank {case.spectrum.rank},"
+            f" start {case.run.start.name}, {case.moments[-1].t} iterations",
+            f"λmin {case.lambda_min:.6g}, λmax {case.lambda_max:.6g},"
+            f" κ {case.spectrum.condition_number:.6g}, ‖w₀ − w*‖² {case.distance:.6g},"
+            f" L(w₀) − L(w*) {case.moments[0].gap:.6g}",
+            f"η {case.step_size:.6g}, K {case.K:.6g} = {case.K / case.lambda_max:.6g} λmax,"
+            f" ν {case.nu:.6g}",
+        ]
+    )
+
+
+def gaps_of(case: Case) -> str:
+    """Return gap, exact gap (17) and bounds at a few iterations, so that rows can be recomputed."""
+    moments = [moment for moment in case.moments if moment.t in FEW]
+    t = np.array([moment.t for moment in moments])
+    components, step_size = case.eigenvalues / 2 * case.components**2, case.step_size
+    distance, ends = case.distance, case.ends[::-1]
+    columns: dict[str, Iterable[float]] = {
+        "t": t,
+        "gap": [moment.gap for moment in moments],
+        "exact (17)": bounds.exact_gap(case.eigenvalues, components, step_size, t),
+        "bound (18)": bounds.gap_bound(step_size, t, distance, *ends),
+        "bound (19)": bounds.gap_bound_coursework(
+            step_size, t, distance, case.lambda_max, case.lambda_min
+        ),
+        "ν²ᵗ gap₀": bounds.gap_bound_relative(step_size, t, moments[0].gap, *ends),
+        "sharp": bounds.gap_bound_sharp(step_size, t, distance, *ends),
+    }
+    cells = [[name, *(f"{value:.6g}" for value in values)] for name, values in columns.items()]
+    return "\n".join("".join(f"{cell:>15}" for cell in row) for row in zip(*cells, strict=True))
+
+
+def conclusion(checks: Sequence[Check]) -> str:
+    """Return how many statements hold, fail as theory predicts, say nothing, or FAIL."""
+    failed = sum(not check.passed for check in checks)
+    stated = sum(check.verdict.startswith("fails") for check in checks)
+    empty = sum("says nothing" in check.verdict for check in checks)
+    said = f"{len(checks) - failed - stated - empty} of {len(checks)} statements hold"
+    if stated:
+        said += f", {stated} fail{'s' * (stated == 1)} as expected"
+    if empty:
+        said += f", {empty} say nothing"
+    return said + (f", {failed} FAIL" if failed else "")
+
+
+def as_csv(checks: Sequence[Check]) -> str:
+    """Return the table as CSV, with all digits of the numbers."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for check in checks:
+        writer.writerow([getattr(check, name) for name in COLUMNS])
+    return text.getvalue()
