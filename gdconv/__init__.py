@@ -1,14 +1,28 @@
-"""Convergence studies of gradient descent on least squares: theory compared with measurement."""
+"""Convergence studies of first-order methods on least squares: theory compared with measurement.
 
+Users import the names below from here. Every other name may move to another module.
+"""
+
+from importlib import import_module
 from typing import Any
 
-__all__ = ["run_study"]
+# Imported late, so that the command line can check a configuration before NumPy is loaded.
+_HOMES = {
+    "run_study": "gdconv.sweep.sweep",
+    "read": "gdconv.tables.csv",
+    "draw": "gdconv.report.figures.catalogue",
+    **dict.fromkeys(
+        (
+            *("RunConfig", "Step", "Record", "GradientDescent", "Zeros", "Normal", "Eigenvector"),
+            *("Gaussian", "Correlated", "Prescribed", "Polynomial", "Csv"),
+        ),
+        "gdconv.config.sections",
+    ),
+}
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    # Imported late, so that the command line can check a configuration before NumPy is loaded.
-    if name == "run_study":
-        from gdconv.sweep.sweep import run_study
-
-        return run_study
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -220,7 +220,9 @@ def test_a_list_of_one_experiment_is_that_experiment(command):
 def test_the_folder_of_an_installed_package(tmp_path, monkeypatch):
     assert composition.configuration_folder() == CONF
     (tmp_path / "gdconv" / "conf").mkdir(parents=True)
-    monkeypatch.setattr(composition, "__file__", str(tmp_path / "gdconv" / "composition.py"))
+    monkeypatch.setattr(
+        composition, "__file__", str(tmp_path / "gdconv" / "cli" / "composition.py")
+    )
     assert composition.configuration_folder() == tmp_path / "gdconv" / "conf"
 
 

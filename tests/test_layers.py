@@ -1,45 +1,40 @@
-"""A module imports only from modules that stand before it here."""
+"""The rooms of gdconv: what each may import, how large it is, and what only one of them knows."""
 
 import ast
+import re
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PLOTS = [
-    f"plots.{name}"
-    for name in (
-        *("titles", "panels", "families"),
-        *("convergence", "rate_vs_step", "iterations_heatmap", "scaling", "spectrum", "tightness"),
-        *("errata", "gallery"),
-    )
-]
-GDCONV = [
-    *("keys", "config"),
-    *("doubled", "spectra", "minimisers", "bounds", "random_matrices", "rates", "rounding"),
-    *("table", "problems", "runs", "products", "objective"),
-    *("starts", "descent", "recorder", "theory"),
-    *("checks", "case", "identities"),
-    *("study", "disk", "tables"),
-    *("contents", "lock", "provenance", "store", "scratch", "pool", "cluster", "engines", "sweep"),
-    *("numerals", "settings", "summary", *PLOTS, "figures"),
-    *("explorer", "page", "compare", "report"),
-    *("verification", "composition", "cli", "commands"),
-]
+ROOMS = sorted(path.parent.name for path in (ROOT / "gdconv").glob("*/__init__.py"))
+# A file here is a figure, so that there may be many.
+ANY_NUMBER = {"figures"}
+PLUMBING = {"logging", "os", "sys", "pathlib", "yaml", "pandas", "joblib", "tqdm", "matplotlib"}
 NNLIB = [
     *("terminal", "shapes", "rules", "ops", "inputs", "build", "graph", "program"),
     *("cases", "check", "draw", "nn", "sgd", "datasets", "train"),
     *("mistakes", "questions", "student", "grade"),
 ]
-MATHEMATICS = ["keys", "config", *GDCONV[2 : GDCONV.index("study") + 1]]
-# Reads the user's file.
-MATHEMATICS.remove("table")
-ORDER = [f"nnlib.{name}" for name in NNLIB] + ["nnlib"] + [f"gdconv.{name}" for name in GDCONV]
+
+
+def modules(package: str) -> dict[str, Path]:
+    """Module name → file; `__main__` starts a command of the room at the top."""
+    paths = (ROOT / package).rglob("*.py")
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in paths
+        if path.name not in ("__init__.py", "__main__.py") and "_hydra" not in path.parts
+    }
+
+
+GDCONV = modules("gdconv")
 
 
 def imports(path: Path) -> set[str]:
-    """All modules a file imports, wherever in the file it does."""
+    """All modules that a file imports, wherever in the file it does."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -47,61 +42,89 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             members = {f"{node.module}.{alias.name}" for alias in node.names}
-            # What is imported from a package may be all modules, which have places of their own.
-            found |= members if members <= set(ORDER) else members | {node.module}
+            # What is imported from a package is a module of it.
+            own = members & (GDCONV.keys() | {f"nnlib.{name}" for name in NNLIB})
+            found |= own or {node.module}
     return found
 
 
-def files(package: str, names: list[str]) -> dict[str, Path]:
-    return {name: ROOT / package / f"{name.replace('.', '/')}.py" for name in names}
+def roots(path: Path) -> set[str]:
+    return {each.split(".")[0] for each in imports(path)}
 
 
-def test_every_module_has_its_place():
-    for package, names in (("gdconv", GDCONV), ("nnlib", NNLIB)):
-        there = {
-            ".".join(path.relative_to(ROOT / package).with_suffix("").parts)
-            for path in (ROOT / package).rglob("*.py")
-            if path.name != "__init__.py" and "_hydra" not in path.parts
-        }
-        assert there == set(names)
+def room(module: str) -> str:
+    return module.split(".")[1]
 
 
-@pytest.mark.parametrize("module", [name for name in ORDER if name != "nnlib"])
-def test_imports_come_from_below(module):
-    package, name = module.split(".", 1)
-    below = set(ORDER[: ORDER.index(module)])
-    (path,) = files(package, [name]).values()
-    own = {each for each in imports(path) if each in ORDER}
-    assert own <= below
+def allowed(name: str) -> set[str]:
+    """The rooms that a room may import, as the docstring of its `__init__` says."""
+    text = ast.get_docstring(ast.parse((ROOT / "gdconv" / name / "__init__.py").read_text()))
+    (listed,) = re.findall(r"^May import: (.+)\.$", text, flags=re.MULTILINE)
+    return set() if listed == "no other room" else set(listed.split(", "))
 
 
-def test_nnlib_knows_numpy_and_nothing_of_gdconv():
-    beside = {"draw": {"matplotlib"}, "train": {"matplotlib", "tqdm"}}
-    for name, path in files("nnlib", NNLIB).items():
-        roots = {each.split(".")[0] for each in imports(path)}
-        allowed = {"nnlib", "numpy"} | beside.get(name, set())
-        assert roots <= allowed | sys.stdlib_module_names, path
+def test_every_module_is_in_a_room():
+    assert {room(module) for module in GDCONV} == set(ROOMS)
 
 
-def test_only_the_command_line_knows_hydra():
-    for name, path in files("gdconv", GDCONV).items():
-        roots = {each.split(".")[0] for each in imports(path)}
-        assert not roots & {"hydra", "omegaconf"} or name == "composition", path
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_imports_what_it_says_and_says_what_it_imports(name):
+    found = {
+        room(each)
+        for module, path in GDCONV.items()
+        if room(module) == name
+        for each in imports(path)
+        if each in GDCONV
+    }
+    assert found - {name} == allowed(name)
 
 
-@pytest.mark.parametrize("name", MATHEMATICS)
-def test_mathematics_has_no_plumbing(name):
-    roots = {each.split(".")[0] for each in imports(ROOT / "gdconv" / f"{name}.py")}
-    plumbing = {"logging", "os", "sys", "pathlib", "yaml", "pandas", "joblib", "tqdm", "matplotlib"}
-    assert not roots & plumbing
+def test_no_circles():
+    """Neither between rooms nor between modules: the sorter raises for one."""
+    assert list(TopologicalSorter({name: allowed(name) for name in ROOMS}).static_order())
+    graph = {module: imports(path) & GDCONV.keys() for module, path in GDCONV.items()}
+    assert list(TopologicalSorter(graph).static_order())
 
 
-@pytest.mark.parametrize("name", [*GDCONV[GDCONV.index("numerals") : GDCONV.index("verification")]])
-def test_figures_recompute_no_mathematics(name):
-    mathematics = {f"gdconv.{each}" for each in GDCONV[2 : GDCONV.index("study") + 1]}
+def test_rooms_are_few_and_small():
+    assert len(ROOMS) <= 10
+    for folder in {path.parent for path in GDCONV.values()}:
+        if folder.name not in ANY_NUMBER:
+            files = [path for path in folder.glob("*.py") if not path.name.startswith("__")]
+            assert len(files) <= 9, folder
+
+
+def test_the_modules_of_nnlib_import_from_below():
+    order = [f"nnlib.{name}" for name in NNLIB]
+    assert set(modules("nnlib")) == set(order)
+    beside = {"nnlib.draw": {"matplotlib"}, "nnlib.train": {"matplotlib", "tqdm"}}
+    for module, path in modules("nnlib").items():
+        assert imports(path) & set(order) <= set(order[: order.index(module)])
+        outside = {"nnlib", "numpy"} | beside.get(module, set())
+        assert roots(path) <= outside | sys.stdlib_module_names, path
+
+
+def test_only_composition_knows_hydra():
+    knows = {name for name, path in GDCONV.items() if roots(path) & {"hydra", "omegaconf"}}
+    assert knows == {"gdconv.cli.composition"}
+
+
+def test_mathematics_has_no_plumbing():
+    # The module `table` reads the user's file.
+    mathematics = {
+        module: path
+        for module, path in GDCONV.items()
+        if room(module) in ("config", "problems", "theory", "experiment", "verify")
+        and module not in ("gdconv.problems.table", "gdconv.verify.table")
+    }
+    assert len(mathematics) > 20
+    for module, path in mathematics.items():
+        assert not roots(path) & PLUMBING, module
+
+
+def test_reports_recompute_no_mathematics():
     # The law of random matrices is of a size, not of a run: no table could hold its curve.
-    allowed = (
-        {"gdconv.theory.random_matrices"} if name in ("plots.spectrum", "plots.scaling") else set()
-    )
-    (path,) = files("gdconv", [name]).values()
-    assert imports(path) & mathematics <= allowed
+    for module, path in GDCONV.items():
+        if room(module) == "report":
+            theory = {each for each in imports(path) if each.startswith("gdconv.theory")}
+            assert theory <= {"gdconv.theory.random_matrices"}, module

@@ -29,8 +29,8 @@ COMMANDS = {
 # own, as a shell would start it, and ends as an interpreter does, which flushes them.
 FORKS = """
 import gc, json, os, sys
-import gdconv.cli.main, gdconv.report.figures.catalogue, gdconv.report.page.document, gdconv.report.report, gdconv.report.summary, gdconv.sweep.sweep
-import gdconv.cli.commands, gdconv.verify.table, nnlib.check, nnlib.grade, nnlib.train
+import gdconv.cli.commands, gdconv.cli.main, gdconv.report.report, gdconv.report.summary
+import gdconv.sweep.sweep, gdconv.verify.table, nnlib.check, nnlib.grade, nnlib.train
 from nnlib.terminal import run
 
 # A quick one.

@@ -9,9 +9,9 @@ def study() -> int:
     """Run `gdconv`: a study, with the overrides of the command line."""
 
     def main() -> int:
-        from gdconv.cli import main as cli
+        from gdconv.cli.main import main
 
-        return cli.main()
+        return main()
 
     return run("gdconv", main, "; the same command continues the study")
 
@@ -31,8 +31,8 @@ def verify() -> int:
     """Run `gdconv-verify`: the coursework's statements on one run."""
 
     def main() -> int:
-        from gdconv.cli import main as cli
+        from gdconv.cli.main import verify
 
-        return cli.verify()
+        return verify()
 
     return run("gdconv-verify", main)

@@ -88,7 +88,7 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
 
 def configuration_folder() -> Path:
     """Return the folder conf/: inside the package in a wheel, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
 

@@ -178,7 +178,7 @@ def _help(arguments: Sequence[str]) -> str:
 
 
 def _text(name: str) -> str:
-    return files("gdconv").joinpath(name).read_text(encoding="utf-8").rstrip("\n")
+    return files("gdconv.cli").joinpath(name).read_text(encoding="utf-8").rstrip("\n")
 
 
 def _without_option(option: str, arguments: Sequence[str]) -> tuple[list[str], str | None]:

@@ -1,1 +1,4 @@
-""""""
+"""What a study's tables show: summary, comparison, figures and page. Nothing is run again.
+
+May import: theory, tables.
+"""

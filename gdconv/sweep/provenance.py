@@ -105,7 +105,7 @@ def _override(key: str, value: Any) -> str:
 
 def _commit() -> str | None:
     """The checkout's commit, with a + if files differ from it; None for an installed package."""
-    checkout = Path(__file__).resolve().parents[1]
+    checkout = Path(__file__).resolve().parents[2]
     if not (checkout / ".git").exists():
         return None
     try:

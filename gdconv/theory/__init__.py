@@ -1,1 +1,4 @@
-""""""
+"""Formulas that predict a run: bounds, random matrices, rounding errors, the measured rate.
+
+May import: problems.
+"""

@@ -1,8 +1,9 @@
 """The statements of the coursework, (1) to (20) and (a) to (k), as checks on one run.
 
 Each equation has one function, which says what it compares. How large rounding may make the
-difference is said there or in `gdconv.verify.case`. A bound that is 0.1 % too large would still hold, so
-the formulas of `gdconv.theory.bounds` are also compared with the same quantity computed with 200 digits.
+difference is said there or in `gdconv.verify.case`. A bound that is 0.1 % too large would still
+hold, so the formulas of `gdconv.theory.bounds` are also compared with the same quantity computed
+with 200 digits.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-""""""
+"""The page report.html, and the explorer in it."""

@@ -69,7 +69,7 @@ def page(
 
 
 def _asset(name: str) -> str:
-    return files("gdconv").joinpath("web", name).read_text(encoding="utf-8")
+    return files("gdconv.report.page").joinpath("web", name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
