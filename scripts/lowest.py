@@ -20,7 +20,7 @@ COMPILE = """
 # another way than the versions in the lock, which the table in CONTRIBUTING.md follows.
 PYTEST = """
     pytest -W ignore::DeprecationWarning
-    --deselect tests/test_safety.py::test_the_table_of_dependencies_is_complete_and_right
+    --deselect tests/sweep/test_safety.py::test_the_table_of_dependencies_is_complete_and_right
 """
 
 

@@ -32,7 +32,8 @@ def test_the_commit_of_a_checkout_and_whether_files_differ(tmp_path, monkeypatch
             ["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True
         )
 
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "gdconv" / "provenance.py"))
+    module = tmp_path / "gdconv" / "sweep" / "provenance.py"
+    monkeypatch.setattr(provenance, "__file__", str(module))
     assert provenance.environment()["commit"] is None
     git("init")
     # A repository without a commit.

@@ -33,7 +33,7 @@ from gdconv.config.sections import (
 )
 from gdconv.sweep import engines
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
+CONF = Path(__file__).resolve().parents[2] / "conf"
 DEFAULTS = to_mapping(StudyConfig()) | to_mapping(RunConfig())
 
 

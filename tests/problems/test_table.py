@@ -10,7 +10,7 @@ import pytest
 from gdconv.config.rules import ConfigError
 from gdconv.problems.table import content, read_table
 
-PARQUET = Path(__file__).parent / "data" / "tab.parquet"
+PARQUET = Path(__file__).parents[1] / "data" / "tab.parquet"
 
 TABLE = b"a,y\n1,2\n3,4.5\n"
 WITH_PANDAS = "convert it with pandas.read_csv(FILE, {}).to_csv(NEW, index=False)"

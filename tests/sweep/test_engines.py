@@ -254,7 +254,7 @@ def listening(pids):
 
 def test_the_encrypted_cluster_of_the_documentation(undisturbed, tmp_path, monkeypatch):
     """The commands and the file of docs/sweeps.md, on the loopback address."""
-    text = (Path(__file__).parents[1] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
     section = text.partition("## An encrypted cluster")[2].partition("\n## ")[0]
     blocks = re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)
     [certificates] = [block for block in blocks if "Security.temporary" in block]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gdconv.verify import statements as identities
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "theory.md").read_text(encoding="utf-8")
 
 
@@ -15,9 +15,9 @@ def test_every_check_is_named_and_every_name_is_a_check():
 
 
 def test_its_commands_are_those_of_the_coursework_page():
-    """tests/test_coursework_page.py runs them there, and looks at the numbers they print.
+    """test_coursework_page.py runs them there, and looks at the numbers they print.
 
-    The others, on all formulas, are run by tests/test_identities.py.
+    The others, on all formulas, are run by tests/verify/test_identities.py.
     """
     commands = re.findall(r"^    (gdconv.*)$", PAGE, re.MULTILINE)
     commands = [each for each in commands if not re.match(r"\S* problem=spectrum step\.", each)]

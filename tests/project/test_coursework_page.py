@@ -20,7 +20,7 @@ from gdconv.experiment.iterate import descend
 from gdconv.problems.families import LeastSquares
 from gdconv.problems.least_squares import Objective
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
 PAGE = (DOCS / "coursework.md").read_text(encoding="utf-8")

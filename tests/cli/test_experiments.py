@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 GDCONV = Path(sys.executable).with_name("gdconv")
 DIABETES = ROOT / "tests" / "data" / "diabetes.csv"
 

@@ -15,7 +15,7 @@ from gdconv.report.figures import catalogue as figures
 from gdconv.sweep.sweep import run_study
 from gdconv.tables.csv import read
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
 MOST_BYTES = 5e6
 # Of one line of pixels on another machine: the edges of letters and lines, were they shifted.

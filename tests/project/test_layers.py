@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ROOMS = sorted(path.parent.name for path in (ROOT / "gdconv").glob("*/__init__.py"))
 # A file here is a figure, so that there may be many.
 ANY_NUMBER = {"figures"}

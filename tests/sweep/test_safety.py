@@ -13,7 +13,7 @@ import pytest
 
 from gdconv.sweep import provenance
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for package in ("gdconv", "nnlib") for path in (ROOT / package).rglob("*.py"))
 
 # What runs code that comes in as data.

@@ -34,7 +34,7 @@ from gdconv.verify.case import Case
 from gdconv.verify.statements import verify
 from nnlib.ops import OPS
 
-DIABETES = str(Path(__file__).parent / "data" / "diabetes.csv")
+DIABETES = str(Path(__file__).parents[1] / "data" / "diabetes.csv")
 PROBLEMS = {
     "gaussian": Gaussian(60, 20),
     "one feature": Gaussian(9, 1),
@@ -126,7 +126,7 @@ def test_tolerances_are_rounding_and_no_more():
 
 # A wrong formula
 
-PAGE = (Path(__file__).parents[1] / "docs" / "theory.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "theory.md").read_text(encoding="utf-8")
 # Calls that compute nothing.
 PLUMBING = ("np.errstate", "np.broadcast_arrays", "np.zeros", "zip", "ValueError")
 # What theory says of a case; the rest of it is what rounding may do.

@@ -20,7 +20,7 @@ from gdconv.sweep.sweep import run_study, run_sweep
 from gdconv.tables.columns import COLUMNS
 from gdconv.tables.csv import read
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 # The same X and so the same κ, another y: at the best w the loss of one is 1.8, of the other 66.7.
 ONE, TWO = DATA / "merge_1.csv", DATA / "merge_2.csv"
 STEPS = (0.5, 1.0, 1.9)

@@ -10,7 +10,7 @@ from gdconv.sweep.sweep import run_study
 from gdconv.verify.case import Case
 from gdconv.verify.statements import verify
 
-CASES = Path(__file__).parent / "data" / "cases"
+CASES = Path(__file__).parents[1] / "data" / "cases"
 # Rank, L(w*), and λmin if the rank is full. L(w*) is that of w* rounded to floats: not below, and
 # above by what the rounding costs.
 TABLES = {

@@ -11,7 +11,7 @@ from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 from gdconv.sweep.sweep import run_study
 
-DIABETES = Path(__file__).parent / "data" / "diabetes.csv"
+DIABETES = Path(__file__).parents[1] / "data" / "diabetes.csv"
 
 
 def problem(standardize):

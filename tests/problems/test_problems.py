@@ -9,7 +9,7 @@ from gdconv.config.rules import ConfigError
 from gdconv.config.sections import Correlated, Csv, Gaussian, Polynomial, Prescribed
 from gdconv.problems.families import make, notices, problem_identity, profile, standardized
 
-DIABETES = Path(__file__).parent / "data" / "diabetes.csv"
+DIABETES = Path(__file__).parents[1] / "data" / "diabetes.csv"
 
 
 def test_gaussian_has_the_moments_it_says():

@@ -103,7 +103,8 @@ def test_columns_of_different_size_cost_nothing(n_features, spread):
     )
 
 
-DIABETES = np.loadtxt(Path(__file__).parent / "data" / "diabetes.csv", delimiter=",", skiprows=1)
+DATA = Path(__file__).parents[1] / "data"
+DIABETES = np.loadtxt(DATA / "diabetes.csv", delimiter=",", skiprows=1)
 
 
 @pytest.mark.parametrize(("column", "condition_number"), [(7, 1.7e12), (8, 3.9e15), (6, 8.7e22)])

@@ -27,8 +27,8 @@ from gdconv.tables.csv import read
 from gdconv.theory import bounds
 from gdconv.theory.rates import FLOOR_MARGIN, measure, missed
 
-DATA = Path(__file__).parent / "data"
-REFERENCE = Path(__file__).resolve().parents[1] / "results" / "reference"
+DATA = Path(__file__).parents[1] / "data"
+REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
 
 T = recorded_iterations(2000, 60)
 # Shorter ones are cut; all of them as they are and with noise of the size of the floor.

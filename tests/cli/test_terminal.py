@@ -14,7 +14,7 @@ from gdconv.config.sections import Gaussian, GradientDescent, RunConfig, Step, S
 from gdconv.sweep.sweep import run_sweep
 from nnlib import terminal
 
-STUDENT = Path(__file__).parents[1] / "docs" / "examples" / "coursework_graph.py"
+STUDENT = Path(__file__).parents[2] / "docs" / "examples" / "coursework_graph.py"
 PROGRAMS = Path(sys.executable).parent
 COMMANDS = {
     "study": ("gdconv", "gdconv.cli.commands", "study"),

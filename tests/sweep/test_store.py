@@ -371,7 +371,7 @@ def test_a_row_that_does_not_say_how_many_there_are_is_computed_again(tmp_path, 
 
 def test_a_name_with_a_comma(study, tmp_path, capsys):
     """tests/data/commaname.csv: L(w*) = 4.2 by hand, the condition number with 120 digits."""
-    table = Path(__file__).parent / "data" / "commaname.csv"
+    table = Path(__file__).parents[1] / "data" / "commaname.csv"
     config = RunConfig(Csv(path=str(table), target="Smith, J"))
     folder = run_sweep([config], study).folder
     runs = read(folder).runs

@@ -19,7 +19,7 @@ from gdconv.report.figures import catalogue as figures
 from gdconv.report.summary import errata_facts
 from gdconv.sweep.sweep import run_study
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
+CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 @pytest.fixture(scope="module")

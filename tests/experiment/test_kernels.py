@@ -16,7 +16,7 @@ from gdconv.problems import products
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 
-SCRIPT = Path(__file__).parent / "data" / "rows_in_company.py"
+SCRIPT = Path(__file__).parents[1] / "data" / "rows_in_company.py"
 # What a processor must have for OpenBLAS's kernels, as /proc/cpuinfo names it.
 NEEDS = {
     "Prescott": {"pni"},

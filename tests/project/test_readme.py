@@ -20,7 +20,7 @@ from gdconv.config.sections import (
     StudyConfig,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
