@@ -13,8 +13,7 @@ import sys
 import numpy as np
 from matplotlib.figure import Figure
 
-from gdconv import run_study
-from gdconv.config.sections import Gaussian, GradientDescent, Record, RunConfig, Step
+from gdconv import Gaussian, GradientDescent, Record, RunConfig, Step, run_study
 
 ITERATIONS = 120
 # One unit of step_size is 1/λmax, so K = λmax.

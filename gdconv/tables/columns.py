@@ -1,89 +1,234 @@
-"""The columns of a study's tables: their names, types and order."""
+"""The columns of a study's tables: name, type, symbol, unit and meaning, each said once.
+
+The CSV's headers, docs/columns.md and the headings of the summary come from here.
+"""
 
 from __future__ import annotations
 
-# Column → pandas dtype. A value that does not apply is an empty cell.
+from dataclasses import dataclass
+
+# The types of pandas. A value that does not apply is an empty cell.
 TEXT, WHOLE, NUMBER, TRUTH = "string", "Int64", "float64", "boolean"
 KINDS = {TEXT: "text", WHOLE: "a whole number", NUMBER: "a number", TRUTH: "True or False"}
-COLUMNS = {
-    "runs": {
-        "run_id": TEXT,
-        "problem_id": TEXT,
-        "status": TEXT,
-        "problem": TEXT,
-        "problem_options": TEXT,
-        "content": TEXT,
-        "n_samples": WHOLE,
-        "n_features": WHOLE,
-        "rank": WHOLE,
-        "noise": NUMBER,
-        "seed": WHOLE,
-        "repetition": WHOLE,
-        "start": TEXT,
-        "start_which": TEXT,
-        "start_radius": NUMBER,
-        "method": TEXT,
-        "step_unit": TEXT,
-        "step_value": NUMBER,
-        "step_size": NUMBER,
-        "K": NUMBER,
-        "relative_step": NUMBER,
-        "lambda_min": NUMBER,
-        "lambda_min_positive": NUMBER,
-        "lambda_max": NUMBER,
-        "condition_number": NUMBER,
-        "nu": NUMBER,
-        "nu_coursework": NUMBER,
-        "rate_predicted": NUMBER,
-        "rate_measured": NUMBER,
-        "rate_standard_error": NUMBER,
-        "convergence": TEXT,
-        "order": NUMBER,
-        "iterations": WHOLE,
-        "curve_rows": WHOLE,
-        "iterations_to_tolerance": WHOLE,
-        "iterations_predicted": WHOLE,
-        "loss_star": NUMBER,
-        "initial_gap": NUMBER,
-        "final_gap": NUMBER,
-        "initial_distance": NUMBER,
-        "final_distance": NUMBER,
-        "gap_floor": NUMBER,
-        "bound_holds": TRUTH,
-        "bound_coursework_holds": TRUTH,
-        "first_violation_coursework": WHOLE,
-        "bound_over_gap_median": NUMBER,
-        "error": TEXT,
-    },
-    "curves": {
-        "run_id": TEXT,
-        "problem": TEXT,
-        "n_features": WHOLE,
-        "repetition": WHOLE,
-        "relative_step": NUMBER,
-        "iteration": WHOLE,
-        "loss": NUMBER,
-        "gap": NUMBER,
-        "distance_squared": NUMBER,
-        "gap_exact": NUMBER,
-        "gap_bound": NUMBER,
-        "gap_bound_coursework": NUMBER,
-        "gap_bound_relative": NUMBER,
-        "gap_bound_sharp": NUMBER,
-        "distance_bound": NUMBER,
-        "gap_floor": NUMBER,
-    },
-    "eigenvalues": {
-        "problem_id": TEXT,
-        "n_samples": WHOLE,
-        "n_features": WHOLE,
-        "seed": WHOLE,
-        "repetition": WHOLE,
-        "index": WHOLE,
-        "eigenvalue": NUMBER,
-        "error_component_squared": NUMBER,
-    },
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    name, kind : str
+        Its heading in the CSV, and its type: TEXT, WHOLE, NUMBER or TRUTH.
+    meaning : str
+        One line in Markdown.
+    symbol : str
+        How formulas write it, if they do.
+    unit : str
+        In units of the user's X and y; empty for a number without a unit.
+    """
+
+    name: str
+    kind: str
+    meaning: str
+    symbol: str = ""
+    unit: str = ""
+
+
+_RUN_ID = Column("run_id", TEXT, "identifies the run: a hash of everything that determines its row")
+_PROBLEM_ID = Column(
+    "problem_id",
+    TEXT,
+    "identifies the problem: a hash of everything that determines X, y and w₀. Of a file the"
+    " content counts, not its name",
+)
+_PROBLEM = Column("problem", TEXT, "family of the problem")
+_N_SAMPLES = Column("n_samples", WHOLE, "rows of X", "n")
+_N_FEATURES = Column("n_features", WHOLE, "columns of X, with the constant one", "d")
+_SEED = Column("seed", WHOLE, "seed of the random numbers")
+_REPETITION = Column("repetition", WHOLE, "number of the draw, from 0")
+_RELATIVE_STEP = Column("relative_step", NUMBER, "step size in units of 1/λmax", "ηλmax")
+
+TABLES = {
+    "runs": (
+        _RUN_ID,
+        _PROBLEM_ID,
+        Column(
+            "status",
+            TEXT,
+            "`converged`: the gap reached its rounding floor; `max_iterations`: the run ended"
+            " before that; `diverged`: the gap grew, and the run is kept up to the last finite"
+            " iteration; `failed`: see `error`",
+        ),
+        _PROBLEM,
+        Column(
+            "problem_options",
+            TEXT,
+            "the other keys of the family, as they are typed: `correlation=0.9`",
+        ),
+        Column(
+            "content",
+            TEXT,
+            "identifies the problem's file: eight hex digits of a hash of its content. The same"
+            " file under two names is one problem",
+        ),
+        _N_SAMPLES,
+        _N_FEATURES,
+        Column(
+            "rank", WHOLE, "rank of X, [as far as rounded numbers can tell](theory.md#the-rank)"
+        ),
+        Column("noise", NUMBER, "standard deviation of the noise in y", unit="y"),
+        _SEED,
+        _REPETITION,
+        Column("start", TEXT, "where w₀ is: `zeros`, `normal` or `eigenvector`"),
+        Column("start_which", TEXT, "along the eigenvector of λmax (`max`) or of λ⁺min (`min`)"),
+        Column(
+            "start_radius",
+            NUMBER,
+            "normal: standard deviation of the entries of w₀; eigenvector: ‖w₀ − w\\*‖",
+            unit="y/X",
+        ),
+        Column("method", TEXT, "name of the method"),
+        Column("step_unit", TEXT, "what `step_value` is a multiple of"),
+        Column("step_value", NUMBER, "the step size as it was asked for"),
+        Column("step_size", NUMBER, "step size", "η", "1/X²"),
+        Column("K", NUMBER, "1/η, as the coursework writes the step size", "K", "X²"),
+        _RELATIVE_STEP,
+        Column("lambda_min", NUMBER, "smallest eigenvalue of H = 2XᵀX", "λmin", "X²"),
+        Column("lambda_min_positive", NUMBER, "smallest eigenvalue that is not 0", "λ⁺min", "X²"),
+        Column("lambda_max", NUMBER, "largest eigenvalue", "λmax", "X²"),
+        Column("condition_number", NUMBER, "λmax/λ⁺min", "κ"),
+        Column(
+            "nu",
+            NUMBER,
+            "contraction factor of the error: max \\|1 − ηλ\\| over the eigenvalues λ > 0",
+            "ν",
+        ),
+        Column("nu_coursework", NUMBER, "contraction factor of the coursework", "1 − λmin/K"),
+        Column(
+            "rate_predicted",
+            NUMBER,
+            "factor by which an iteration multiplies the gap in the long run",
+            "ν²",
+        ),
+        Column(
+            "rate_measured",
+            NUMBER,
+            "limit of gap_{t+1}/gap_t,"
+            " [extrapolated from the gaps above the floor](theory.md#how-a-rate-is-measured)",
+        ),
+        Column(
+            "rate_standard_error",
+            NUMBER,
+            "standard error of `rate_measured`: from the scatter of the gaps, from the"
+            " extrapolation, and"
+            " [from what no measurement can detect](theory.md#how-a-rate-is-measured)",
+        ),
+        Column(
+            "convergence",
+            TEXT,
+            "kind of convergence: sublinear, linear, superlinear, quadratic, diverging, stalled,"
+            " undecided",
+        ),
+        Column("order", NUMBER, "exponent q in gap_{t+1} ~ gap_t^q", "q"),
+        Column("iterations", WHOLE, "last iteration of the run"),
+        Column("curve_rows", WHOLE, "number of the run's rows in curves.csv"),
+        Column(
+            "iterations_to_tolerance", WHOLE, "first iteration with gap ≤ tolerance · initial gap"
+        ),
+        Column("iterations_predicted", WHOLE, "the number of iterations that ν promises for that"),
+        Column(
+            "loss_star",
+            NUMBER,
+            "loss at w\\*, the minimiser nearest to w₀, rounded to floats",
+            "L(w\\*)",
+            "y²",
+        ),
+        Column("initial_gap", NUMBER, "gap at w₀", "L(w₀) − L(w\\*)", "y²"),
+        Column("final_gap", NUMBER, "gap at the last iteration", "L(w) − L(w\\*)", "y²"),
+        Column("initial_distance", NUMBER, "length of the error at w₀", "‖w₀ − w\\*‖", "y/X"),
+        Column("final_distance", NUMBER, "length of the error at the end", "‖w − w\\*‖", "y/X"),
+        Column(
+            "gap_floor",
+            NUMBER,
+            "rounding floor at the last iteration: a smaller gap is rounding noise, and no verdict"
+            " is given on it ([derivation](theory.md#the-rounding-floor))",
+            unit="y²",
+        ),
+        Column(
+            "bound_holds",
+            TRUTH,
+            "whether gap ≤ (λmax/2) ν^2t ‖w₀ − w\\*‖² at every recorded iteration",
+        ),
+        Column(
+            "bound_coursework_holds",
+            TRUTH,
+            "the same for the coursework's bound, which has 1 − λmin/K instead of ν",
+        ),
+        Column(
+            "first_violation_coursework",
+            WHOLE,
+            "first recorded iteration that breaks the coursework's bound",
+        ),
+        Column("bound_over_gap_median", NUMBER, "how loose the bound is: the median of bound/gap"),
+        Column("error", TEXT, "why the run failed"),
+    ),
+    "curves": (
+        _RUN_ID,
+        _PROBLEM,
+        _N_FEATURES,
+        _REPETITION,
+        _RELATIVE_STEP,
+        Column("iteration", WHOLE, "number of the iteration, from 0", "t"),
+        Column("loss", NUMBER, "loss", "L(w_t)", "y²"),
+        Column("gap", NUMBER, "gap", "L(w_t) − L(w\\*)", "y²"),
+        Column("distance_squared", NUMBER, "squared length of the error", "‖w_t − w\\*‖²", "y²/X²"),
+        Column("gap_exact", NUMBER, "the gap by theory", "Σ ½λᵢcᵢ²(1 − ηλᵢ)^2t", "y²"),
+        Column("gap_bound", NUMBER, "the bound", "(λmax/2) ν^2t ‖w₀ − w\\*‖²", "y²"),
+        Column(
+            "gap_bound_coursework",
+            NUMBER,
+            "the coursework's bound",
+            "(λmax/2) (1 − λmin/K)^2t ‖w₀ − w\\*‖²",
+            "y²",
+        ),
+        Column(
+            "gap_bound_relative", NUMBER, "the bound that knows the initial gap", "ν^2t gap₀", "y²"
+        ),
+        Column(
+            "gap_bound_sharp",
+            NUMBER,
+            "the bound that uses λ⁺min, λmax and ‖w₀ − w\\*‖; no bound that uses only these is"
+            " smaller ([proof](theory.md#sharper-bounds))",
+            unit="y²",
+        ),
+        Column(
+            "distance_bound",
+            NUMBER,
+            "bound on the squared length of the error",
+            "ν^2t ‖w₀ − w\\*‖²",
+            "y²/X²",
+        ),
+        Column("gap_floor", NUMBER, "rounding floor of this iteration", unit="y²"),
+    ),
+    "eigenvalues": (
+        _PROBLEM_ID,
+        _N_SAMPLES,
+        _N_FEATURES,
+        _SEED,
+        _REPETITION,
+        Column("index", WHOLE, "number of the eigenvalue, from 1 for λmax", "i"),
+        Column("eigenvalue", NUMBER, "eigenvalue of H, the largest first", "λᵢ", "X²"),
+        Column(
+            "error_component_squared",
+            NUMBER,
+            "squared component of w₀ − w\\* along the eigenvector vᵢ",
+            "cᵢ² = (vᵢᵀ(w₀ − w\\*))²",
+            "y²/X²",
+        ),
+    ),
 }
+COLUMNS = {name: {each.name: each.kind for each in columns} for name, columns in TABLES.items()}
 RUN_ORDER = (
     "problem",
     "content",
