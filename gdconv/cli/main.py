@@ -22,6 +22,7 @@ from gdconv.cli.composition import CommandError, compose, configuration_folder
 from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import Processes, StudyConfig, flat, to_mapping
 from gdconv.sweep import engines
+from gdconv.tables import disk
 
 
 def plainly_asked_for(arguments: Sequence[str]) -> Processes | None:
@@ -118,7 +119,8 @@ def _check_statements() -> int:
     if gaps:
         print("", verification.gaps_of(case), sep="\n")
     if table is not None:
-        Path(table).write_text(verification.as_csv(checks), encoding="utf-8")
+        with disk.named(Path(table)):
+            Path(table).write_text(verification.as_csv(checks), encoding="utf-8")
     return 0 if all(check.passed for check in checks) else 1
 
 
@@ -133,7 +135,7 @@ def _exit_status(program: str, run: Callable[[], int], advice: str = "") -> int:
         print(f"{program}:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"{program}: {error}{advice}", file=sys.stderr)
+        print(f"{program}: {disk.told(error)}{advice}", file=sys.stderr)
         return 1
 
 

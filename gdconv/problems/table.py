@@ -58,7 +58,9 @@ def content(path: str) -> str:
     ConfigError
         If there is no such file.
     """
-    return _digest(*_version(path))
+    version = _version(path)
+    with _readable(path):
+        return _digest(*version)
 
 
 def name_of(path: str) -> str:

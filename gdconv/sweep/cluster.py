@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gdconv.config.rules import ConfigError
 from gdconv.sweep.pool import PATIENCE_SECONDS, Engine, Pool, ignoring_interrupts, in_worker
 from gdconv.sweep.scratch import scratch
+from gdconv.tables import disk
 
 if TYPE_CHECKING:
     from gdconv.experiment.identity import Group
@@ -174,8 +175,9 @@ def _local_cluster(workers: int | None) -> Iterator[Any]:
         temporary = Security.temporary()
         # If they were given in memory, each process would write them to a folder of its own.
         certificate, key = folder / "certificate.pem", folder / "key.pem"
-        certificate.write_text(temporary.tls_ca_file)
-        key.write_text(temporary.tls_client_key)
+        with disk.named(folder):
+            certificate.write_text(temporary.tls_ca_file)
+            key.write_text(temporary.tls_client_key)
         files = {"cert": str(certificate), "key": str(key)}
         roles = ("client", "scheduler", "worker")
         given = {f"tls_{role}_{what}": file for role in roles for what, file in files.items()}

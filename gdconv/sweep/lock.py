@@ -71,7 +71,8 @@ def _held_file(path: Path) -> Iterator[IO[bytes]]:
     while True:
         with disk.open_file(path, "a+b") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with disk.named(path):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BusyError(_holder(path)) from None
             # The previous holder may have removed the file between our open and our lock.

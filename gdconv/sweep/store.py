@@ -82,7 +82,7 @@ class Store:
                 raise self._damaged(f"{Path(error.filename).name} {error.strerror}") from None
             except OSError as error:
                 raise ConfigError(
-                    "results_dir", self.study.results_dir, f"cannot be written ({error.strerror})"
+                    "results_dir", self.study.results_dir, f"cannot be written ({disk.told(error)})"
                 ) from None
             undo.pop_all()
         return self
@@ -168,8 +168,7 @@ class Store:
             parts = {"eigenvalues": rows.eigenvalues} | parts
         for name, part in parts.items():
             self._files[name].write(part)
-            self._files[name].flush()
-            os.fsync(self._files[name].fileno())
+            disk.sync(self._files[name])
             self._sizes[name] += len(part)
         self._problems.add(problem)
         self.done |= rows.status

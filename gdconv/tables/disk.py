@@ -13,12 +13,33 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedRandom, BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from gdconv.keys import on_one_line
 
 
 class NotAFileError(OSError):
     """A path leads to something else than a regular file; strerror says what."""
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Give an error the name of the file: by itself only that of opening a file has it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def told(error: OSError) -> str:
+    """Return, in a line, which file an error is about and what it is."""
+    # Of a file that could not be put in its place, the place is what one knows.
+    name = error.filename2 or error.filename
+    return on_one_line(f"{os.fspath(name)}: {error.strerror}" if name else str(error))
 
 
 def check(path: Path) -> None:
@@ -36,8 +57,21 @@ def check(path: Path) -> None:
 
 
 def open_file(path: Path, mode: str) -> IO[bytes]:
-    """Open a regular file in a binary mode; raises as `check`."""
-    return open(path, mode, opener=_opened)
+    """Open a regular file in a binary mode; raises as `check`.
+
+    Errors of reading and writing it, up to its closing, have its name.
+    """
+    raw = _File(path, mode, opener=_opened)
+    if "+" in mode:
+        return BufferedRandom(raw)
+    return BufferedReader(raw) if "r" in mode else BufferedWriter(raw)
+
+
+def sync(file: IO[bytes]) -> None:
+    """Have what was written to a file survive a power failure."""
+    file.flush()
+    with named(Path(file.name)):
+        os.fsync(file.fileno())
 
 
 def read_bytes(path: Path) -> bytes:
@@ -48,8 +82,15 @@ def read_bytes(path: Path) -> bytes:
 
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a regular file in hexadecimal; raises as `check`."""
-    with open(path, "rb", opener=_opened) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with open_file(path, "rb") as file:
+        found: str = digest(file).hexdigest()
+        return found
+
+
+def digest(file: Any) -> Any:
+    """Return the SHA-256 of all that an open file holds, as an object of hashlib."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256")
 
 
 def replace(path: Path, parts: Iterable[bytes]) -> str:
@@ -71,8 +112,7 @@ def replace(path: Path, parts: Iterable[bytes]) -> str:
             for part in parts:
                 digest.update(part)
                 file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -101,7 +141,8 @@ def sync_folder(path: Path) -> None:
     """Make the names in a folder survive a power failure, as fsync does for a file's content."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        with named(path):
+            os.fsync(folder)
     except OSError as error:
         # Some network file systems allow this only for files.
         if error.errno not in (errno.EINVAL, errno.EBADF):
@@ -116,6 +157,26 @@ def is_at(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:
         return False
+
+
+class _File(FileIO):
+    """A file whose errors have its name."""
+
+    def readinto(self, buffer: Any) -> int:
+        with named(Path(self.name)):
+            return FileIO.readinto(self, buffer)
+
+    def readall(self) -> bytes:
+        with named(Path(self.name)):
+            return FileIO.readall(self)
+
+    def write(self, data: Any) -> int:
+        with named(Path(self.name)):
+            return FileIO.write(self, data)
+
+    def truncate(self, size: int | None = None) -> int:
+        with named(Path(self.name)):
+            return FileIO.truncate(self, size)
 
 
 def _opened(name: str, flags: int) -> int:

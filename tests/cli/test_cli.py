@@ -289,11 +289,16 @@ def test_failed_runs_show_in_the_exit_status(command):
 
 
 def test_a_full_disk_is_told_in_one_line(command):
-    done = command(raises=OSError(28, "No space left on device"))
-    assert done.status == 1
-    assert done.err.splitlines()[-1] == (
-        "gdconv: [Errno 28] No space left on device; the same command continues the study"
-    )
+    full = 28, "No space left on device", "results/s/.runs.csv.tmp"
+    for error, name in [
+        (OSError(*full), "results/s/.runs.csv.tmp"),
+        (OSError(*full, None, "results/s/runs.csv"), "results/s/runs.csv"),
+    ]:
+        done = command(raises=error)
+        assert done.status == 1
+        assert done.err.splitlines()[-1] == (
+            f"gdconv: {name}: No space left on device; the same command continues the study"
+        )
 
 
 @pytest.mark.parametrize("arguments", [[], ["-m", "seed=1,2"]])

@@ -4,11 +4,14 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -497,69 +500,63 @@ def test_figures_that_a_killed_report_left_are_removed_by_the_next(study):
 # The disk
 
 
-class Flaky:
-    """A file whose writing fails once, half done."""
-
-    def __init__(self, file, fails):
-        self.file, self.fails = file, fails
-
-    def __getattr__(self, name):
-        return getattr(self.file, name)
-
-    def __iter__(self):
-        return iter(self.file)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
-
-    def write(self, data):
-        try:
-            self.fails()
-        except OSError:
-            self.file.write(data[: len(data) // 2])
-            raise
-        return self.file.write(data)
-
-
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
-@pytest.mark.parametrize("what", ["write", "fsync", "replace"])
+@pytest.mark.parametrize("what", ["readinto", "write", "fsync", "replace"])
 def test_any_failure_of_the_disk_costs_no_row(study, expected, monkeypatch, what, number):
     """Each call fails once, in turn; the same command then ends with the undisturbed bytes."""
     left = 0
 
-    def fails():
+    def fails(source=None, target=None):
         nonlocal left
         left -= 1
         if left == 0:
-            raise OSError(number, os.strerror(number))
+            # As the system does it, with names only where there is no open file.
+            raise OSError(number, os.strerror(number), *([source, None, target] if target else []))
 
-    if what == "write":
-        real_open = disk.open_file
-        monkeypatch.setattr(disk, "open_file", lambda *how: Flaky(real_open(*how), fails))
+    def readinto(file, buffer):
+        fails()
+        return FileIO.readinto(file, buffer)
+
+    def write(file, data):
+        """Half of the data fits, and nothing more of this file."""
+        if file not in full:
+            try:
+                fails()
+                return FileIO.write(file, data)
+            except OSError as error:
+                full[file] = error
+                return FileIO.write(file, data[: len(data) // 2])
+        raise OSError(*full[file].args)
+
+    full = {}
+    if what in ("write", "readinto"):
+        calls = {"readall": FileIO.readall, "truncate": FileIO.truncate}
+        calls |= {"write": write, "readinto": readinto}
+        monkeypatch.setattr(disk, "FileIO", SimpleNamespace(**calls))
     else:
         real = getattr(os, what)
-        monkeypatch.setattr(os, what, lambda *how: (fails(), real(*how))[1])
+        monkeypatch.setattr(os, what, lambda *how: (fails(*how), real(*how))[1])
     failed, folder = 0, Path(study.results_dir) / "s"
     while True:
         left = failed + 1
         told = None
         try:
             sweep(study)
-        except (OSError, ConfigError) as error:
+        except OSError as error:
+            told = disk.told(error)
+        except ConfigError as error:
             told = str(error)
         if left > 0:
             break
-        assert os.strerror(number) in told
+        # It names the file, or the folder that keeps its name.
+        assert re.search(rf"{re.escape(study.results_dir)}\S*: {os.strerror(number)}", told), told
         # Nothing takes room, and nobody holds the folder.
         assert not list(folder.glob(".*"))
         assert content(sweep(study)) == expected
         shutil.rmtree(folder)
         failed += 1
     assert content(folder) == expected
-    assert failed >= {"write": 15, "fsync": 15, "replace": 6}[what]
+    assert failed >= {"readinto": 15, "write": 15, "fsync": 15, "replace": 6}[what]
 
 
 def test_names_are_on_the_disk_before_what_relies_on_them(study, groups, monkeypatch):

@@ -177,3 +177,13 @@ def test_the_installed_command(tmp_path):
     done = subprocess.run([program, *SMALL], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "42 of 42 statements hold" in done.stdout
+
+
+def test_a_table_that_cannot_be_written_is_named(command, tmp_path):
+    for path, why in [
+        ("/dev/full", "No space left on device"),
+        ("none/t.csv", "No such file or directory"),
+        (".", "Is a directory"),
+    ]:
+        status, _, err = command(*SMALL, "--csv", path)
+        assert (status, err) == (1, f"gdconv-verify: {path}: {why}\n")
