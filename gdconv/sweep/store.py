@@ -58,6 +58,7 @@ class Store:
         self._lock: IO[bytes]
         self._files: dict[str, IO[bytes]] = {}
         self._sizes: dict[str, int] = {}
+        self._digests: dict[str, Any] = {}
         self._problems: set[bytes] = set()
         self._provenance: dict[str, Any] = {}
 
@@ -170,6 +171,7 @@ class Store:
             self._files[name].write(part)
             disk.sync(self._files[name])
             self._sizes[name] += len(part)
+            self._digests[name].update(part)
         self._problems.add(problem)
         self.done |= rows.status
         self._provenance["commands"][-1]["runs"] += len(rows.status)
@@ -187,7 +189,7 @@ class Store:
         OSError
             As `append`.
         """
-        self._check_files()
+        self._check_files(whole=True)
         runs = sorted(contents.lines(self._files["runs"], "runs"), key=sort_key("runs", RUN_ORDER))
         order = sort_key("eigenvalues", EIGENVALUE_ORDER)
         eigenvalues = sorted(contents.lines(self._files["eigenvalues"], "eigenvalues"), key=order)
@@ -224,8 +226,11 @@ class Store:
         self.unfinished = not finished
         self.done, self._problems = contents.held(self.folder, finished)
 
-    def _check_files(self, unstored: str = "") -> None:
-        """Raise if a table or the lock is no longer the file that this writer holds."""
+    def _check_files(self, unstored: str = "", whole: bool = False) -> None:
+        """Raise if a table or the lock is no longer the file that this writer holds.
+
+        A change that keeps the size of a table is found only if the whole of it is read.
+        """
         if not self.folder.is_dir():
             raise OSError(f"{self.folder}: was removed or renamed during the sweep{unstored}")
         wrong = []
@@ -234,7 +239,9 @@ class Store:
         for name, file in self._files.items():
             if not disk.is_at(file.fileno(), self.folder / TABLES[name]):
                 wrong.append(f"{TABLES[name]} was removed or replaced{self._kept(name)}")
-            elif os.fstat(file.fileno()).st_size != self._sizes[name]:
+            elif os.fstat(file.fileno()).st_size != self._sizes[name] or (
+                whole and disk.digest(file).digest() != self._digests[name].digest()
+            ):
                 wrong.append(f"{TABLES[name]} was changed")
         if wrong:
             what = " and ".join(wrong)
@@ -265,7 +272,8 @@ class Store:
         if end == 0:
             file.write(header(name))
         self._files[name] = file
-        self._sizes[name] = file.seek(0, os.SEEK_END)
+        self._digests[name] = disk.digest(file)
+        self._sizes[name] = file.tell()
 
     def _curves_of(self, run_ids: Iterable[bytes]) -> Iterable[bytes]:
         """Yield the curves in the order of the runs, with only one in memory at a time."""

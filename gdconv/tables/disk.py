@@ -89,6 +89,8 @@ def checksum(path: Path) -> str:
 
 def digest(file: Any) -> Any:
     """Return the SHA-256 of all that an open file holds, as an object of hashlib."""
+    # What has been read before may have changed since.
+    file.flush()
     file.seek(0)
     return hashlib.file_digest(file, "sha256")
 

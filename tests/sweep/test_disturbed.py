@@ -146,6 +146,64 @@ def test_a_table_that_is_taken_away_ends_the_sweep(study, groups, expected, dist
     assert content(sweep(study)) == expected
 
 
+def over(path, place, new):
+    """Write over a byte of the file itself."""
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(new)
+
+
+def another_digit(path):
+    data = path.read_bytes()
+    place = max(data.rfind(digit) for digit in (b"1", b"2", b"3"))
+    over(path, place, bytes([data[place] + 1]))
+
+
+def another_run(path):
+    """A line belongs to a run, or a problem, that there is not."""
+    over(path, path.read_bytes().index(b"\n") + 1, b"x")
+
+
+def no_number(path):
+    over(path, path.read_bytes().rindex(b",", 0, -40) + 1, b"x")
+
+
+def two_lines_in_one(path):
+    over(path, path.read_bytes().rindex(b"\n", 0, -1), b" ")
+
+
+def no_text(path):
+    over(path, path.stat().st_size - 9, b"\xff")
+
+
+def another_header(path):
+    over(path, 0, b"x")
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize(
+    "edit", [another_digit, another_run, no_number, two_lines_in_one, no_text, another_header]
+)
+def test_a_table_that_is_edited_in_place_is_not_sorted(study, groups, expected, edit, table):
+    """It keeps its size, so that it is noticed in the end; then the edit can be undone."""
+    with Store(study) as store:
+        store.begin([CONFIG], [], 4)
+        store.append(groups[0])
+        before = (store.folder / table).read_bytes()
+        edit(store.folder / table)
+        edited = (store.folder / table).read_bytes()
+        assert edited != before
+        assert len(edited) == len(before)
+        with pytest.raises(OSError, match=rf"s: {table} was changed by another program during"):
+            go_on(store, groups[1:])
+    left = (store.folder / table).read_bytes()
+    assert left.startswith(edited)
+    (store.folder / table).write_bytes(before + left[len(before) :])
+    outcome = run_sweep([CONFIG], study)
+    assert outcome.added == 0
+    assert content(outcome.folder) == expected
+
+
 def test_what_was_kept_of_a_table_can_be_gone_on_with(study, groups, expected):
     with Store(study) as store:
         store.begin([CONFIG], [], 4)
@@ -174,33 +232,49 @@ def test_a_folder_that_is_taken_away_ends_the_sweep(study, groups, expected, tmp
     assert content(outcome.folder) == expected
 
 
-TAKEN_AWAY = """
+DISTURBED = """
 import sys
 from gdconv.cli import main as cli
 from gdconv.sweep import store
 
 def append(self, rows, real=store.Store.append):
     real(self, rows)
-    (self.folder / "curves.csv").unlink()
+    path = self.folder / "curves.csv"
+    if sys.argv[1] == "study=removed":
+        path.unlink()
+    elif len(self.done) == 1:
+        with path.open("r+b") as file:
+            file.write(b"x")
 
 store.Store.append = append
 sys.exit(cli.main())
 """
 
 
-def test_the_command_ends_with_status_1_and_one_line(tmp_path):
+@pytest.mark.parametrize(
+    ("study", "what"),
+    [
+        (
+            "removed",
+            "removed or replaced (what it held is kept in curves.csv.kept: rename that to go on"
+            " from there) by another program during the sweep; the group just computed is not"
+            " stored (runs: 1); the same command continues the study",
+        ),
+        (
+            "edited",
+            "changed by another program during the sweep; the same command continues the study",
+        ),
+    ],
+)
+def test_the_command_ends_with_status_1_and_one_line(tmp_path, study, what):
     done = subprocess.run(
-        [sys.executable, "-c", TAKEN_AWAY, "study=s", "report=false", "repetitions=2"],
+        [sys.executable, "-c", DISTURBED, f"study={study}", "report=false", "repetitions=2"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1] == (
-        "gdconv: results/s: curves.csv was removed or replaced (what it held is kept in"
-        " curves.csv.kept: rename that to go on from there) by another program during the sweep;"
-        " the group just computed is not stored (runs: 1); the same command continues the study"
-    )
+    assert done.stderr.splitlines()[-1] == f"gdconv: results/{study}: curves.csv was {what}"
     assert "Traceback" not in done.stderr
 
 
