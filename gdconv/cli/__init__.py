@@ -1,4 +1,4 @@
 """The commands, and the only room that knows Hydra.
 
-May import: config, report, sweep, verify.
+May import: config, report, sweep, tables, verify.
 """

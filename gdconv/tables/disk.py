@@ -17,7 +17,7 @@ from io import BufferedRandom, BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
 from typing import IO, Any
 
-from gdconv.keys import on_one_line
+from gdconv.config.rules import on_one_line
 
 
 class NotAFileError(OSError):
