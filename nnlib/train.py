@@ -190,11 +190,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
     rows = zip(training.loss, training.accuracy, strict=True)
-    with history.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["epoch", "loss", "accuracy"])
-        writer.writerows([epoch, *row] for epoch, row in enumerate(rows, start=1))
-    figure_of(data, training).savefig(picture, dpi=200)
+    try:
+        with history.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["epoch", "loss", "accuracy"])
+            writer.writerows([epoch, *row] for epoch, row in enumerate(rows, start=1))
+        figure_of(data, training).savefig(picture, dpi=200)
+    except OSError as error:
+        print(f"{parser.prog}: --out {options.out}: {error.strerror or error}", file=sys.stderr)
+        return 1
     print(f"network {' → '.join(map(str, training.sizes))}, {options.epochs} epochs")
     print(f"loss {training.loss[-1]:.4g}, train accuracy {training.accuracy[-1]:.2%}")
     print(f"{history}, {picture}")

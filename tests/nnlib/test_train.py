@@ -140,6 +140,14 @@ def test_a_loss_that_overflows_ends_with_status_1(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["history.csv", "training.png"])
+def test_a_full_disk_is_told_in_one_line(name, tmp_path, capsys):
+    (tmp_path / name).symlink_to("/dev/full")
+    assert main(["--epochs", "1", "--out", str(tmp_path)]) == 1
+    told = f"python -m nnlib.train: --out {tmp_path}: No space left on device\n"
+    assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("name", ["history.csv", "training.png"])
 def test_a_folder_in_the_place_of_a_file_is_refused(name, tmp_path, capsys):
     (tmp_path / name).mkdir()
     with pytest.raises(SystemExit):
