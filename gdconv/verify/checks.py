@@ -21,6 +21,9 @@ HALF = 0.5
 DIGITS = 200
 # Closed forms are compared only up to this size, because they or powers inside them may overflow.
 LARGEST = 1e200
+# If a step size is closer to a threshold than this part of it, rounding decides on which side it
+# lies.
+EDGE = 8 * EPS
 
 
 @dataclass(frozen=True)

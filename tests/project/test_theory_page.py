@@ -3,15 +3,15 @@
 import re
 from pathlib import Path
 
-from gdconv.verify import statements as identities
+from gdconv.verify import statements
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "theory.md").read_text(encoding="utf-8")
 
 
 def test_every_check_is_named_and_every_name_is_a_check():
-    named = re.findall(r"`identities\.(\w+)`", PAGE)
-    assert named == [function.__name__ for function in identities.EQUATIONS]
+    named = re.findall(r"`statements\.(\w+)`", PAGE)
+    assert named == [function.__name__ for function in statements.EQUATIONS]
 
 
 def test_its_commands_are_those_of_the_coursework_page():
