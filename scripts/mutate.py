@@ -33,15 +33,19 @@ COPIED = ["conf", "docs", "gdconv", "nnlib", "results", "scripts", "tests"]
 COPIED += ["pyproject.toml", "README.md"]
 # File → the tests that should notice, the quickest first. nnlib/cases.py is itself input of tests.
 TESTS = {
-    "gdconv/theory/bounds.py": ["test_bounds", "test_identities"],
-    "gdconv/theory/rates.py": ["test_rates"],
-    "gdconv/problems/doubled.py": ["test_doubled", "test_spectra"],
-    "gdconv/problems/spectrum.py": ["test_spectra", "test_starts"],
-    "gdconv/problems/minimisers.py": ["test_minimisers"],
-    "gdconv/problems/least_squares.py": ["test_objective", "test_starts", "test_properties"],
-    "gdconv/experiment/iterate.py": ["test_descent", "test_study"],
-    "gdconv/sweep/store.py": ["test_store"],
-    "nnlib/terminal.py": ["test_terminal"],
+    "gdconv/theory/bounds.py": ["theory/test_bounds", "verify/test_identities"],
+    "gdconv/theory/rates.py": ["theory/test_rates"],
+    "gdconv/problems/doubled.py": ["problems/test_doubled", "problems/test_spectra"],
+    "gdconv/problems/spectrum.py": ["problems/test_spectra", "problems/test_starts"],
+    "gdconv/problems/minimisers.py": ["problems/test_minimisers"],
+    "gdconv/problems/least_squares.py": [
+        "problems/test_objective",
+        "problems/test_starts",
+        "experiment/test_properties",
+    ],
+    "gdconv/experiment/iterate.py": ["experiment/test_descent", "experiment/test_study"],
+    "gdconv/sweep/store.py": ["sweep/test_store"],
+    "nnlib/terminal.py": ["cli/test_terminal"],
     "nnlib/shapes.py": ["nnlib/test_graph", "nnlib/test_ops"],
     "nnlib/rules.py": ["nnlib/test_ops", "nnlib/test_check", "nnlib/test_properties"],
     "nnlib/ops.py": ["nnlib/test_ops", "nnlib/test_check"],
