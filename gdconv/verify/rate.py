@@ -127,8 +127,13 @@ def _kind(case: Case, log_factor: float, factor: str) -> str:
 
 
 def _rate(case: Case, log_factor: float) -> str:
-    """The rate as text: as 1 − a small number if it is close to 1, as 0 if it is only rounding."""
+    """The rate, the square of a factor, as text; 0 if it is only rounding."""
     if log_factor <= math.log(EDGE * (1 + case.step_size * case.lambda_max)):
         return "0"
-    below = -math.expm1(2 * log_factor) if log_factor < 1 else -math.inf
-    return f"1 − {below:.3g}" if 0 < below < 1e-4 else f"{math.exp(min(2 * log_factor, 700)):.6g}"
+    return factor(2 * log_factor)
+
+
+def factor(logarithm: float) -> str:
+    """Return a factor as text, given its logarithm: as 1 − a small number if it is close to 1."""
+    below = -math.expm1(logarithm) if logarithm < 1 else -math.inf
+    return f"1 − {below:.3g}" if 0 < below < 1e-4 else f"{math.exp(min(logarithm, 700)):.6g}"

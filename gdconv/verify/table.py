@@ -16,6 +16,7 @@ from gdconv.problems.families import notices
 from gdconv.theory import bounds
 from gdconv.verify.case import FEW, Case
 from gdconv.verify.checks import Check
+from gdconv.verify.rate import factor
 from gdconv.verify.statements import verify
 
 log = logging.getLogger("gdconv")
@@ -86,7 +87,7 @@ def numbers_of(case: Case) -> str:
             f" κ {case.spectrum.condition_number:.6g}, ‖w₀ − w*‖² {case.distance:.6g},"
             f" L(w₀) − L(w*) {case.moments[0].gap:.6g}",
             f"η {case.step_size:.6g}, K {case.K:.6g} = {case.K / case.lambda_max:.6g} λmax,"
-            f" ν {case.nu:.6g}",
+            f" ν {factor(case.log_nu)}",
         ]
     )
 

@@ -56,8 +56,9 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel):
         f"gdconv/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")
     }
     assert configuration <= set(names)
-    assets = {f"gdconv/web/{path.name}" for path in (ROOT / "gdconv" / "web").iterdir()}
-    assert len(assets) == 5
+    web, cli = ROOT / "gdconv" / "report" / "page" / "web", ROOT / "gdconv" / "cli"
+    assets = {str(path.relative_to(ROOT)) for path in (*web.iterdir(), *cli.glob("*.txt"))}
+    assert len(assets) == 7
     assert assets <= set(names)
 
 

@@ -77,7 +77,7 @@ def test_axes_say_symbol_and_unit(drawn):
     convergence, rate = drawn["convergence"], drawn["rate_vs_step"]
     assert "L(w_t) - L(w^*)" in convergence.get_supylabel()
     assert "units of" in convergence.get_supylabel()
-    assert rate.get_supylabel() == "contraction of the gap, per iteration"
+    assert rate.get_supylabel() == "rate: factor of the gap per iteration"
     assert panels(convergence)[-1].get_xlabel() == "iteration $t$"
     for label in (panels(rate)[-1].get_xlabel(), convergence.axes[-1].get_ylabel()):
         assert label.startswith(r"relative step $\eta\,\lambda_{\max}$")

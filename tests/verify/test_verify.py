@@ -9,11 +9,11 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 
 from gdconv.cli import main as cli
-from gdconv.config.sections import Gaussian, RunConfig, expand
+from gdconv.config.sections import Gaussian, Prescribed, RunConfig, expand
 from gdconv.theory import bounds
 from gdconv.verify.case import Case
 from gdconv.verify.statements import verify
-from gdconv.verify.table import COLUMNS, as_csv
+from gdconv.verify.table import COLUMNS, as_csv, numbers_of
 
 SMALL = ["problem.n_samples=30", "problem.n_features=4", "method.iterations=50"]
 
@@ -187,3 +187,10 @@ def test_a_table_that_cannot_be_written_is_named(command, tmp_path):
     ]:
         status, _, err = command(*SMALL, "--csv", path)
         assert (status, err) == (1, f"gdconv-verify: {path}: {why}\n")
+
+
+def test_a_contraction_factor_close_to_1_is_not_shown_as_1():
+    """1 means the edge of stability; with κ = 10¹² a step of 1/λmax is no such step."""
+    config = RunConfig(Prescribed(30, 3, 0.0, 1e12))
+    (run,) = expand(config)
+    assert numbers_of(Case(run)).endswith(" ν 1 − 1e-12")

@@ -1,4 +1,4 @@
-"""The contraction of the gap against the step size, measured and predicted."""
+"""The rate of the gap against the step size, measured and predicted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def draw(tables: Tables) -> Figure:
     notes = [f"medians of {said}"] if draws > 1 else []
     if len(near) < len(runs):
         notes.append(f"{len(runs) - len(near)} runs beyond {FARTHEST:g} left out")
-    contraction = "contraction of the gap, per iteration"
+    contraction = "rate: factor of the gap per iteration"
     figure, axes = grid(panels, len(every), ", ".join(notes), STEP_LABEL, contraction, sharex=True)
     last = 1.03 * max(2.1, *(runs["relative_step"].max() for _, runs in panels))
     axes[0].set_xlim(0, last)
@@ -129,7 +129,7 @@ def _stretch_around_one(ax: Axes, width: float, least: float, most: float) -> No
 
 PLOT = Plot(
     "rate_vs_step",
-    "The contraction factor of the gap against the relative step ηλmax: the factor by which one"
+    "The rate against the relative step ηλmax. The rate is the factor by which one"
     " iteration late in a run multiplies the gap. Below 1 gradient descent converges; beyond the"
     " edge of stability, step 2, it diverges. Circles: measured, the median over seeds and"
     " repetitions, with a bar from the least to the greatest. Line: the predicted factor ν². It is"

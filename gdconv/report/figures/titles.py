@@ -19,7 +19,7 @@ _FORMS = {
     "n_features": "$d$ = {}",
     "noise": "noise {}",
     "start": "start {}",
-    "start_which": "$\\lambda$ {}",
+    "start_which": "$\\lambda_{{\\{}}}$",
     "start_radius": "radius {}",
 }
 # These names were given by the user and stay as they are.
