@@ -15,7 +15,9 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-import gdconv
+import gdconv.report.report
+import gdconv.report.summary
+import gdconv.sweep.sweep
 from gdconv.cli import composition
 from gdconv.cli import main as cli
 from gdconv.config.rules import ConfigError
@@ -76,15 +78,12 @@ def command(tmp_path, monkeypatch, capsys, hydras_logging):
 
         monkeypatch.setattr(sys, "argv", ["gdconv", *arguments])
         monkeypatch.setattr(cli, "import_meanwhile", lambda modules: SimpleNamespace(join=list))
-        monkeypatch.setattr(gdconv, "sweep", SimpleNamespace(run_sweep=run_sweep), raising=False)
+        monkeypatch.setattr(gdconv.sweep.sweep, "run_sweep", run_sweep)
+        monkeypatch.setattr(gdconv.report.report, "write", write)
+        monkeypatch.setattr(gdconv.report.report, "is_current", lambda folder: False)
         monkeypatch.setattr(
-            gdconv,
-            "report",
-            SimpleNamespace(write=write, is_current=lambda folder: False),
-            raising=False,
+            gdconv.report.summary, "summary", lambda folder, run_ids: f"{len(run_ids)} in {folder}"
         )
-        summary = SimpleNamespace(summary=lambda folder, run_ids: f"{len(run_ids)} in {folder}")
-        monkeypatch.setattr(gdconv, "summary", summary, raising=False)
         try:
             status = cli.main()
         except SystemExit as finished:
