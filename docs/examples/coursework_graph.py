@@ -48,7 +48,7 @@ class Graph:
 
     def grad_add(self, n):
         for child in self.children[n]:
-            # Each element was used again along the axes along which the child was broadcast.
+            # Sum over the axes along which the child was repeated.
             padded = np.array(self.value[child], ndmin=np.ndim(self.grad[n])).shape
             axes = tuple(k for k, size in enumerate(padded) if size == 1)
             self.grad[child] += self.grad[n].sum(axis=axes).reshape(self.grad[child].shape)
