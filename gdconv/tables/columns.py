@@ -158,7 +158,7 @@ TABLES = {
         Column(
             "bound_holds",
             TRUTH,
-            "whether gap ≤ (λmax/2) ν^2t ‖w₀ − w\\*‖² at every recorded iteration",
+            "whether gap ≤ (λmax/2) ν²ᵗ‖w₀ − w\\*‖² at every recorded iteration",
         ),
         Column(
             "bound_coursework_holds",
@@ -183,17 +183,17 @@ TABLES = {
         Column("loss", NUMBER, "loss", "L(w_t)", "y²"),
         Column("gap", NUMBER, "gap", "L(w_t) − L(w\\*)", "y²"),
         Column("distance_squared", NUMBER, "squared length of the error", "‖w_t − w\\*‖²", "y²/X²"),
-        Column("gap_exact", NUMBER, "the gap by theory", "Σ ½λᵢcᵢ²(1 − ηλᵢ)^2t", "y²"),
-        Column("gap_bound", NUMBER, "the bound", "(λmax/2) ν^2t ‖w₀ − w\\*‖²", "y²"),
+        Column("gap_exact", NUMBER, "the gap by theory", "Σ ½λᵢcᵢ²(1 − ηλᵢ)²ᵗ", "y²"),
+        Column("gap_bound", NUMBER, "the bound", "(λmax/2) ν²ᵗ‖w₀ − w\\*‖²", "y²"),
         Column(
             "gap_bound_coursework",
             NUMBER,
             "the coursework's bound",
-            "(λmax/2) (1 − λmin/K)^2t ‖w₀ − w\\*‖²",
+            "(λmax/2) (1 − λmin/K)²ᵗ‖w₀ − w\\*‖²",
             "y²",
         ),
         Column(
-            "gap_bound_relative", NUMBER, "the bound that knows the initial gap", "ν^2t gap₀", "y²"
+            "gap_bound_relative", NUMBER, "the bound that knows the initial gap", "ν²ᵗ gap₀", "y²"
         ),
         Column(
             "gap_bound_sharp",
@@ -206,7 +206,7 @@ TABLES = {
             "distance_bound",
             NUMBER,
             "bound on the squared length of the error",
-            "ν^2t ‖w₀ − w\\*‖²",
+            "ν²ᵗ‖w₀ − w\\*‖²",
             "y²/X²",
         ),
         Column("gap_floor", NUMBER, "rounding floor of this iteration", unit="y²"),
