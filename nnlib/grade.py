@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnlib.graph import Graph
-from nnlib.mistakes import GENERAL, IN_PLACE, Mistake, whole
+from nnlib.mistakes import ERRORS, GENERAL, IN_PLACE, Mistake, whole
 from nnlib.questions import ASKED, BEYOND, Case, Check
 from nnlib.student import Student, described, short
 from nnlib.terminal import run
@@ -128,6 +129,9 @@ def _hint(check: Check, trials: list[Trial], first: Trial, name: str) -> str:
             explained = [_explains(mistake, read, trial) for trial in [first, *trials]]
             if mistake.read in ("", read) and explained[0] and False not in explained:
                 return mistake.hint
+    for pattern, hint in ERRORS.items():
+        if told := re.search(pattern, str(first.found.get("error", ""))):
+            return told.expand(hint)
     return check.hint
 
 

@@ -48,6 +48,16 @@ GENERAL = (
         "the numbers are right, the shape is not: a gradient has the shape of the vertex's value",
     ),
 )
+# A pattern of what an error of the student's code says → what to change.
+ERRORS = {
+    r"'NoneType' and .*, in grad_": (
+        "+= needs something to add to: let run_grad begin with an array of zeros for each vertex, "
+        "self.grad = [np.zeros(np.shape(v)) for v in self.value]"
+    ),
+    r"^AttributeError: 'Graph' object has no attribute '(\w+)'": (
+        r"the class Graph has no \1: give its methods and attributes the names of the question"
+    ),
+}
 # Where an array that was passed in is not what it was.
 IN_PLACE = (
     "the graph kept an array of the caller's, and something like += or [...] = wrote into it: let "
@@ -77,6 +87,7 @@ EVAL = (
     Mistake("g.value[y]", "A @ w", "the order is wrong: the first child is on the left"),
     Mistake("g.value[y]", "r", "relu is np.maximum(0, x), not x"),
     Mistake("g.value[y]", "np.abs(r)", "relu is np.maximum(0, x), not |x|"),
+    Mistake("g.value[y]", "np.minimum(0, r)", "relu is np.maximum(0, x), not np.minimum(0, x)"),
 )
 ADD = (
     *_missing("g.grad[a]", f"grad_add gives the first child nothing: set {_FIRST}"),

@@ -84,6 +84,19 @@ WRONG = {
         "matmul is w @ A",
     ),
     "relu is the absolute value": ([("np.maximum(0, x)", "np.abs(x)")], "2(b)", "not |x|"),
+    "relu is the minimum": (
+        [("np.maximum(0, x)", "np.minimum(0, x)")],
+        "2(b)",
+        "not np.minimum(0, x)",
+    ),
+    "None for zeros": (
+        [
+            (ADD, FOR_EACH.format("self.grad[child] += self.grad[n]")),
+            ("self.grad[output] = grad", "self.grad = [None] * output + [grad]"),
+        ],
+        "2(c)",
+        "+= needs something to add to",
+    ),
     "relu does nothing": ([("np.maximum(0, x)", "x")], "2(b)", "relu is np.maximum(0, x), not x"),
     "integers for floats": (
         [("self.value[i] = value", "self.value[i] = np.array(value, dtype=int)")],
@@ -242,6 +255,13 @@ def test_a_wrong_solution_is_recognised(name):
     *_, fault, hint = line_of(name)[1].splitlines()
     assert WRONG[name][2] in hint
     assert re.search(r"expected .*, found |afterwards|, in \w+, line \d+$", fault)
+
+
+def test_a_method_of_another_name_is_named():
+    (fault,) = faults(patched(("def tensor(", "def vector("))).values()
+    *_, error, hint = fault.splitlines()
+    assert error == "AttributeError: 'Graph' object has no attribute 'tensor'"
+    assert hint.startswith("hint: the class Graph has no tensor: ")
 
 
 def test_wrong_solutions_are_told_apart():
