@@ -432,6 +432,15 @@ def test_the_factors_of_the_example_by_hand_are_printed(printed):
         assert f"|1 − λmax/K| = {factor:.6g} " in text
 
 
+def test_the_rates_of_k_are_printed(printed):
+    _, outputs = printed
+    rates = r"rate_measured +(\S+) \(linear\), predicted (\S+)"
+    (shown,) = re.findall(rates, PAGE)
+    (found,) = re.findall(rates, outputs["gdconv problem.n_features=50"])
+    # Where a run ends depends on the last digits, which processors round differently.
+    assert [float(each) for each in found] == pytest.approx(list(map(float, shown)), abs=2e-5)
+
+
 @pytest.mark.parametrize("figure", ["linear.png", "differences.png"])
 def test_figures_are_current(printed, figure):
     folder, _ = printed
