@@ -383,7 +383,8 @@ def test_numbers_close_to_an_edge_are_not_taken_for_it(driver, tmp_path):
     steps = Step(value=1.5), Step("optimal", 1.0)
     run_study(
         [
-            RunConfig(Prescribed(20, 3, condition_number=kappa), step=step)
+            # Of so many equal eigenvalues some are rounded differently, whatever the kernel.
+            RunConfig(Prescribed(200, 20, condition_number=kappa), step=step)
             for kappa, step in zip((1.0, 1e6), steps, strict=True)
         ],
         folder=tmp_path / "s",
