@@ -187,7 +187,7 @@ class Section:
     Raises ConfigError for the first value that its rule does not accept.
     """
 
-    # Those that are not chosen by a name have none.
+    # A section that is not chosen by a name has an empty one.
     prefix: ClassVar[str] = ""
     name: ClassVar[str] = ""
 

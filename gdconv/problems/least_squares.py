@@ -49,8 +49,8 @@ class Objective:
         self.target, self.offset = problem.y - outside, float(outside @ outside)
         if reduce == "qr" and len(problem.y) > self.spectrum.rank:
             left = self.spectrum.left
-            Q, R = scipy.linalg.qr(_times(left, problem.X), mode="economic")
-            self.matrix, self.target = np.ascontiguousarray(R), Q.T @ _times(left, self.target)
+            Q, R = scipy.linalg.qr(_pairwise(left, problem.X), mode="economic")
+            self.matrix, self.target = np.ascontiguousarray(R), Q.T @ _pairwise(left, self.target)
             self.spectrum = replace(self.spectrum, left=Q.T)
 
     def nearest_minimiser(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +114,7 @@ class Objective:
         return program(W)[1][:, : points.shape[1]]
 
 
-def _times(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _pairwise(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return leftᵀ right, summed up pairwise.
 
     In a long sum of equal numbers, as for the column of ones, every addition is rounded in the same
@@ -123,4 +123,4 @@ def _times(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     if len(left) <= SUMMED_AT_ONCE:
         return np.asarray(left.T @ right)
     half = len(left) // 2
-    return _times(left[:half], right[:half]) + _times(left[half:], right[half:])
+    return _pairwise(left[:half], right[:half]) + _pairwise(left[half:], right[half:])
