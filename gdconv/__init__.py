@@ -6,14 +6,18 @@ Users import the names below from here. Every other name may move to another mod
 from importlib import import_module
 from typing import Any
 
+# Its methods enter themselves in gdconv.config.sections.
+import gdconv.methods  # noqa: F401
+
 # Imported late, so that the command line can check a configuration before NumPy is loaded.
 _HOMES = {
     "run_study": "gdconv.sweep.sweep",
     "read": "gdconv.tables.csv",
     "draw": "gdconv.report.figures.catalogue",
+    "GradientDescent": "gdconv.methods.gradient_descent",
     **dict.fromkeys(
         (
-            *("RunConfig", "Step", "Record", "GradientDescent", "Zeros", "Normal", "Eigenvector"),
+            *("RunConfig", "Step", "Record", "Zeros", "Normal", "Eigenvector"),
             *("Gaussian", "Correlated", "Prescribed", "Polynomial", "Csv"),
         ),
         "gdconv.config.sections",

@@ -7,7 +7,10 @@ A `RunConfig` says what to run; a `StudyConfig` says how to run it and where the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, fields
+from itertools import product
+from math import prod
 from typing import Any, ClassVar
 
 from gdconv.config.rules import (
@@ -124,14 +127,22 @@ class Eigenvector(Section):
 
 
 @dataclass(frozen=True)
-class GradientDescent(Section):
-    """Plain gradient descent with a fixed step size (6)."""
+class Iterated(Section):
+    """The keys that all methods share. Each method is a class of its own in gdconv/methods/."""
 
     prefix: ClassVar[str] = "method."
-    name: ClassVar[str] = "gradient_descent"
+    # Whether step.value and step.unit say how long the method's steps are.
+    takes_step: ClassVar[bool] = True
     iterations: int = key(2000, integer(1, 10**9))
     tolerance: float = key(1e-6, fraction)
     reduce: str = key("qr", choice("qr", "none"))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that this method has of its own, with their values."""
+        shared = {each.name for each in fields(Iterated)}
+        own = (each.name for each in fields(self) if each.name not in shared)
+        return {name: getattr(self, name) for name in own}
 
 
 @dataclass(frozen=True)
@@ -181,11 +192,11 @@ class Dask(Section):
 
 Problem = Gaussian | Correlated | Prescribed | Polynomial | Csv
 Start = Zeros | Normal | Eigenvector
-Method = GradientDescent
 
 PROBLEMS = {kind.name: kind for kind in (Gaussian, Correlated, Prescribed, Polynomial, Csv)}
 STARTS = {kind.name: kind for kind in (Zeros, Normal, Eigenvector)}
-METHODS = {kind.name: kind for kind in (GradientDescent,)}
+# Every class of gdconv/methods/ enters itself here.
+METHODS: dict[str, type[Iterated]] = {}
 ENGINES = {kind.name: kind for kind in (Serial, Processes, Dask)}
 
 
@@ -195,7 +206,7 @@ class RunConfig(Section):
 
     problem: Problem = field(default_factory=Gaussian)
     start: Start = field(default_factory=Zeros)
-    method: Method = field(default_factory=GradientDescent)
+    method: Iterated = field(default_factory=lambda: METHODS["gradient_descent"]())
     step: Step = field(default_factory=Step)
     record: Record = field(default_factory=Record)
     # pandas and spreadsheets read larger numbers than 2**63 - 1 no longer as integers.
@@ -217,36 +228,52 @@ class StudyConfig(Section):
 
 @dataclass(frozen=True)
 class Run:
-    """One trajectory: a RunConfig with one seed, one repetition and one step size."""
+    """One trajectory: a RunConfig with one seed, one repetition, one step size and one method.
+
+    step_unit and step_value are None if the method takes no step size.
+    """
 
     problem: Problem
     start: Start
-    method: Method
+    method: Iterated
     record: Record
     seed: int
     repetition: int
-    step_unit: str
-    step_value: float
+    step_unit: str | None
+    step_value: float | None
     # The hash of the problem's file at the time of planning; None without a file.
     content: str | None = None
 
 
 def expand(config: RunConfig, content: str | None = None) -> Iterator[Run]:
     """Return the runs of a configuration; the step size varies fastest. content: see `Run`."""
-    for seed in config.seed:
-        for repetition in range(config.repetitions):
-            for value in config.step.value:
-                yield Run(
-                    config.problem,
-                    config.start,
-                    config.method,
-                    config.record,
-                    seed,
-                    repetition,
-                    config.step.unit,
-                    value,
-                    content,
-                )
+    unit, values = config.step.unit, config.step.value
+    steps = [(unit, value) for value in values] if config.method.takes_step else [(None, None)]
+    draws = product(config.seed, range(config.repetitions), _each(config.method), steps)
+    for seed, repetition, method, step in draws:
+        yield Run(
+            config.problem, config.start, method, config.record, seed, repetition, *step, content
+        )
+
+
+def number_of_runs(config: RunConfig) -> int:
+    """Return how many runs `expand` returns, without making them."""
+    steps = len(config.step.value) if config.method.takes_step else 1
+    lists = (len(value) for value in config.method.options.values() if isinstance(value, tuple))
+    return len(config.seed) * config.repetitions * steps * prod(lists)
+
+
+def _each(method: Iterated) -> list[Iterated]:
+    """The method with each combination of the values that its keys list."""
+    lists = {key: value for key, value in method.options.items() if isinstance(value, tuple)}
+    methods = []
+    for values in product(*lists.values()):
+        one = copy(method)
+        for name, value in zip(lists, values, strict=True):
+            # Not parsed again, because the rule would make a list of the value.
+            object.__setattr__(one, name, value)
+        methods.append(one)
+    return methods
 
 
 _GROUPS: dict[str, Mapping[str, type[Section]]] = {
@@ -339,9 +366,15 @@ def problem_options(problem: Problem) -> str:
     The path of a file is left out, because files are compared by content.
     """
     shown = {"n_samples", "n_features", "noise", "path"}
-    values = {
-        each.name: getattr(problem, each.name) for each in fields(problem) if each.name not in shown
-    }
+    return _as_words({name: value for name, value in vars(problem).items() if name not in shown})
+
+
+def method_options(method: Iterated) -> str:
+    """Return the keys that only this method has, as KEY=VALUE words."""
+    return _as_words(method.options)
+
+
+def _as_words(values: Mapping[str, Any]) -> str:
     # `typed` would shorten names, but every character of a name counts.
     return " ".join(
         f"{name}={' '.join(value.split()) if isinstance(value, str) else typed(value)}"

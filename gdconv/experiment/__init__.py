@@ -1,4 +1,4 @@
 """One group of runs: its identifiers, its iteration, its prediction, and its rows.
 
-May import: config, problems, theory.
+May import: config, methods, problems, theory.
 """

@@ -9,8 +9,8 @@ import numpy as np
 
 from gdconv.config.sections import Run
 from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem_id, run_ids
-from gdconv.experiment.iterate import descend
-from gdconv.experiment.prediction import Theory
+from gdconv.experiment.iterate import iterate
+from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import Recorder, Trajectories, recorded_iterations
 from gdconv.problems.families import LeastSquares, file_content, make
 from gdconv.problems.least_squares import Objective
@@ -22,7 +22,7 @@ from gdconv.theory import rates
 # A number too large for a float is inf, and an empty cell in the tables.
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTables:
-    """Run gradient descent for runs that differ only in their step size, and judge the results.
+    """Run a method for runs that differ only in step size and its own keys, and judge the results.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
         file was changed after the sweep was planned.
     """
     if len({group_of(run) for run in runs}) > 1:
-        raise ValueError("the runs of a group may differ only in step_unit and step_value")
+        raise ValueError("the runs of a group may differ only in step size and method_options")
     first = runs[0]
     planned, ids = ids, run_ids(runs)
     if planned is not None and list(planned) != ids:
@@ -54,7 +54,14 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
         ceiling=theory.ceiling(),
         tolerance=first.method.tolerance,
     )
-    descend(objective, start, theory.step_size, first.method.iterations, recorder.observe)
+    iterate(
+        method_of(first),
+        objective,
+        start,
+        theory.coefficients,
+        first.method.iterations,
+        recorder.observe,
+    )
     measured = recorder.trajectories()
     predicted = theory.curves(measured.column, measured.t)
     identifier = problem_id(first)
@@ -90,14 +97,17 @@ def _run_rows(
     def exceeds(allowed: np.ndarray) -> np.ndarray:
         return judged & (np.sqrt(gap) - np.sqrt(allowed) > tolerance)
 
-    def verdicts(violated: np.ndarray) -> list[bool | None]:
-        return [not violated[rows].any() if judged[rows].any() else None for rows in measured.rows]
+    def verdicts(violated: np.ndarray, bound: str) -> list[bool | None]:
+        # A bound is nan where none is known.
+        known = judged & ~np.isnan(predicted[bound])
+        return [not violated[rows].any() if known[rows].any() else None for rows in measured.rows]
 
     violated = exceeds(predicted["gap_bound"])
     violated_coursework = exceeds(predicted["gap_bound_coursework"])
-    grown = exceeds(theory.loosest_start(gap[measured.first], column, t))
+    grown = exceeds(theory.loosest_start(gap[measured.first], column, t))[measured.last]
     status = np.where(measured.reached_floor, "converged", "max_iterations")
-    status[measured.reached_ceiling | grown[measured.last]] = "diverged"
+    # With momentum a gap may grow for a while, although it converges.
+    status[measured.reached_ceiling | (grown & (theory.rate > 1))] = "diverged"
     convergence = [rates.measure(t[rows], gap[rows], floor[rows]) for rows in measured.rows]
     exact, limits = predicted["gap_exact"], theory.rates_of_start()
     missed = [
@@ -154,8 +164,8 @@ def _run_rows(
             "initial_distance": np.sqrt(measured.distance_squared[measured.first]).tolist(),
             "final_distance": np.sqrt(measured.distance_squared[measured.last]).tolist(),
             "gap_floor": floor[measured.last].tolist(),
-            "bound_holds": verdicts(violated),
-            "bound_coursework_holds": verdicts(violated_coursework),
+            "bound_holds": verdicts(violated, "gap_bound"),
+            "bound_coursework_holds": verdicts(violated_coursework, "gap_bound_coursework"),
             "first_violation_coursework": [
                 _first(t[rows], violated_coursework[rows]) for rows in measured.rows
             ],

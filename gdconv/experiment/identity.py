@@ -8,13 +8,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gdconv.config.sections import Run, identity, problem_options
+from gdconv.config.sections import Run, identity, method_options, problem_options
 from gdconv.problems.families import problem_identity
 
 # Part of every run_id. Raise it whenever the same configuration gives other rows or columns.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
-# run_id → run, for runs that differ only in their step size.
+# run_id → run, for the runs of one group, see `group_of`.
 Group = Mapping[str, Run]
 
 
@@ -87,8 +87,12 @@ def _digest(parts: dict[str, Any]) -> str:
 
 
 def group_of(run: Run) -> Hashable:
-    """Return what the runs of a group have in common: everything but the step size."""
-    return run.problem, run.start, run.method, run.record, run.seed, run.repetition
+    """Return what the runs of a group have in common: all but step size and the method's options.
+
+    Runs of one group are rows of one matrix.
+    """
+    method = type(run.method), run.method.iterations, run.method.tolerance, run.method.reduce
+    return run.problem, run.start, method, run.record, run.seed, run.repetition
 
 
 def asked_for(runs: Sequence[Run]) -> dict[str, list[Any]]:
@@ -106,6 +110,7 @@ def asked_for(runs: Sequence[Run]) -> dict[str, list[Any]]:
         "start_which": [getattr(run.start, "which", None) for run in runs],
         "start_radius": [getattr(run.start, "radius", None) for run in runs],
         "method": [run.method.name for run in runs],
+        "method_options": [method_options(run.method) for run in runs],
         "step_unit": [run.step_unit for run in runs],
         "step_value": [run.step_value for run in runs],
     }

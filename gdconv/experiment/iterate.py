@@ -1,11 +1,12 @@
-"""The iteration (6), for all step sizes of a group at once."""
+"""The iterations of a method, for all runs of a group at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from gdconv.methods.protocol import Method
 from gdconv.problems.least_squares import Objective
 
 # observe(iteration, runs, W, residual), W of shape (height, d) and residual = W matrixᵀ − target:
@@ -14,56 +15,67 @@ from gdconv.problems.least_squares import Objective
 Observer = Callable[[int, np.ndarray, np.ndarray, np.ndarray], np.ndarray | None]
 
 
-def descend(
+def iterate(
+    method: Method,
     objective: Objective,
     start: np.ndarray,
-    step_sizes: np.ndarray,
+    coefficients: Mapping[str, np.ndarray],
     iterations: int,
     observe: Observer,
 ) -> None:
-    """Run w_t = w_{t−1} − step_size ∇L(w_{t−1}) (6) from one start with m step sizes.
+    """Run a method from one start with m sets of coefficients.
 
     Every run gets exactly the bits that it would get alone: see `products`.
 
     Parameters
     ----------
     start : ndarray, shape (d,)
-    step_sizes : ndarray, shape (m,)
+    coefficients : mapping of str to ndarray, shape (m,)
+        What the method calls `coefficients`, a value for each run.
     iterations : int
         The last iteration; `observe` sees all of 0, 1, ..., iterations unless every run has left.
     observe : Observer
         Called before each step. A run that it reports as leaving is not iterated any further.
     """
-    runs = np.arange(len(step_sizes))
-    W = np.repeat(start[None, :], len(runs), axis=0)
+    m = len(next(iter(coefficients.values())))
+    runs, iteration = np.arange(m), 0
     rows, columns = objective.matrix.shape
-    iteration = 0
+    W = np.repeat(start[None, :], m, axis=0)
+    kept = {name: np.zeros_like(W) for name in method.state}
     while len(runs):
         # A program is reused as long as the rows are cut in the same way.
         cut = objective.stack(len(runs))
         program = objective.program(cut.blocks, cut.height)
-        (iterate,) = program.inputs
-        # The step sizes fill a whole matrix, because NumPy broadcasts a column more slowly.
-        steps, move = np.zeros_like(iterate), np.empty_like(iterate)
-        flat = [array.reshape(cut.rows, -1) for array in (*program.inputs, *program.outputs, steps)]
-        w, residual, gradient, step = flat
-        w[: len(runs), :columns] = W
-        step[: len(runs)] = step_sizes[runs, None]
-        shown = w[:, :columns], residual[:, :rows]
+        (w,) = program.inputs
+        residual, gradient = program.outputs
+        state = {name: np.zeros_like(w) for name in kept}
+        # They fill whole matrices, because NumPy broadcasts a column more slowly.
+        matrices = {name: np.zeros_like(w) for name in coefficients}
+        for array, values in [(w, W), *((state[name], kept[name]) for name in kept)]:
+            _rows(array)[: len(runs), :columns] = values
+        for name, values in coefficients.items():
+            _rows(matrices[name])[: len(runs)] = values[runs, None]
+        shown = _rows(w)[:, :columns], _rows(residual)[:, :rows]
+        flat = [_rows(array) for array in (w, gradient, *state.values(), *matrices.values())]
         while True:
-            program(iterate)
+            program(w)
             leaving = observe(iteration, runs, *shown)
             if iteration == iterations:
                 return
             if leaving is not None:
                 count = len(runs)
                 runs = runs[~leaving]
-                for array in (w, gradient, step):
+                for array in flat:
                     array[: len(runs)] = array[:count][~leaving]
                     array[len(runs) :] = 0.0
-            np.multiply(program.outputs[1], steps, out=move)
-            np.subtract(iterate, move, out=iterate)
+            method.update(iteration, w, gradient, matrices, state)
             iteration += 1
             if leaving is not None and objective.stack(len(runs)) != cut:
                 break
-        W = w[: len(runs), :columns]
+        W = _rows(w)[: len(runs), :columns]
+        kept = {name: _rows(array)[: len(runs), :columns] for name, array in state.items()}
+
+
+def _rows(blocks: np.ndarray) -> np.ndarray:
+    """Blocks of rows as one matrix, a view."""
+    return blocks.reshape(-1, blocks.shape[-1])

@@ -1,4 +1,4 @@
-"""Theory of one group of runs: its spectrum, its step sizes, and the bounds for them."""
+"""What theory says about one group of runs: its spectrum, its step sizes, and its bounds."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from gdconv.config.sections import Run
+from gdconv.methods.protocol import Method
 from gdconv.problems.least_squares import Objective
-from gdconv.theory import bounds
-from gdconv.theory.rounding import drift, noise_level, relative_error, step_errors
+from gdconv.theory.rounding import relative_error, step_errors
 
 # No gap, loss or squared distance of a run may exceed this, so that everything computed from them
 # is finite.
 LARGEST = 1e300
 # Smallest scale for which squares of residuals, and of their rounding errors, are normal floats.
 SMALLEST = 1e-130
+
+
+def method_of(run: Run) -> Method:
+    """Return the method of a run; raise TypeError if it is one of another protocol."""
+    if not isinstance(run.method, Method):
+        raise TypeError(f"{type(run.method).__qualname__} is not a gdconv.methods.protocol.Method")
+    return run.method
 
 
 class Theory:
@@ -27,24 +34,21 @@ class Theory:
     def __init__(self, objective: Objective, start: np.ndarray, runs: Sequence[Run]) -> None:
         matrix, target = objective.matrix, objective.target
         self.spectrum = objective.spectrum
-        self.w_star, rest = objective.nearest_minimiser(start)
-        away = (start - self.w_star) - rest
-        largest, smallest = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
-        self.step_size = np.array(
-            [
-                bounds.step_size(run.step_unit, run.step_value, largest, smallest).item()
-                for run in runs
-            ]
-        )
-        self.relative_step = self.step_size * largest
-        self.nu = bounds.contraction(self.step_size, largest, smallest)
+        # w* is the sum of both.
+        self.w_star, self.rest = objective.nearest_minimiser(start)
+        away = (start - self.w_star) - self.rest
+        ends = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
+        each = [method_of(run).coefficients(run.step_unit, run.step_value, *ends) for run in runs]
+        self.coefficients = {name: np.array([found[name] for found in each]) for name in each[0]}
+        self.step_size = self.coefficients.get("step_size", np.full(len(runs), np.nan))
+        self.relative_step = self.step_size * self.spectrum.lambda_max
+        method = method_of(runs[0])
+        positive = self.spectrum.eigenvalues[: self.spectrum.rank]
+        self.of_method = method.theory(self.coefficients, positive, method.iterations)
+        self.nu = self.of_method.contraction()
         self.rate = self.nu**2
-        self.nu_coursework = bounds.contraction_coursework(self.step_size, self.spectrum.lambda_min)
-        method = runs[0].method
-        self.iterations = method.iterations
-        self.iterations_predicted = bounds.iterations_to(
-            method.tolerance, bounds.log_contraction(self.step_size, largest, smallest)
-        )
+        self.nu_coursework = self.of_method.contraction_coursework(self.spectrum.lambda_min)
+        self.iterations_predicted = self.of_method.iterations_to(method.tolerance)
         # ½ λ_i c_i², computed without c_i = v_iᵀ(w_0 − w*), which would need a division by σ_i.
         self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
         self.distance = float(away @ away)
@@ -53,9 +57,8 @@ class Theory:
             raise ValueError("the loss at the start does not fit into a float; scale the target")
         self.loss_star = objective.loss(self.w_star)
         y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
-        self.errors = step_errors(
-            matrix, start, away, y_norm, self.spectrum, self.step_size, self.iterations
-        )
+        reach = self.of_method.reach()
+        self.errors = step_errors(matrix, start, away, y_norm, self.spectrum, reach)
         self.relative_error = relative_error(matrix.shape[1])
 
     @property
@@ -70,50 +73,54 @@ class Theory:
         return squares
 
     def rates_of_start(self) -> np.ndarray:
-        """(1 − step_size λ_i)² of the slowest v_i along which w_0 − w* has more than noise."""
+        """The rate of the slowest v_i along which w_0 − w* has more than noise."""
         runs = np.arange(len(self.step_size))
         has = self.components[:, None] > self.noise(runs, np.zeros(len(runs)))
-        positive = self.spectrum.eigenvalues[: self.spectrum.rank]
-        factors = (1 - np.outer(positive, self.step_size)) ** 2
-        return np.max(factors, axis=0, where=has, initial=0.0)
+        return np.max(self.of_method.factors() ** 2, axis=0, where=has, initial=0.0)
 
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The gap that rounding alone may cause in run column[k] at iteration t[k]."""
-        columns = self.spectrum.right.shape[0]
-        off = drift(self.nu[column], self.relative_step[column], t, columns)
-        off *= self.errors.moved[column]
+        off = self.of_method.drift(column, t, self.spectrum.right.shape[0])
+        off = off * self.errors.moved[column]
         return (np.sqrt(self.noise(column, t)) + off) ** 2
 
     def noise(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """The level of noise at which the gap of run column[k] comes to rest, at iteration t[k]."""
-        return noise_level(self.errors, self.spectrum, self.step_size, self.iterations, column, t)
+        """The level of noise at which the gap of run column[k] comes to rest, at iteration t[k].
+
+        t matters only if a component grows, because the noise then grows along with it.
+        """
+        errors, t = self.errors, np.asarray(t, dtype=float)
+        of_gradient, of_iterate = (weight[column] for weight in self.of_method.weights())
+        floor = (of_iterate * errors.residual[column]) ** 2
+        positive = self.spectrum.eigenvalues[: self.spectrum.rank]
+        along = zip(positive, errors.gradient.T, errors.iterate.T, strict=True)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for index, (eigenvalue, gradient, iterate) in enumerate(along):
+                perturbation = of_gradient * gradient[column] + of_iterate * iterate[column]
+                summed = self.of_method.summed(index, column, t)
+                floor += (np.sqrt(eigenvalue / 2) * perturbation * summed) ** 2
+        return floor
 
     def ceiling(self) -> np.ndarray:
         """The gap above which the next gap or squared distance may exceed LARGEST."""
-        growth = np.maximum(self.rate, 1)
+        growth = np.maximum(self.of_method.growth(), 1)
         return LARGEST / growth / max(1.0, 2 / self.spectrum.lambda_min_positive)
 
     def curves(self, column: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
         """What theory knows of run column[k] at iteration t[k]: column of curves.csv → values."""
-        largest = self.spectrum.lambda_max
-        ends = largest, self.spectrum.lambda_min_positive
-        positive = self.spectrum.eigenvalues[: self.spectrum.rank]
-        step_size, distance = self.step_size[column], self.distance
+        of_method, at = self.of_method, (column, t)
+        distance, scaled = self.distance, self.spectrum.lambda_max / 2 * self.distance
         return {
-            "gap_exact": bounds.exact_gap(positive, self.components, step_size, t),
-            "gap_bound": bounds.gap_bound(step_size, t, distance, *ends),
-            "gap_bound_coursework": bounds.gap_bound_coursework(
-                step_size, t, distance, largest, self.spectrum.lambda_min
-            ),
-            "gap_bound_relative": bounds.gap_bound_relative(
-                step_size, t, self.components.sum(), *ends
-            ),
-            "gap_bound_sharp": bounds.gap_bound_sharp(step_size, t, distance, *ends),
-            "distance_bound": bounds.distance_bound(step_size, t, distance, *ends),
-            "gap_floor": self.floor(column, t),
+            "gap_exact": of_method.gap(self.components, *at),
+            "gap_bound": of_method.bound(scaled, *at),
+            "gap_bound_coursework": of_method.coursework(distance, self.spectrum.lambda_min, *at),
+            "gap_bound_relative": of_method.bound(self.components.sum(), *at),
+            "gap_bound_sharp": of_method.weighted_bound(distance, *at),
+            "distance_bound": of_method.bound(distance, *at),
+            "gap_floor": self.floor(*at),
         }
 
     def loosest_start(self, gap: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The largest gap of a computed run after t iterations if its exact gap is constant."""
-        error = self.relative_error * (1 + self.relative_step[column])
+        error = self.relative_error * self.of_method.step_error()[column]
         return gap[column] * (1 + error) ** (2.0 * t)

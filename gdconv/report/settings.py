@@ -14,7 +14,7 @@ from gdconv.tables.csv import ALSO
 # Runs that agree in all of these columns differ only in seed, repetition or step size.
 SETTING = (
     *("problem", "file", "n_samples", "n_features", "noise", "problem_options"),
-    *("start", "start_which", "start_radius", "method"),
+    *("start", "start_which", "start_radius", "method", "method_options"),
 )
 # Columns that name a problem even if it is the only one, unless they are empty.
 NAMING = SETTING[:4]
@@ -81,10 +81,13 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     -------
     list of (dict, DataFrame)
         The columns of `SETTING` with their values, NA if empty, and the runs that have them. Only
-        those options are included in which problems of one family differ. Runs of several studies
-        have a column `study`, which comes first.
+        those options are included in which problems of one family, or runs of one method, differ.
+        Runs of several studies have a column `study`, which comes first.
     """
-    runs = runs.assign(problem_options=_differing_options(runs))
+    runs = runs.assign(
+        problem_options=_differing_options(runs, "problem"),
+        method_options=_differing_options(runs, "method"),
+    )
     names = [*(["study"] if "study" in runs else []), *SETTING]
     # The name of a file may be unknown, or shared with another file, so the content counts.
     same = runs.groupby([*names, "content"], dropna=False, observed=True)
@@ -106,10 +109,13 @@ def with_all_parts(runs: pd.DataFrame) -> pd.DataFrame:
     return others if len(others) else runs
 
 
-def _differing_options(runs: pd.DataFrame) -> pd.Series:
-    """Each run's options, without those that all runs of its family share; NA if none is left."""
+def _differing_options(runs: pd.DataFrame, of: str) -> pd.Series:
+    """Each run's options, without those that all runs of its family or method share.
+
+    NA if none is left.
+    """
     told = pd.Series(pd.NA, runs.index, dtype="string")
-    for _, options in runs["problem_options"].dropna().groupby(runs["problem"]):
+    for _, options in runs[f"{of}_options"].dropna().groupby(runs[of]):
         words = {each: options_of(each) for each in options.unique()}
         shared = set.intersection(*map(set, words.values()))
         left = {each: " ".join(w for w in words[each] if w not in shared) for each in words}

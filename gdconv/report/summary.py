@@ -30,6 +30,7 @@ _HEADINGS = {
     "start_which": ("start", "which"),
     "start_radius": ("start", "radius"),
     "method": ("", "method"),
+    "method_options": ("method", "options"),
     "rank": ("", "rank"),
     "runs": ("", "runs"),
     "converged": ("", "conv."),

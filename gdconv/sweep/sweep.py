@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from gdconv.config.rules import ConfigError, Section
-from gdconv.config.sections import Run, RunConfig, Serial, StudyConfig, expand
+from gdconv.config.sections import Run, RunConfig, Serial, StudyConfig, expand, number_of_runs
 from gdconv.experiment.identity import Group, group_of, run_ids
 from gdconv.problems.families import file_content, notices, shape
 from gdconv.sweep import engines
@@ -154,7 +154,7 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
     """
     count = 0
     for config in configs:
-        count += len(config.seed) * config.repetitions * len(config.step.value)
+        count += number_of_runs(config)
         if count > MOST_RUNS:
             allowed = f"makes more than {MOST_RUNS} runs with the seeds and step sizes"
             raise ConfigError("repetitions", config.repetitions, allowed)
@@ -169,7 +169,7 @@ def _tell(configs: Sequence[RunConfig]) -> None:
 
 
 def grouped(runs: Mapping[str, Run]) -> list[Group]:
-    """Return the runs, given by run_id, in groups that share everything but the step size."""
+    """Return the runs, given by run_id, in the groups of `group_of`."""
     groups: dict[Hashable, dict[str, Run]] = {}
     for run_id, run in runs.items():
         groups.setdefault(group_of(run), {})[run_id] = run

@@ -12,32 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 
-def step_size(
-    unit: str, value: ArrayLike, lambda_max: float, lambda_min_positive: float
-) -> np.ndarray:
-    """Return the step size that `value` stands for in a unit.
-
-    lambda_max: value / lambda_max; optimal: value * 2 / (lambda_min_positive + lambda_max);
-    absolute: value; K: 1 / value.
-
-    Raises
-    ------
-    ValueError
-        For another unit.
-    """
-    value = np.asarray(value, dtype=float)
-    with np.errstate(over="ignore"):
-        if unit == "lambda_max":
-            return value / lambda_max
-        if unit == "optimal":
-            return value * optimal_step_size(lambda_max, lambda_min_positive)
-        if unit == "absolute":
-            return value
-        if unit == "K":
-            return 1 / value
-    raise ValueError(f"unit={unit!r}: must be lambda_max, optimal, absolute or K")
-
-
 def optimal_step_size(lambda_max: float, lambda_min_positive: float) -> float:
     """Return the step size with the smallest nu, 2 / (lambda_min_positive + lambda_max)."""
     return 2 / (lambda_min_positive + lambda_max)

@@ -86,8 +86,7 @@ def step_errors(
     away: np.ndarray,
     y_norm: float,
     spectrum: Spectrum,
-    step_size: np.ndarray,
-    iterations: int,
+    reach: np.ndarray,
 ) -> StepErrors:
     """Return the errors of one step.
 
@@ -99,9 +98,8 @@ def step_errors(
         w_0, and w_0 − w*.
     y_norm : float
         ‖y‖.
-    step_size : ndarray, shape (m,)
-    iterations : int
-        The longest the iteration may run.
+    reach : ndarray, shape (r, m)
+        The largest part of the way to w* along v_i that a run may go.
     """
     rows, columns = matrix.shape
     V, singular = spectrum.right, spectrum.singular_values
@@ -123,42 +121,10 @@ def step_errors(
             min(float(lengths @ (turns @ np.abs(moved))), whole),
         )
 
-    steps = step_size[:, None] * spectrum.eigenvalues[: spectrum.rank]
-    parts, which = np.unique(np.minimum(1.0, iterations * steps), axis=0, return_inverse=True)
+    parts, which = np.unique(reach.T, axis=0, return_inverse=True)
     # One at a time, because the rounding of a joint product would depend on the other runs.
     found = zip(*map(of, parts), strict=True)
     return StepErrors(*(np.array(values)[which.ravel()] for values in found))
-
-
-def noise_level(
-    errors: StepErrors,
-    spectrum: Spectrum,
-    step_size: np.ndarray,
-    iterations: int,
-    column: np.ndarray,
-    t: np.ndarray,
-) -> np.ndarray:
-    """Return the level of the noise in the computed gap of run column[k] at iteration t[k].
-
-    Parameters
-    ----------
-    step_size : ndarray, shape (m,)
-    iterations : int
-        The largest number of iterations; on the edge of stability, rounding errors add up until
-        then.
-    column, t : ndarray, shape (k,)
-        t matters only if a component grows, because the noise then grows along with it.
-    """
-    step_size, t = step_size[column], np.asarray(t, dtype=float)
-    floor = errors.residual[column] ** 2
-    with np.errstate(over="ignore", invalid="ignore"):
-        for eigenvalue, gradient, iterate in zip(
-            spectrum.eigenvalues, errors.gradient.T, errors.iterate.T, strict=False
-        ):
-            perturbation = step_size * gradient[column] + iterate[column]
-            summed = _summed(step_size * eigenvalue, iterations, t)
-            floor += (np.sqrt(eigenvalue / 2) * perturbation * summed) ** 2
-    return floor
 
 
 def relative_error(columns: int) -> float:
@@ -184,8 +150,11 @@ def drift(nu: ArrayLike, relative_step: ArrayLike, t: ArrayLike, columns: int) -
         return steps + unit * nu**t
 
 
-def _summed(relative_step: np.ndarray, iterations: int, t: np.ndarray) -> np.ndarray:
-    """Σ_{s<t} |1 − x|^s at t; if |1 − x| <= 1, its limit (or the sum over all iterations)."""
+def summed(relative_step: np.ndarray, iterations: int, t: np.ndarray) -> np.ndarray:
+    """Return Σ_{s<t} |1 − x|^s at t; if |1 − x| <= 1, its limit, or the sum over all iterations.
+
+    On the edge of stability rounding errors add up until the last iteration.
+    """
     decay = np.minimum(relative_step, 2 - relative_step)
     growth = -decay
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -1,4 +1,4 @@
 """The coursework's statements, checked on one run.
 
-May import: config, problems, theory, experiment.
+May import: config, experiment, methods, problems, theory.
 """

@@ -21,12 +21,15 @@ from typing import Any
 import numpy as np
 
 from gdconv.config.sections import Run
-from gdconv.experiment.iterate import descend
+from gdconv.experiment.iterate import iterate
+from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import recorded_iterations
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.starts import starting_point
 from gdconv.theory import bounds
+from gdconv.theory.recurrence import MOST
 from nnlib import Graph
 
 # A run is followed for at most so many iterations.
@@ -77,31 +80,26 @@ class Case:
     """
 
     def __init__(self, run: Run) -> None:
-        self.run = run
+        self.run, self.method = run, method_of(run)
         problem = make(run.problem, run.seed, run.repetition)
         self.X, self.y = problem.X, problem.y
         self.objective = Objective(problem, run.method.reduce)
-        self.spectrum = self.objective.spectrum
         self.start = starting_point(run.start, run.seed, run.repetition, self.objective)
-        self.w_star, self.rest = self.objective.nearest_minimiser(self.start)
-        away = self.away(self.start)
+        self.theory = Theory(self.objective, self.start, [run])
+        self.spectrum = self.theory.spectrum
+        self.w_star, self.distance = self.theory.w_star, self.theory.distance
         self.lambda_max = self.spectrum.lambda_max
         self.lambda_min = self.spectrum.lambda_min
         self.lambda_min_positive = self.spectrum.lambda_min_positive
         self.eigenvalues = self.spectrum.eigenvalues[: self.spectrum.rank]
-        self.step_size = float(
-            bounds.step_size(
-                run.step_unit, run.step_value, self.lambda_max, self.lambda_min_positive
-            )
-        )
+        self.step_size = float(self.theory.step_size[0])
         self.K = 1 / self.step_size
         columns = np.linalg.norm(self.X, axis=0)
         self.width = float(np.linalg.norm(columns))
         norm = float(self.spectrum.singular_values[0])
         self.columns = np.full_like(columns, norm) if self.spectrum.is_ordinary else columns
         self.unit = (sum(self.X.shape) + 10) * np.finfo(float).eps
-        self.components = self.spectrum.right.T @ away
-        self.distance = float(away @ away)
+        self.components = self.spectrum.right.T @ self.away(self.start)
         generator = np.random.default_rng(
             np.random.SeedSequence(run.seed, spawn_key=(run.repetition, 2))
         )
@@ -115,7 +113,7 @@ class Case:
 
     def away(self, w: np.ndarray) -> np.ndarray:
         """Return w − w*, shape (d,)."""
-        return (w - self.w_star) - self.rest
+        return (w - self.w_star) - self.theory.rest
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -124,13 +122,13 @@ class Case:
 
     @property
     def nu(self) -> float:
-        """ν by `bounds.contraction`."""
-        return float(bounds.contraction(self.step_size, *self.ends[::-1]))
+        """The contraction factor ν."""
+        return float(self.theory.nu[0])
 
     @property
     def log_nu(self) -> float:
-        """ln ν by `bounds.log_contraction`."""
-        return float(bounds.log_contraction(self.step_size, *self.ends[::-1]))
+        """ln ν."""
+        return float(self.theory.of_method.log_contraction()[0])
 
     @property
     def logs(self) -> np.ndarray:
@@ -153,6 +151,11 @@ class Case:
     def times(self) -> np.ndarray:
         """The recorded iterations."""
         return np.array([moment.t for moment in self.moments])
+
+    @property
+    def recorded(self) -> tuple[np.ndarray, np.ndarray]:
+        """The run's number, which is 0, and the iteration of each recorded iteration."""
+        return np.zeros_like(self.times), self.times
 
     @property
     def measured(self) -> tuple[np.ndarray, np.ndarray]:
@@ -241,11 +244,17 @@ class Case:
 
         A step multiplies the component e_i = v_iᵀ(w − w*), and all earlier errors of it, by
         1 − step_size λ_i. It adds a new error from w and from the gradient; the residual's error
-        enters the gradient through Xᵀ and is therefore multiplied by σ_i.
+        enters the gradient through Xᵀ and is therefore multiplied by σ_i. For a method other than
+        gradient descent, the error of √gap is the root of the rounding floor.
         """
+        longest = min(self.run.method.iterations, LONGEST)
+        floors = None
+        if not isinstance(self.method, GradientDescent):
+            longest = min(longest, MOST)
+            times = np.arange(longest + 2)
+            floors = np.sqrt(self.theory.floor(np.zeros_like(times), times))
         singular, V = self.spectrum.singular_values, np.abs(self.spectrum.right).T
         factor = np.abs(1 - self.step_size * self.eigenvalues)
-        longest = min(self.run.method.iterations, LONGEST)
         recorded = {*recorded_iterations(longest, POINTS).tolist(), *FEW}
         # |v_ij| is at most c_j / σ_i, and the error of v_ij at most unit times that.
         largest = np.minimum(1.0, self.columns / singular[:, None])
@@ -266,6 +275,8 @@ class Case:
             magnitude = self.magnitude(w)
             noise = float(np.linalg.norm(singular * carried))
             noise += self.unit * (magnitude + self.width * outside)
+            if floors is not None:
+                noise = float(floors[t])
             if moments and moments[-1].t == t - 1:
                 moments[-1] = replace(moments[-1], following=w)
             if t in recorded:
@@ -279,5 +290,6 @@ class Case:
             outside += self.unit * (float(np.linalg.norm(w)) + 2 * self.step_size * product)
             return np.array([True]) if t >= POINTS and gap <= noise**2 else None
 
-        descend(self.objective, self.start, np.array([self.step_size]), longest + 1, observe)
+        coefficients = self.theory.coefficients
+        iterate(self.method, self.objective, self.start, coefficients, longest + 1, observe)
         return moments

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
+from gdconv.verify.case import Case
+
 EPS = float(np.finfo(float).eps)
 TINY = float(np.finfo(float).tiny)
 HOLDS, FAILS = "holds", "FAILS"
@@ -24,6 +26,9 @@ LARGEST = 1e200
 # If a step size is closer to a threshold than this part of it, rounding decides on which side it
 # lies.
 EDGE = 8 * EPS
+
+# Iterations at which the closed forms are compared.
+TIMES = (0, 1, 2, 3, 10, 31, 100, 316, 1000)
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,31 @@ def enclosed(
     found = np.asarray(found, dtype=float)
     tolerance = error / positive(size)
     return agree(equation, statement, found[fits], exact[fits], size[fits], tolerance[fits])
+
+
+def growth(case: Case) -> np.ndarray:
+    """The largest factor (1 − ηλ)^{2t} of an eigenvalue, at TIMES."""
+    return max(abs(1 - case.step_size * value) for value in case.ends) ** (2.0 * np.array(TIMES))
+
+
+def closed_form(
+    equation: str,
+    statement: str,
+    case: Case,
+    found: np.ndarray,
+    eigenvalues: Sequence[float],
+    scale: float,
+) -> Check:
+    """Compare a bound at TIMES with scale times the largest (1 − ηλ)^{2t}, from 200 digits.
+
+    A bound that is 0.1 % too large would still hold on a run, so a comparison with the run does not
+    detect it.
+    """
+    terms = [powers(case.step_size, value, TIMES) for value in eigenvalues]
+    exact = np.max([power for power, _ in terms], axis=0)
+    error = np.max([power + error for power, error in terms], axis=0) - exact
+    error = scale * (error + 4 * EPS * exact)
+    return enclosed(equation, statement, found, scale * exact, error, growth(case))
 
 
 def powers(

@@ -9,13 +9,22 @@ import numpy as np
 
 from gdconv.theory import bounds
 from gdconv.verify.case import Case
-from gdconv.verify.checks import DIGITS, EPS, Check, agree, not_below, positive, under
-from gdconv.verify.exact import TIMES, closed_form
+from gdconv.verify.checks import (
+    DIGITS,
+    EPS,
+    TIMES,
+    Check,
+    agree,
+    closed_form,
+    not_below,
+    positive,
+    under,
+)
 
 
 def step_6(case: Case) -> Iterator[Check]:
     """(6) The step size is the one asked for; the optimal one has 1 − ηλ⁺min = −(1 − ηλmax)."""
-    unit, value = case.run.step_unit, case.run.step_value
+    unit, value = case.run.step_unit or "", case.run.step_value or 0.0
     with localcontext(prec=DIGITS):
         asked, largest = Decimal(value), Decimal(case.lambda_max)
         smallest = Decimal(case.lambda_min_positive)

@@ -17,16 +17,18 @@ from gdconv.verify.checks import (
     HALF,
     HOLDS,
     NOTHING,
+    TIMES,
     Check,
     agree,
+    closed_form,
     enclosed,
+    growth,
     largest_product,
     positive,
     powers,
     slacks,
     under,
 )
-from gdconv.verify.exact import TIMES, closed_form, growth
 
 
 def taylor_15(case: Case) -> Iterator[Check]:

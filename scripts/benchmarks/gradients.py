@@ -123,7 +123,8 @@ def flops(rounds: int) -> None:
     import numpy as np
 
     from gdconv.config.sections import Gaussian
-    from gdconv.experiment.iterate import descend
+    from gdconv.experiment.iterate import iterate
+    from gdconv.methods.gradient_descent import GradientDescent
     from gdconv.problems.families import make
     from gdconv.problems.least_squares import Objective
 
@@ -140,8 +141,9 @@ def flops(rounds: int) -> None:
             step_sizes = np.full(runs, 1.0 / objective.spectrum.lambda_max)
             iterations = max(30, 20_000_000 // n_features**2 // max(runs, 8))
 
-            def iterate(objective=objective, start=start, steps=step_sizes, n=iterations) -> None:
-                descend(objective, start, steps, n, lambda *_: None)
+            def ours(objective=objective, start=start, steps=step_sizes, n=iterations) -> None:
+                coefficients = {"step_size": steps}
+                iterate(GradientDescent(), objective, start, coefficients, n, lambda *_: None)
 
             def script(R=R, target=target, steps=step_sizes, n=iterations) -> None:
                 # The least number of rows that is a multiple of 8: few rows are slow to multiply.
@@ -158,7 +160,7 @@ def flops(rounds: int) -> None:
 
             times: dict[str, list[float]] = {"gdconv": [], "script": []}
             for _ in range(rounds):
-                times["gdconv"].append(timeit.timeit(iterate, number=1) / iterations)
+                times["gdconv"].append(timeit.timeit(ours, number=1) / iterations)
                 times["script"].append(timeit.timeit(script, number=1) / iterations)
             median = {name: statistics.median(seconds) for name, seconds in times.items()}
             ratio = median["gdconv"] / median["script"]

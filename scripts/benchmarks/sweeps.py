@@ -200,7 +200,8 @@ def growth(rounds: int) -> None:
 
 def _study_seconds(size: dict[str, int], rounds: int) -> float:
     from gdconv import run_study
-    from gdconv.config.sections import Gaussian, GradientDescent, RunConfig, Step
+    from gdconv.config.sections import Gaussian, RunConfig, Step
+    from gdconv.methods.gradient_descent import GradientDescent
 
     start, stop, count = 0.02, 2.1, size["step sizes"]
     config = RunConfig(

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gdconv.config.sections import Csv, GradientDescent, RunConfig, Step
+from gdconv.config.sections import Csv, RunConfig, Step
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 from gdconv.sweep.sweep import run_study

@@ -8,7 +8,6 @@ from gdconv.config.sections import (
     Csv,
     Eigenvector,
     Gaussian,
-    GradientDescent,
     Normal,
     Polynomial,
     Prescribed,
@@ -21,6 +20,7 @@ from gdconv.config.sections import (
     problem_options,
     to_mapping,
 )
+from gdconv.methods.gradient_descent import GradientDescent
 
 
 def test_values_are_cast_to_their_declared_types():

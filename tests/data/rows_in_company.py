@@ -9,8 +9,9 @@ import json
 import numpy as np
 import threadpoolctl
 
-from gdconv.config.sections import Gaussian, GradientDescent, Record, RunConfig, Step, expand
+from gdconv.config.sections import Gaussian, Record, RunConfig, Step, expand
 from gdconv.experiment.group import run_group
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.tables.csv import encode
 
 SIZES = (1, 3, 10, 25, 64, 100)

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from gdconv.config.sections import Gaussian
-from gdconv.experiment.iterate import descend
+from gdconv.experiment.iterate import iterate
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 
@@ -19,7 +20,8 @@ def iterates(objective, start, step_sizes, iterations, leave_at=None):
             return None
         return np.array([leave_at[run] == iteration for run in runs])
 
-    descend(objective, start, np.asarray(step_sizes), iterations, observe)
+    coefficients = {"step_size": np.asarray(step_sizes)}
+    iterate(GradientDescent(), objective, start, coefficients, iterations, observe)
     return {run: np.array(rows) for run, rows in seen.items()}
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from gdconv.config.sections import Gaussian
 from gdconv.experiment.group import run_group  # noqa: F401 - loads the BLAS of SciPy
-from gdconv.experiment.iterate import descend
+from gdconv.experiment.iterate import iterate
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems import products
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
@@ -109,7 +110,8 @@ def iterates(objective, step_sizes):
         seen.append((W[: len(runs)].copy(), residual[: len(runs)].copy()))
         return runs == iteration
 
-    descend(objective, np.zeros(objective.matrix.shape[1]), step_sizes, 9, observe)
+    start = np.zeros(objective.matrix.shape[1])
+    iterate(GradientDescent(), objective, start, {"step_size": step_sizes}, 9, observe)
     return seen
 
 

@@ -13,7 +13,6 @@ from gdconv.config.sections import (
     Csv,
     Eigenvector,
     Gaussian,
-    GradientDescent,
     Normal,
     Polynomial,
     Prescribed,
@@ -24,9 +23,10 @@ from gdconv.config.sections import (
     expand,
 )
 from gdconv.experiment.group import run_group
-from gdconv.experiment.iterate import descend
+from gdconv.experiment.iterate import iterate
 from gdconv.experiment.prediction import Theory
 from gdconv.experiment.trajectory import Recorder
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import LeastSquares, make
 from gdconv.problems.least_squares import Objective
 from gdconv.sweep.sweep import run_study
@@ -143,7 +143,8 @@ def gaps(problem, start, config):
         ceiling=theory.ceiling(),
         tolerance=0.5,
     )
-    descend(objective, start, theory.step_size, ITERATIONS, recorder.observe)
+    method = GradientDescent()
+    iterate(method, objective, start, theory.coefficients, ITERATIONS, recorder.observe)
     measured = recorder.trajectories()
     floor = theory.floor(measured.column, measured.t)
     keys = zip(measured.column.tolist(), measured.t.tolist(), strict=True)

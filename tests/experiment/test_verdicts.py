@@ -16,7 +16,6 @@ from gdconv.config.sections import (
     Correlated,
     Eigenvector,
     Gaussian,
-    GradientDescent,
     Normal,
     Polynomial,
     Prescribed,
@@ -25,6 +24,7 @@ from gdconv.config.sections import (
     Zeros,
 )
 from gdconv.experiment import group as study
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import LeastSquares, make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.starts import starting_point

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gdconv.config.sections import Csv, Gaussian, GradientDescent, RunConfig, Step, StudyConfig
+from gdconv.config.sections import Csv, Gaussian, RunConfig, Step, StudyConfig
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report import compare, report
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.page import explorer

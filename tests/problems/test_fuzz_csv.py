@@ -17,15 +17,8 @@ import numpy as np
 import pytest
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import (
-    Csv,
-    Gaussian,
-    GradientDescent,
-    Record,
-    RunConfig,
-    Step,
-    StudyConfig,
-)
+from gdconv.config.sections import Csv, Gaussian, Record, RunConfig, Step, StudyConfig
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems import families as problems
 from gdconv.report import report
 from gdconv.sweep.sweep import run_sweep

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Csv, Eigenvector, GradientDescent, RunConfig, Step, Zeros, expand
+from gdconv.config.sections import Csv, Eigenvector, RunConfig, Step, Zeros, expand
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.sweep.sweep import run_study
 from gdconv.verify.case import Case
 from gdconv.verify.statements import verify

@@ -8,7 +8,6 @@ from gdconv.config.sections import (
     Correlated,
     Eigenvector,
     Gaussian,
-    GradientDescent,
     Normal,
     Polynomial,
     Prescribed,
@@ -18,6 +17,7 @@ from gdconv.config.sections import (
     expand,
 )
 from gdconv.experiment.group import run_ids
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import LeastSquares, make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.starts import starting_point

@@ -16,7 +16,8 @@ from matplotlib.image import imread
 
 import nnlib
 from gdconv import run_study
-from gdconv.experiment.iterate import descend
+from gdconv.experiment.iterate import iterate
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import LeastSquares
 from gdconv.problems.least_squares import Objective
 
@@ -230,10 +231,11 @@ def test_gradient_descent_does_the_example_by_hand():
     objective = Objective(LeastSquares(np.diag([1.0, 2.0]), np.zeros(2)), "none")
     for K in (Fraction(9, 2), Fraction(3), Fraction(4)):
         found = []
-        descend(
+        iterate(
+            GradientDescent(),
             objective,
             np.array([0.0, 1.0]),
-            np.array([float(1 / K)]),
+            {"step_size": np.array([float(1 / K)])},
             2,
             lambda t, runs, W, residual, found=found: found.append(np.sum(residual[0] ** 2)),
         )

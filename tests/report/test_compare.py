@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdconv.config.sections import Csv, Gaussian, GradientDescent, RunConfig, Step
+from gdconv.config.sections import Csv, Gaussian, RunConfig, Step
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report import compare, report
 from gdconv.report.figures import catalogue as figures
 from gdconv.sweep.sweep import run_study

@@ -11,11 +11,11 @@ from gdconv.config.sections import (
     Csv,
     Eigenvector,
     Gaussian,
-    GradientDescent,
     Prescribed,
     RunConfig,
     Step,
 )
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures.families import families
 from gdconv.report.figures.iterations_heatmap import cells

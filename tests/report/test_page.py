@@ -9,15 +9,8 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from gdconv.config.sections import (
-    Eigenvector,
-    Gaussian,
-    GradientDescent,
-    Polynomial,
-    RunConfig,
-    Step,
-    Zeros,
-)
+from gdconv.config.sections import Eigenvector, Gaussian, Polynomial, RunConfig, Step, Zeros
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.page import explorer
 from gdconv.report.page.document import SCRIPTS, page
 from gdconv.sweep.sweep import run_study

@@ -9,13 +9,13 @@ import pytest
 from gdconv.config.sections import (
     Eigenvector,
     Gaussian,
-    GradientDescent,
     Polynomial,
     Prescribed,
     RunConfig,
     Step,
     Zeros,
 )
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures.families import families
 from gdconv.report.figures.gallery import start

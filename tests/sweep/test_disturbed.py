@@ -16,8 +16,9 @@ from types import SimpleNamespace
 import pytest
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Gaussian, GradientDescent, RunConfig, Step, StudyConfig
+from gdconv.config.sections import Gaussian, RunConfig, Step, StudyConfig
 from gdconv.experiment.group import run_group
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report import report
 from gdconv.sweep import lock, provenance
 from gdconv.sweep.store import Store

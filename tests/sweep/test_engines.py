@@ -28,7 +28,6 @@ from gdconv.config.sections import (
     Csv,
     Dask,
     Gaussian,
-    GradientDescent,
     Processes,
     RunConfig,
     Serial,
@@ -36,6 +35,7 @@ from gdconv.config.sections import (
     StudyConfig,
 )
 from gdconv.experiment import identity as runs
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.sweep import cluster, engines, pool, provenance, scratch
 from gdconv.sweep.sweep import (
     LARGEST_BLOCK,

@@ -12,17 +12,10 @@ import pandas as pd
 import pytest
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import (
-    Csv,
-    Gaussian,
-    GradientDescent,
-    Record,
-    RunConfig,
-    Step,
-    StudyConfig,
-)
+from gdconv.config.sections import Csv, Gaussian, Record, RunConfig, Step, StudyConfig
 from gdconv.experiment.group import run_group
 from gdconv.experiment.identity import SCHEMA_VERSION
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report import report
 from gdconv.sweep import store as store_module
 from gdconv.sweep.store import Store

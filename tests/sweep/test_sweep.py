@@ -6,8 +6,9 @@ import pytest
 import threadpoolctl
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Csv, Gaussian, GradientDescent, RunConfig, Step, StudyConfig
+from gdconv.config.sections import Csv, Gaussian, RunConfig, Step, StudyConfig
 from gdconv.experiment import group as studies
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import file_content
 from gdconv.sweep import sweep
 from gdconv.sweep.sweep import grouped, plan, run_study, run_sweep

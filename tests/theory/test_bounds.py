@@ -122,19 +122,6 @@ def test_optimal_step_size():
     assert others.min() == nu
 
 
-@pytest.mark.parametrize(
-    ("unit", "expected"),
-    [("lambda_max", 3 / 8), ("optimal", 3 * (2 / 10)), ("absolute", 3.0), ("K", 1 / 3)],
-)
-def test_step_units(unit, expected):
-    assert bounds.step_size(unit, 3.0, 8.0, 2.0) == expected
-
-
-def test_unknown_unit_is_refused():
-    with pytest.raises(ValueError, match="lambda_max, optimal, absolute or K"):
-        bounds.step_size("bogus", 1.0, 1.0, 1.0)
-
-
 def test_iterations_to():
     nu = np.array([0.5, 0.9, 1 / 10, 1.0, 1.1, 0.0])
     with np.errstate(divide="ignore"):

@@ -12,7 +12,6 @@ from gdconv.config.sections import (
     Csv,
     Eigenvector,
     Gaussian,
-    GradientDescent,
     Normal,
     Polynomial,
     Prescribed,
@@ -22,6 +21,7 @@ from gdconv.config.sections import (
     Zeros,
 )
 from gdconv.experiment.trajectory import recorded_iterations
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.sweep.sweep import run_study
 from gdconv.tables.csv import read
 from gdconv.theory import bounds

@@ -4,9 +4,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Gaussian, GradientDescent, Record, Run, Zeros
-from gdconv.experiment.iterate import descend
+from gdconv.config.sections import Gaussian, Record, Run, Zeros
+from gdconv.experiment.iterate import iterate
 from gdconv.experiment.prediction import Theory
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import LeastSquares, make
 from gdconv.problems.least_squares import Objective
 from gdconv.theory.rounding import drift, relative_error
@@ -50,7 +51,7 @@ def stall(data, reduce, iterations, steps=RELATIVE_STEPS):
             gap = np.sum(residual**2, axis=1)[: len(runs)]
             np.maximum(level, gap, out=level)
 
-    descend(objective, start, theory.step_size, iterations, observe)
+    iterate(GradientDescent(), objective, start, theory.coefficients, iterations, observe)
     floor = theory.noise(np.arange(len(steps)), np.full(len(steps), iterations))
     # By theory, the gap was far below the floor when the last fifth began.
     rested = theory.nu ** (1.6 * iterations) * theory.components.sum() < 1e-4 * floor
@@ -102,8 +103,7 @@ def test_no_small_problem_stalls_above_its_floor(n, d, reduce):
 
 def test_floor_grows_with_a_growing_error():
     objective = Objective(problem("tall"), "qr")
-    theory = Theory(objective, np.zeros(20), runs(1000, "qr"))
-    theory.step_size = np.array([1.0, 2.1]) / theory.spectrum.lambda_max
+    theory = Theory(objective, np.zeros(20), runs(1000, "qr", [1.0, 2.1]))
     early, late = (theory.noise(np.arange(2), np.full(2, t)) for t in (50, 100))
     assert early[0] == late[0]
     # The noise grows as the error does, by 1.1 an iteration, so its square by 1.21.

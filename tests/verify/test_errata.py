@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from gdconv.config.sections import (
-    Eigenvector,
-    Gaussian,
-    GradientDescent,
-    Prescribed,
-    RunConfig,
-    Step,
-    Zeros,
-)
+from gdconv.config.sections import Eigenvector, Gaussian, Prescribed, RunConfig, Step, Zeros
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.summary import errata_facts
 from gdconv.sweep.sweep import run_study

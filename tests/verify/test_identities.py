@@ -17,7 +17,6 @@ from gdconv.config.sections import (
     Csv,
     Eigenvector,
     Gaussian,
-    GradientDescent,
     Normal,
     Polynomial,
     Prescribed,
@@ -27,6 +26,7 @@ from gdconv.config.sections import (
     expand,
     from_mapping,
 )
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.theory import bounds
 from gdconv.verify import case
 from gdconv.verify import statements as identities
@@ -101,6 +101,8 @@ def test_a_factor_of_exactly_0_beside_another():
     """λmax is a power of 2 and the step its inverse: ln |1 − ηλmax| is −inf, and ln ν is not."""
     found = one(Gaussian(60, 20))
     found.lambda_max, found.step_size = 1024.0, 2.0**-10
+    theory = found.theory.of_method
+    theory.step_size, theory.ends = np.array([2.0**-10]), (1024.0, found.lambda_min_positive)
     with np.errstate(divide="ignore"):
         rate, iterations = identities.rate_20(found)
     assert (rate.passed, iterations.passed) == (True, True)
@@ -274,13 +276,17 @@ def test_a_wrong_minimiser_is_noticed(monkeypatch):
     assert {"(5)", "(7)", "(16)"} <= failed
 
 
+def scale_the_steps(monkeypatch, factor):
+    right = case.iterate
+
+    def iterate(method, objective, start, coefficients, *rest):
+        right(method, objective, start, {"step_size": factor * coefficients["step_size"]}, *rest)
+
+    monkeypatch.setattr(case, "iterate", iterate)
+
+
 def test_a_wrong_step_of_the_iteration_is_noticed(monkeypatch):
-    right = case.descend
-    monkeypatch.setattr(
-        case,
-        "descend",
-        lambda objective, w, steps, *rest: right(objective, w, 1.001 * steps, *rest),
-    )
+    scale_the_steps(monkeypatch, 1.001)
     failed = {check.equation for check in verify(one(Gaussian(60, 20))) if not check.passed}
     assert {"(7)", "(8)", "(9)", "(17)"} <= failed
 
@@ -381,12 +387,7 @@ def test_the_rate_of_the_run_is_that_of_the_slowest_eigenvector_it_has(which, va
 
 
 def test_a_run_that_shrinks_less_than_its_rate_is_noticed(monkeypatch):
-    right = case.descend
-    monkeypatch.setattr(
-        case,
-        "descend",
-        lambda objective, w, steps, *rest: right(objective, w, 0.999 * steps, *rest),
-    )
+    scale_the_steps(monkeypatch, 0.999)
     checks = verify(one(Gaussian(60, 20), Eigenvector("min"), ("lambda_max", 1.0)))
     assert not rows(checks, "(k)")[1].passed
 

@@ -1,0 +1,60 @@
+"""Gradient descent with a fixed step size, the method of the coursework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gdconv.methods.protocol import Coefficients, Method
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gdconv.theory.closed_forms import ClosedForms
+
+
+@dataclass(frozen=True)
+class GradientDescent(Method):
+    """Plain gradient descent with a fixed step size (6): w ← w − step_size ∇L(w)."""
+
+    name: ClassVar[str] = "gradient_descent"
+
+    @staticmethod
+    def update(
+        t: int,
+        w: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> None:
+        """(6)."""
+        gradient *= coefficients["step_size"]
+        w -= gradient
+
+    @staticmethod
+    def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
+        """(9): e_{t+1} = (1 − step_size λ) e_t."""
+        return 1 - coefficients["step_size"] * eigenvalue, 0.0
+
+    def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
+        """Return 2 / (lambda_min_positive + lambda_max), see `bounds.optimal_step_size`."""
+        from gdconv.theory.bounds import optimal_step_size
+
+        return optimal_step_size(lambda_max, lambda_min_positive)
+
+    @staticmethod
+    def step_limit(coefficients: Coefficients, lambda_max: float) -> float:
+        """Return 2 / lambda_max."""
+        return 2 / lambda_max
+
+    def theory(
+        self,
+        coefficients: Mapping[str, np.ndarray],
+        eigenvalues: np.ndarray,
+        iterations: int,
+    ) -> ClosedForms:
+        """Return the closed forms of `gdconv.theory.bounds`."""
+        from gdconv.theory.closed_forms import ClosedForms
+
+        return ClosedForms(self.recurrence, coefficients, eigenvalues, iterations, len(self.state))

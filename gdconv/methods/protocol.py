@@ -1,0 +1,127 @@
+"""What every method has to supply, and the theory that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gdconv.config.rules import ConfigError
+from gdconv.config.sections import METHODS, Iterated
+
+# A command checks its configuration before NumPy is loaded, so a method's file does not load it.
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gdconv.theory.recurrence import Recurrence
+
+# Numbers, or arrays that broadcast with the other arguments.
+Coefficients = Mapping[str, Any]
+PARTS = ("update", "recurrence", "optimal_step_size", "step_limit")
+
+
+@dataclass(frozen=True)
+class Method(Iterated):
+    """A first-order method for L(w) = ‖Xw − y‖², with the Hessian H = 2 XᵀX.
+
+    A subclass is one method. Its name enters it in `METHODS`, and it is typed method=NAME; its
+    fields are the keys that only it has. It supplies all PARTS. Runs that differ only in step size
+    and in these fields are iterated together, as rows of one matrix W.
+
+    Raises ConfigError if an instance is made of a method that lacks a part.
+    """
+
+    # The matrices, shaped like W, that the method keeps from one iteration to the next.
+    state: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        """Enter a method in the list of methods; raise TypeError if another has its name."""
+        if "name" not in vars(cls):
+            return
+        other = METHODS.setdefault(cls.name, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"{cls.name} is the name of another method, {other.__qualname__}")
+        METHODS[cls.name] = cls
+
+    def __post_init__(self) -> None:
+        """Parse the keys, and refuse a method that is not complete."""
+        super().__post_init__()
+        lacking = [part for part in PARTS if getattr(type(self), part) is getattr(Method, part)]
+        if lacking:
+            missing = f"is a method that lacks {' and '.join(lacking)}; {__name__} says what it is"
+            raise ConfigError("method", self.name, missing)
+
+    def coefficients(
+        self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
+    ) -> dict[str, float]:
+        """Return the numbers that a run iterates with, by name; `step_size` is one of them.
+
+        Parameters
+        ----------
+        unit, value : str and float, or None
+            step.unit and step.value; None for a method that takes no step size.
+        lambda_max, lambda_min_positive : float
+            The largest eigenvalue of H, and the smallest one that is not 0.
+        """
+        if unit is None or value is None:
+            return {}
+        sizes = {
+            "lambda_max": value / lambda_max,
+            "optimal": value * self.optimal_step_size(lambda_max, lambda_min_positive),
+            "absolute": value,
+            "K": 1 / value,
+        }
+        return {"step_size": sizes[unit]}
+
+    def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
+        """Return the step size with the smallest contraction factor."""
+        raise NotImplementedError
+
+    @staticmethod
+    def step_limit(coefficients: Coefficients, lambda_max: float) -> Any:
+        """Return the step size at which the method ceases to converge, or None without one."""
+        raise NotImplementedError
+
+    @staticmethod
+    def update(
+        t: int,
+        w: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> None:
+        """Turn w_t into w_{t+1} in place, for all runs at once.
+
+        All arrays have the shape of w: a row (the last axis) belongs to a run, and each coefficient
+        is repeated along it. gradient is ∇L(w_t) and may be overwritten. Each matrix of the state
+        is 0 before the first update.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
+        """Return a and b with e_{t+1} = a e_t − b e_{t−1}, for the error e along an eigenvector.
+
+        b has to be 0 for t = 0. The eigenvalue and the coefficients broadcast.
+        """
+        raise NotImplementedError
+
+    def theory(
+        self,
+        coefficients: Mapping[str, np.ndarray],
+        eigenvalues: np.ndarray,
+        iterations: int,
+    ) -> Recurrence:
+        """Return what theory knows of m runs; by default what follows from `recurrence`.
+
+        Parameters
+        ----------
+        coefficients : mapping of str to ndarray, shape (m,)
+        eigenvalues : ndarray, shape (r,)
+            Those of H that are not 0, the largest first.
+        iterations : int
+            The longest a run may be.
+        """
+        from gdconv.theory.recurrence import Recurrence
+
+        return Recurrence(self.recurrence, coefficients, eigenvalues, iterations, len(self.state))
