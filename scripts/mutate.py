@@ -34,6 +34,9 @@ COPIED += ["pyproject.toml", "README.md"]
 # File → the tests that should notice, the quickest first. nnlib/cases.py is itself input of tests.
 TESTS = {
     "gdconv/theory/bounds.py": ["theory/test_bounds", "verify/test_identities"],
+    "gdconv/theory/recurrence.py": ["methods/test_methods"],
+    "gdconv/theory/closed_forms.py": ["methods/test_methods", "theory/test_rounding"],
+    "gdconv/methods/protocol.py": ["methods/test_methods"],
     "gdconv/theory/rates.py": ["theory/test_rates"],
     "gdconv/problems/doubled.py": ["problems/test_doubled", "problems/test_spectra"],
     "gdconv/problems/spectrum.py": ["problems/test_spectra", "problems/test_starts"],
