@@ -86,92 +86,98 @@ def _run_rows(
     predicted: dict[str, np.ndarray],
 ) -> dict[str, list[Any]]:
     """Compare what was measured with theory, and judge it: a row for each run."""
-    first, decomposition = runs[0], theory.spectrum
-    column, t, gap = measured.column, measured.t, measured.gap
-    floor = predicted["gap_floor"]
-    judged = gap > floor
-
-    # How far the computed square roots of a gap and a bound may differ by rounding.
-    tolerance = np.sqrt(floor) + theory.relative_error * np.sqrt(gap)
-
-    def exceeds(allowed: np.ndarray) -> np.ndarray:
-        return judged & (np.sqrt(gap) - np.sqrt(allowed) > tolerance)
-
-    def verdicts(violated: np.ndarray, bound: str) -> list[bool | None]:
-        # A bound is nan where none is known.
-        known = judged & ~np.isnan(predicted[bound])
-        return [not violated[rows].any() if known[rows].any() else None for rows in measured.rows]
-
-    violated = exceeds(predicted["gap_bound"])
-    violated_coursework = exceeds(predicted["gap_bound_coursework"])
-    grown = exceeds(theory.loosest_start(gap[measured.first], column, t))[measured.last]
-    status = np.where(measured.reached_floor, "converged", "max_iterations")
-    # With momentum a gap may grow for a while, although it converges.
-    status[measured.reached_ceiling | (grown & (theory.rate > 1))] = "diverged"
-    convergence = [rates.measure(t[rows], gap[rows], floor[rows]) for rows in measured.rows]
-    exact, limits = predicted["gap_exact"], theory.rates_of_start()
-    missed = [
-        rates.missed(t[rows], exact[rows], floor[rows], limit)
-        for rows, limit in zip(measured.rows, limits, strict=True)
-    ]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
+    first, spectrum, t = runs[0], theory.spectrum, measured.t
     shared = {
         "content": file_content(first.problem),
         "n_samples": problem.X.shape[0],
         "n_features": problem.X.shape[1],
-        "rank": decomposition.rank,
-        "lambda_min": decomposition.lambda_min,
-        "lambda_min_positive": decomposition.lambda_min_positive,
-        "lambda_max": decomposition.lambda_max,
-        "condition_number": decomposition.condition_number,
+        "rank": spectrum.rank,
+        "lambda_min": spectrum.lambda_min,
+        "lambda_min_positive": spectrum.lambda_min_positive,
+        "lambda_max": spectrum.lambda_max,
+        "condition_number": spectrum.condition_number,
         "loss_star": theory.loss_star,
     }
-    repeated = {name: [value] * len(runs) for name, value in shared.items()}
+    to_tolerance = [n if n >= 0 else None for n in measured.to_tolerance.tolist()]
+    # A number of more than 64 bits would not be read back as a whole number.
+    promised = [int(n) if n < 2**63 else None for n in theory.iterations_predicted]
+    lengths = [rows.stop - rows.start for rows in measured.rows]
     return (
         asked_for(runs)
-        | repeated
+        | {name: [value] * len(runs) for name, value in shared.items()}
         | {
             "run_id": ids,
-            "status": status.tolist(),
             "step_size": theory.step_size.tolist(),
             "K": (1 / theory.step_size).tolist(),
             "relative_step": theory.relative_step.tolist(),
             "nu": theory.nu.tolist(),
             "nu_coursework": theory.nu_coursework.tolist(),
             "rate_predicted": theory.rate.tolist(),
-            "rate_measured": [each.rate for each in convergence],
-            "rate_standard_error": [
-                float(np.hypot(each.standard_error, off))
-                for each, off in zip(convergence, missed, strict=True)
-            ],
-            "convergence": [each.kind for each in convergence],
-            "order": [each.order for each in convergence],
             "iterations": t[measured.last].tolist(),
-            "curve_rows": [
-                0 if first.record.curves == "none" else rows.stop - rows.start
-                for rows in measured.rows
-            ],
-            "iterations_to_tolerance": [
-                n if n >= 0 else None for n in measured.to_tolerance.tolist()
-            ],
-            # A number of more than 64 bits would not be read back as a whole number.
-            "iterations_predicted": [
-                int(n) if n < 2**63 else None for n in theory.iterations_predicted
-            ],
-            "initial_gap": gap[measured.first].tolist(),
-            "final_gap": gap[measured.last].tolist(),
+            "curve_rows": [0] * len(runs) if first.record.curves == "none" else lengths,
+            "iterations_to_tolerance": to_tolerance,
+            "iterations_predicted": promised,
+            "initial_gap": measured.gap[measured.first].tolist(),
+            "final_gap": measured.gap[measured.last].tolist(),
             "initial_distance": np.sqrt(measured.distance_squared[measured.first]).tolist(),
             "final_distance": np.sqrt(measured.distance_squared[measured.last]).tolist(),
-            "gap_floor": floor[measured.last].tolist(),
-            "bound_holds": verdicts(violated, "gap_bound"),
-            "bound_coursework_holds": verdicts(violated_coursework, "gap_bound_coursework"),
-            "first_violation_coursework": [
-                _first(t[rows], violated_coursework[rows]) for rows in measured.rows
-            ],
-            "bound_over_gap_median": [_median(tightness[rows]) for rows in measured.rows],
+            "gap_floor": predicted["gap_floor"][measured.last].tolist(),
         }
+        | _verdicts(theory, measured, predicted)
+        | _rates(theory, measured, predicted)
     )
+
+
+def _verdicts(
+    theory: Theory, measured: Trajectories, predicted: dict[str, np.ndarray]
+) -> dict[str, list[Any]]:
+    """How each run ended, and whether its gaps obey the bounds."""
+    column, t, gap, floor = measured.column, measured.t, measured.gap, predicted["gap_floor"]
+    judged = gap > floor
+    # How far the computed square roots of a gap and a bound may differ by rounding.
+    tolerance = np.sqrt(floor) + theory.relative_error * np.sqrt(gap)
+
+    def exceeds(allowed: np.ndarray) -> np.ndarray:
+        return judged & (np.sqrt(gap) - np.sqrt(allowed) > tolerance)
+
+    def holds(bound: str) -> list[bool | None]:
+        # A bound is nan where none is known.
+        known, broken = judged & ~np.isnan(predicted[bound]), exceeds(predicted[bound])
+        return [not broken[rows].any() if known[rows].any() else None for rows in measured.rows]
+
+    broken = exceeds(predicted["gap_bound_coursework"])
+    grown = exceeds(theory.loosest_start(gap[measured.first], column, t))[measured.last]
+    status = np.where(measured.reached_floor, "converged", "max_iterations")
+    # With momentum a gap may grow for a while, although it converges.
+    status[measured.reached_ceiling | (grown & (theory.rate > 1))] = "diverged"
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
+    return {
+        "status": status.tolist(),
+        "bound_holds": holds("gap_bound"),
+        "bound_coursework_holds": holds("gap_bound_coursework"),
+        "first_violation_coursework": [_first(t[rows], broken[rows]) for rows in measured.rows],
+        "bound_over_gap_median": [_median(tightness[rows]) for rows in measured.rows],
+    }
+
+
+def _rates(
+    theory: Theory, measured: Trajectories, predicted: dict[str, np.ndarray]
+) -> dict[str, list[Any]]:
+    """The measured rate of each run, its standard error, and the kind of convergence."""
+    t, gap, exact, floor = measured.t, measured.gap, predicted["gap_exact"], predicted["gap_floor"]
+    found = [rates.measure(t[rows], gap[rows], floor[rows]) for rows in measured.rows]
+    missed = [
+        rates.missed(t[rows], exact[rows], floor[rows], limit)
+        for rows, limit in zip(measured.rows, theory.rates_of_start(), strict=True)
+    ]
+    errors = np.hypot([each.standard_error for each in found], missed)
+    return {
+        "rate_measured": [each.rate for each in found],
+        "rate_standard_error": errors.tolist(),
+        "convergence": [each.kind for each in found],
+        "order": [each.order for each in found],
+    }
 
 
 def _curve_rows(

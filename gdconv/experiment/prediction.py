@@ -50,9 +50,9 @@ class Theory:
         self.nu_coursework = self.of_method.contraction_coursework(self.spectrum.lambda_min)
         self.iterations_predicted = self.of_method.iterations_to(method.tolerance)
         # ½ λ_i c_i², computed without c_i = v_iᵀ(w_0 − w*), which would need a division by σ_i.
-        self.components = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
-        self.distance = float(away @ away)
-        fits = max(self.components.sum() + objective.offset, self.distance) <= LARGEST
+        self.shares = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
+        self.distance_squared = float(away @ away)
+        fits = max(self.shares.sum() + objective.offset, self.distance_squared) <= LARGEST
         if not fits or 0 < np.abs(target).max() < SMALLEST:
             raise ValueError("the loss at the start does not fit into a float; scale the target")
         self.loss_star = objective.loss(self.w_star)
@@ -69,13 +69,13 @@ class Theory:
         """
         squares = np.zeros_like(self.spectrum.eigenvalues)
         positive = self.spectrum.eigenvalues[: self.spectrum.rank]
-        squares[: self.spectrum.rank] = 2 * self.components / positive
+        squares[: self.spectrum.rank] = 2 * self.shares / positive
         return squares
 
     def rates_of_start(self) -> np.ndarray:
         """The rate of the slowest v_i along which w_0 − w* has more than noise."""
         runs = np.arange(len(self.step_size))
-        has = self.components[:, None] > self.noise(runs, np.zeros(len(runs)))
+        has = self.shares[:, None] > self.noise(runs, np.zeros(len(runs)))
         return np.max(self.of_method.factors() ** 2, axis=0, where=has, initial=0.0)
 
     def floor(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -109,12 +109,13 @@ class Theory:
     def curves(self, column: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
         """What theory knows of run column[k] at iteration t[k]: column of curves.csv → values."""
         of_method, at = self.of_method, (column, t)
-        distance, scaled = self.distance, self.spectrum.lambda_max / 2 * self.distance
+        distance = self.distance_squared
+        scaled = self.spectrum.lambda_max / 2 * distance
         return {
-            "gap_exact": of_method.gap(self.components, *at),
+            "gap_exact": of_method.gap(self.shares, *at),
             "gap_bound": of_method.bound(scaled, *at),
             "gap_bound_coursework": of_method.coursework(distance, self.spectrum.lambda_min, *at),
-            "gap_bound_relative": of_method.bound(self.components.sum(), *at),
+            "gap_bound_relative": of_method.bound(self.shares.sum(), *at),
             "gap_bound_sharp": of_method.weighted_bound(distance, *at),
             "distance_bound": of_method.bound(distance, *at),
             "gap_floor": self.floor(*at),

@@ -2,8 +2,8 @@
 
 All functions broadcast: step sizes may be arrays of shape (m,), iterations of shape (k, m).
 lambda_max is the largest eigenvalue of H = 2 XᵀX, lambda_min the smallest, lambda_min_positive the
-smallest that is not 0. distance is ‖w_0 − w*‖², gap is L(w) − L(w*). Equation numbers are the
-coursework's. A value too large for a float is inf, without a warning.
+smallest that is not 0. distance_squared is ‖w_0 − w*‖², gap is L(w) − L(w*). Equation numbers are
+the coursework's. A value too large for a float is inf, without a warning.
 """
 
 from __future__ import annotations
@@ -48,24 +48,24 @@ def contraction_coursework(step_size: ArrayLike, lambda_min: float) -> np.ndarra
 
 
 def exact_gap(
-    eigenvalues: np.ndarray, components: np.ndarray, step_size: ArrayLike, iterations: ArrayLike
+    eigenvalues: np.ndarray, shares: np.ndarray, step_size: ArrayLike, iterations: ArrayLike
 ) -> np.ndarray:
     """Return the gap after some iterations, ½ Σ_i lambda_i (1 − step_size lambda_i)^{2t} c_i².
 
-    Exact, by (9) and (17). components holds ½ lambda_i c_i² with c_i = v_iᵀ(w_0 − w*), the part of
+    Exact, by (9) and (17). shares holds ½ lambda_i c_i² with c_i = v_iᵀ(w_0 − w*), the part of
     the initial gap along each eigenvector. Both arrays have shape (r,).
     """
     step_size, iterations = np.broadcast_arrays(step_size, iterations)
     gap = np.zeros(iterations.shape)
-    for eigenvalue, component in zip(eigenvalues, components, strict=True):
-        gap += component * _power(step_size * eigenvalue, iterations)
+    for eigenvalue, share in zip(eigenvalues, shares, strict=True):
+        gap += share * _power(step_size * eigenvalue, iterations)
     return gap
 
 
 def distance_bound(
     step_size: ArrayLike,
     iterations: ArrayLike,
-    distance: ArrayLike,
+    distance_squared: ArrayLike,
     lambda_max: float,
     lambda_min_positive: float,
 ) -> np.ndarray:
@@ -73,25 +73,25 @@ def distance_bound(
     step_size = np.asarray(step_size)
     with np.errstate(over="ignore"):
         ends = (_power(step_size * end, iterations) for end in (lambda_max, lambda_min_positive))
-        return np.maximum(*ends) * np.asarray(distance)
+        return np.maximum(*ends) * np.asarray(distance_squared)
 
 
 def gap_bound(
     step_size: ArrayLike,
     iterations: ArrayLike,
-    distance: ArrayLike,
+    distance_squared: ArrayLike,
     lambda_max: float,
     lambda_min_positive: float,
 ) -> np.ndarray:
     """Return (18), gap_t <= lambda_max / 2 * nu^{2t} ‖w_0 − w*‖². Valid for every step size > 0."""
-    scaled = lambda_max / 2 * np.asarray(distance)
+    scaled = lambda_max / 2 * np.asarray(distance_squared)
     return distance_bound(step_size, iterations, scaled, lambda_max, lambda_min_positive)
 
 
 def gap_bound_coursework(
     step_size: ArrayLike,
     iterations: ArrayLike,
-    distance: ArrayLike,
+    distance_squared: ArrayLike,
     lambda_max: float,
     lambda_min: float,
 ) -> np.ndarray:
@@ -100,7 +100,7 @@ def gap_bound_coursework(
     The coursework states it for every K > lambda_min; it is true only for
     K >= (lambda_min + lambda_max) / 2.
     """
-    scaled = lambda_max / 2 * np.asarray(distance)
+    scaled = lambda_max / 2 * np.asarray(distance_squared)
     return distance_bound(step_size, iterations, scaled, lambda_min, lambda_min)
 
 
@@ -118,7 +118,7 @@ def gap_bound_relative(
 def gap_bound_sharp(
     step_size: ArrayLike,
     iterations: ArrayLike,
-    distance: ArrayLike,
+    distance_squared: ArrayLike,
     lambda_max: float,
     lambda_min_positive: float,
 ) -> np.ndarray:
@@ -136,7 +136,7 @@ def gap_bound_sharp(
             inner * _power(step_size * inner, iterations),
             lambda_max * _power(step_size * lambda_max, iterations),
         )
-        return worst / 2 * np.asarray(distance)
+        return worst / 2 * np.asarray(distance_squared)
 
 
 def iterations_to(reduction: float, log_nu: ArrayLike) -> np.ndarray:

@@ -38,9 +38,9 @@ class ClosedForms(Recurrence):
         """See `bounds.iterations_to`."""
         return bounds.iterations_to(reduction, self.log_contraction())
 
-    def gap(self, components: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+    def gap(self, shares: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """See `bounds.exact_gap`."""
-        return bounds.exact_gap(self.eigenvalues, components, self.step_size[column], t)
+        return bounds.exact_gap(self.eigenvalues, shares, self.step_size[column], t)
 
     def bound(self, scale: float, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """See `bounds.distance_bound`."""

@@ -111,7 +111,7 @@ class Recurrence:
         return np.where(reached.any(axis=0), 1.0 + np.argmax(reached, axis=0), np.inf)
 
     @_quiet
-    def gap(self, components: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+    def gap(self, shares: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The gap of run column[k] at iteration t[k], given ½ λ_i c_i² of shape (r,)."""
         wanted = {int(each): t == each for each in np.unique(t)}
         gap = np.full(len(t), np.nan)
@@ -119,8 +119,8 @@ class Recurrence:
             if (rows := wanted.pop(iteration, None)) is not None:
                 # Summed in this order, so that a run has the same bits alone and in a group.
                 total = np.zeros(self.runs)
-                for component, square in zip(components, p**2, strict=True):
-                    total += component * square
+                for share, square in zip(shares, p**2, strict=True):
+                    total += share * square
                 gap[rows] = total[column[rows]]
             if not wanted:
                 break

@@ -35,7 +35,7 @@ from nnlib import Graph
 # A run is followed for at most so many iterations.
 LONGEST = 10_000
 POINTS = 40
-LARGEST = 1e250
+FARTHEST = 1e250
 RANDOM_POINTS = 8
 # These iterations are recorded too, so that a reader can compute them by hand.
 FEW = (0, 1, 2, 3, 10, 100, 1000, 10_000)
@@ -87,7 +87,7 @@ class Case:
         self.start = starting_point(run.start, run.seed, run.repetition, self.objective)
         self.theory = Theory(self.objective, self.start, [run])
         self.spectrum = self.theory.spectrum
-        self.w_star, self.distance = self.theory.w_star, self.theory.distance
+        self.w_star, self.distance_squared = self.theory.w_star, self.theory.distance_squared
         self.lambda_max = self.spectrum.lambda_max
         self.lambda_min = self.spectrum.lambda_min
         self.lambda_min_positive = self.spectrum.lambda_min_positive
@@ -270,7 +270,7 @@ class Case:
             w, along = W[0].copy(), residual[0]
             gap = float(along @ along)
             # If the start is tiny or 0 along the slowest v_i, the power overflows before the gap.
-            if not gap <= LARGEST or factor.max() ** (2 * t) > LARGEST:
+            if not gap <= FARTHEST or factor.max() ** (2 * t) > FARTHEST:
                 return np.array([True])
             magnitude = self.magnitude(w)
             noise = float(np.linalg.norm(singular * carried))

@@ -22,10 +22,10 @@ HALF = 0.5
 # With 200 digits, 1 − x still has twenty digits of x for x = 1e-180.
 DIGITS = 200
 # Closed forms are compared only up to this size, because they or powers inside them may overflow.
-LARGEST = 1e200
+MOST_COMPARED = 1e200
 # If a step size is closer to a threshold than this part of it, rounding decides on which side it
 # lies.
-EDGE = 8 * EPS
+CLOSE = 8 * EPS
 
 # Iterations at which the closed forms are compared.
 TIMES = (0, 1, 2, 3, 10, 31, 100, 316, 1000)
@@ -124,7 +124,7 @@ def enclosed(
 ) -> Check:
     """Return whether found is exact up to error, wherever neither it nor growth may overflow."""
     size = exact + error
-    fits = np.maximum(size, growth) <= LARGEST
+    fits = np.maximum(size, growth) <= MOST_COMPARED
     found = np.asarray(found, dtype=float)
     tolerance = error / positive(size)
     return agree(equation, statement, found[fits], exact[fits], size[fits], tolerance[fits])

@@ -73,7 +73,8 @@ def unrolled_9(case: Case) -> Iterator[Check]:
         found.append(case.spectrum.right.T @ case.away(moment.w))
         expected.append(case.powers(moment.t) * case.components)
         tolerance.append(moment.components_error)
-        sizes.append(np.full(case.spectrum.rank, np.sqrt(case.distance) * largest**moment.t))
+        size = np.sqrt(case.distance_squared) * largest**moment.t
+        sizes.append(np.full(case.spectrum.rank, size))
     statement = "wₜ − w* = (I − ηH)ᵗ(w₀ − w*)"
     tolerance = np.array(tolerance) / positive(sizes)
     yield agree("(9)", statement, found, expected, sizes, tolerance)
@@ -113,13 +114,13 @@ def distance_14(case: Case) -> Iterator[Check]:
     exact = np.array([np.linalg.norm(case.powers(m.t) * case.components) for m in case.moments])
     error = np.array([moment.distance_error for moment in case.moments])
     # What the bounds start from has to be the distance, too.
-    start = np.where(case.times == 0, np.sqrt(case.distance), measured)
+    start = np.where(case.times == 0, np.sqrt(case.distance_squared), measured)
     size = positive(measured + exact + error)
     statement = "‖wₜ − w*‖² = (w₀ − w*)ᵀ(I − ηH)²ᵗ(w₀ − w*)"
     yield agree("(14)", statement, [measured, start], exact, size, error / size)
     ends = case.ends[::-1]
-    bound = np.sqrt(bounds.distance_bound(case.step_size, case.times, case.distance, *ends))
+    bound = np.sqrt(bounds.distance_bound(case.step_size, case.times, case.distance_squared, *ends))
     yield under("(14)", "‖wₜ − w*‖² ≤ ν²ᵗ‖w₀ − w*‖²", measured, bound, error)
-    found = bounds.distance_bound(case.step_size, TIMES, case.distance, *ends)
+    found = bounds.distance_bound(case.step_size, TIMES, case.distance_squared, *ends)
     statement = "ν²ᵗ‖w₀ − w*‖² is reached along an eigenvector"
-    yield closed_form("(14)", statement, case, found, case.ends, case.distance)
+    yield closed_form("(14)", statement, case, found, case.ends, case.distance_squared)

@@ -10,8 +10,8 @@ import numpy as np
 from gdconv.theory import bounds
 from gdconv.verify.case import Case
 from gdconv.verify.checks import (
+    CLOSE,
     DIGITS,
-    EDGE,
     EPS,
     FAILS,
     HALF,
@@ -76,11 +76,11 @@ def bound_18(case: Case) -> Iterator[Check]:
     """
     measured, error = case.measured
     ends, t = case.ends[::-1], case.times
-    bound = bounds.gap_bound(case.step_size, t, case.distance, *ends)
+    bound = bounds.gap_bound(case.step_size, t, case.distance_squared, *ends)
     statement = "L(wₜ) − L(w*) ≤ ½λmax ν²ᵗ‖w₀ − w*‖²"
     yield under("(18)", statement, measured, np.sqrt(bound), error)
-    found = bounds.gap_bound(case.step_size, TIMES, case.distance, *ends)
-    scale = case.lambda_max / 2 * case.distance
+    found = bounds.gap_bound(case.step_size, TIMES, case.distance_squared, *ends)
+    scale = case.lambda_max / 2 * case.distance_squared
     statement = "½λmax ν²ᵗ‖w₀ − w*‖² to 200 digits"
     yield closed_form("(18)", statement, case, found, case.ends, scale)
 
@@ -93,11 +93,11 @@ def bound_18(case: Case) -> Iterator[Check]:
     statement = "ν²ᵗ times the initial gap to 200 digits"
     yield closed_form("(18)", statement, case, found, case.ends, initial)
 
-    bound = bounds.gap_bound_sharp(case.step_size, t, case.distance, *ends)
+    bound = bounds.gap_bound_sharp(case.step_size, t, case.distance_squared, *ends)
     statement = "sharp: gap ≤ max ½λ(1 − ηλ)²ᵗ‖w₀ − w*‖²"
     yield under("(18)", statement, measured, np.sqrt(bound), error)
-    found = bounds.gap_bound_sharp(case.step_size, TIMES, case.distance, *ends)
-    exact, error = largest_product(case.step_size, case.ends, TIMES, case.distance / 2)
+    found = bounds.gap_bound_sharp(case.step_size, TIMES, case.distance_squared, *ends)
+    exact, error = largest_product(case.step_size, case.ends, TIMES, case.distance_squared / 2)
     yield enclosed("(18)", "that maximum, by search", found, exact, error, growth(case))
 
 
@@ -112,8 +112,8 @@ def bound_19(case: Case) -> Iterator[Check]:
     yield _coursework(case, stated)
 
     ends = case.lambda_max, case.lambda_min
-    found = bounds.gap_bound_coursework(case.step_size, TIMES, case.distance, *ends)
-    scale = case.lambda_max / 2 * case.distance
+    found = bounds.gap_bound_coursework(case.step_size, TIMES, case.distance_squared, *ends)
+    scale = case.lambda_max / 2 * case.distance_squared
     statement = "½λmax(1 − λmin/K)²ᵗ‖w₀ − w*‖² to 200 digits"
     yield closed_form("(19)", statement, case, found, [case.lambda_min], scale)
     with localcontext(prec=DIGITS):
@@ -128,7 +128,7 @@ def bound_19(case: Case) -> Iterator[Check]:
     size = 1 + case.lambda_max * case.step_size
     statement = "ν is max(|1 − λ⁺min/K|, |1 − λmax/K|)"
     yield agree("(19)", statement, nu, corrected, size, 4 * EPS, may_be_zero=True)
-    bound = case.lambda_max / 2 * corrected ** (2.0 * case.times) * case.distance
+    bound = case.lambda_max / 2 * corrected ** (2.0 * case.times) * case.distance_squared
     statement = "corrected: gap ≤ ½λmax ν²ᵗ‖w₀ − w*‖²"
     yield under("(19)", statement, measured, np.sqrt(bound), error)
 
@@ -160,13 +160,13 @@ def _gap_at(equation: str, statement: str, case: Case, points: Iterable[np.ndarr
 def _coursework(case: Case, stated: float) -> Check:
     """Check that (19) is broken where theory says that it is, and nowhere else."""
     measured, error = case.measured
-    t, scale = case.times, case.lambda_max / 2 * case.distance
+    t, scale = case.times, case.lambda_max / 2 * case.distance_squared
     ends = case.lambda_max, case.lambda_min
-    bound = np.sqrt(bounds.gap_bound_coursework(case.step_size, t, case.distance, *ends))
+    bound = np.sqrt(bounds.gap_bound_coursework(case.step_size, t, case.distance_squared, *ends))
     exact = np.sqrt(bounds.exact_gap(case.eigenvalues, case.shares, case.step_size, t))
     # How much larger the factor of λmax is; at the optimum and for κ = 1 only by rounding.
     beyond = max(abs(1 - case.lambda_max / case.K) - abs(stated), 0.0)
-    true = beyond <= EDGE * (1 + case.lambda_max / case.K)
+    true = beyond <= CLOSE * (1 + case.lambda_max / case.K)
     if true:
         error = error + np.sqrt(scale) * ((abs(stated) + beyond) ** t - abs(stated) ** t)
     broken, may_be = measured > bound + error, exact > bound

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gdconv.verify.case import Case
-from gdconv.verify.checks import EDGE, FAILS, HOLDS, Check, agree, positive, under
+from gdconv.verify.checks import CLOSE, FAILS, HOLDS, Check, agree, positive, under
 
 LABEL = "p_t"
 
@@ -64,6 +64,6 @@ def limit_of_steps(case: Case) -> Iterator[Check]:
     if limit is None:
         return
     margin = float(limit / case.step_size - 1)
-    passed = abs(margin) <= EDGE or (case.nu < 1) == (margin > 0)
+    passed = abs(margin) <= CLOSE or (case.nu < 1) == (margin > 0)
     statement = f"it converges if and only if η < {limit:.6g}"
-    yield Check(LABEL, statement, "slack", margin, EDGE, HOLDS if passed else FAILS, passed)
+    yield Check(LABEL, statement, "slack", margin, CLOSE, HOLDS if passed else FAILS, passed)

@@ -11,8 +11,8 @@ import numpy as np
 from gdconv.theory import bounds
 from gdconv.verify.case import Case
 from gdconv.verify.checks import (
+    CLOSE,
     DIGITS,
-    EDGE,
     EPS,
     FAILS,
     HOLDS,
@@ -40,10 +40,10 @@ def rate_20(case: Case) -> Iterator[Check]:
     high = np.where(x < 0.5, logs, np.log(size + delta))
     exact = logs.max()
     error = max(high.max() - exact, exact - low.max()) + 4 * EPS * abs(exact)
-    if exact > math.log(EDGE * (1 + x.max())):
+    if exact > math.log(CLOSE * (1 + x.max())):
         yield agree("(20)", "ln ν to 200 digits", log_nu, exact, 1.0, error)
     else:
-        yield agree("(20)", "ν is 0 up to rounding", math.exp(log_nu), 0.0, 1 + x.max(), 2 * EDGE)
+        yield agree("(20)", "ν is 0 up to rounding", math.exp(log_nu), 0.0, 1 + x.max(), 2 * CLOSE)
     tolerance = case.run.method.tolerance
     t = float(bounds.iterations_to(tolerance, log_nu))
     statement = f"L(wₜ) − L(w*) ≤ O(rᵗ), r = ν² = {_rate(case, log_nu)}"
@@ -60,7 +60,7 @@ def rate_20(case: Case) -> Iterator[Check]:
     short = target - 2 * (t - 1) * log_nu if t > 1 else -math.inf
     worst = max(enough, short, abs(t - round(t)), 0.0)
     statement += f": {t:.6g} iterations to {tolerance:g}"
-    yield agree("(20)", statement, worst, 0.0, abs(target), EDGE)
+    yield agree("(20)", statement, worst, 0.0, abs(target), CLOSE)
 
 
 def condition_j(case: Case) -> Iterator[Check]:
@@ -75,12 +75,12 @@ def condition_j(case: Case) -> Iterator[Check]:
     yield agree("(j)", statement, found, factor, size, error, may_be_zero=True)
     margin = 2 * case.K / case.lambda_max - 1
     converges = case.log_nu < 0
-    passed = abs(margin) <= EDGE or converges == (margin > 0)
+    passed = abs(margin) <= CLOSE or converges == (margin > 0)
     verdict = FAILS
     if passed:
         verdict = "holds: it converges" if converges else "holds: it does not converge"
     statement = "corrected: it converges if and only if K > λmax/2"
-    yield Check("(j)", statement, "slack", margin, EDGE, verdict, bool(passed))
+    yield Check("(j)", statement, "slack", margin, CLOSE, verdict, bool(passed))
     slack = float(case.K / positive(case.lambda_min) - 1)
     verdict = HOLDS
     if slack <= 0:
@@ -88,7 +88,7 @@ def condition_j(case: Case) -> Iterator[Check]:
     elif not converges:
         verdict = "fails, as expected for this K ≤ λmax/2"
     statement = "coursework's statement: it converges if K > λmin"
-    yield Check("(j)", statement, "slack", slack, EDGE, verdict, True)
+    yield Check("(j)", statement, "slack", slack, CLOSE, verdict, True)
 
 
 def kind_k(case: Case) -> Iterator[Check]:
@@ -128,7 +128,7 @@ def _kind(case: Case, log_factor: float, factor: str) -> str:
 
 def _rate(case: Case, log_factor: float) -> str:
     """The rate, the square of a factor, as text; 0 if it is only rounding."""
-    if log_factor <= math.log(EDGE * (1 + case.step_size * case.lambda_max)):
+    if log_factor <= math.log(CLOSE * (1 + case.step_size * case.lambda_max)):
         return "0"
     return factor(2 * log_factor)
 

@@ -20,7 +20,7 @@ from gdconv.verify.statements import verify
 
 log = logging.getLogger("gdconv")
 
-COLUMNS = ("equation", "statement", "measure", "value", "tolerance", "verdict")
+CSV_COLUMNS = ("equation", "statement", "measure", "value", "tolerance", "verdict")
 
 
 def case_of(config: RunConfig) -> Case:
@@ -83,7 +83,7 @@ def numbers_of(case: Case) -> str:
             f"{case.run.problem.name}, n {n_samples}, d {n_features}, rank {case.spectrum.rank},"
             f" start {case.run.start.name}, {case.moments[-1].t} iterations",
             f"λmin {case.lambda_min:.6g}, λmax {case.lambda_max:.6g},"
-            f" κ {case.spectrum.condition_number:.6g}, ‖w₀ − w*‖² {case.distance:.6g},"
+            f" κ {case.spectrum.condition_number:.6g}, ‖w₀ − w*‖² {case.distance_squared:.6g},"
             f" L(w₀) − L(w*) {case.moments[0].gap:.6g}",
             f"η {case.step_size:.6g}, K {case.K:.6g} = {case.K / case.lambda_max:.6g} λmax,"
             f" ν {factor(case.log_nu)}",
@@ -128,7 +128,7 @@ def as_csv(checks: Sequence[Check]) -> str:
     """Return the table as CSV, with all digits of the numbers."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(CSV_COLUMNS)
     for check in checks:
-        writer.writerow([getattr(check, name) for name in COLUMNS])
+        writer.writerow([getattr(check, name) for name in CSV_COLUMNS])
     return text.getvalue()

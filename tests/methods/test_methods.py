@@ -105,7 +105,7 @@ def test_gradient_descent_s_closed_forms_agree_with_its_recurrence(iterations):
     general = Method.theory(method, closed.coefficients, closed.eigenvalues, iterations)
     runs = np.repeat(np.arange(len(STEPS.value)), iterations + 1)
     t = np.tile(np.arange(iterations + 1), len(STEPS.value))
-    at = theory.components, runs, t
+    at = theory.shares, runs, t
     assert general.gap(*at) == pytest.approx(closed.gap(*at), rel=1e-11)
     assert general.factors() == pytest.approx(closed.factors(), rel=1e-14)
     assert general.contraction() == pytest.approx(closed.contraction(), rel=1e-14)

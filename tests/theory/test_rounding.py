@@ -54,7 +54,7 @@ def stall(data, reduce, iterations, steps=RELATIVE_STEPS):
     iterate(GradientDescent(), objective, start, theory.coefficients, iterations, observe)
     floor = theory.noise(np.arange(len(steps)), np.full(len(steps), iterations))
     # By theory, the gap was far below the floor when the last fifth began.
-    rested = theory.nu ** (1.6 * iterations) * theory.components.sum() < 1e-4 * floor
+    rested = theory.nu ** (1.6 * iterations) * theory.shares.sum() < 1e-4 * floor
     return level, floor, rested
 
 

@@ -136,7 +136,7 @@ FORMULAS_OF_CASE = [
     *("away", "nu", "log_nu", "logs", "powers", "shares", "measured", "step_along"),
     *("hessian_times", "loss", "gradient", "gradient_of_slope"),
     *("step_size", "K", "lambda_max", "lambda_min", "lambda_min_positive", "eigenvalues"),
-    *("components", "distance", "w_star"),
+    *("components", "distance_squared", "w_star"),
 ]
 
 
@@ -332,7 +332,7 @@ def test_the_first_violation_is_that_of_the_exact_gap():
     times = np.arange(41)
     exact = bounds.exact_gap(found.eigenvalues, shares, found.step_size, times)
     bound = bounds.gap_bound_coursework(
-        found.step_size, times, found.distance, found.lambda_max, found.lambda_min
+        found.step_size, times, found.distance_squared, found.lambda_max, found.lambda_min
     )
     first = int(np.argmax(exact > bound))
     assert f"fails at t = {first}," in stated(verify(found))["(19)"]
@@ -422,7 +422,11 @@ def test_a_slack_is_that_of_the_gaps():
     """The part of the right side by which the left one stays below it, where that is least."""
     found = one(Gaussian(60, 20), None, ("lambda_max", 1.5), iterations=20)
     bound = bounds.gap_bound(
-        found.step_size, found.times, found.distance, found.lambda_max, found.lambda_min_positive
+        found.step_size,
+        found.times,
+        found.distance_squared,
+        found.lambda_max,
+        found.lambda_min_positive,
     )
     gaps = np.array([moment.gap for moment in found.moments])
     (check, *_) = rows(verify(found), "(18)")

@@ -13,7 +13,7 @@ from gdconv.config.sections import Gaussian, Prescribed, RunConfig, expand
 from gdconv.theory import bounds
 from gdconv.verify.case import Case
 from gdconv.verify.statements import verify
-from gdconv.verify.table import COLUMNS, as_csv, numbers_of
+from gdconv.verify.table import CSV_COLUMNS, as_csv, numbers_of
 
 SMALL = ["problem.n_samples=30", "problem.n_features=4", "method.iterations=50"]
 
@@ -95,7 +95,7 @@ def test_the_table_as_csv(command, tmp_path, option):
     assert status == 0
     with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == list(COLUMNS)
+    assert list(rows[0]) == list(CSV_COLUMNS)
     assert {row["verdict"] for row in rows} == {"holds", "holds: it converges"}
     assert all(
         abs(float(row["value"])) <= float(row["tolerance"])
