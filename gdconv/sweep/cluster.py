@@ -162,7 +162,7 @@ def _local_cluster(workers: int | None) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
     from distributed.security import Security
-    from joblib import cpu_count
+    from loky import cpu_count
 
     with ExitStack() as opened:
         folder = opened.enter_context(scratch())

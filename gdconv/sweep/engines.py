@@ -49,7 +49,7 @@ class Processes(Pool):
     def __enter__(self) -> Engine:
         """Start the processes."""
         super().__enter__()
-        from joblib import cpu_count
+        from loky import cpu_count
 
         self._workers = self.section.workers or cpu_count()
         # If this command is killed, the name tells the next one which semaphores to remove.
@@ -60,7 +60,7 @@ class Processes(Pool):
 
     def mend(self) -> None:
         """Start a new executor; the old one cannot be used after a worker has died."""
-        from joblib.externals.loky.process_executor import ProcessPoolExecutor
+        from loky import ProcessPoolExecutor
 
         self.executor = ProcessPoolExecutor(
             self.workers, initializer=prepare, initargs=(os.getpid(),), env=ONE_THREAD

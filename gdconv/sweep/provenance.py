@@ -17,7 +17,7 @@ import yaml
 from gdconv.config.sections import RunConfig, StudyConfig, flat, to_mapping
 from gdconv.problems.families import file_content, file_name
 
-PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "hydra-core", "joblib")
+PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "hydra-core", "loky")
 
 
 def configuration(configs: Sequence[RunConfig], study: StudyConfig) -> bytes:

@@ -574,7 +574,7 @@ def test_an_unknown_option_is_refused(tmp_path):
 def test_nothing_is_imported_for_a_run_before_the_configuration_is_checked(tmp_path):
     script = (
         "import sys; from gdconv.cli.main import main; sys.argv = ['gdconv', '-m', 'seed=1,-1'];"
-        "main(); print(*{'numpy', 'scipy', 'pandas', 'matplotlib', 'joblib'} & {*sys.modules})"
+        "main(); print(*{'numpy', 'scipy', 'pandas', 'matplotlib', 'loky'} & {*sys.modules})"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = sorted(path.parent.name for path in (ROOT / "gdconv").glob("*/__init__.py"))
 # A file here is a figure or a method, so that there may be many.
 ANY_NUMBER = {"figures", "methods"}
-PLUMBING = {"logging", "os", "sys", "pathlib", "yaml", "pandas", "joblib", "tqdm", "matplotlib"}
+PLUMBING = {"logging", "os", "sys", "pathlib", "yaml", "pandas", "loky", "tqdm", "matplotlib"}
 NNLIB = [
     *("terminal", "shapes", "rules", "ops", "inputs", "build", "graph", "program"),
     *("cases", "check", "draw", "nn", "sgd", "datasets", "train"),
