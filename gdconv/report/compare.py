@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from gdconv.report.numerals import NONE, short
-from gdconv.report.settings import NAMING, SETTING, problem_name, settings, with_files
-from gdconv.report.summary import SHOWN, as_asked
+from gdconv.report.numerals import short
+from gdconv.report.settings import SETTING, problem_name, settings, telling, told, with_files
+from gdconv.report.summary import MOST_EXAMPLES, aligned, as_asked
+from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
 
 # Runs of two studies that agree in these columns are the same experiment. Files are compared by
@@ -22,16 +22,8 @@ KEYS = (
 )
 BOTH = "both"
 
-# What is compared. Each has columns NAME_1, NAME_2 and, except for the status, NAME_difference,
-# which is the second minus the first.
-_MEASURED = ("status", "rate_measured", "iterations", "iterations_to_tolerance")
-_HEADINGS = {
-    "n_samples": "n",
-    "n_features": "d",
-    "problem_options": "options",
-    "start_which": "which",
-    "start_radius": "radius",
-}
+# What is compared. Each has columns NAME_1, NAME_2 and NAME_difference.
+_MEASURED = ("rate_measured", "iterations", "iterations_to_tolerance")
 
 
 def labels(first: Path, second: Path) -> tuple[str, str]:
@@ -98,9 +90,9 @@ def differences(first: Tables, second: Tables, labels: Sequence[str]) -> pd.Data
     table.insert(table.columns.get_loc("content"), "file", file)
     for name in ("relative_step", "condition_number"):
         table[name] = merged[f"{name}_1"].fillna(merged[f"{name}_2"])
-    for name in _MEASURED:
+    for name in ("status", *_MEASURED):
         table[[f"{name}_1", f"{name}_2"]] = merged[[f"{name}_1", f"{name}_2"]]
-        if name != "status":
+        if name in _MEASURED:
             table[f"{name}_difference"] = merged[f"{name}_2"] - merged[f"{name}_1"]
     return table
 
@@ -109,7 +101,7 @@ def _numbered(runs: pd.DataFrame) -> pd.DataFrame:
     """The compared columns, with a number that tells apart runs of a study that agree in `KEYS`."""
     runs = runs.sort_values(["condition_number", "run_id"], kind="stable")
     occurrence = runs.groupby(list(KEYS), dropna=False).cumcount()
-    columns = [*KEYS, "relative_step", "condition_number", *_MEASURED]
+    columns = [*KEYS, "relative_step", "condition_number", "status", *_MEASURED]
     return runs[columns].assign(occurrence=occurrence)
 
 
@@ -120,12 +112,14 @@ def describe(table: pd.DataFrame, labels: Sequence[str]) -> str:
         f"{count.get(BOTH, 0)} runs in both, "
         + ", ".join(f"{count.get(label, 0)} only in {label}" for label in labels)
     ]
-    rows = [_row(setting, runs, labels) for setting, runs in settings(table)]
-    if rows:
-        lines += _aligned(pd.DataFrame(rows))
+    every = settings(table)
+    names = telling([setting for setting, _ in every])
+    if every:
+        lines += aligned([_row(setting, names, runs, labels) for setting, runs in every])
     both = table[table["found_in"] == BOTH]
     off = both["rate_measured_difference"].abs()
-    largest = both.loc[off[off > 0].sort_values(ascending=False, kind="stable").index[:SHOWN]]
+    largest = both.loc[off[off > 0].sort_values(ascending=False, kind="stable").index]
+    largest = largest[:MOST_EXAMPLES]
     if len(largest):
         lines.append("largest differences of the rate:")
         lines += [
@@ -138,48 +132,28 @@ def describe(table: pd.DataFrame, labels: Sequence[str]) -> str:
         alone = table[table["found_in"] == label]
         if len(alone):
             lines.append(f"only in {label}:")
-            lines += [f"  {_name(run)}" for _, run in alone[:SHOWN].iterrows()]
-        if len(alone) > SHOWN:
-            lines.append(f"  and {len(alone) - SHOWN} more: see differences.csv")
+            lines += [f"  {_name(run)}" for _, run in alone[:MOST_EXAMPLES].iterrows()]
+        if (more := len(alone) - MOST_EXAMPLES) > 0:
+            lines.append(f"  and {more} more: see differences.csv")
     return "\n".join(lines)
 
 
-def _row(setting: dict[str, Any], runs: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
+def _row(
+    setting: dict[str, Any], names: Sequence[str], runs: pd.DataFrame, labels: Sequence[str]
+) -> dict[str, Any]:
     count = runs["found_in"].value_counts()
     both = runs[runs["found_in"] == BOTH]
-    known = {_HEADINGS.get(name, name): short(as_asked(value)) for name, value in setting.items()}
+    largest = {name: both[f"{name}_difference"].astype("float64").abs().max() for name in _MEASURED}
     return (
-        known
-        | {"both": str(count.get(BOTH, 0))}
-        | {f"only {label}": str(count.get(label, 0)) for label in labels}
-        | {
-            f"max |Δ {name}|": short(_largest(both[f"{name}_difference"]))
-            for name in _MEASURED
-            if name != "status"
-        }
+        {QUANTITIES[name].heading: as_asked(setting[name]) for name in names}
+        | {"both": count.get(BOTH, 0)}
+        | {f"only {label}": count.get(label, 0) for label in labels}
+        | {f"max |Δ {QUANTITIES[name].heading}|": value for name, value in largest.items()}
     )
-
-
-def _largest(differences: pd.Series) -> float:
-    return float(differences.astype("float64").abs().max()) if len(differences) else np.nan
-
-
-def _aligned(table: pd.DataFrame) -> list[str]:
-    """The columns that are not the same in all rows, and the counts, aligned to the right."""
-    naming = {_HEADINGS.get(name, name) for name in NAMING}
-    asked_for = {_HEADINGS.get(name, name) for name in SETTING}
-    same = [
-        name
-        for name in asked_for & set(table)
-        if table[name].nunique() == 1 and (name not in naming or table[name][0] == NONE)
-    ]
-    return table.drop(columns=same).to_string(index=False).splitlines()
 
 
 def _name(run: pd.Series) -> str:
     options = f" {run['problem_options']}" if pd.notna(run["problem_options"]) else ""
-    return (
-        f"{problem_name(run)}{options}, n_samples {short(run['n_samples'])}, n_features"
-        f" {short(run['n_features'])}, seed {run['seed']}, repetition {run['repetition']}, start"
-        f" {run['start']}, step.{run['step_unit']} {as_asked(run['step_value'])}"
-    )
+    at = told(run, ("n_samples", "n_features", "seed", "repetition", "start"))
+    step = f"step.{run['step_unit']} {as_asked(run['step_value'])}"
+    return f"{problem_name(run)}{options}, {at}, {step}"

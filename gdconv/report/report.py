@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 result = "\n".join(_told(folder / "figures", drawn, omitted, formats))
         except OSError as error:
             return _refuse(folder, error)
-        print(summary(folder, tables), result, sep="\n")
+        print(summary(folder, tables.runs), result, sep="\n")
     return 0
 
 

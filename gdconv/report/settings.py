@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from gdconv.report.numerals import short
+from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import ALSO
 
 # Runs that agree in all of these columns differ only in seed, repetition or step size.
@@ -70,6 +72,11 @@ def problem_name(run: pd.Series) -> str:
     return str(run["problem"]) if pd.isna(run["file"]) else f"{run['problem']} {run['file']}"
 
 
+def told(run: pd.Series, names: Iterable[str]) -> str:
+    """Return some values of a run with the names of their quantities: d = 20, seed 0."""
+    return ", ".join(QUANTITIES[name].tell(short(run[name])) for name in names)
+
+
 def settings(runs: pd.DataFrame) -> list[Setting]:
     """Split runs into groups that differ only in seed, repetition and step size.
 
@@ -92,6 +99,18 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     # The name of a file may be unknown, or shared with another file, so the content counts.
     same = runs.groupby([*names, "content"], dropna=False, observed=True)
     return [(dict(zip(names, values, strict=False)), group) for values, group in same]
+
+
+def differing(every: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names whose values are not the same in all of some settings."""
+    values = pd.DataFrame(every)
+    return [name for name in values if values[name].nunique(dropna=False) > 1]
+
+
+def telling(every: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names that a table of some settings needs: those that differ, and `NAMING`."""
+    named = {name for name in NAMING if any(pd.notna(setting[name]) for setting in every)}
+    return [name for name in SETTING if name in {*named, *differing(every)}]
 
 
 def options_of(text: str) -> list[str]:

@@ -10,51 +10,25 @@ from typing import Any
 import pandas as pd
 
 from gdconv.report.numerals import NONE, exact, same, short
-from gdconv.report.settings import NAMING, SETTING, problem_name, settings, with_files
+from gdconv.report.settings import problem_name, settings, telling, with_files
 from gdconv.tables import contents
-from gdconv.tables.csv import Tables, read_runs
+from gdconv.tables.columns import QUANTITIES
+from gdconv.tables.csv import read_runs
 
 WIDTH = 100
-SHOWN = 5
-
-# The summary's columns and their headings, which take two lines on the terminal. (19) is the
-# coursework's bound.
-_HEADINGS = {
-    "problem": ("", "problem"),
-    "file": ("", "file"),
-    "n_samples": ("", "n"),
-    "n_features": ("", "d"),
-    "noise": ("", "noise"),
-    "problem_options": ("", "options"),
-    "start": ("", "start"),
-    "start_which": ("start", "which"),
-    "start_radius": ("start", "radius"),
-    "method": ("", "method"),
-    "method_options": ("method", "options"),
-    "rank": ("", "rank"),
-    "runs": ("", "runs"),
-    "converged": ("", "conv."),
-    "diverged": ("", "div."),
-    "failed": ("", "fail."),
-    "condition_number": ("", "κ"),
-    "best_step": ("best", "step"),
-    "iterations_to_tolerance": ("iterations", "measured"),
-    "iterations_predicted": ("", "predicted"),
-    "bound_holds": ("bound", "holds"),
-    "bound_coursework_fails": ("(19)", "fails"),
-}
+MOST_EXAMPLES = 5
 
 
 def summary(
-    folder: Path, tables: Tables | None = None, run_ids: Collection[str] | None = None
+    folder: Path, runs: pd.DataFrame | None = None, run_ids: Collection[str] | None = None
 ) -> str:
     """Return what the terminal shows of a study: its folder, how its runs ended, the results.
 
     Parameters
     ----------
     folder : Path
-    tables : Tables, optional
-        The tables, if they have been read already.
+    runs : DataFrame, optional
+        The study's runs, if they have been read already.
     run_ids : collection of str, optional
         The runs to summarise; all by default.
 
@@ -65,7 +39,7 @@ def summary(
         The best step is the relative step with the fewest iterations to the tolerance, in the
         median over repetitions.
     """
-    runs = with_files(tables.runs if tables else read_runs(folder))
+    runs = with_files(read_runs(folder) if runs is None else runs)
     every = len(runs)
     if run_ids is not None:
         runs = runs[runs["run_id"].isin(list(run_ids))]
@@ -77,11 +51,11 @@ def summary(
         width = max(map(len, facts))
         lines += [f"  {name:{width}}  {value}" for name, value in facts.items()]
     elif len(runs):
-        lines += _columns(rows_by_setting(runs))
+        lines += aligned(rows_by_setting(runs))
     errors = runs["error"].value_counts(sort=False)
-    lines += [f"{count} failed: {error}" for error, count in errors[:SHOWN].items()]
-    if len(errors) > SHOWN:
-        lines.append(f"and {len(errors) - SHOWN} other failures: see the column error of runs.csv")
+    lines += [f"{count} failed: {error}" for error, count in errors[:MOST_EXAMPLES].items()]
+    if (more := len(errors) - MOST_EXAMPLES) > 0:
+        lines.append(f"and {more} other failures: see the column error of runs.csv")
     return "\n".join(lines)
 
 
@@ -137,40 +111,43 @@ def status(folder: Path) -> tuple[str, list[str]]:
     return "\n".join(lines), changed
 
 
-def headed(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of `rows_by_setting` under the headings of the printed table."""
-    return {" ".join(_HEADINGS[name]).strip(): value for name, value in row.items()}
-
-
 def counts(runs: pd.DataFrame) -> str:
     """Return how many runs there are in total, and with each status."""
-    by_status = runs["status"].value_counts().sort_index()
-    parts = ", ".join(f"{count} {status}" for status, count in by_status.items())
+    parts = statuses(runs)
     return f"{len(runs)} run{'s' * (len(runs) != 1)}" + (f": {parts}" if parts else "")
 
 
+def statuses(runs: pd.DataFrame) -> str:
+    """Return how many runs there are with each status."""
+    return ", ".join(f"{count} {status}" for status, count in by_status(runs).items())
+
+
+def by_status(runs: pd.DataFrame) -> dict[str, int]:
+    """Return the number of runs with each status, in alphabetic order."""
+    return runs["status"].value_counts().sort_index().to_dict()
+
+
 def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return one row for each setting, with its problem, its size and whatever else differs."""
+    """Return one row for each setting, with its problem, its size and whatever else differs.
+
+    The values stand under the headings of their quantities.
+    """
     every = settings(runs)
-    known = pd.DataFrame([setting for setting, _ in every], columns=list(SETTING))
-    names = [
-        name
-        for name in SETTING
-        if known[name].nunique(dropna=False) > 1 or (name in NAMING and known[name].notna().any())
-    ]
+    names = telling([setting for setting, _ in every])
     deficient = (runs["rank"] < runs["n_features"]).any()
     rows = []
     for setting, group in every:
-        status = group["status"].value_counts()
-        rows.append(
+        count = by_status(group)
+        row = (
             {name: as_asked(setting[name]) for name in names}
             | ({"rank": group["rank"].min()} if deficient else {})
             | {"runs": len(group)}
-            | {name: int(status.get(name, 0)) for name in ("converged", "diverged", "failed")}
+            | {name: count.get(name, 0) for name in ("converged", "diverged", "failed")}
             | {"condition_number": group["condition_number"].median()}
             | _best_step(group)
             | verdicts(group)
         )
+        rows.append({QUANTITIES[name].heading: value for name, value in row.items()})
     return rows
 
 
@@ -200,8 +177,9 @@ def verdicts(runs: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _columns(rows: list[dict[str, Any]]) -> list[str]:
-    headings = zip(*(_HEADINGS[name] for name in rows[0]), strict=True)
+def aligned(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the lines of a table; a heading of several words takes two lines."""
+    headings = zip(*(["", *name.split(" ", 1)][-2:] for name in rows[0]), strict=True)
     lines = [*headings, *([short(value, 4) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     sides = ["<" if name in ("problem", "file") else ">" for name in rows[0]]

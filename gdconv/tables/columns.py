@@ -1,10 +1,12 @@
-"""The columns of a study's tables: name, type, symbol, unit and meaning, each said once.
+"""The quantities of a study, each declared once: columns of its tables, and what follows from them.
 
-The CSV's headers, docs/columns.md and the headings of the summary come from here.
+The CSV's headers come from here, and the names, symbols and units that documents, summary,
+comparison, figures and page show.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 # The types of pandas. A value that does not apply is an empty cell.
@@ -14,18 +16,20 @@ KINDS = {TEXT: "text", WHOLE: "a whole number", NUMBER: "a number", TRUTH: "True
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table.
+    """A column of a table, or a quantity that is computed from columns.
 
     Attributes
     ----------
     name, kind : str
         Its heading in the CSV, and its type: TEXT, WHOLE, NUMBER or TRUTH.
     meaning : str
-        One line in Markdown.
+        One line; it may have `code` and [links](theory.md) relative to docs/.
     symbol : str
         How formulas write it, if they do.
     unit : str
         In units of the user's X and y; empty for a number without a unit.
+    label : str
+        What readers know it as, in words; by default the name with blanks for underscores.
     """
 
     name: str
@@ -33,6 +37,28 @@ class Column:
     meaning: str
     symbol: str = ""
     unit: str = ""
+    label: str = ""
+
+    @property
+    def words(self) -> str:
+        """Its name in words."""
+        return self.label or self.name.replace("_", " ")
+
+    @property
+    def heading(self) -> str:
+        """Its name where there is little room: the symbol if it is one letter, else the words."""
+        return self.symbol if len(self.symbol) == 1 else self.words
+
+    @property
+    def title(self) -> str:
+        """Its name where there is room for words and symbol."""
+        return f"{self.words} {self.symbol}".rstrip()
+
+    def tell(self, value: str, write: Callable[[str], str] = str) -> str:
+        """Return the quantity with a value, as "d = 20" or "noise 1"; `write` writes the symbol."""
+        if self.heading == self.symbol:
+            return f"{write(self.symbol)} = {value}"
+        return f"{self.words} {value}"
 
 
 _RUN_ID = Column("run_id", TEXT, "identifies the run: a hash of everything that determines its row")
@@ -43,8 +69,10 @@ _PROBLEM_ID = Column(
     " content counts, not its name",
 )
 _PROBLEM = Column("problem", TEXT, "family of the problem")
-_N_SAMPLES = Column("n_samples", WHOLE, "rows of X", "n")
-_N_FEATURES = Column("n_features", WHOLE, "columns of X, with the constant one", "d")
+_N_SAMPLES = Column("n_samples", WHOLE, "rows of X", "n", label="number of samples")
+_N_FEATURES = Column(
+    "n_features", WHOLE, "columns of X, with the constant one", "d", label="number of features"
+)
 _SEED = Column("seed", WHOLE, "seed of the random numbers")
 _REPETITION = Column("repetition", WHOLE, "number of the draw, from 0")
 _RELATIVE_STEP = Column("relative_step", NUMBER, "step size in units of 1/λmax", "ηλmax")
@@ -65,6 +93,7 @@ TABLES = {
             "problem_options",
             TEXT,
             "the other keys of the family, as they are typed: `correlation=0.9`",
+            label="options",
         ),
         Column(
             "content",
@@ -85,7 +114,7 @@ TABLES = {
         Column(
             "start_radius",
             NUMBER,
-            "normal: standard deviation of the entries of w₀; eigenvector: ‖w₀ − w\\*‖",
+            "normal: standard deviation of the entries of w₀; eigenvector: ‖w₀ − w*‖",
             unit="y/X",
         ),
         Column("method", TEXT, "name of the method"),
@@ -93,19 +122,47 @@ TABLES = {
         Column("step_unit", TEXT, "what `step_value` is a multiple of"),
         Column("step_value", NUMBER, "the step size as it was asked for"),
         Column("step_size", NUMBER, "step size", "η", "1/X²"),
-        Column("K", NUMBER, "1/η, as the coursework writes the step size", "K", "X²"),
+        Column(
+            "K",
+            NUMBER,
+            "1/η, as the coursework writes the step size",
+            "K",
+            "X²",
+            "inverse step size",
+        ),
         _RELATIVE_STEP,
-        Column("lambda_min", NUMBER, "smallest eigenvalue of H = 2XᵀX", "λmin", "X²"),
-        Column("lambda_min_positive", NUMBER, "smallest eigenvalue that is not 0", "λ⁺min", "X²"),
-        Column("lambda_max", NUMBER, "largest eigenvalue", "λmax", "X²"),
+        Column(
+            "lambda_min",
+            NUMBER,
+            "smallest eigenvalue of H = 2XᵀX",
+            "λmin",
+            "X²",
+            "smallest eigenvalue",
+        ),
+        Column(
+            "lambda_min_positive",
+            NUMBER,
+            "smallest eigenvalue that is not 0",
+            "λ⁺min",
+            "X²",
+            "smallest positive eigenvalue",
+        ),
+        Column("lambda_max", NUMBER, "largest eigenvalue", "λmax", "X²", "largest eigenvalue"),
         Column("condition_number", NUMBER, "λmax/λ⁺min", "κ"),
         Column(
             "nu",
             NUMBER,
-            "contraction factor of the error: max \\|1 − ηλ\\| over the eigenvalues λ > 0",
+            "contraction factor of the error: max |1 − ηλ| over the eigenvalues λ > 0",
             "ν",
+            label="contraction factor",
         ),
-        Column("nu_coursework", NUMBER, "contraction factor of the coursework", "1 − λmin/K"),
+        Column(
+            "nu_coursework",
+            NUMBER,
+            "contraction factor of the coursework",
+            "1 − λmin/K",
+            label="the coursework's ν",
+        ),
         Column(
             "rate_predicted",
             NUMBER,
@@ -141,35 +198,36 @@ TABLES = {
         Column(
             "loss_star",
             NUMBER,
-            "loss at w\\*, the minimiser nearest to w₀, rounded to floats",
-            "L(w\\*)",
+            "loss at w*, the minimiser nearest to w₀, rounded to floats",
+            "L(w*)",
             "y²",
         ),
-        Column("initial_gap", NUMBER, "gap at w₀", "L(w₀) − L(w\\*)", "y²"),
-        Column("final_gap", NUMBER, "gap at the last iteration", "L(w) − L(w\\*)", "y²"),
-        Column("initial_distance", NUMBER, "length of the error at w₀", "‖w₀ − w\\*‖", "y/X"),
-        Column("final_distance", NUMBER, "length of the error at the end", "‖w − w\\*‖", "y/X"),
+        Column("initial_gap", NUMBER, "gap at w₀", "L(w₀) − L(w*)", "y²"),
+        Column("final_gap", NUMBER, "gap at the last iteration", "L(w) − L(w*)", "y²"),
+        Column("initial_distance", NUMBER, "length of the error at w₀", "‖w₀ − w*‖", "y/X"),
+        Column("final_distance", NUMBER, "length of the error at the end", "‖w − w*‖", "y/X"),
         Column(
             "gap_floor",
             NUMBER,
             "rounding floor at the last iteration: a smaller gap is rounding noise, and no verdict"
             " is given on it ([derivation](theory.md#the-rounding-floor))",
             unit="y²",
+            label="rounding floor",
         ),
         Column(
-            "bound_holds",
-            TRUTH,
-            "whether gap ≤ (λmax/2) ν²ᵗ‖w₀ − w\\*‖² at every recorded iteration",
+            "bound_holds", TRUTH, "whether gap ≤ (λmax/2) ν²ᵗ‖w₀ − w*‖² at every recorded iteration"
         ),
         Column(
             "bound_coursework_holds",
             TRUTH,
             "the same for the coursework's bound, which has 1 − λmin/K instead of ν",
+            label="(19) holds",
         ),
         Column(
             "first_violation_coursework",
             WHOLE,
             "first recorded iteration that breaks the coursework's bound",
+            label="(19) fails at",
         ),
         Column("bound_over_gap_median", NUMBER, "how loose the bound is: the median of bound/gap"),
         Column("error", TEXT, "why the run failed"),
@@ -182,35 +240,56 @@ TABLES = {
         _RELATIVE_STEP,
         Column("iteration", WHOLE, "number of the iteration, from 0", "t"),
         Column("loss", NUMBER, "loss", "L(w_t)", "y²"),
-        Column("gap", NUMBER, "gap", "L(w_t) − L(w\\*)", "y²"),
-        Column("distance_squared", NUMBER, "squared length of the error", "‖w_t − w\\*‖²", "y²/X²"),
-        Column("gap_exact", NUMBER, "the gap by theory", "Σ ½λᵢcᵢ²(1 − ηλᵢ)²ᵗ", "y²"),
-        Column("gap_bound", NUMBER, "the bound", "(λmax/2) ν²ᵗ‖w₀ − w\\*‖²", "y²"),
+        Column("gap", NUMBER, "gap", "L(w_t) − L(w*)", "y²"),
+        Column(
+            "distance_squared",
+            NUMBER,
+            "squared length of the error",
+            "‖w_t − w*‖²",
+            "y²/X²",
+            "squared distance",
+        ),
+        Column("gap_exact", NUMBER, "the gap by theory", "Σ ½λᵢcᵢ²(1 − ηλᵢ)²ᵗ", "y²", "exact gap"),
+        Column("gap_bound", NUMBER, "the bound", "(λmax/2) ν²ᵗ‖w₀ − w*‖²", "y²", "bound"),
         Column(
             "gap_bound_coursework",
             NUMBER,
             "the coursework's bound",
-            "(λmax/2) (1 − λmin/K)²ᵗ‖w₀ − w\\*‖²",
+            "(λmax/2) (1 − λmin/K)²ᵗ‖w₀ − w*‖²",
             "y²",
+            "coursework's bound",
         ),
         Column(
-            "gap_bound_relative", NUMBER, "the bound that knows the initial gap", "ν²ᵗ gap₀", "y²"
+            "gap_bound_relative",
+            NUMBER,
+            "the bound that knows the initial gap",
+            "ν²ᵗ gap₀",
+            "y²",
+            "relative bound",
         ),
         Column(
             "gap_bound_sharp",
             NUMBER,
-            "the bound that uses λ⁺min, λmax and ‖w₀ − w\\*‖; no bound that uses only these is"
+            "the bound that uses λ⁺min, λmax and ‖w₀ − w*‖; no bound that uses only these is"
             " smaller ([proof](theory.md#sharper-bounds))",
             unit="y²",
+            label="sharp bound",
         ),
         Column(
             "distance_bound",
             NUMBER,
             "bound on the squared length of the error",
-            "ν²ᵗ‖w₀ − w\\*‖²",
+            "ν²ᵗ‖w₀ − w*‖²",
             "y²/X²",
+            "bound on the distance",
         ),
-        Column("gap_floor", NUMBER, "rounding floor of this iteration", unit="y²"),
+        Column(
+            "gap_floor",
+            NUMBER,
+            "rounding floor of this iteration",
+            unit="y²",
+            label="rounding floor",
+        ),
     ),
     "eigenvalues": (
         _PROBLEM_ID,
@@ -223,28 +302,43 @@ TABLES = {
         Column(
             "error_component_squared",
             NUMBER,
-            "squared component of w₀ − w\\* along the eigenvector vᵢ",
-            "cᵢ² = (vᵢᵀ(w₀ − w\\*))²",
+            "squared component of w₀ − w* along the eigenvector vᵢ",
+            "cᵢ² = (vᵢᵀ(w₀ − w*))²",
             "y²/X²",
         ),
     ),
 }
+# What the summary, the comparison and the page show beside columns.
+DERIVED = (
+    Column("study", TEXT, "name of the study, where two are compared"),
+    Column("file", TEXT, "name of the problem's file"),
+    Column("runs", WHOLE, "number of runs"),
+    Column("converged", WHOLE, "number of runs that converged to the rounding floor", label="conv"),
+    Column("diverged", WHOLE, "number of runs that diverged", label="div"),
+    Column("failed", WHOLE, "number of runs that failed with an error", label="fail"),
+    Column(
+        "best_step",
+        NUMBER,
+        "the relative step that needs the fewest iterations to the tolerance, in the median over"
+        " repetitions; the two numbers of iterations beside it are of this step",
+    ),
+    Column(
+        "bound_coursework_fails",
+        TEXT,
+        "number of runs that break the coursework's bound, of those with a verdict",
+        label="(19) fails",
+    ),
+)
+# Where two tables have a column of one name, it is that of runs.
+QUANTITIES = {
+    each.name: each
+    for columns in (DERIVED, TABLES["eigenvalues"], TABLES["curves"], TABLES["runs"])
+    for each in columns
+}
 COLUMNS = {name: {each.name: each.kind for each in columns} for name, columns in TABLES.items()}
 RUN_ORDER = (
-    "problem",
-    "content",
-    "n_samples",
-    "n_features",
-    "seed",
-    "repetition",
-    "start",
-    "start_which",
-    "start_radius",
-    "method",
-    "method_options",
-    "problem_id",
-    "step_unit",
-    "step_value",
-    "run_id",
+    *("problem", "content", "n_samples", "n_features", "seed", "repetition"),
+    *("start", "start_which", "start_radius", "method", "method_options"),
+    *("problem_id", "step_unit", "step_value", "run_id"),
 )
 EIGENVALUE_ORDER = ("n_samples", "n_features", "seed", "repetition", "problem_id", "index")

@@ -95,8 +95,12 @@ def test_two_files_with_the_same_options_are_told_apart(tmp_path):
 def test_the_terminal_shows_counts_largest_differences_and_what_only_one_has(table):
     lines = compare.describe(table, ("long", "short_$1")).splitlines()
     assert lines[0] == "12 runs in both, 12 only in long, 16 only in short_$1"
-    headings, *rows = lines[1:5]
-    assert headings.split()[:3] == ["problem", "n", "d"]
+    above, headings, *rows = lines[1:6]
+    assert headings.split() == [
+        *("problem", "n", "d", "both", "long", "short_$1"),
+        *("|Δ", "rate", "measured|", "|Δ", "iterations|", "|Δ", "iterations", "to", "tolerance|"),
+    ]
+    assert above.split() == ["only", "only", "max", "max", "max"]
     found = {row.split()[2]: row.split()[3:6] for row in rows}
     assert found == {"4": ["0", "12", "0"], "9": ["12", "0", "2"], "14": ["0", "0", "14"]}
     largest = table.rate_measured_difference.abs()

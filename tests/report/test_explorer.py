@@ -28,7 +28,7 @@ from gdconv.config.sections import (
 from gdconv.report.numerals import rounded
 from gdconv.report.page.document import page as make_page
 from gdconv.sweep.sweep import run_study
-from gdconv.tables.columns import COLUMNS
+from gdconv.tables.columns import COLUMNS, QUANTITIES
 from gdconv.tables.csv import header, read
 from gdconv.theory import bounds
 
@@ -280,13 +280,14 @@ def test_a_click_into_the_chart_of_rates_goes_there(page):
 
 
 COLUMN = """
-const of = (row) => [...row.cells].map((cell) => cell.textContent);
-const [head, ...rows] = [...document.querySelectorAll("#run-table tr")].map(of);
-return rows.map((row) => row[head.indexOf(arguments[0])]);
+const [head, ...rows] = document.querySelectorAll("#run-table tr");
+const column = [...head.cells].findIndex((cell) => cell.firstChild?.title === arguments[0]);
+return rows.map((row) => row.cells[column].textContent);
 """
 
 
 def column(page, name):
+    """The cells below the heading that stands for a column of runs.csv."""
     return page.execute_script(COLUMN, name)
 
 
@@ -296,7 +297,7 @@ def cells(page, selector):
 
 def sort_by(page, name):
     for button in cells(page, "thead button"):
-        if button.get_property("textContent") == name:
+        if button.get_property("title") == name:
             button.send_keys(Keys.ENTER)
 
 
@@ -317,6 +318,15 @@ FILTERS = {
     "status!=diverged DIVERG": lambda run: False,
     "bound_coursework_holds=no": lambda run: not run.bound_coursework_holds,
     "polynomial": lambda run: run.problem == "polynomial",
+    "d > 4 n_features <= 9": lambda run: 4 < run.n_features <= 9,
+    "d=9 κ > 3": lambda run: run.n_features == 9 and run.condition_number > 3,
+    "relative step<1.4 (19) holds = no": lambda run: (
+        float(f"{run.relative_step:.5g}") < 1.4 and not run.bound_coursework_holds
+    ),
+    "iterations to tolerance < 9 gauss": lambda run: (
+        is_less(run.iterations_to_tolerance, 9) and run.problem == "gaussian"
+    ),
+    "iterations<9": lambda run: is_less(run.iterations, 9),
     "relative_step<1.4 seed>=": lambda run: float(f"{run.relative_step:.5g}") < 1.4,
     "iterations_to_tolerance<9": lambda run: is_less(run.iterations_to_tolerance, 9),
 }
@@ -330,6 +340,22 @@ def test_the_table_filters(page, tables):
         assert by_id(page, "matching").text == f"{len(expected)} of {len(tables.runs)} runs."
 
 
+def test_every_heading_filters_and_tells_its_name_in_the_csv(page, tables):
+    """A condition with the heading finds what one with the name of runs.csv finds."""
+    shown = [each.get_property("textContent") for each in cells(page, "thead button")]
+    names = [each.get_property("title") for each in cells(page, "thead button")]
+    assert shown == [QUANTITIES[name].heading for name in names]
+    assert len(set(shown)) == len(names)
+    assert all(name == heading for name, heading in zip(names, shown, strict=True) if name in shown)
+    for heading, name in zip(shown, names, strict=True):
+        value = column(page, name)[0]
+        type_filter(page, f"{name}={value}")
+        found = column(page, "run_id")
+        type_filter(page, f"{heading} = {value}")
+        assert column(page, "run_id") == found != [], heading
+        type_filter(page, "")
+
+
 def is_less(value, limit):
     return not pd.isna(value) and value < limit
 
@@ -337,6 +363,8 @@ def is_less(value, limit):
 def test_a_filter_that_makes_no_sense_says_so(page, tables):
     type_filter(page, "n_sample=3")
     assert by_id(page, "matching").text == "There is no column n_sample."
+    type_filter(page, "dd > 3")
+    assert by_id(page, "matching").text == "There is no column dd."
     type_filter(page, "n_samples=few")
     assert by_id(page, "matching").text == "few is not a number."
 

@@ -22,6 +22,7 @@ from gdconv.report.figures.gallery import start
 from gdconv.report.figures.panels import NothingToShowError
 from gdconv.report.figures.tightness import BOUNDS
 from gdconv.sweep.sweep import run_study
+from gdconv.tables.columns import QUANTITIES
 from gdconv.theory import random_matrices
 
 STEPS = (0.25, 0.5, 1.0, 1.5, 1.8, 1.95, 2.05)
@@ -321,9 +322,10 @@ def test_ratios_are_those_of_the_columns_above_the_floor(loose):
         step = float(re.search(r"step ([\d.]+)", ax.get_title())[1])
         curve = loose.curves[loose.curves.run_id == runs.index[runs.step_value == step][0]]
         curve = curve[curve.gap > 1e4 * curve.gap_floor]
-        for column, (measured, label, _) in BOUNDS.items():
+        for column in BOUNDS:
+            measured = "distance_squared" if column == "distance_bound" else "gap"
             ratio = (curve[column] / curve[measured]).to_numpy()
-            found = lines(ax, label)
+            found = lines(ax, QUANTITIES[column].words)
             if column == "gap_bound_coursework" and step < 1.9:
                 assert found == []
                 continue

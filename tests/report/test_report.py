@@ -143,9 +143,9 @@ def test_the_page_says_what_was_run_and_how_it_ended(folder, page):
     assert (
         f"<strong>{max(differences):.5g}</strong><span>run {differences[max(differences)]}" in page
     )
-    assert "<dt>n_features</dt><dd>4, 9</dd>" in page
-    assert "<dt>step_value</dt><dd>0.3, 0.7, 1, 1.4, 1.8, 2.1</dd>" in page
-    assert "<dt>relative_step</dt><dd>from 0.3 to 2.1</dd>" in page
+    assert "<dt>number of features d</dt><dd>4, 9</dd>" in page
+    assert "<dt>step value</dt><dd>0.3, 0.7, 1, 1.4, 1.8, 2.1</dd>" in page
+    assert "<dt>relative step ηλmax</dt><dd>from 0.3 to 2.1</dd>" in page
     assert "problem.n_features=4" in page
     assert "&quot;schema_version&quot;" in page
 
@@ -156,6 +156,9 @@ def test_the_page_shows_the_runs_with_the_names_of_the_csv(folder, page):
     assert len(summary) == 1 + 2
     names, rows = known.data["table"]["columns"], rows_of(folder)
     assert set(names) < COLUMNS["runs"].keys()
+    headings = dict(zip(names, known.data["table"]["headings"], strict=True))
+    assert (headings["n_features"], headings["condition_number"]) == ("d", "κ")
+    assert headings["iterations_to_tolerance"] == "iterations to tolerance"
     assert known.data["table"]["kinds"] == [COLUMNS["runs"][name] for name in names]
     for shown, row in zip(known.data["table"]["rows"], rows, strict=True):
         cells = dict(zip(names, shown, strict=True))

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from gdconv.report.figures.panels import (
     COLOURS,
     GREY,
-    STEP_LABEL,
     Look,
     NothingToShowError,
     Plot,
@@ -28,12 +27,19 @@ from gdconv.report.figures.panels import (
     one_draw,
     write,
 )
-from gdconv.report.figures.titles import which_draw
+from gdconv.report.figures.titles import axis, which_draw
 from gdconv.report.numerals import distinct, number, same
 from gdconv.report.settings import settings, with_all_parts
+from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
 
 MOST_STEPS = 5
+# Column → its look.
+BOUNDS: dict[str, Look] = {
+    "gap_bound": {"linewidth": 0.9, "linestyle": "--"},
+    "gap_bound_sharp": {"linewidth": 0.5},
+    "gap_bound_coursework": {"linewidth": 0.9, "linestyle": ":"},
+}
 
 
 def draw(tables: Tables) -> Figure:
@@ -52,8 +58,7 @@ def draw(tables: Tables) -> Figure:
     colours = ScalarMappable(Normalize(steps.min(), steps.max()), COLOURS)
 
     note = which_draw(group for _, group in panels)
-    gap = "gap $L(w_t) - L(w^*)$   (units of $y^2$)"
-    figure, axes = grid(panels, len(every), note, "iteration $t$", gap, sharex=False)
+    figure, axes = grid(panels, len(every), note, axis("iteration"), axis("gap"), sharex=False)
     axes[0].set(yscale="log", ylim=(bottom, top))
     logarithmic(axes[0].yaxis, np.log10(top / bottom))
     for ax, (_, group) in zip(axes, panels, strict=True):
@@ -66,7 +71,7 @@ def draw(tables: Tables) -> Figure:
         if floor > bottom:
             ax.axhspan(bottom, floor, color=GREY, linewidth=0, zorder=0, label="rounding floor")
     if not same(steps.min(), steps.max()):
-        figure.colorbar(colours, ax=axes, aspect=40).set_label(STEP_LABEL)
+        figure.colorbar(colours, ax=axes, aspect=40).set_label(axis("relative_step"))
     legend(figure, axes, colour="black")
     return figure
 
@@ -106,16 +111,15 @@ def _last_iteration(curves: Sequence[pd.DataFrame], top: float) -> float:
 def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: Any) -> None:
     """Draw the gap and its bounds; a bound that coincides with the first one is left out."""
     t = curve["iteration"].to_numpy()
-    names = ("gap_bound", "gap_bound_sharp", "gap_bound_coursework")
-    bound, sharp, stated = (curve[name].to_numpy() for name in names)
-    thin = {"color": colour, "linewidth": 0.9}
     ax.plot(t, curve["gap"].to_numpy(), color=colour, linewidth=1.5, label="measured")
-    ax.plot(t, bound, **thin, linestyle="--", label="bound")
-    if not np.allclose(bound, sharp, rtol=1e-6, atol=0, equal_nan=True):
-        ax.plot(t, sharp, color=colour, linewidth=0.5, label="sharp bound")
-    if not np.allclose(bound, stated, rtol=1e-6, atol=0, equal_nan=True):
-        above = stated > 0
-        ax.plot(t[above], stated[above], **thin, linestyle=":", label="coursework's bound")
+    bound = curve["gap_bound"].to_numpy()
+    for name, look in BOUNDS.items():
+        values = curve[name].to_numpy()
+        same_as_first = np.allclose(bound, values, rtol=1e-6, atol=0, equal_nan=True)
+        if name == "gap_bound" or not same_as_first:
+            above = values > 0
+            label = QUANTITIES[name].words
+            ax.plot(t[above], values[above], color=colour, **look, label=label)
 
 
 def _label_ends(
@@ -166,7 +170,7 @@ PLOT = Plot(
             *("step_unit", "step_value", "relative_step", "condition_number"),
             *("rate_predicted", "gap_floor", "start"),
         ),
-        "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp", "gap_bound_coursework"),
+        "curves": ("iteration", "gap", *BOUNDS),
     },
     draw,
 )

@@ -19,6 +19,7 @@ from gdconv.report.figures.panels import (
     grid,
     legend,
 )
+from gdconv.report.figures.titles import axis, mathtext
 from gdconv.report.numerals import same
 from gdconv.report.settings import settings
 from gdconv.tables.csv import Tables
@@ -41,11 +42,9 @@ def draw(tables: Tables) -> Figure:
         )
     panels = choose(every)
     shown = pd.concat([group for _, group in panels])
-    axis, first = (
-        r"$K/\lambda_{\max}$   (dimensionless)",
-        "first iteration $t$ that breaks the coursework's bound",
-    )
-    figure, axes = grid(panels, len(every), "", axis, first, sharex=True)
+    inverse = f"{mathtext('K/λmax')}   (dimensionless)"
+    first = f"first {axis('iteration')} that breaks the coursework's bound"
+    figure, axes = grid(panels, len(every), "", inverse, first, sharex=True)
     latest = shown["first_violation_coursework"].max()
     # Runs that never break the bound are drawn in a row above all others.
     never = 4 * max(10, 0 if pd.isna(latest) else latest)
@@ -69,7 +68,7 @@ def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
     flat = {"linewidth": 0, "zorder": 0}
     ax.axvspan(left, 1 / EDGE, color="0.8", **flat, label="diverges by theory")
     lines: Look = {"color": "black", "linewidth": 0.8}
-    ax.axvline(1 / EDGE, **lines, linestyle="-.", label=r"$\lambda_{\max}/2$")
+    ax.axvline(1 / EDGE, **lines, linestyle="-.", label=mathtext("λmax/2"))
     smallest = runs["lambda_min"] / runs["lambda_max"]
     # If all eigenvalues are equal, the coursework's bound is true for every K.
     if not same(smallest, 1).all():
@@ -78,10 +77,10 @@ def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
         if not same(least, most):
             ax.axvspan(least, most, color="0.96", **flat, label="false for some draws")
         for threshold in sorted({least, most}):
-            ax.axvline(threshold, **lines, label=r"$(\lambda_{\min}+\lambda_{\max})/2$")
+            ax.axvline(threshold, **lines, label=mathtext("(λmin+λmax)/2"))
     for value in sorted({smallest.min(), smallest.max()}):
         if value > left:
-            ax.axvline(value, **lines, linestyle=":", label=r"$\lambda_{\min}$")
+            ax.axvline(value, **lines, linestyle=":", label=mathtext("λmin"))
     at = runs["K"] / runs["lambda_max"]
     first = runs["first_violation_coursework"].astype("float64").fillna(never)
     diverged = runs["status"] == "diverged"

@@ -13,13 +13,6 @@ from gdconv.report.figures.panels import NothingToShowError
 from gdconv.report.numerals import distinct, exact, number, with_powers
 from gdconv.report.settings import Setting, options_of, settings
 
-# Column → its name on an axis, its name in a label.
-AXES = {
-    "n_features": ("number of features $d$", "$d$"),
-    "n_samples": ("number of samples $n$", "$n$"),
-    "condition_number": (r"condition number $\kappa$   (dimensionless)", r"$\kappa$"),
-}
-
 # Columns that may vary, and the one that goes on the axis. n may grow with d.
 _VARYING = (
     ({"n_features"}, "n_features"),

@@ -9,13 +9,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from gdconv.report.figures.families import AXES, Family, families
+from gdconv.report.figures.families import Family, families
 from gdconv.report.figures.panels import (
     COLOURS,
     EDGE,
     FARTHEST,
     MOST_PANELS,
-    STEP_LABEL,
     Look,
     NothingToShowError,
     Plot,
@@ -27,7 +26,7 @@ from gdconv.report.figures.panels import (
     legend,
     logarithmic,
 )
-from gdconv.report.figures.titles import count_draws, names
+from gdconv.report.figures.titles import axis, count_draws, names
 from gdconv.tables.csv import Tables
 
 MOST_LABELS = 12
@@ -61,8 +60,9 @@ def draw(tables: Tables) -> Figure:
         header.append(f"{len(shown)} of {len(every)} families")
     titles = titles if len(shown) > 1 else [""]
     # Beside a colour bar two panels have no room for the label in one line.
-    label = STEP_LABEL if len(shown) == 1 else STEP_LABEL.replace("   ", "\n")
-    figure, axes = frame(titles, header, label, AXES[shown[0].column][0], sharey=False)
+    label = axis("relative_step")
+    label = label if len(shown) == 1 else label.replace("   ", "\n")
+    figure, axes = frame(titles, header, label, axis(shown[0].column), sharey=False)
     steps = pd.concat([row["relative_step"] for family in rows for row in family])
     for ax, family, members in zip(axes, shown, rows, strict=True):
         _draw_family(ax, family, members, colours)
@@ -70,7 +70,7 @@ def draw(tables: Tables) -> Figure:
             ax.set_xscale("log")
             logarithmic(ax.xaxis, np.log10(steps.max() / steps.min()))
     bar = figure.colorbar(colours, ax=axes, aspect=40)
-    bar.set_label("iterations to the tolerance, measured")
+    bar.set_label(axis("iterations_to_tolerance"))
     logarithmic(bar.ax.yaxis, np.log10(most / least))
     legend(figure, axes)
     return figure

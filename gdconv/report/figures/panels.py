@@ -19,9 +19,10 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from gdconv.report.figures.titles import names, with_kappa, wrapped
+from gdconv.report.figures.titles import mathtext, names, with_kappa, wrapped
 from gdconv.report.numerals import ROUNDING, number, ten_to
 from gdconv.report.settings import Setting
+from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
 
 MOST_PANELS = 6
@@ -54,7 +55,6 @@ FARTHEST = 4.0
 MEASURED, STATED, GREY = "#1f4e79", "#b3450c", "0.9"
 # The light end of the map would be lost on white paper.
 COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.85, 256)))
-STEP_LABEL = r"relative step $\eta\,\lambda_{\max}$   (dimensionless)"
 # Width in inches: at half a page's width the smallest text is still more than 4 points high.
 WIDTH = 5.2
 
@@ -174,7 +174,8 @@ def grid(
     one_problem = len(set(kappas)) == 1 and len(panels) > 1 and all(titles)
     if not one_problem:
         titles = [with_kappa(title, runs) for title, (_, runs) in zip(titles, panels, strict=True)]
-    header = [common, f"$\\kappa$ = {kappas[0]}" * one_problem, note]
+    kappa = QUANTITIES["condition_number"].tell(kappas[0], mathtext)
+    header = [common, kappa * one_problem, note]
     if total > len(panels):
         header.append(f"{len(panels)} of {total} problems")
     return frame(titles, header, xlabel, ylabel, sharex=sharex)

@@ -15,7 +15,6 @@ from gdconv.report.figures.panels import (
     GREY,
     MEASURED,
     STATED,
-    STEP_LABEL,
     Look,
     NothingToShowError,
     Plot,
@@ -24,7 +23,7 @@ from gdconv.report.figures.panels import (
     grid,
     legend,
 )
-from gdconv.report.figures.titles import count_draws
+from gdconv.report.figures.titles import axis, count_draws
 from gdconv.report.numerals import number, same
 from gdconv.report.settings import settings, with_all_parts
 from gdconv.tables.csv import Tables
@@ -49,8 +48,8 @@ def draw(tables: Tables) -> Figure:
     notes = [f"medians of {said}"] if draws > 1 else []
     if len(near) < len(runs):
         notes.append(f"{len(runs) - len(near)} runs beyond {FARTHEST:g} left out")
-    contraction = "rate: factor of the gap per iteration"
-    figure, axes = grid(panels, len(every), ", ".join(notes), STEP_LABEL, contraction, sharex=True)
+    labels = axis("relative_step"), "rate: factor of the gap per iteration"
+    figure, axes = grid(panels, len(every), ", ".join(notes), *labels, sharex=True)
     last = 1.03 * max(2.1, *(runs["relative_step"].max() for _, runs in panels))
     axes[0].set_xlim(0, last)
     for ax, (_, runs) in zip(axes, panels, strict=True):

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gdconv.report.figures.families import AXES, Family, families
+from gdconv.report.figures.families import Family, families
 from gdconv.report.figures.panels import (
     MEASURED,
     STATED,
@@ -21,8 +21,9 @@ from gdconv.report.figures.panels import (
     legend,
     logarithmic,
 )
-from gdconv.report.figures.titles import count_draws, names
+from gdconv.report.figures.titles import axis, count_draws, mathtext, names, with_unit
 from gdconv.report.numerals import exact, number, same, with_powers
+from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
 from gdconv.theory import random_matrices
 
@@ -37,7 +38,6 @@ SAME = 1e-6
 
 _LOOKS = (("o", MEASURED, "0.8"), ("s", STATED, "0.87"), ("^", "0.25", "0.93"))
 _ALONE = ("D", "black", "0.87")
-_EIGENVALUES = {"lambda_max": r"$\lambda_{\max}$", "lambda_min_positive": r"$\lambda_{\min}^+$"}
 _STEP = ["step_unit", "step_value"]
 
 
@@ -75,21 +75,16 @@ def draw(tables: Tables) -> Figure:
     if len(shown) == 1:
         common, told = ", ".join(filter(None, (common, told[0]))), [""]
     at = ", step nearest to 1" if len(shown) > 1 else ""
-    panels = {
-        f"iterations to the tolerance{at}": _iterations(shown, told),
-        **{
-            f"{symbol}   (units of $x^2$)": _spectral(tables, shown, told, column)
-            for column, symbol in _EIGENVALUES.items()
-        },
-    }
-    if shown[0].column != "condition_number":
-        title = r"condition number $\kappa$"
-        panels[title] = _spectral(tables, shown, told, "condition_number")
+    panels = {axis("iterations_to_tolerance") + at: _iterations(shown, told)}
+    for name in ("lambda_max", "lambda_min_positive", "condition_number"):
+        if name != shown[0].column:
+            title = with_unit(mathtext(QUANTITIES[name].symbol), name)
+            panels[title] = _spectral(tables, shown, told, name)
     _, draws = count_draws(runs for family in shown for _, runs in family.members)
     header = [common, draws]
     if len(every) > len(shown):
         header.append(f"{len(shown)} of {len(every)} families")
-    x_label = AXES[shown[0].column][0]
+    x_label = axis(shown[0].column)
     if shown[0].column == "n_samples":
         x_label = "samples per feature $n/d$"
     # A family whose members have no step in common has no curve of iterations.

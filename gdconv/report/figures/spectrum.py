@@ -20,9 +20,10 @@ from gdconv.report.figures.panels import (
     logarithmic,
     write,
 )
-from gdconv.report.figures.titles import count_draws, names
+from gdconv.report.figures.titles import count_draws, mathtext, names, with_unit
 from gdconv.report.numerals import number, same
 from gdconv.report.settings import SETTING, settings
+from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
 from gdconv.theory import random_matrices
 
@@ -98,12 +99,13 @@ def draw(tables: Tables) -> Figure:
     header = [common, draws]
     if len(every) > len(panels):
         header.append(f"{len(panels)} of {len(every)} problems")
-    axis = "eigenvalue of $H/(2n)$   (units of $x^2$)"
+    axis = with_unit("eigenvalue of $H/(2n)$", "eigenvalue")
     figure, axes = frame(titles, header, axis, "", sharey=False)
     decades = [
         _draw_spectra(ax, found[id(group)]) for ax, (_, group) in zip(axes, panels, strict=True)
     ]
-    units = ["per unit of $x^2$"] * (not all(decades)) + ["per decade"] * any(decades)
+    square = mathtext(QUANTITIES["eigenvalue"].unit)
+    units = [f"per unit of {square}"] * (not all(decades)) + ["per decade"] * any(decades)
     figure.supylabel(f"density of eigenvalues   ({' or '.join(units)})")
     legend(figure, axes)
     return figure

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,6 +13,7 @@ from gdconv.report.figures.panels import (
     MEASURED,
     MOST_PANELS,
     STATED,
+    Look,
     NothingToShowError,
     Plot,
     beyond_edge,
@@ -24,9 +23,10 @@ from gdconv.report.figures.panels import (
     logarithmic,
     one_draw,
 )
-from gdconv.report.figures.titles import names, which_draw, with_kappa
+from gdconv.report.figures.titles import axis, names, which_draw, with_kappa
 from gdconv.report.numerals import distinct, number
 from gdconv.report.settings import settings
+from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
 
 MOST_PROBLEMS = 3
@@ -35,29 +35,16 @@ CLEAR = 1e4
 # The lowest ratio shown: there a bound is broken beyond all doubt.
 LEAST = 1e-2
 
-# Column → the column that it bounds, its name, its look.
-BOUNDS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "gap_bound": ("gap", "bound", {"color": MEASURED, "linestyle": "--", "linewidth": 1.8}),
-    "gap_bound_relative": (
-        "gap",
-        "relative bound",
-        {"color": "0.35", "linestyle": "-.", "linewidth": 1.1},
-    ),
-    "gap_bound_sharp": (
-        "gap",
-        "sharp bound",
-        {"color": "black", "linestyle": "-", "linewidth": 0.7},
-    ),
-    "gap_bound_coursework": (
-        "gap",
-        "coursework's bound",
-        {"color": STATED, "linestyle": ":", "linewidth": 1.5},
-    ),
-    "distance_bound": (
-        "distance_squared",
-        "bound on the distance",
-        {"color": "0.55", "linestyle": "-", "linewidth": 0.7, "marker": "|", "markevery": 6},
-    ),
+# Column → its look.
+BOUNDS: dict[str, Look] = {
+    "gap_bound": {"color": MEASURED, "linestyle": "--", "linewidth": 1.8},
+    "gap_bound_relative": {"color": "0.35", "linestyle": "-.", "linewidth": 1.1},
+    "gap_bound_sharp": {"color": "black", "linestyle": "-", "linewidth": 0.7},
+    "gap_bound_coursework": {"color": STATED, "linestyle": ":", "linewidth": 1.5},
+    "distance_bound": {
+        **{"color": "0.55", "linestyle": "-", "linewidth": 0.7},
+        **{"marker": "|", "markevery": 6},
+    },
 }
 
 
@@ -77,7 +64,7 @@ def draw(tables: Tables) -> Figure:
     problems = [(setting, one_draw(group)) for setting, group in choose(every, MOST_PROBLEMS)]
     each = MOST_PANELS // len(problems)
     panels = [
-        (setting | {"step": f"step {step}"}, runs[index : index + 1])
+        (setting | {"step": step}, runs[index : index + 1])
         for setting, group in problems
         for runs in [landmarks(group, each)]
         for index, step in enumerate(distinct([*runs["relative_step"]], 3, number))
@@ -90,8 +77,8 @@ def draw(tables: Tables) -> Figure:
     header = [common, which_draw(run for _, run in panels)]
     if len(every) > len(problems):
         header.append(f"{len(problems)} of {len(every)} problems")
-    axis = "bound / measured   (dimensionless)"
-    figure, axes = frame(titles, header, "iteration $t$", axis, sharey=False)
+    ratio = "bound / measured   (dimensionless)"
+    figure, axes = frame(titles, header, axis("iteration"), ratio, sharey=False)
     for ax, (_, run) in zip(axes, panels, strict=True):
         _draw_bounds(ax, curves[curves["run_id"] == run["run_id"].iloc[0]])
     legend(figure, axes)
@@ -111,7 +98,8 @@ def landmarks(runs: pd.DataFrame, most: int) -> pd.DataFrame:
 def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
     t = curve["iteration"].to_numpy()
     bounds, top = curve["gap_bound"].to_numpy(), 1.0
-    for column, (measured, label, look) in BOUNDS.items():
+    for column, look in BOUNDS.items():
+        measured = "distance_squared" if column == "distance_bound" else "gap"
         values = curve[column].to_numpy()
         same = np.allclose(values, bounds, rtol=1e-6, atol=0, equal_nan=True)
         if column == "gap_bound_coursework" and same:
@@ -119,7 +107,7 @@ def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
         ratio = values / curve[measured].to_numpy()
         # A bound that has underflowed to 0 cannot be drawn on a logarithmic axis.
         drawn = ratio > 0
-        ax.plot(t[drawn], ratio[drawn], **look, label=label)
+        ax.plot(t[drawn], ratio[drawn], **look, label=QUANTITIES[column].words)
         # The coursework's bound can be arbitrarily far off, so it may leave the panel.
         if column != "gap_bound_coursework":
             top = max(top, ratio.max())

@@ -1,4 +1,4 @@
-"""The words in figures: what panels have in common, how they differ, which draws they show."""
+"""The words in figures: labels of axes, what panels have in common and how they differ, draws."""
 
 from __future__ import annotations
 
@@ -12,33 +12,55 @@ import pandas as pd
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from gdconv.report.numerals import exact, number, with_powers
-from gdconv.report.settings import options_of
+from gdconv.report.settings import differing, options_of
+from gdconv.tables.columns import QUANTITIES, TEXT, WHOLE, Column
 
-_FORMS = {
-    "n_samples": "$n$ = {}",
-    "n_features": "$d$ = {}",
-    "noise": "noise {}",
-    "start": "start {}",
-    "start_which": "$\\lambda_{{\\{}}}$",
-    "start_radius": "radius {}",
-}
+# Values that need no name beside them.
+_ALONE = ("study", "problem", "file", "method")
 # These names were given by the user and stay as they are.
 _NAMES = ("study", "file", "target")
+_TEX = {
+    **{"κ": r"\kappa", "ν": r"\nu", "η": r"\eta\,", "λ": r"\lambda", "−": "-"},
+    **{"⁺": "^+", "²": "^2", "*": "^*", "max": r"_{\max}", "min": r"_{\min}"},
+}
+
+
+def mathtext(symbol: str) -> str:
+    """Return a symbol as Matplotlib's mathematics: λmax becomes $\\lambda_{\\max}$."""
+    for plain, tex in _TEX.items():
+        symbol = symbol.replace(plain, tex)
+    return f"${symbol}$"
+
+
+def with_unit(text: str, name: str) -> str:
+    """Return a text with the unit of a quantity; a number of things has none."""
+    column = QUANTITIES[name]
+    if column.kind == WHOLE:
+        return text
+    unit = f"units of {mathtext(column.unit)}" if column.unit else "dimensionless"
+    return f"{text}   ({unit})"
+
+
+def axis(name: str) -> str:
+    """Return the label of an axis: a quantity in words, its symbol and its unit."""
+    column = QUANTITIES[name]
+    symbol = f" {mathtext(column.symbol)}" if column.symbol else ""
+    return with_unit(column.words + symbol, name)
 
 
 def names(settings: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
     """Return in words what some settings have in common, and for each how it differs."""
-    values = pd.DataFrame(settings)
-    shared = [name for name in values if values[name].nunique(dropna=False) == 1]
-    alone = len(settings) == 1 and "n_features" in shared
-    told = [name for name in values if name not in shared] + ["n_features"] * alone
-    common = [name for name in shared if name not in told]
+    told = differing(settings)
+    if len(settings) == 1 and "n_features" in settings[0]:
+        told = ["n_features"]
+    common = [name for name in settings[0] if name not in told]
     return _describe(settings[0], common), [_describe(each, told) for each in settings]
 
 
 def with_kappa(title: str, runs: pd.DataFrame) -> str:
     """Return a title with the condition number of some runs, added unless it has one."""
-    kappa = f"$\\kappa$ = {number(runs['condition_number'].median())}"
+    value = number(runs["condition_number"].median())
+    kappa = QUANTITIES["condition_number"].tell(value, mathtext)
     return title if r"\kappa" in title else ", ".join(filter(None, (title, kappa)))
 
 
@@ -90,7 +112,13 @@ def _say(name: str, value: Any) -> str:
         value = with_powers(exact(value, 3))
     elif isinstance(value, str):
         value = _plain(value if name in _NAMES else value.replace("_", " "))
-    return _FORMS.get(name, "{}").format(value)
+    if name == "start_which":
+        return mathtext(f"λ{value}")
+    return value if name in _ALONE else _named(name, value)
+
+
+def _named(name: str, value: str) -> str:
+    return QUANTITIES.get(name, Column(name, TEXT, "")).tell(value, mathtext)
 
 
 def _option(name: str, value: str) -> str:
@@ -99,8 +127,7 @@ def _option(name: str, value: str) -> str:
         value = _plain(value) if name in _NAMES else with_powers(exact(float(value), 3))
     except ValueError:
         value = _plain(value.replace("_", " "))
-    name = name.replace("_", " ")
-    return f"$\\kappa$ = {value}" if name == "condition number" else f"{name} {value}"
+    return _named(name, value)
 
 
 def can_draw(text: str) -> bool:

@@ -17,9 +17,10 @@ from gdconv.report.figures.catalogue import FIGURES, FORMATS
 from gdconv.report.figures.panels import Plot
 from gdconv.report.numerals import NONE, distinct, short
 from gdconv.report.page import explorer
-from gdconv.report.settings import SETTING, problem_name, with_all_parts, with_files
-from gdconv.report.summary import errata_facts, headed, rows_by_setting, verdicts
+from gdconv.report.settings import SETTING, problem_name, told, with_all_parts, with_files
+from gdconv.report.summary import by_status, errata_facts, rows_by_setting, statuses, verdicts
 from gdconv.tables import disk
+from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.contents import FILES
 from gdconv.tables.csv import Tables
 
@@ -48,7 +49,10 @@ def page(
     shown = [_figure(folder, plot, drawn[plot.name]) for plot in FIGURES if plot.name in drawn]
     shown += [f"<p>{escape(name)} is left out: {escape(why)}.</p>" for name, why in omitted.items()]
     style, script = _asset("page.css"), "".join(map(_asset, SCRIPTS))
+    names = {name: each.words for name, each in QUANTITIES.items()}
+    names |= {name: QUANTITIES[name].title for name in ("relative_step", "nu", "step_size")}
     return Template(_asset("page.html")).substitute(
+        names,
         title=escape(folder.resolve().name),
         style=style,
         style_hash=_hash(style),
@@ -61,7 +65,7 @@ def page(
         subject=_definitions(_subject(runs)),
         config=_text_file(folder / "config.yaml", "Configuration"),
         figures="\n".join(shown),
-        summary=_table([headed(row) for row in rows_by_setting(runs)]),
+        summary=_table(rows_by_setting(runs)),
         cut=_cut(runs),
         files=", ".join(_link(name) for name in FILES if (folder / name).exists()),
         provenance=_text_file(folder / "provenance.json", "Provenance"),
@@ -79,8 +83,6 @@ def _hash(text: str) -> str:
 
 def _cards(runs: pd.DataFrame) -> list[str]:
     """The cards with the outcome of the whole study: a number each, and what it means."""
-    by_status = runs["status"].value_counts().sort_index()
-    statuses = ", ".join(f"{count} {status}" for status, count in by_status.items())
     verdict = {name: part.replace("/", " of ") for name, part in verdicts(runs).items()}
     of_nu = with_all_parts(runs)
     deviation = (of_nu["rate_measured"] - of_nu["rate_predicted"]).abs()
@@ -88,36 +90,33 @@ def _cards(runs: pd.DataFrame) -> list[str]:
     if deviation.notna().any():
         run = runs.loc[deviation.idxmax()]
         largest = short(deviation.max())
-        where = (
-            f"run {run['run_id']}: {problem_name(run)}, n_features {short(run['n_features'])},"
-            f" repetition {short(run['repetition'])}, relative step {short(run['relative_step'])}"
-        )
+        at = told(run, ("n_features", "repetition", "relative_step"))
+        where = f"run {run['run_id']}: {problem_name(run)}, {at}"
     cards = (
-        ("runs", str(len(runs)), statuses or "none is complete yet"),
+        ("runs", str(len(runs)), statuses(runs) or "none is complete yet"),
         ("bound holds", verdict["bound_holds"], "runs with a verdict"),
         ("coursework's bound fails", verdict["bound_coursework_fails"], "runs with a verdict"),
-        ("largest |rate_measured − ν²|", largest, where),
+        (f"largest |{QUANTITIES['rate_measured'].words} − ν²|", largest, where),
     )
     return [
         f"<div><dt>{escape(name)}</dt><dd><strong>{escape(number)}</strong>"
-        f"{_bar(by_status) if name == 'runs' else ''}<span>{escape(says)}</span></dd></div>"
+        f"{_bar(by_status(runs)) if name == 'runs' else ''}<span>{escape(says)}</span></dd></div>"
         for name, number, says in cards
     ]
 
 
 def _status_buttons(runs: pd.DataFrame) -> list[str]:
     """Buttons that filter the table of runs by status."""
-    by_status = runs["status"].value_counts().sort_index()
     return [
         f'<button type="button" value="status={escape(status)}">{escape(status)} {count}</button>'
-        for status, count in by_status.items()
+        for status, count in by_status(runs).items()
     ]
 
 
-def _bar(by_status: pd.Series) -> str:
+def _bar(counts: Mapping[str, int]) -> str:
     """A bar whose parts show how many runs ended with each status."""
-    total, left, parts = max(1, by_status.sum()), 0.0, []
-    for status, count in by_status.items():
+    total, left, parts = max(1, sum(counts.values())), 0.0, []
+    for status, count in counts.items():
         width = 100 * count / total
         parts.append(
             f'<rect class="{escape(status)}" x="{left:.2f}%" width="{width:.2f}%" height="100%"/>'
@@ -141,9 +140,9 @@ def _subject(runs: pd.DataFrame) -> dict[str, str]:
         # The last digits of equal relative steps differ between problems, so they are not counted.
         if len(values) > 12 or (name == "relative_step" and len(values) > 1):
             count = "" if name == "relative_step" else f"{len(values)} values "
-            facts[name] = f"{count}from {short(values[0])} to {short(values[-1])}"
+            facts[QUANTITIES[name].title] = f"{count}from {short(values[0])} to {short(values[-1])}"
         elif values:
-            facts[name] = ", ".join(
+            facts[QUANTITIES[name].title] = ", ".join(
                 distinct(values, 5) if isinstance(values[0], float) else map(short, values)
             )
     return facts
@@ -161,8 +160,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
         )
         return f"<tr>{''.join(cells)}</tr>"
 
-    # Long names may break after an underscore.
-    head = line("th", ((name, name) for name in rows[0])).replace("_", "_<wbr>")
+    head = line("th", ((name, name) for name in rows[0]))
     body = "\n".join(line("td", row.items()) for row in rows)
     return (
         '<div class="scroll" tabindex="0"><table>\n'

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from gdconv.report.numerals import rounded, short
-from gdconv.report.settings import NAMING, SETTING, problem_name, settings, with_files
+from gdconv.report.settings import NAMING, differing, problem_name, settings, with_files
 from gdconv.report.summary import as_asked
-from gdconv.tables.columns import COLUMNS, NUMBER, TEXT
+from gdconv.tables.columns import NUMBER, QUANTITIES
 from gdconv.tables.csv import Tables
 
 # Together up to a million numbers, so that a page has at most a few megabytes.
@@ -47,8 +47,9 @@ def embedded(tables: Tables) -> str:
     """
     runs = with_files(tables.runs)[:MOST_RUNS]
     problems = _problems(runs, tables)
+    titles = {name: QUANTITIES[name].title for name in ("iteration", "relative_step")}
     data = {"table": _table(runs), "problems": problems, "first": _first(problems)}
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(data | {"titles": titles}, allow_nan=False, separators=(",", ":"))
     # These characters could end the script element or begin a comment.
     return text.translate({ord(each): f"\\u{ord(each):04x}" for each in "<>&"})
 
@@ -58,7 +59,8 @@ def _table(runs: pd.DataFrame) -> dict[str, Any]:
     columns = [_plain(runs[name], 5) for name in names]
     return {
         "columns": names,
-        "kinds": [COLUMNS["runs"].get(name, TEXT) for name in names],
+        "headings": [QUANTITIES[name].heading for name in names],
+        "kinds": [QUANTITIES[name].kind for name in names],
         "rows": list(zip(*columns, strict=True)),
     }
 
@@ -98,22 +100,22 @@ def _draws(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Name and runs of each problem: first one draw of every setting, then a second one of each."""
     known = runs.dropna(subset=["problem_id", "step_size", "initial_distance"])
     every = settings(known)
-    values = pd.DataFrame([setting for setting, _ in every], columns=list(SETTING))
-    options = [name for name in SETTING if name not in NAMING]
-    differing = [name for name in options if values[name].nunique(dropna=False) > 1]
-    differing += [name for name in ("seed", "repetition") if known[name].nunique() > 1]
+    names = [name for name in differing([setting for setting, _ in every]) if name not in NAMING]
+    names += [name for name in ("seed", "repetition") if known[name].nunique() > 1]
     draws = [[group for _, group in rows.groupby("problem_id", sort=False)] for _, rows in every]
     for group in (group for some in zip_longest(*draws) for group in some if group is not None):
-        yield _label(group.iloc[0], differing), group
+        yield _label(group.iloc[0], names), group
 
 
-def _label(run: pd.Series, differing: Sequence[str]) -> str:
+def _label(run: pd.Series, names: Sequence[str]) -> str:
     parts = [f"{problem_name(run)} {run['n_samples']} × {run['n_features']}"]
-    for name in differing:
+    for name in names:
         if pd.notna(run[name]):
             plain = name in ("problem_options", "start")
-            parts.append(run[name] if plain else f"{name} {as_asked(run[name])}")
-    return ", ".join([*parts, f"κ = {short(run['condition_number'], 4)}"])
+            value = str(as_asked(run[name]))
+            parts.append(value if plain else QUANTITIES[name].tell(value))
+    kappa = QUANTITIES["condition_number"].tell(short(run["condition_number"], 4))
+    return ", ".join([*parts, kappa])
 
 
 def _problem(

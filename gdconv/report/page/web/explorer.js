@@ -83,7 +83,7 @@ function horizon({ logNu }, { points }) {
 
 function drawGap({ problem, stop }, theory, last, t) {
   const [from, to] = [(theory.gap(0) || 1) / RANGE, 1e3 * (theory.bound(0) || 1)];
-  const chart = new Chart(byId("gap-chart"), { from: 0, to: last, label: "iteration t" }, { from, to, log: true });
+  const chart = new Chart(byId("gap-chart"), { from: 0, to: last, label: titles.iteration }, { from, to, log: true });
   if (theory.logNu <= 0 && stop.run !== undefined)
     add(chart.inside, "rect", { y: chart.y(problem.gap_floor[stop.run]), width: "100%", height: 9999, class: "floor" });
   const early = spread(40, 40).map((k) => Math.round(last ** (k / 40)));
@@ -105,7 +105,7 @@ function drawGap({ problem, stop }, theory, last, t) {
 function drawRate({ problem, stop }, theory) {
   const [to, top] = [Math.max(2.5, 1.02 * Math.min(4, Math.max(...problem.relative_step))), 1.6];
   const svg = byId("rate-chart");
-  const chart = new Chart(svg, { from: 0, to, label: "relative step ηλmax" }, { from: 0, to: top });
+  const chart = new Chart(svg, { from: 0, to, label: titles.relative_step }, { from: 0, to: top });
   const kappa = problem.largest / problem.smallest;
   const steps = [...spread(201, 201).map((k) => (k * to) / 200), 2 / (1 + 1 / kappa)].sort((a, b) => a - b);
   chart.line([0, to], [1, 1], "now");

@@ -1,7 +1,7 @@
 // Numbers as text, and charts as SVG elements. Text from the study is never treated as markup.
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
-const { columns, kinds, rows } = data.table;
+const { titles, table: { columns, headings, kinds, rows } } = data;
 
 /** A whole power of ten with a superscript, such as 10⁻³. */
 const tenTo = (power) => `10${String(power).replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] ?? "⁻")}`;

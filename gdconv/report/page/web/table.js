@@ -17,11 +17,14 @@ function cellText(value) {
 const compared = (a, sign, b) =>
   ({ "=": a === b, "!=": a !== b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b })[sign];
 
-/** A function that tells whether a row meets one word of the filter; a wrong word throws an Error. */
-function condition(word) {
-  const [, name, sign, wanted] = word.match(/^(\w+)(!=|<=|>=|=|<|>)(.*)$/) ?? [];
-  if (!sign) return (row) => row.some((value) => cellText(value).toLowerCase().includes(word.toLowerCase()));
-  const column = columns.indexOf(name);
+// A name of a column, a sign and a value; or a word. Longer names are tried first, as some begin with a shorter one.
+const known = [...columns, ...headings].sort((a, b) => b.length - a.length).join("|").replace(/[()]/g, "\\$&");
+const PART = new RegExp(`(?<!\\S)(?:(${known}|\\S+?)\\s*(!=|<=|>=|=|<|>)\\s*(\\S*)|\\S+)`, "g");
+
+/** A function that tells whether a row meets one part of the filter; a wrong part throws an Error. */
+function condition([part, name, sign, wanted]) {
+  if (!sign) return (row) => row.some((value) => cellText(value).toLowerCase().includes(part.toLowerCase()));
+  const column = Math.max(columns.indexOf(name), headings.indexOf(name));
   if (column < 0) throw new Error(`There is no column ${name}.`);
   if (wanted === "") return () => true; // The user is still typing.
   if (!isNumber(column)) return (row) => compared(cellText(row[column]), sign, wanted);
@@ -35,7 +38,7 @@ const inOrder = (a, b) => (a === b ? 0 : a === null ? 1 : b === null ? -1 : a < 
 function find() {
   const wanted = byId("filter").value, column = table.sorted;
   try {
-    const conditions = wanted.split(/\s+/).filter(Boolean).map(condition);
+    const conditions = [...wanted.matchAll(PART)].map(condition);
     table.found = rows.filter((row) => conditions.every((holds) => holds(row)));
     if (column !== null) table.found.sort((a, b) => inOrder(a[column], b[column]));
     byId("matching").textContent = `${table.found.length} of ${rows.length} runs.`;
@@ -68,10 +71,7 @@ function startTable() {
   add(head, "td");
   columns.forEach((name, column) => {
     const cell = add(head, "th", { scope: "col", class: isNumber(column) ? "" : "text" });
-    const button = add(cell, "button", { type: "button" });
-    // Long names may break after an underscore.
-    name.split(/(?<=_)/).forEach((part) => button.append(part, document.createElement("wbr")));
-    button.onclick = () => {
+    add(cell, "button", { type: "button", title: name }, headings[column]).onclick = () => {
       Object.assign(table, { sorted: column, down: table.sorted === column && !table.down });
       for (const other of head.children) other.removeAttribute("aria-sort");
       cell.setAttribute("aria-sort", table.down ? "descending" : "ascending");
