@@ -6,6 +6,7 @@ docs/columns.md is made as a whole. In README.md a part stands between two comme
 from collections.abc import Iterable
 from pathlib import Path
 
+from gdconv.config.mapping import declared_keys
 from gdconv.tables.columns import DERIVED, KINDS, QUANTITIES, TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,7 +62,16 @@ def first_columns() -> str:
     return text.replace("](theory.md", "](docs/theory.md")
 
 
-PARTS = {"columns": first_columns}
+def keys_of_commands() -> str:
+    """Return the README's table of keys."""
+    rows = (
+        (f"`{key.name}`", f"`{key.default}`" if key.default else "", key.unit, key.meaning)
+        for key in declared_keys()
+    )
+    return table(("key", "default", "unit", "meaning"), rows)
+
+
+PARTS = {"columns": first_columns, "keys": keys_of_commands}
 
 
 def readme(text: str) -> str:

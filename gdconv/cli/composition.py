@@ -28,8 +28,9 @@ from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
+from gdconv.config.mapping import flat, from_mapping
 from gdconv.config.rules import ConfigError, on_one_line, quoted, typed
-from gdconv.config.sections import RunConfig, StudyConfig, flat, from_mapping
+from gdconv.config.sections import RunConfig, StudyConfig
 
 
 class CommandError(ValueError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
 from importlib import import_module
 from importlib.metadata import version
@@ -19,8 +19,9 @@ from textwrap import fill
 from threading import Thread
 
 from gdconv.cli.composition import CommandError, compose, configuration_folder
+from gdconv.config.mapping import GROUPS, declared_keys, flat, to_mapping
 from gdconv.config.rules import ConfigError, typed
-from gdconv.config.sections import Processes, StudyConfig, flat, to_mapping
+from gdconv.config.sections import Processes, StudyConfig
 from gdconv.sweep import engines
 from gdconv.tables import disk
 
@@ -164,19 +165,29 @@ def _help(arguments: Sequence[str]) -> str:
     with redirect_stdout(StringIO()) as printed:
         compose()
     groups = sorted(folder for folder in configuration_folder().iterdir() if folder.is_dir())
-    choices = [
-        fill(
-            f"{group.name}: {', '.join(sorted(path.stem for path in group.glob('*.yaml')))}",
-            width=100,
-            initial_indent="  ",
-            subsequent_indent="    ",
-        )
+    choices = {
+        f"{group.name}:": ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
         for group in groups
         if group.name != "hydra"
-    ]
+    }
+    told = {
+        key.name: key.meaning.replace("`", "") + f" (unit: {key.unit})" * bool(key.unit)
+        for key in declared_keys()
+        if key.name not in GROUPS
+    }
     return Template(_text("help.txt")).substitute(
-        CHOICES="\n".join(choices), CONFIG=printed.getvalue()
+        KEYS=_in_columns(told), CHOICES=_in_columns(choices), CONFIG=printed.getvalue()
     )
+
+
+def _in_columns(told: Mapping[str, str]) -> str:
+    """Lines of at most 100 letters, with the keys to the left of the values."""
+    width = max(map(len, told)) + 4
+    lines = (
+        fill(text, 100, initial_indent=f"  {name}".ljust(width), subsequent_indent=" " * width)
+        for name, text in told.items()
+    )
+    return "\n".join(lines)
 
 
 def _text(name: str) -> str:

@@ -1,4 +1,4 @@
-"""How a configuration key is declared: its default, the values it accepts, and its error."""
+"""How a configuration key is declared: its default, its rule and its meaning; and its error."""
 
 from __future__ import annotations
 
@@ -175,9 +175,20 @@ condition_number = real(lambda value: 1 <= value <= 1e18, " from 1 to 1e18")
 fraction = real(lambda value: 0 < value < 1, " greater than 0 and less than 1")
 
 
-def key(default: Any, rule: Rule) -> Any:
-    """Declare one configuration key: its default and what it accepts."""
-    return field(default=default, metadata={"rule": rule})
+def key(default: Any, rule: Rule, meaning: str, unit: str = "") -> Any:
+    """Declare one configuration key.
+
+    Parameters
+    ----------
+    default : object
+    rule : Rule
+        What it accepts.
+    meaning : str
+        One line for the documents and the help; it may have `code`.
+    unit : str
+        In units of the user's X and y, or in those of another key.
+    """
+    return field(default=default, metadata={"rule": rule, "meaning": meaning, "unit": unit})
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from math import prod
 from typing import Any, ClassVar
 
 from gdconv.config.rules import (
-    ConfigError,
     Section,
     any_real,
     boolean,
@@ -36,15 +35,23 @@ from gdconv.config.rules import (
     typed,
 )
 
+# Of all families with random data.
+_N_SAMPLES = "number n of rows of X; with fewer rows than columns, X is rank-deficient"
+_NOISE = "standard deviation of the noise in y"
+_WORKERS = "number of processes; by default one for each core"
+
 
 @dataclass(frozen=True)
 class Drawn(Section):
     """The keys that all families with a random X of any size share; y = X w + noise."""
 
     prefix: ClassVar[str] = "problem."
-    n_samples: int = key(200, integer(1, 10**7))
-    n_features: int = key(20, integer(1, 10**5))
-    noise: float = key(1.0, not_negative)
+    n_samples: int = key(200, integer(1, 10**7), _N_SAMPLES)
+    n_features: int = key(
+        *(20, integer(1, 10**5)),
+        "number d of columns of X; the last column is constant, except in spectrum",
+    )
+    noise: float = key(1.0, not_negative, _NOISE, "y")
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Gaussian(Drawn):
     """Rows of independent normal features with a common mean, and a last column of ones."""
 
     name: ClassVar[str] = "gaussian"
-    feature_mean: float = key(0.0, any_real)
+    feature_mean: float = key(0.0, any_real, "mean of the random features")
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class Correlated(Drawn):
     """Rows of normal features with covariance correlation^|i − j|, and a last column of ones."""
 
     name: ClassVar[str] = "correlated"
-    correlation: float = key(0.9, correlation)
+    correlation: float = key(0.9, correlation, "ρ; features i and j have the covariance ρ^|i − j|")
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,14 @@ class Prescribed(Drawn):
     """Random singular vectors and a prescribed spectrum of H; no column is constant."""
 
     name: ClassVar[str] = "spectrum"
-    condition_number: float = key(100.0, condition_number)
-    profile: str = key("geometric", choice("linear", "geometric", "power", "two_point"))
+    condition_number: float = key(
+        100.0, condition_number, "λmax/λmin of H, whose λmax is 2·n_samples"
+    )
+    profile: str = key(
+        *("geometric", choice("linear", "geometric", "power", "two_point")),
+        "how the eigenvalues fall from λmax to λmin: `linear`, `geometric`, `power` (i^−p),"
+        " `two_point` (half of them at either end)",
+    )
 
 
 @dataclass(frozen=True)
@@ -78,9 +91,13 @@ class Polynomial(Section):
 
     prefix: ClassVar[str] = "problem."
     name: ClassVar[str] = "polynomial"
-    n_samples: int = key(200, integer(1, 10**7))
-    degree: int = key(5, integer(0, 10**5 - 1))
-    noise: float = key(1.0, not_negative)
+    n_samples: int = key(200, integer(1, 10**7), _N_SAMPLES)
+    degree: int = key(
+        *(5, integer(0, 10**5 - 1)),
+        "X has the powers `degree` … 0 of random points in [−1, 1]; with a degree of n_samples or"
+        " more, X is rank-deficient, and the summary says so",
+    )
+    noise: float = key(1.0, not_negative, _NOISE, "y")
 
     @property
     def n_features(self) -> int:
@@ -94,9 +111,13 @@ class Csv(Section):
 
     prefix: ClassVar[str] = "problem."
     name: ClassVar[str] = "csv"
-    path: str = key(None, file_path)
-    target: str = key(None, column_name)
-    standardize: bool = key(False, boolean)
+    path: str = key(
+        *(None, file_path),
+        "the file, which may be packed by gzip: a line of column names, then rows of numbers; a"
+        " column of ones is added",
+    )
+    target: str = key(None, column_name, "the name of the column that is predicted from the others")
+    standardize: bool = key(False, boolean, "`true`: give the features mean 0 and variance 1")
 
 
 @dataclass(frozen=True)
@@ -113,7 +134,7 @@ class Normal(Section):
 
     prefix: ClassVar[str] = "start."
     name: ClassVar[str] = "normal"
-    radius: float = key(1.0, positive)
+    radius: float = key(1.0, positive, "standard deviation of the entries of w₀", "y/X")
 
 
 @dataclass(frozen=True)
@@ -122,8 +143,12 @@ class Eigenvector(Section):
 
     prefix: ClassVar[str] = "start."
     name: ClassVar[str] = "eigenvector"
-    which: str = key("max", choice("max", "min"))
-    radius: float = key(1.0, positive)
+    which: str = key(
+        *("max", choice("max", "min")),
+        "w₀ − w* is along an eigenvector; `max`: that of λmax; `min`: that of λ⁺min, the smallest"
+        " eigenvalue that is not 0",
+    )
+    radius: float = key(1.0, positive, "‖w₀ − w*‖", "y/X")
 
 
 @dataclass(frozen=True)
@@ -133,9 +158,17 @@ class Iterated(Section):
     prefix: ClassVar[str] = "method."
     # Whether step.value and step.unit say how long the method's steps are.
     takes_step: ClassVar[bool] = True
-    iterations: int = key(2000, integer(1, 10**9))
-    tolerance: float = key(1e-6, fraction)
-    reduce: str = key("qr", choice("qr", "none"))
+    iterations: int = key(2000, integer(1, 10**9), "iterations after which a run ends")
+    tolerance: float = key(
+        *(1e-6, fraction),
+        "`iterations_to_tolerance` counts the iterations until the gap is this part of the"
+        " initial gap",
+    )
+    reduce: str = key(
+        *("qr", choice("qr", "none")),
+        "`qr`: iterate on R of X = QR, which gives the same iterates and has fewer rows; `none`:"
+        " iterate on X",
+    )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -150,8 +183,12 @@ class Step(Section):
     """Step sizes; each element of value is a run of its own."""
 
     prefix: ClassVar[str] = "step."
-    unit: str = key("lambda_max", choice("lambda_max", "optimal", "absolute", "K"))
-    value: tuple[float, ...] = key(1.0, one_or_more(positive))
+    unit: str = key(
+        *("lambda_max", choice("lambda_max", "optimal", "absolute", "K")),
+        "`lambda_max`: value/λmax; `optimal`: value·2/(λ⁺min + λmax); `absolute`: value; `K`:"
+        " 1/value",
+    )
+    value: tuple[float, ...] = key(1.0, one_or_more(positive), "step size, or a list", "step.unit")
 
 
 @dataclass(frozen=True)
@@ -159,8 +196,15 @@ class Record(Section):
     """Which iterations curves.csv keeps: spaced logarithmically, always with 0 and the last."""
 
     prefix: ClassVar[str] = "record."
-    points: int = key(60, integer(2, 10**6))
-    curves: str = key("log", choice("log", "none"))
+    points: int = key(
+        *(60, integer(2, 10**6)),
+        "number of iterations kept in curves.csv, log-spaced; iteration 0 and the last are always"
+        " kept",
+    )
+    curves: str = key(
+        *("log", choice("log", "none")),
+        "`none`: leave curves.csv empty, if you need runs.csv alone",
+    )
 
 
 @dataclass(frozen=True)
@@ -177,7 +221,7 @@ class Processes(Section):
 
     prefix: ClassVar[str] = "engine."
     name: ClassVar[str] = "processes"
-    workers: int | None = key(None, optional(integer(1, 1000)))
+    workers: int | None = key(None, optional(integer(1, 1000)), _WORKERS)
 
 
 @dataclass(frozen=True)
@@ -186,8 +230,12 @@ class Dask(Section):
 
     prefix: ClassVar[str] = "engine."
     name: ClassVar[str] = "dask"
-    workers: int | None = key(None, optional(integer(1, 1000)))
-    address: str | None = key(None, optional(scheduler_address))
+    workers: int | None = key(None, optional(integer(1, 1000)), _WORKERS)
+    address: str | None = key(
+        *(None, optional(scheduler_address)),
+        "address of a running scheduler, as tcp://host:8786 or tls://host:8786; by default, a"
+        " cluster is started on this machine",
+    )
 
 
 Problem = Gaussian | Correlated | Prescribed | Polynomial | Csv
@@ -204,26 +252,35 @@ ENGINES = {kind.name: kind for kind in (Serial, Processes, Dask)}
 class RunConfig(Section):
     """What to run. seed and step.value may be lists; each element is its own run."""
 
-    problem: Problem = field(default_factory=Gaussian)
-    start: Start = field(default_factory=Zeros)
-    method: Iterated = field(default_factory=lambda: METHODS["gradient_descent"]())
+    problem: Problem = field(default_factory=Gaussian, metadata={"meaning": "family of problems"})
+    start: Start = field(default_factory=Zeros, metadata={"meaning": "the start w₀"})
+    method: Iterated = field(
+        default_factory=lambda: METHODS["gradient_descent"](), metadata={"meaning": "the method"}
+    )
     step: Step = field(default_factory=Step)
     record: Record = field(default_factory=Record)
     # pandas and spreadsheets read larger numbers than 2**63 - 1 no longer as integers.
-    seed: tuple[int, ...] = key(0, one_or_more(integer(0, 2**63 - 1)))
-    repetitions: int = key(1, integer(1, 10**6))
+    seed: tuple[int, ...] = key(
+        0, one_or_more(integer(0, 2**63 - 1)), "seed of the random numbers, or a list"
+    )
+    repetitions: int = key(1, integer(1, 10**6), "independent draws of the problem for each seed")
 
 
 @dataclass(frozen=True)
 class StudyConfig(Section):
     """How to run and where the results go; no value in a table depends on it."""
 
-    study: str = key("scratch", study_name)
-    results_dir: str = key("results", folder_path)
-    report: bool = key(True, boolean)
-    retry_failed: bool = key(False, boolean)
-    accept_changed: bool = key(False, boolean)
-    engine: Section = field(default_factory=Serial)
+    study: str = key("scratch", study_name, "results go to the folder results_dir/study")
+    results_dir: str = key("results", folder_path, "folder that holds the studies")
+    report: bool = key(True, boolean, "end with figures and report.html")
+    retry_failed: bool = key(False, boolean, "`true`: run the failed runs again")
+    accept_changed: bool = key(
+        *(False, boolean),
+        "`true`: go on with tables that were changed after the study was finished",
+    )
+    engine: Section = field(
+        default_factory=Serial, metadata={"meaning": "how groups of runs are executed"}
+    )
 
 
 @dataclass(frozen=True)
@@ -274,90 +331,6 @@ def _each(method: Iterated) -> list[Iterated]:
             object.__setattr__(one, name, value)
         methods.append(one)
     return methods
-
-
-_GROUPS: dict[str, Mapping[str, type[Section]]] = {
-    "problem": PROBLEMS,
-    "start": STARTS,
-    "method": METHODS,
-    "engine": ENGINES,
-}
-_SECTIONS: dict[str, type[Section]] = {"step": Step, "record": Record}
-
-
-def from_mapping(mapping: Mapping[str, Any]) -> tuple[RunConfig, StudyConfig]:
-    """Check a nested mapping of all keys, as Hydra or YAML gives it.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown key, a value that is not allowed, or a group that does not exist.
-    """
-    of_study = {declared.name for declared in fields(StudyConfig)}
-    of_run = {declared.name for declared in fields(RunConfig)}
-    _refuse_unknown(mapping, of_study | of_run, "")
-    values = {name: _section(name, value) for name, value in mapping.items()}
-    run = RunConfig(**{name: value for name, value in values.items() if name in of_run})
-    return run, StudyConfig(**{name: value for name, value in values.items() if name in of_study})
-
-
-def to_mapping(config: Section) -> dict[str, Any]:
-    """Return the nested mapping of a configuration, the inverse of `from_mapping`."""
-    mapping: dict[str, Any] = {}
-    for declared in fields(config):
-        value = getattr(config, declared.name)
-        if isinstance(value, Section):
-            named = {"name": value.name} if declared.name in _GROUPS else {}
-            mapping[declared.name] = named | to_mapping(value)
-        elif isinstance(value, tuple):
-            mapping[declared.name] = list(value) if len(value) > 1 else value[0]
-        else:
-            mapping[declared.name] = value
-    return mapping
-
-
-def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a nested mapping as a flat one with dotted keys such as problem.n_samples."""
-    leaves: dict[str, Any] = {}
-    for name, value in mapping.items():
-        if isinstance(value, Mapping):
-            leaves |= flat(value, f"{prefix}{name}.")
-        else:
-            leaves[prefix + name] = value
-    return leaves
-
-
-def _section(name: str, value: Any) -> Any:
-    """The dataclass that a top-level key stands for, or the plain value."""
-    kind: type[Section]
-    if name in _GROUPS:
-        kinds = _GROUPS[name]
-        if not isinstance(value, Mapping):
-            raise ConfigError(name, value, "must be one of " + ", ".join(kinds))
-        chosen = value.get("name")
-        if not isinstance(chosen, str) or chosen not in kinds:
-            raise ConfigError(f"{name}.name", chosen, "must be one of " + ", ".join(kinds))
-        kind = kinds[chosen]
-        value = {key: element for key, element in value.items() if key != "name"}
-    elif name in _SECTIONS:
-        kind = _SECTIONS[name]
-        if not isinstance(value, Mapping):
-            raise ConfigError(name, value, f"has the keys {_listed(kind)}: set one of them")
-    else:
-        return value
-    _refuse_unknown(value, {declared.name for declared in fields(kind)}, kind.prefix)
-    return kind(**value)
-
-
-def _listed(kind: type[Section]) -> str:
-    return ", ".join(kind.prefix + declared.name for declared in fields(kind)) or "none"
-
-
-def _refuse_unknown(mapping: Mapping[str, Any], known: set[str], prefix: str) -> None:
-    for name, value in mapping.items():
-        if name not in known:
-            allowed = ", ".join(prefix + each for each in sorted(known)) or "none"
-            raise ConfigError(f"{prefix}{name}", value, f"is not a key; allowed: {allowed}")
 
 
 def problem_options(problem: Problem) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 import threadpoolctl
 import yaml
 
-from gdconv.config.sections import RunConfig, StudyConfig, flat, to_mapping
+from gdconv.config.mapping import flat, to_mapping
+from gdconv.config.sections import RunConfig, StudyConfig
 from gdconv.problems.families import file_content, file_name
 
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "hydra-core", "loky")

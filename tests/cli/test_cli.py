@@ -20,6 +20,7 @@ import gdconv.report.summary
 import gdconv.sweep.sweep
 from gdconv.cli import composition
 from gdconv.cli import main as cli
+from gdconv.config.mapping import flat, to_mapping
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import (
     ENGINES,
@@ -30,8 +31,6 @@ from gdconv.config.sections import (
     Processes,
     RunConfig,
     StudyConfig,
-    flat,
-    to_mapping,
 )
 from gdconv.sweep import engines
 

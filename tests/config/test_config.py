@@ -1,7 +1,10 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
-from gdconv.config.rules import ConfigError
+from gdconv.config.mapping import GROUPS, SECTIONS, declared_keys, from_mapping, to_mapping
+from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import (
     PROBLEMS,
     Correlated,
@@ -16,9 +19,7 @@ from gdconv.config.sections import (
     Step,
     StudyConfig,
     expand,
-    from_mapping,
     problem_options,
-    to_mapping,
 )
 from gdconv.methods.gradient_descent import GradientDescent
 
@@ -30,6 +31,36 @@ def test_values_are_cast_to_their_declared_types():
     assert type(problem.noise) is float
     assert Step(value=1).value == (1.0,)
     assert Step(value=np.array([0.5, 1.0])).value == (0.5, 1.0)
+
+
+def test_every_key_is_listed_once_with_its_default():
+    listed = {key.name: key for key in declared_keys()}
+    assert len(listed) == len([*declared_keys()])
+    kinds = [kind for choices in GROUPS.values() for kind in choices.values()]
+    declared = {
+        kind.prefix + field.name: field.default
+        for kind in (*kinds, *SECTIONS.values(), RunConfig, StudyConfig)
+        for field in fields(kind)
+        if "rule" in field.metadata
+    }
+    assert listed.keys() == declared.keys() | GROUPS.keys()
+    for name, default in declared.items():
+        assert listed[name].default == ("" if default is None else typed(default))
+    for name, choices in GROUPS.items():
+        assert listed[name].default == next(iter(choices))
+        assert all(f"`{choice}`" in listed[name].meaning for choice in choices)
+
+
+def test_a_key_says_which_choices_have_it():
+    listed = {key.name: key for key in declared_keys()}
+    assert listed["problem.degree"].meaning.startswith("polynomial: ")
+    assert listed["problem.noise"].meaning == (
+        "gaussian, correlated, spectrum, polynomial: standard deviation of the noise in y"
+    )
+    assert listed["start.radius"].meaning.startswith("normal: standard deviation of the entries")
+    assert "; eigenvector: ‖w₀ − w*‖" in listed["start.radius"].meaning
+    assert listed["engine.workers"].meaning.startswith("processes, dask: ")
+    assert (listed["problem.noise"].unit, listed["step.value"].unit) == ("y", "step.unit")
 
 
 def test_equal_configurations_are_equal_however_they_are_typed():

@@ -13,7 +13,11 @@ class HeavyBall(Method):
 
     name: ClassVar[str] = "toy_heavy_ball"
     state: ClassVar[tuple[str, ...]] = ("velocity",)
-    momentum: tuple[float, ...] = key(0.5, one_or_more(real(lambda value: 0 <= value < 1, "")))
+    momentum: tuple[float, ...] = key(
+        0.5,
+        one_or_more(real(lambda value: 0 <= value < 1, "")),
+        "part of the velocity that is kept",
+    )
 
     def coefficients(self, *where):
         return super().coefficients(*where) | {"momentum": self.momentum}

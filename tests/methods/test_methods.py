@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from gdconv import Gaussian, GradientDescent, Prescribed, RunConfig, Step, run_study
+from gdconv.config.mapping import from_mapping
 from gdconv.config.rules import ConfigError, key, real
-from gdconv.config.sections import METHODS, StudyConfig, expand, from_mapping, number_of_runs
+from gdconv.config.sections import METHODS, StudyConfig, expand, number_of_runs
 from gdconv.experiment.group import run_group
 from gdconv.experiment.prediction import Theory
 from gdconv.methods.protocol import PARTS, Method
@@ -284,7 +285,7 @@ def test_a_method_without_a_step_size_makes_one_run(registry):
 
         name: ClassVar[str] = "fixed"
         takes_step: ClassVar[bool] = False
-        part: float = key(1.0, real(lambda value: value > 0, ""))
+        part: float = key(1.0, real(lambda value: value > 0, ""), "part of 1/λmax")
 
         def coefficients(self, unit, value, lambda_max, lambda_min_positive):
             assert unit is None

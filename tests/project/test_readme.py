@@ -1,56 +1,15 @@
-"""What the README says is so: keys, Python examples, commands, and what these print."""
+"""What the README says is so: Python examples, commands, and what these print."""
 
 import re
 import shlex
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from gdconv.config.sections import (
-    ENGINES,
-    METHODS,
-    PROBLEMS,
-    STARTS,
-    Record,
-    RunConfig,
-    Step,
-    StudyConfig,
-)
-
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def declared():
-    """Key → default of every key that has a rule."""
-    kinds = [*PROBLEMS.values(), *STARTS.values(), *METHODS.values(), *ENGINES.values()]
-    return {
-        kind.prefix + field.name: field.default
-        for kind in [*kinds, Step, Record, RunConfig, StudyConfig]
-        for field in fields(kind)
-        if "rule" in field.metadata
-    }
-
-
-def test_the_table_of_keys_is_complete_and_has_the_defaults():
-    section = README.partition("### Configuration keys")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `([\w.]+)` \|(.*?)\|", section, re.MULTILINE)
-    table = {key: default.strip("` ") for key, default in rows}
-    for key, default in declared().items():
-        if isinstance(default, bool) or default is None:
-            assert table[key] == {True: "true", False: "false", None: ""}[default]
-        elif isinstance(default, str):
-            assert table[key] == default
-        else:
-            assert float(table[key]) == default
-    choices = {"problem": PROBLEMS, "start": STARTS, "method": METHODS, "engine": ENGINES}
-    assert table.keys() == declared().keys() | choices.keys() | {"experiment"}
-    for group, kinds in choices.items():
-        row = section.partition(f"| `{group}` |")[2].partition("\n")[0]
-        assert all(f"`{name}`" in row for name in kinds)
 
 
 def shown_by(example):

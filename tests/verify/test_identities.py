@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from gdconv.cli.composition import configuration_folder
+from gdconv.config.mapping import from_mapping
 from gdconv.config.sections import (
     Correlated,
     Csv,
@@ -24,7 +25,6 @@ from gdconv.config.sections import (
     Step,
     Zeros,
     expand,
-    from_mapping,
 )
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.theory import bounds

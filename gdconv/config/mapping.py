@@ -1,0 +1,161 @@
+"""Configurations as nested mappings, as Hydra and YAML have them, and the list of their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, fields
+from typing import Any
+
+from gdconv.config.rules import ConfigError, Section, typed
+from gdconv.config.sections import (
+    ENGINES,
+    METHODS,
+    PROBLEMS,
+    STARTS,
+    Record,
+    RunConfig,
+    Step,
+    StudyConfig,
+)
+
+GROUPS: dict[str, Mapping[str, type[Section]]] = {
+    "problem": PROBLEMS,
+    "start": STARTS,
+    "method": METHODS,
+    "engine": ENGINES,
+}
+SECTIONS: dict[str, type[Section]] = {"step": Step, "record": Record}
+
+
+def from_mapping(mapping: Mapping[str, Any]) -> tuple[RunConfig, StudyConfig]:
+    """Check a nested mapping of all keys, as Hydra or YAML gives it.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key, a value that is not allowed, or a group that does not exist.
+    """
+    of_study = {declared.name for declared in fields(StudyConfig)}
+    of_run = {declared.name for declared in fields(RunConfig)}
+    _refuse_unknown(mapping, of_study | of_run, "")
+    values = {name: _section(name, value) for name, value in mapping.items()}
+    run = RunConfig(**{name: value for name, value in values.items() if name in of_run})
+    return run, StudyConfig(**{name: value for name, value in values.items() if name in of_study})
+
+
+def to_mapping(config: Section) -> dict[str, Any]:
+    """Return the nested mapping of a configuration, the inverse of `from_mapping`."""
+    mapping: dict[str, Any] = {}
+    for declared in fields(config):
+        value = getattr(config, declared.name)
+        if isinstance(value, Section):
+            named = {"name": value.name} if declared.name in GROUPS else {}
+            mapping[declared.name] = named | to_mapping(value)
+        elif isinstance(value, tuple):
+            mapping[declared.name] = list(value) if len(value) > 1 else value[0]
+        else:
+            mapping[declared.name] = value
+    return mapping
+
+
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested mapping as a flat one with dotted keys such as problem.n_samples."""
+    leaves: dict[str, Any] = {}
+    for name, value in mapping.items():
+        if isinstance(value, Mapping):
+            leaves |= flat(value, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = value
+    return leaves
+
+
+def _section(name: str, value: Any) -> Any:
+    """The dataclass that a top-level key stands for, or the plain value."""
+    kind: type[Section]
+    if name in GROUPS:
+        kinds = GROUPS[name]
+        if not isinstance(value, Mapping):
+            raise ConfigError(name, value, "must be one of " + ", ".join(kinds))
+        chosen = value.get("name")
+        if not isinstance(chosen, str) or chosen not in kinds:
+            raise ConfigError(f"{name}.name", chosen, "must be one of " + ", ".join(kinds))
+        kind = kinds[chosen]
+        value = {key: element for key, element in value.items() if key != "name"}
+    elif name in SECTIONS:
+        kind = SECTIONS[name]
+        if not isinstance(value, Mapping):
+            raise ConfigError(name, value, f"has the keys {_listed(kind)}: set one of them")
+    else:
+        return value
+    _refuse_unknown(value, {declared.name for declared in fields(kind)}, kind.prefix)
+    return kind(**value)
+
+
+def _listed(kind: type[Section]) -> str:
+    return ", ".join(kind.prefix + declared.name for declared in fields(kind)) or "none"
+
+
+def _refuse_unknown(mapping: Mapping[str, Any], known: set[str], prefix: str) -> None:
+    for name, value in mapping.items():
+        if name not in known:
+            allowed = ", ".join(prefix + each for each in sorted(known)) or "none"
+            raise ConfigError(f"{prefix}{name}", value, f"is not a key; allowed: {allowed}")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key as it is typed.
+
+    Attributes
+    ----------
+    name : str
+        With the name of its group, as problem.n_samples.
+    default : str
+        Empty if there is none.
+    unit, meaning : str
+        As in `rules.key`; if only some choices of a group have the key, `meaning` begins with
+        their names.
+    """
+
+    name: str
+    default: str
+    unit: str
+    meaning: str
+
+
+def declared_keys() -> Iterator[Key]:
+    """Yield every key of a configuration."""
+    for config in (RunConfig(), StudyConfig()):
+        for declared in fields(config):
+            value, meaning = getattr(config, declared.name), declared.metadata.get("meaning")
+            if declared.name in GROUPS:
+                choices = GROUPS[declared.name]
+                names = ", ".join(f"`{name}`" for name in choices)
+                yield Key(declared.name, value.name, "", f"{meaning}: {names}")
+                yield from _keys_of(choices)
+            elif declared.name in SECTIONS:
+                yield from _keys_of({"": SECTIONS[declared.name]})
+            else:
+                yield _key(declared.name, declared, str(meaning))
+
+
+def _keys_of(choices: Mapping[str, type[Section]]) -> Iterator[Key]:
+    """The keys of all choices of a group, each once."""
+    found: dict[str, Field[Any]] = {}
+    having: dict[str, dict[str, list[str]]] = {}
+    for choice, kind in choices.items():
+        for declared in fields(kind):
+            found.setdefault(kind.prefix + declared.name, declared)
+            of_meaning = having.setdefault(kind.prefix + declared.name, {})
+            of_meaning.setdefault(declared.metadata["meaning"], []).append(choice)
+    for name, declared in found.items():
+        told = [
+            meaning if len(having_it) == len(choices) else f"{', '.join(having_it)}: {meaning}"
+            for meaning, having_it in having[name].items()
+        ]
+        yield _key(name, declared, "; ".join(told))
+
+
+def _key(name: str, declared: Field[Any], meaning: str) -> Key:
+    default = "" if declared.default is None else typed(declared.default)
+    return Key(name, default, declared.metadata["unit"], meaning)
