@@ -44,6 +44,20 @@ PROBLEM = Prescribed(60, 20, condition_number=36.0)
 STEPS = Step(value=[0.1, 0.5, 1.0, 1.47, 1.9, 2.1])
 
 
+# The other tests know only the methods that gdconv has.
+del METHODS["toy_heavy_ball"]
+
+
+@pytest.fixture(autouse=True)
+def _methods():
+    """The toy method is known while a test runs; what the test adds is forgotten after it."""
+    known = dict(METHODS)
+    METHODS["toy_heavy_ball"] = HeavyBall
+    yield
+    METHODS.clear()
+    METHODS.update(known)
+
+
 def theory_of(config):
     first, *_ = runs = list(expand(config))
     objective = Objective(make(first.problem, first.seed, first.repetition), first.method.reduce)
@@ -249,26 +263,15 @@ def test_verify_notices_a_wrong_recurrence(part, monkeypatch):
 # What is refused
 
 
-@pytest.fixture
-def registry(monkeypatch):
-    """Methods that a test adds are forgotten after it."""
-    for name in METHODS:
-        monkeypatch.setitem(METHODS, name, METHODS[name])
-    known = dict(METHODS)
-    yield
-    METHODS.clear()
-    METHODS.update(known)
-
-
 @pytest.mark.parametrize("part", PARTS)
-def test_a_method_that_lacks_a_part_is_refused(part, registry):
+def test_a_method_that_lacks_a_part_is_refused(part):
     parts = {each: getattr(HeavyBall, each) for each in PARTS if each != part}
     dataclass(frozen=True)(type("Lacking", (Method,), {"name": "lacking", **parts}))
     with pytest.raises(ConfigError, match=f"method=lacking: is a method that lacks {part}"):
         from_mapping({"method": {"name": "lacking"}})
 
 
-def test_a_name_belongs_to_one_method(registry):
+def test_a_name_belongs_to_one_method():
     with pytest.raises(TypeError, match=r"gradient_descent .* another method, GradientDescent"):
         type("Other", (Method,), {"name": "gradient_descent"})
 
@@ -278,7 +281,7 @@ def test_a_key_that_only_another_method_has_is_refused():
         from_mapping({"method": {"name": "gradient_descent", "momentum": 0.5}})
 
 
-def test_a_method_without_a_step_size_makes_one_run(registry):
+def test_a_method_without_a_step_size_makes_one_run():
     @dataclass(frozen=True)
     class Fixed(GradientDescent):
         """Gradient descent with the step size 1/λmax."""
