@@ -1,4 +1,4 @@
-"""The command: which configurations arrive, what is refused and how, what is left behind."""
+"""The command gdconv: how words become configurations, and how wrong words are refused."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""The stored sweeps: each runs, here in a reduced size, and varies what it is about."""
+"""The stored sweeps: each one runs, here in a smaller size, and varies the keys it is about."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The grouped launcher composes what Hydra composes, and refuses what Hydra refuses."""
+"""The composition of many jobs: it gives what Hydra gives, and refuses what Hydra refuses."""
 
 import random
 from pathlib import Path

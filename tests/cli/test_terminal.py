@@ -1,4 +1,4 @@
-"""Where the commands print: pipes that close, full disks, closed streams, letters, signals."""
+"""What commands print: closed pipes and streams, full disks, unknown letters, signals."""
 
 import json
 import os

@@ -1,3 +1,5 @@
+"""The configuration's dataclasses: values are cast, checked, and refused by name."""
+
 from dataclasses import fields
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The iteration of gradient descent, against the same iteration in high precision."""
+
 import mpmath
 import numpy as np
 import pytest

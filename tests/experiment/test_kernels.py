@@ -1,4 +1,4 @@
-"""The same bytes however the work is cut, with each kernel that the processor can run."""
+"""Runs have the same bytes alone and in groups, with every BLAS kernel of this processor."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is true of every problem and every legal step, on random ones."""
+"""Properties of every problem with every legal step size, on random problems and step sizes."""
 
 import hashlib
 

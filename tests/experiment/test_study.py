@@ -1,3 +1,5 @@
+"""The rows of a study: every column against a closed form, also for degenerate problems."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,4 @@
-"""The gradient check, and that it rejects every kind of wrong gradient."""
+"""The gradient check: right gradients pass, and every kind of wrong gradient is rejected."""
 
 import dataclasses
 import re

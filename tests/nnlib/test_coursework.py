@@ -1,4 +1,4 @@
-"""The snippets of the coursework, question 2, word for word, with nnlib and with the example."""
+"""The snippets of the coursework's question 2, word for word, with nnlib and with the example."""
 
 import re
 from contextlib import suppress

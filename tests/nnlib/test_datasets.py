@@ -1,4 +1,4 @@
-"""The spirals are spirals; a table is read as it is, or refused by row and column."""
+"""Data for training: the two spirals, and tables that are read or refused by row and column."""
 
 import re
 

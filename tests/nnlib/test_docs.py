@@ -1,4 +1,4 @@
-"""docs/graph.md: its snippets run, print what it says, and its picture is what the code draws."""
+"""docs/graph.md: its snippets print what it says, and its picture is what the code draws."""
 
 import re
 from contextlib import redirect_stdout

@@ -1,4 +1,4 @@
-"""Pictures of a graph: that all vertices and edges are there, where they should be, and legible."""
+"""Pictures of a graph: all vertices and edges are there, in the right places, and legible."""
 
 import re
 from itertools import combinations

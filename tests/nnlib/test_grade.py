@@ -1,4 +1,4 @@
-"""The grader: right solutions pass, and each wrong one is told what to change."""
+"""The grader: right solutions pass, and every wrong one is told what to change."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""The graph: structure, walks, gradients of gradients, refusals."""
+"""The graph: its order, its values, its gradients of gradients, and the input it refuses."""
 
 import copy
 import doctest

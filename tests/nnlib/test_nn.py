@@ -1,4 +1,4 @@
-"""Layers: the vertices they add, and the initial weights they draw."""
+"""Layers: the vertices that they add, and the initial weights that they draw."""
 
 import doctest
 

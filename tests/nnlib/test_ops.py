@@ -1,4 +1,4 @@
-"""Every operation, on every combination of shapes, against NumPy, SciPy, mpmath and differences."""
+"""Every operation with all shapes, against NumPy, SciPy, mpmath and finite differences."""
 
 import mpmath
 import numpy as np

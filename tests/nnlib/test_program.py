@@ -1,4 +1,4 @@
-"""Programs: the same bits as the graph, with nothing computed or allocated that need not be."""
+"""Compiled programs: they compute the bits of the graph, and do and allocate nothing in vain."""
 
 import copy
 import doctest

@@ -1,4 +1,4 @@
-"""Random graphs: their gradients against autograd's, against differences, and as a program."""
+"""Random graphs: their gradients against autograd, finite differences and compiled programs."""
 
 import autograd
 import autograd.numpy as anp

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, against PyTorch and by hand."""
+"""Stochastic gradient descent, against PyTorch and against steps computed by hand."""
 
 import copy
 import doctest

@@ -1,4 +1,4 @@
-"""The training command: what it reaches, writes and refuses."""
+"""The command nnlib.train: what it learns, what it writes, and which options it refuses."""
 
 import csv
 from pathlib import Path

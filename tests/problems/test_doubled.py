@@ -1,4 +1,4 @@
-"""Products and sums with twice the digits, against fractions."""
+"""Sums and products with twice the digits of a float, against exact fractions."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""Different files are different problems in every table, figure and on the page; one is one."""
+"""Several tables of a user in one study: tables, figures and page tell them apart by content."""
 
 import json
 import re

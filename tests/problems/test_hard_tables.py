@@ -1,4 +1,4 @@
-"""Small tables on which digits are easily lost, and what arithmetic of 120 digits says of them."""
+"""Small tables on which digits are easily lost: results agree with arithmetic of 120 digits."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Minimisers against SciPy's, and against mpmath where X is nearly or truly rank-deficient."""
+"""The minimiser and its residual, against SciPy and mpmath, also for rank-deficient X."""
 
 from types import SimpleNamespace
 

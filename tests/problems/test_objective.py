@@ -1,3 +1,5 @@
+"""The loss and its gradient, with and without QR, are those of the problem."""
+
 import mpmath
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Problem families: X and y are distributed as documented, and tables become problems."""
+
 from pathlib import Path
 
 import mpmath

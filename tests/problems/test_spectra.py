@@ -1,3 +1,5 @@
+"""Eigenvalues, eigenvectors and rank of a problem, against closed forms and high precision."""
+
 from pathlib import Path
 
 import mpmath

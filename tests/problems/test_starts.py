@@ -1,4 +1,4 @@
-"""Every start with every family: w_0 is where it should be, and the run is true to theory."""
+"""Every start with every problem family: w_0 is where it should be, and the run follows theory."""
 
 import numpy as np
 import pytest

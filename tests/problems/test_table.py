@@ -1,4 +1,4 @@
-"""Files of the user: what is read of a table, and what is said of a file that is none."""
+"""Reading a user's CSV file: which tables are read, and how other files are refused."""
 
 import gzip
 import os

@@ -1,4 +1,4 @@
-"""docs/coursework.md: it answers every part, and all it says and shows is what happens."""
+"""docs/coursework.md: it answers all parts, its formulas hold, its commands print what it shows."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""docs/figures.md: a section a figure, with the columns of its entry in the registry."""
+"""docs/figures.md: it has a section for each figure, with the columns that the figure needs."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rooms of gdconv: what each may import, how large it is, and what only one of them knows."""
+"""The rooms of gdconv: what each may import, and how many files it may have."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The script that makes operators and constants wrong."""
+"""The script scripts/mutate.py: which operators and constants it changes."""
 
 import importlib.util
 from pathlib import Path

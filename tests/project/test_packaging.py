@@ -1,4 +1,4 @@
-"""The wheel, installed without the checkout, works from any folder."""
+"""The wheel: it holds all it needs, and its commands work from any folder without the checkout."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""results/reference, the study of the report: what is committed is what this version makes."""
+"""results/reference, the stored study: this version makes the same rows, figures and page."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""docs/theory.md: it names the functions there are, and commands that are run elsewhere."""
+"""docs/theory.md: it names every check of gdconv-verify, and other tests run its commands."""
 
 import re
 from pathlib import Path

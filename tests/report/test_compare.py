@@ -1,4 +1,4 @@
-"""Two studies beside one another: which runs are the same, how they differ, what is drawn."""
+"""The comparison of two studies: which runs both have, how these differ, and what is drawn."""
 
 import numpy as np
 import pandas as pd

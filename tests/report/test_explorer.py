@@ -1,4 +1,4 @@
-"""report.html in a real browser: the explorer computes what Python does, the table obeys."""
+"""report.html in a browser: the explorer computes what Python does; the table sorts and filters."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Figures: what they show of a study's tables, what they leave out, and that bytes repeat."""
+"""Figures of convergence and rates: what they draw of the tables, and that their bytes repeat."""
 
 import dataclasses
 import subprocess

@@ -1,4 +1,4 @@
-"""Figures say what is so: every label, cell, shade and band is true of all that it stands for."""
+"""Labels, cells, shades and bands of figures are true of every run that they stand for."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Numbers as text: no label says 1, 2 or a neighbour of a number that it is not."""
+"""Numbers as text: no number is shown as 1, as 2 or as another number of the same list."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What report.html is made of: the numbers it embeds and their limits, its policy, its assets."""
+"""The data in report.html: the numbers it embeds, their limits, and its security policy."""
 
 import json
 import re

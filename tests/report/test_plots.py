@@ -1,4 +1,4 @@
-"""What heatmap, scaling, spectrum, tightness and gallery show of a study's tables."""
+"""The other figures: heatmap, scaling, spectrum, tightness and gallery draw what the tables say."""
 
 import re
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The report: page and summary say what stands in the CSV files; bad folders are refused."""
+"""The report: page and summary show what the CSV files say, and bad folders are refused."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What other programs, other people and the disk do to the files of a study: nothing is lost."""
+"""Files of a study that others change, move or damage: no finished run is lost."""
 
 import errno
 import hashlib

@@ -1,4 +1,4 @@
-"""Engines: the same bytes from all of them, and what remains when workers or the sweep die."""
+"""Engines: all write the same bytes, and a study survives the death of a worker or of the sweep."""
 
 import json
 import os

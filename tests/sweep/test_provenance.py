@@ -1,3 +1,5 @@
+"""What config.yaml and provenance.json say: values that can be typed again, and the commit."""
+
 import os
 import subprocess
 

@@ -1,3 +1,5 @@
+"""The store of a study: whatever interrupts it, the same command makes the same files."""
+
 import csv
 import io
 import json

@@ -1,3 +1,5 @@
+"""A sweep: which runs are planned and grouped, what a failed group costs, and what is logged."""
+
 import logging
 import sys
 

@@ -1,3 +1,5 @@
+"""How files are read and replaced: regular files only; a failed write keeps the old file."""
+
 import errno
 import fcntl
 import os

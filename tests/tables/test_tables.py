@@ -1,3 +1,5 @@
+"""The CSV tables: floats read back bit for bit, rows are sorted, and damage is refused."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""Closed forms against the definition: powers of I − step_size H, in exact or high precision."""
+"""Bounds and exact gaps, against their definition as powers of I − step_size H."""
 
 import mpmath
 import numpy as np

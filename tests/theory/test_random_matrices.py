@@ -1,4 +1,4 @@
-"""The law of Marchenko and Pastur, against integration and eigenvalues of drawn matrices."""
+"""The law of Marchenko and Pastur, against integrals and eigenvalues of drawn matrices."""
 
 import numpy as np
 import pytest

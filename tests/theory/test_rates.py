@@ -1,4 +1,4 @@
-"""Sequences whose kind of convergence is known, and sums of powers, as the gap of a run is."""
+"""The measured rate and kind of convergence, on sequences whose rate and kind are known."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""The floor against the level at which long iterations really stall."""
+"""The rounding floor, against the level at which long runs really stall."""
 
 import mpmath
 import numpy as np

@@ -1,4 +1,4 @@
-"""The experiment `errata` as it is stored: measured thresholds, figure and words."""
+"""The stored experiment `errata`: its thresholds, its figure and its words in the report."""
 
 from pathlib import Path
 
