@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
                 str(python),
                 "-m",
                 *PYTEST.split(),
-                *(arguments or ["-n", "auto", "--dist", "loadfile"]),
+                *(arguments or ["-n", "auto", "--dist", "worksteal"]),
             ],
         ):
             if status := subprocess.call(command, cwd=ROOT):
