@@ -191,20 +191,23 @@ def _heights(
     in_order = sorted(place, key=lambda point: (is_leaf.get(point, 2), place[point]))
     height: dict[Any, float] = dict.fromkeys(place, 0.0)
     for _ in range(8):
-        taken: dict[int, list[float]] = {}
+        taken: dict[int, set[float]] = {}
         for point in in_order:
             near = neighbours[point]
             near = [other for other in near if is_leaf.get(other) is False] or near
             wanted = sum(height[other] for other in near) / max(1, len(near))
-            height[point] = _free(round(2 * wanted) / 2, taken.setdefault(place[point], []))
-            taken[place[point]].append(height[point])
+            height[point] = _free(round(2 * wanted) / 2, taken.setdefault(place[point], set()))
+            taken[place[point]].add(height[point])
     return height
 
 
-def _free(wanted: float, taken: Sequence[float]) -> float:
-    """Return the height nearest to the one wanted that is at least 1 away from those taken."""
+def _free(wanted: float, taken: set[float]) -> float:
+    """Return the height nearest to the one wanted that is at least 1 away from those taken.
+
+    All heights are multiples of ½.
+    """
     candidates = [wanted, *(y + side for y in taken for side in (-1, 1))]
-    possible = [y for y in candidates if all(abs(y - other) >= 1 for other in taken)]
+    possible = [y for y in candidates if taken.isdisjoint((y - 0.5, y, y + 0.5))]
     return min(possible, key=lambda y: (abs(y - wanted), y))
 
 

@@ -14,7 +14,8 @@ import sys
 
 from study import PYTHON, ROOT, prepare
 
-# A worker that has nothing left to do takes tests from another.
+# A worker that has nothing left to do takes tests from another. There are as many as cores, so BLAS
+# has one thread in each.
 ON_ALL_CORES = ["-n", "auto", "--dist", "worksteal"]
 
 
@@ -30,4 +31,7 @@ def arguments_of_pytest(given: list[str]) -> list[str]:
 if __name__ == "__main__":
     prepare()
     os.chdir(ROOT)
-    os.execv(PYTHON, [str(PYTHON), "-m", "pytest", *arguments_of_pytest(sys.argv[1:])])
+    arguments = arguments_of_pytest(sys.argv[1:])
+    if arguments[: len(ON_ALL_CORES)] == ON_ALL_CORES:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.execv(PYTHON, [str(PYTHON), "-m", "pytest", *arguments])

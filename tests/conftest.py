@@ -1,6 +1,7 @@
 """What tests share: how much random input they try (--trials N: N times as much), an alarm."""
 
 import logging
+import pickle
 import signal
 from contextlib import contextmanager
 
@@ -37,6 +38,27 @@ def pytest_configure(config):
 def trials(request):
     """How many times the usual number of trials is asked for."""
     return request.config.getoption("trials")
+
+
+@pytest.fixture(scope="session")
+def yaml_parsed_once():
+    """Do not let Hydra parse the same text again in every command: that takes a quarter of it."""
+    from omegaconf import OmegaConf
+
+    known, parse = {}, OmegaConf.load
+
+    def load(file):
+        if not hasattr(file, "seek"):
+            return parse(file)
+        text = file.read()
+        if text not in known:
+            file.seek(0)
+            known[text] = pickle.dumps(parse(file))
+        return pickle.loads(known[text])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OmegaConf, "load", load)
+        yield
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ TOLD = "1 in results/default\nreport: results/default/report.html\n"
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capsys, hydras_logging):
+def command(tmp_path, monkeypatch, capsys, hydras_logging, yaml_parsed_once):
     """Run `gdconv ARGUMENTS...` in an empty folder, with a study that only says how it went."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
@@ -143,7 +143,11 @@ def of_each(command, names, *arguments):
 
 
 @pytest.mark.parametrize(
-    "names", [["errata", "rank_deficient"], ["dimension", "step_size", "errata"]]
+    "names",
+    [
+        ["errata", "rank_deficient"],
+        pytest.param(["dimension", "step_size", "errata"], marks=pytest.mark.slow),
+    ],
 )
 def test_experiments_that_are_swept_over_bring_their_own_sweeps(command, names):
     for order in (names, names[::-1]):
@@ -156,13 +160,15 @@ def test_experiments_that_are_swept_over_bring_their_own_sweeps(command, names):
     ("arguments", "jobs"),
     [
         (["start=zeros"], 1 + 4),
-        (["start=zeros,normal"], 2 + 8),
+        pytest.param(["start=zeros,normal"], 2 + 8, marks=pytest.mark.slow),
         (["problem.n_features=3"], 2 + 2),
-        (["seed=1,2"], 2 * (2 + 8)),
+        pytest.param(["seed=1,2"], 2 * (2 + 8), marks=pytest.mark.slow),
         (["step.value=1,[0.5,1]", "start=zeros", "problem.n_features=5"], 2 * (1 + 1)),
-        (["problem=correlated", "problem.correlation=0.5"], 2 + 8),
-        (["problem=gaussian,correlated"], 2 * (2 + 8)),
-        (['+hydra.sweeper.params.seed="1,2"'], 2 * (2 + 8)),
+        pytest.param(
+            ["problem=correlated", "problem.correlation=0.5"], 2 + 8, marks=pytest.mark.slow
+        ),
+        pytest.param(["problem=gaussian,correlated"], 2 * (2 + 8), marks=pytest.mark.slow),
+        pytest.param(['+hydra.sweeper.params.seed="1,2"'], 2 * (2 + 8), marks=pytest.mark.slow),
     ],
 )
 def test_the_command_line_wins_over_every_experiments_sweep(command, arguments, jobs):
@@ -179,6 +185,7 @@ def test_the_command_line_wins_over_every_experiments_sweep(command, arguments, 
     assert sorted(first.configs, key=key) == sorted(expected, key=key)
 
 
+@pytest.mark.slow
 def test_all_experiments_at_once(command):
     names = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
     names.remove("csv")

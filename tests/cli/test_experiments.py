@@ -36,7 +36,13 @@ def test_every_stored_sweep_is_tried_and_in_the_readme():
     assert all(f"`{name}`" in told for name in stored)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("errata", "csv") else pytest.param(name, marks=pytest.mark.slow)
+        for name in EXPERIMENTS
+    ],
+)
 def test_a_stored_sweep_runs(name, tmp_path):
     smaller, varied = EXPERIMENTS[name]
     samples = [] if name == "csv" else ["problem.n_samples=12"]
@@ -49,6 +55,7 @@ def test_a_stored_sweep_runs(name, tmp_path):
     assert [column for column in varied if runs[column].nunique() < 2] == []
 
 
+@pytest.mark.slow
 def test_two_stored_sweeps_in_one_study(tmp_path):
     """98 runs of the one and 336 of the other, in whatever order they are named."""
     small = ["report=false", "problem.n_samples=12", "method.iterations=30"]

@@ -116,7 +116,14 @@ ARGUMENTS = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name",
+    # The others set up their streams by the same function.
+    [
+        name if name in ("report", "check") else pytest.param(name, marks=pytest.mark.slow)
+        for name in COMMANDS
+    ],
+)
 def test_output_that_nobody_reads_or_that_cannot_be_written(name, command, folder):
     def lines(out, err):
         status, said, told = command(folder, name, ARGUMENTS[name], out, err)

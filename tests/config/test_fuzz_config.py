@@ -8,25 +8,25 @@ wrong if it is 2, and writes nothing but the study. The cases are the same in ev
 import gc
 import logging
 import os
-import pickle
 import random
 import shutil
 import signal
 import sys
 from contextlib import contextmanager
-from io import BytesIO, StringIO, TextIOWrapper
+from io import BytesIO, TextIOWrapper
 
 import pytest
 from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
 
 from gdconv.cli import commands
 from gdconv.config.sections import ENGINES, METHODS, PROBLEMS, STARTS
 from gdconv.sweep import engines, provenance, sweep
 from nnlib import terminal
 
-CASES, PARTS = 2000, 20
+# Of the mistakes that were found in this way, one is made by only two of 2,000 cases.
+CASES = 2000
+PARTS, FAST_PARTS = range(20), 2
 # What a command may take that computes next to nothing.
 SECONDS = 10
 
@@ -223,7 +223,7 @@ class NotRun(BaseException):
     """A legal command that asks for more than a test should compute."""
 
 
-RUN_SWEEP, GET_MODE, LOAD = sweep.run_sweep, Hydra.get_mode, OmegaConf.load
+RUN_SWEEP, GET_MODE = sweep.run_sweep, Hydra.get_mode
 
 
 def run_if_small(configs, *arguments):
@@ -236,22 +236,14 @@ def run_if_small(configs, *arguments):
 
 
 @pytest.fixture(scope="module")
-def fast():
-    """Do not let Hydra read the same files, or compose for a mode nobody sets, 2,000 times."""
-    known = {}
-
-    def load(file):
-        text = file.read()
-        if text not in known:
-            known[text] = pickle.dumps(LOAD(StringIO(text)))
-        return pickle.loads(known[text])
+def fast(yaml_parsed_once):
+    """Do not let Hydra compose for a mode nobody sets."""
 
     def get_mode(self, config_name, overrides):
         asked_for = any("hydra" in word for word in overrides)
         return GET_MODE(self, config_name, overrides) if asked_for else None
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OmegaConf, "load", load)
         patch.setattr(Hydra, "get_mode", get_mode)
         patch.setattr(provenance, "_commit", lambda: None)
         gc.freeze()
@@ -342,10 +334,13 @@ def complaint(arguments, status, out, err, written):
     return None
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part",
+    [part if part < FAST_PARTS else pytest.param(part, marks=pytest.mark.slow) for part in PARTS],
+)
 def test_any_command_line(part, world, monkeypatch, trials):
-    found = {}
-    for number in range(part, CASES * trials, PARTS):
+    found, statuses = {}, []
+    for number in range(part, CASES * trials, len(PARTS)):
         enter(world)
         arguments = arguments_of(number)
         try:
@@ -353,14 +348,10 @@ def test_any_command_line(part, world, monkeypatch, trials):
         except (Exception, Hang) as error:
             found[number] = f"{arguments}: {type(error).__name__}: {str(error)[:200]}"
             continue
+        statuses.append(ended[0])
         files = {path for path in world.rglob("*") if path.is_file() or path.is_symlink()}
         if wrong := complaint(arguments, *ended, files - {world / "home" / "work" / "table.csv"}):
             found[number] = f"{arguments}: {wrong}"
     assert not found, "\n".join(f"case {number}: {what}" for number, what in found.items())
-
-
-def test_the_cases_are_of_all_kinds(world, monkeypatch):
-    """The grammar is neither all legal nor all refused."""
-    enter(world)
-    found = [call(arguments_of(number), monkeypatch, "utf-8")[0] for number in range(100)]
-    assert min(found.count(0), found.count(2)) >= 10
+    # The grammar is neither all legal nor all refused.
+    assert {0, 2} <= set(statuses)

@@ -36,6 +36,7 @@ def kernels():
     return [name for name, needed in NEEDS.items() if needed <= flags] or ["of this processor"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", kernels())
 def test_runs_have_the_same_bytes_alone_and_in_company(kernel):
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}

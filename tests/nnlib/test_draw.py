@@ -32,10 +32,15 @@ def least_squares():
     return g, loss
 
 
+def texts_of(figure):
+    """Return the texts that are boxes."""
+    return [t for t in figure.axes[0].texts if not isinstance(t, Annotation)]
+
+
 def boxes(figure):
     """Return the texts that are boxes, with their extents in pixels."""
     FigureCanvasAgg(figure).draw()
-    texts = [t for t in figure.axes[0].texts if not isinstance(t, Annotation)]
+    texts = texts_of(figure)
     return texts, [t.get_bbox_patch().get_window_extent() for t in texts]
 
 
@@ -191,7 +196,7 @@ def test_the_largest_graph_and_the_largest_value_that_are_shown():
     six = g.tensor(np.arange(6.0), "six")
     for _ in range(299):
         g.neg(six)
-    assert len(boxes(to_figure(g))[0]) == 300
+    assert len(texts_of(to_figure(g))) == 300
     assert "[0., 1., 2., 3., 4., 5.]" in to_text(g)
 
 

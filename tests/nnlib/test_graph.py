@@ -367,6 +367,7 @@ def test_the_gradient_of_a_single_number_starts_from_1(shape):
     np.testing.assert_array_equal(g.grad[x], np.full(shape, 6.0))
 
 
+@pytest.mark.slow
 def test_a_chain_of_100_000_vertices_needs_no_recursion():
     g = Graph()
     x = g.tensor(1.0)

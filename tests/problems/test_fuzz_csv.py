@@ -349,6 +349,7 @@ def continued_wrongly(files, after, finished):
     return None
 
 
+@pytest.mark.slow
 def test_any_damage_to_a_study(tmp_path, held, unsorted, finished, trials):
     """It is continued, or refused in one line with nothing changed.
 
@@ -386,6 +387,7 @@ def test_any_damage_to_a_study(tmp_path, held, unsorted, finished, trials):
     assert 0.1 < continued / (STUDIES * trials) < 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--status"]], ids=["report", "status"])
 def test_any_damage_to_what_is_reported(tmp_path, held, capsys, monkeypatch, trials, options):
     """Exit status 2, with one line that names the study and nothing written; or a summary.

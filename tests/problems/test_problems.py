@@ -230,6 +230,7 @@ def test_fewer_than_two_rows_are_refused(tmp_path, rows):
     assert refusal(Csv(path=str(path), target="y")).endswith(f"at least 2 rows of data, has {rows}")
 
 
+@pytest.mark.slow
 def test_ten_thousand_columns(tmp_path):
     names = [f"a{i}" for i in range(10_000)]
     path = tmp_path / "t.csv"

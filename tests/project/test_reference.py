@@ -57,6 +57,7 @@ def test_the_committed_figures_are_those_of_the_committed_tables(drawn, name, tm
     assert np.mean(np.abs(made - committed).max(axis=-1) > 0.1) <= SHIFTED
 
 
+@pytest.mark.slow
 def test_the_committed_page_is_that_of_the_committed_study(tmp_path):
     copy = shutil.copytree(REFERENCE, tmp_path / "reference")
     report.write(copy, formats=["png"])

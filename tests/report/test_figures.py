@@ -396,6 +396,7 @@ def test_every_figure_has_its_entry():
         assert dataclasses.is_dataclass(plot)
 
 
+@pytest.mark.slow
 def test_drawing_leaves_matplotlib_as_it_was(tables):
     with matplotlib.rc_context({"font.size": 31, "lines.linewidth": 9}):
         before = dict(matplotlib.rcParams)
@@ -416,6 +417,7 @@ assert "matplotlib.pyplot" not in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes_in_another_process(tmp_path):
     source, here, there = (tmp_path / name for name in ("study", "here", "there"))
     here.mkdir()

@@ -175,6 +175,7 @@ def test_captions_stand_below_their_figures(page):
     assert "‖w₀ − w*‖²" in page
 
 
+@pytest.mark.slow
 def test_the_same_files_give_the_same_page(folder, tmp_path):
     copy = tmp_path / "elsewhere" / folder.name
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("figures", "report.html"))
@@ -499,6 +500,7 @@ def test_only_the_figures_asked_for_are_drawn_and_the_rest_stays(folder, reporte
     assert after[redrawn] == (folder / "figures" / "scaling.svg").read_bytes()
 
 
+@pytest.mark.slow
 def test_only_the_formats_asked_for_are_written(tmp_path, folder, capsys):
     ignored = shutil.ignore_patterns("figures", "report.html")
     fresh = shutil.copytree(folder, tmp_path / folder.name, ignore=ignored)

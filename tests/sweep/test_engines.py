@@ -143,6 +143,7 @@ def by_hand(folder, workers, *options, env=None):
                 process.wait(60)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_there(expected, tmp_path, dying, monkeypatch, caplog):
     """It is used, loses two workers to a group that kills them, no more, and is waited for."""
     monkeypatch.setattr(cluster, "SAY_SECONDS", 0)
@@ -194,6 +195,7 @@ def test_that_no_worker_is_left_is_said_once(caplog):
     assert caplog.messages == ["no worker of tcp://10.0.0.1:8786 is left; waiting for one"] * 2
 
 
+@pytest.mark.slow
 def test_a_local_cluster_takes_orders_from_its_own_client_only(tmp_path):
     """Its ports are on the loopback address, and ask for a certificate or have nothing to show."""
     process = run(tmp_path, "engine=dask", "engine.workers=1", "method.iterations=100000")
@@ -252,6 +254,7 @@ def listening(pids):
     return found
 
 
+@pytest.mark.slow
 def test_the_encrypted_cluster_of_the_documentation(undisturbed, tmp_path, monkeypatch):
     """The commands and the file of docs/sweeps.md, on the loopback address."""
     text = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
@@ -348,6 +351,7 @@ def test_a_worker_that_dies_once_costs_nothing(engine, expected, tmp_path, dying
     assert "tried again, alone" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", POOLS.values(), ids=POOLS)
 def test_a_group_that_kills_its_worker_fails_alone_and_can_be_retried(
     engine, expected, tmp_path, dying, monkeypatch
@@ -452,6 +456,7 @@ def undisturbed(tmp_path_factory):
     return content(folder / "s")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "engine"),
     [
@@ -475,6 +480,7 @@ def test_no_process_outlives_the_sweep(engine, number, tmp_path):
     assert_none_left(str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", POOLS)
 def test_nothing_is_left_after_a_kill_by_the_next_command(engine, tmp_path):
     """The processes end by themselves; folders and semaphores are removed by another sweep."""
@@ -519,6 +525,7 @@ sys.exit(commands.study())
 """
 
 
+@pytest.mark.slow
 def test_a_lock_that_an_interrupt_leaves_held_keeps_nothing_alive(tmp_path):
     """Python's own lock on imports is one of those: seen in one interrupt of a hundred."""
     process = run(tmp_path, "engine=processes", program=[sys.executable, "-c", STUCK])
@@ -530,6 +537,7 @@ def test_a_lock_that_an_interrupt_leaves_held_keeps_nothing_alive(tmp_path):
     assert_none_left(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_whatever_kills_it_the_same_command_completes_the_study(tmp_path, undisturbed):
     """Twenty random moments: the sweep or one of its workers, killed, terminated, interrupted."""
     chance = random.Random(0)
@@ -561,6 +569,7 @@ def test_whatever_kills_it_the_same_command_completes_the_study(tmp_path, undist
     assert_none_left(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(tmp_path, undisturbed):
     """A limit on the size of a file stands in for the disk's."""
     for part in (0.0001, 0.3, 0.9):
