@@ -75,9 +75,21 @@ def file_content(problem: Problem) -> str | None:
     return content(problem.path)[:8] if isinstance(problem, Csv) else None
 
 
-def file_name(problem: Problem) -> str | None:
-    """Return the name of a problem's file without its folder; None without a file."""
-    return name_of(problem.path) if isinstance(problem, Csv) else None
+def names_of_files(problems: Iterable[Problem]) -> dict[str, list[str]]:
+    """Return the names that each content of a file has in some problems.
+
+    Names are without folders, because where a user keeps a file is private.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read.
+    """
+    names: dict[str, dict[str, None]] = {}
+    for problem in dict.fromkeys(problems):
+        if isinstance(problem, Csv):
+            names.setdefault(content(problem.path)[:8], {})[name_of(problem.path)] = None
+    return {each: list(names[each]) for each in names}
 
 
 def shape(problem: Problem) -> tuple[int, int]:

@@ -16,7 +16,6 @@ import yaml
 
 from gdconv.config.mapping import flat, to_mapping
 from gdconv.config.sections import RunConfig, StudyConfig
-from gdconv.problems.families import file_content, file_name
 
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "hydra-core", "loky")
 
@@ -43,24 +42,6 @@ def configuration(configs: Sequence[RunConfig], study: StudyConfig) -> bytes:
             for job in jobs
         ]
     return yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=1000).encode()
-
-
-def files(configs: Sequence[RunConfig]) -> dict[str, list[str]]:
-    """Return the names that each content of a file has in some configurations.
-
-    Names are without folders, because where a user keeps a file is private.
-
-    Raises
-    ------
-    ConfigError
-        If a file cannot be read.
-    """
-    names: dict[str, dict[str, None]] = {}
-    for problem in dict.fromkeys(config.problem for config in configs):
-        each, name = file_content(problem), file_name(problem)
-        if each is not None and name is not None:
-            names.setdefault(each, {})[name] = None
-    return {each: list(names[each]) for each in names}
 
 
 def environment() -> dict[str, Any]:

@@ -11,14 +11,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from gdconv.config.rules import ConfigError, Section
 from gdconv.config.sections import Run, RunConfig, Serial, StudyConfig, expand, number_of_runs
 from gdconv.experiment.identity import Group, group_of, run_ids
-from gdconv.problems.families import file_content, notices, shape
+from gdconv.problems.families import file_content, names_of_files, notices, shape
 from gdconv.sweep import engines
 from gdconv.sweep.pool import Engine
-from gdconv.sweep.provenance import files
 from gdconv.sweep.store import Store
 from gdconv.tables.csv import Rows, Tables, decode, read
 from nnlib.terminal import bar_stream
@@ -77,9 +77,9 @@ def run_sweep(
         If the disk fails, or a file of the study is removed meanwhile. Runs that are in its files
         are done, and the same call continues the study.
     """
-    runs, named = plan(configs), files(configs)
+    runs, files, told = plan(configs)
     with Store(study) as store:
-        _tell(configs)
+        _tell(told)
         if study.retry_failed:
             store.forget(run_id for run_id in runs if store.done.get(run_id) == "failed")
         missing = {run_id: run for run_id, run in runs.items() if run_id not in store.done}
@@ -87,12 +87,12 @@ def run_sweep(
             section = study.engine if missing else Serial()
             with nullcontext(engine) if engine else engines.engine(section) as ready:
                 groups = blocks(grouped(missing), ready.workers)
-                store.begin(configs, command, len(missing), named)
+                store.begin(configs, command, len(missing), files)
                 for rows in _watched(ready.work_off(groups), groups):
                     store.append(rows)
             store.finish()
         else:
-            store.note_files(named)
+            store.note_files(files)
         failed = sum(store.done[run_id] == "failed" for run_id in runs)
         return Outcome(store.folder, tuple(runs), len(missing), failed)
 
@@ -134,18 +134,36 @@ def run_study(
     configs = [configs] if isinstance(configs, RunConfig) else list(configs)
     engine = engine or StudyConfig().engine
     if folder is None:
-        planned = plan(configs)
-        _tell(configs)
+        runs, files, told = plan(configs)
+        _tell(told)
         with engines.engine(engine) as ready:
-            groups = blocks(grouped(planned), ready.workers)
-            return decode(ready.work_off(groups), files(configs))
+            groups = blocks(grouped(runs), ready.workers)
+            return decode(ready.work_off(groups), files)
     folder = Path(folder)
     study = StudyConfig(study=folder.name, results_dir=str(folder.parent), engine=engine)
     return read(run_sweep(configs, study, ["gdconv.run_study"]).folder)
 
 
-def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
-    """Return the runs of all configurations by run_id, each once, after checking all of them.
+class Plan(NamedTuple):
+    """What some configurations ask for.
+
+    Attributes
+    ----------
+    runs : dict
+        run_id → run, each once.
+    files : dict
+        The names of each content of a file.
+    notices : list of str
+        What the user should know about the files.
+    """
+
+    runs: dict[str, Run]
+    files: dict[str, list[str]]
+    notices: list[str]
+
+
+def plan(configs: Sequence[RunConfig]) -> Plan:
+    """Return what all configurations ask for, after checking all of them.
 
     Raises
     ------
@@ -158,13 +176,15 @@ def plan(configs: Sequence[RunConfig]) -> dict[str, Run]:
         if count > MOST_RUNS:
             allowed = f"makes more than {MOST_RUNS} runs with the seeds and step sizes"
             raise ConfigError("repetitions", config.repetitions, allowed)
+    problems = [config.problem for config in configs]
+    files, told = names_of_files(problems), notices(problems)
     runs = [run for config in configs for run in expand(config, file_content(config.problem))]
-    return dict(zip(run_ids(runs), runs, strict=True))
+    return Plan(dict(zip(run_ids(runs), runs, strict=True)), files, told)
 
 
-def _tell(configs: Sequence[RunConfig]) -> None:
-    """Log the notices about the files, after everything has been checked."""
-    for notice in notices(config.problem for config in configs):
+def _tell(notices: Sequence[str]) -> None:
+    """Log the notices, after everything has been checked."""
+    for notice in notices:
         log.warning("%s", notice)
 
 

@@ -51,7 +51,7 @@ def study(tmp_path):
 
 @pytest.fixture(scope="module")
 def groups():
-    return [encode(run_group([*group.values()])) for group in grouped(plan([CONFIG]))]
+    return [encode(run_group([*group.values()])) for group in grouped(plan([CONFIG]).runs)]
 
 
 @pytest.fixture(scope="module")
@@ -407,7 +407,7 @@ def test_a_finished_study_that_is_killed_while_it_grows_is_continued(study, tmp_
     sweep(study)
     with Store(study) as store:
         store.begin([more], [], 4)
-        for group in grouped(plan([more]))[2:3]:
+        for group in grouped(plan([more]).runs)[2:3]:
             store.append(encode(run_group([*group.values()])))
     outcome = run_sweep([more], study)
     assert outcome.added == 2

@@ -289,12 +289,12 @@ def test_the_encrypted_cluster_of_the_documentation(undisturbed, tmp_path, monke
 def test_large_groups_are_split_and_the_largest_come_first(steps, workers):
     config = RunConfig(step=Step(value=[1e-3 * (k + 1) for k in range(steps)]))
     small = RunConfig(Gaussian(n_features=3), step=Step(value=[0.5, 1.0]))
-    planned = plan([small, config])
+    planned = plan([small, config]).runs
     parts = blocks(grouped(planned), workers)
     assert sorted(run_id for part in parts for run_id in part) == sorted(planned)
     assert max(map(len, parts)) <= LARGEST_BLOCK
     large = [part for part in parts if next(iter(part.values())).problem.n_features > 3]
-    assert parts[-1].keys() == plan([small]).keys()
+    assert parts[-1].keys() == plan([small]).runs.keys()
     assert sorted(map(len, large), reverse=True) == list(map(len, large))
     if steps > 2 * SMALLEST_BLOCK * workers:
         assert len(large) >= workers

@@ -57,7 +57,7 @@ def content(folder):
 
 
 def groups():
-    return [encode(run_group([*group.values()])) for group in grouped(plan(CONFIGS))]
+    return [encode(run_group([*group.values()])) for group in grouped(plan(CONFIGS).runs)]
 
 
 def test_a_folder_holds_what_a_study_is_made_of(study, tmp_path):

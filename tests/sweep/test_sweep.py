@@ -25,7 +25,7 @@ SMALL = RunConfig(
 
 def test_every_run_is_planned_once():
     again = RunConfig(SMALL.problem, method=SMALL.method, step=Step(value=[1.0, 1.5]))
-    runs = plan([SMALL, again])
+    runs = plan([SMALL, again]).runs
     assert [run.step_value for run in runs.values()] == [0.5, 1.0, 1.5]
 
 
@@ -41,7 +41,7 @@ def test_groups_share_all_but_the_step():
         for value in (0.5, 1.0)
         for d in (2, 3)
     ]
-    groups = grouped(plan(configs))
+    groups = grouped(plan(configs).runs)
     assert [len(group) for group in groups] == [2, 2, 2, 2]
     assert all({run.step_value for run in group.values()} == {0.5, 1.0} for group in groups)
 
