@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gdconv.config.mapping import declared_keys
-from gdconv.tables.columns import DERIVED, KINDS, QUANTITIES, TABLES
+from gdconv.tables.columns import DERIVED, KINDS, QUANTITIES, TABLE_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[1]
 INTRODUCTION = """\
@@ -42,7 +42,7 @@ def table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def columns_page() -> str:
     """Return docs/columns.md."""
     parts = [INTRODUCTION]
-    for name, columns in TABLES.items():
+    for name, columns in TABLE_COLUMNS.items():
         rows = (
             (f"`{each.name}`", each.words, each.symbol, each.meaning, each.unit, KINDS[each.kind])
             for each in columns

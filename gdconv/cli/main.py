@@ -80,9 +80,8 @@ def _run_study() -> int:
         outcome = sweep.run_sweep([config for config, _ in jobs], study, command, engine)
     from gdconv.report import report, summary
 
-    if study.report and not report.is_current(outcome.folder):
-        report.write(outcome.folder)
-    print(summary.summary(outcome.folder, run_ids=outcome.run_ids))
+    runs = report.renew(outcome.folder) if study.report else None
+    print(summary.summary(outcome.folder, runs, outcome.run_ids))
     if study.report:
         print(f"report: {outcome.folder / 'report.html'}")
     return 1 if outcome.failed else 0

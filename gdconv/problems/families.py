@@ -22,7 +22,7 @@ from gdconv.problems.doubled import product
 from gdconv.problems.table import Table, content, is_number, listed, name_of, read_table
 
 # If features lie in this range, sums of their squares, and their eigenvalues, are normal floats.
-LARGEST_ENTRY, SMALLEST_ENTRY = 1e150, 1e-150
+LARGEST_FEATURE, SMALLEST_FEATURE = 1e150, 1e-150
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _table(problem: Csv) -> Table:
 def _refuse_extremes(problem: Csv, features: np.ndarray, names: Sequence[str]) -> None:
     largest = np.abs(features).max(axis=0)
     for name, size in zip(names, largest.tolist(), strict=True):
-        if size > LARGEST_ENTRY or 0 < size < SMALLEST_ENTRY:
+        if size > LARGEST_FEATURE or 0 < size < SMALLEST_FEATURE:
             reason = (
                 f"must have features whose squares fit into floats: {typed(name)} has numbers up to"
                 f" {size:.3g}; scale it, or give problem.standardize=true"

@@ -17,7 +17,7 @@ def starting_point(start: Start, seed: int, repetition: int, objective: Objectiv
     Its random numbers depend only on seed and repetition, and differ from those of the problem.
     """
     generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(repetition, 1)))
-    return STARTING_POINTS[start.name](start, generator, objective)
+    return _FUNCTIONS[start.name](start, generator, objective)
 
 
 def zeros(start: Zeros, generator: np.random.Generator, objective: Objective) -> np.ndarray:
@@ -42,7 +42,7 @@ def eigenvector(
     return objective.least_norm.w + start.radius * v
 
 
-STARTING_POINTS: dict[str, Callable[[Any, np.random.Generator, Objective], np.ndarray]] = {
+_FUNCTIONS: dict[str, Callable[[Any, np.random.Generator, Objective], np.ndarray]] = {
     Zeros.name: zeros,
     Normal.name: normal,
     Eigenvector.name: eigenvector,

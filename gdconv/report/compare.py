@@ -9,17 +9,23 @@ from typing import Any
 import pandas as pd
 
 from gdconv.report.numerals import short
-from gdconv.report.settings import SETTING, problem_name, settings, telling, told, with_files
+from gdconv.report.settings import (
+    DRAW,
+    SETTING,
+    STEP,
+    problem_name,
+    settings,
+    telling,
+    told,
+    with_files,
+)
 from gdconv.report.summary import MOST_EXAMPLES, aligned, as_asked
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
 
 # Runs of two studies that agree in these columns are the same experiment. Files are compared by
 # content, not by name.
-KEYS = (
-    *("content" if name == "file" else name for name in SETTING),
-    *("seed", "repetition", "step_unit", "step_value"),
-)
+KEYS = (*("content" if name == "file" else name for name in SETTING), *DRAW, *STEP)
 BOTH = "both"
 
 # What is compared. Each has columns NAME_1, NAME_2 and NAME_difference.

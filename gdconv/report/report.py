@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +15,13 @@ from gdconv.tables import disk
 
 # pandas and Matplotlib take a second to import, so they are imported only when they are needed.
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import pandas as pd
 
     from gdconv.tables.csv import Tables
+
+
+class RefusedError(ValueError):
+    """An option or a folder cannot be used; the message says which and why."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +39,63 @@ def main(argv: Sequence[str] | None = None) -> int:
         finished; 2 if an option or a folder cannot be used, or nothing can be written. A figure
         for which a study has no data is left out with a reason, and is no failure.
     """
+    options = _parser().parse_args(argv)
+    try:
+        return _print_status(options) if options.status else _print_reports(options)
+    except RefusedError as error:
+        print(f"gdconv-report: {error}", file=sys.stderr)
+        return 2
+
+
+def write(folder: Path, formats: Collection[str] | None = None) -> Path:
+    """Draw the figures of a study and write its report.html.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder. What is written depends only on its files and its name.
+    formats : collection of str, optional
+        The formats of the figures; all by default.
+
+    Returns
+    -------
+    Path
+        The path of report.html, which needs no other file.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `gdconv.tables.csv.read`; then nothing has been written.
+    """
+    return _write(folder, *_read(folder), formats)
+
+
+def renew(folder: Path) -> pd.DataFrame:
+    """Write the report of a study unless it is current, and return the study's runs.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `gdconv.tables.csv.read`; then nothing has been written.
+    """
+    from gdconv.tables.csv import read_runs
+
+    if is_current(folder):
+        return read_runs(folder)
+    tables, stamp = _read(folder)
+    _write(folder, tables, stamp)
+    return tables.runs
+
+
+def is_current(folder: Path) -> bool:
+    """Return whether a study's report.html was made from the files that are there now."""
+    try:
+        return disk.read_bytes(folder / "report.html").endswith(_stamp(folder))
+    except FileNotFoundError:
+        return False
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gdconv-report",
         description="Draw the figures of a study and write its report.html from its CSV files;"
@@ -71,75 +134,82 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="only print how many runs are done, failed and missing, and which tables were changed"
         " after the study was finished (exit status 1); write nothing",
     )
-    options = parser.parse_args(argv)
-    folders = options.folders
-    drawing = [f"--{name}" for name in ("figures", "format", "compare") if vars(options)[name]]
-    if options.status and drawing:
-        return _complain(f"--status draws nothing: it cannot be used with {drawing[0]}")
-    if options.status:
-        return _print_status(folders)
-    if options.compare and len(folders) > 1:
-        return _complain(f"--compare takes one RESULTS_DIR, not {len(folders)}")
+    return parser
+
+
+def _print_reports(options: argparse.Namespace) -> int:
+    """Write and tell what the options ask for; nothing is written if a folder will not do."""
+    if options.compare and len(options.folders) > 1:
+        raise RefusedError(f"--compare takes one RESULTS_DIR, not {len(options.folders)}")
 
     from gdconv.report.figures.catalogue import FIGURES, FORMATS
     from gdconv.report.summary import summary
 
-    try:
-        names = _listed("--figures", options.figures, [plot.name for plot in FIGURES])
-        formats = _listed("--format", options.format, FORMATS)
-    except ValueError as error:
-        return _complain(str(error))
+    names = _listed("--figures", options.figures, [plot.name for plot in FIGURES])
+    formats = _listed("--format", options.format, FORMATS)
     studies = []
-    for folder in [*folders, *([options.compare] if options.compare else [])]:
-        try:
+    for folder in [*options.folders, *([options.compare] if options.compare else [])]:
+        with _refusing(folder, OSError, ValueError):
             studies.append((folder, *_read(folder)))
-        except (OSError, ValueError) as error:
-            return _refuse(folder, error)
     if options.compare:
         first, second = ((folder, tables) for folder, tables, _ in studies)
-        return _print_comparison(first, second, names, formats)
-    for folder, tables, made_of in studies:
-        try:
+        print(_compare(first, second, names, formats))
+        return 0
+    for folder, tables, stamp in studies:
+        with _refusing(folder, OSError):
             if names is None:
-                result = f"report: {_write(folder, tables, made_of, formats)}"
+                result = f"report: {_write(folder, tables, stamp, formats)}"
             else:
                 drawn, omitted = _draw(folder / "figures", tables, names, formats)
                 result = "\n".join(_told(folder / "figures", drawn, omitted, formats))
-        except OSError as error:
-            return _refuse(folder, error)
         print(summary(folder, tables.runs), result, sep="\n")
     return 0
 
 
-def write(folder: Path, formats: Collection[str] | None = None) -> Path:
-    """Draw the figures of a study and write its report.html.
+def _print_status(options: argparse.Namespace) -> int:
+    from gdconv.report.summary import status
 
-    Parameters
-    ----------
-    folder : Path
-        The study's folder. What is written depends only on its files and its name.
-    formats : collection of str, optional
-        The formats of the figures; all by default.
+    drawing = [f"--{name}" for name in ("figures", "format", "compare") if vars(options)[name]]
+    if drawing:
+        raise RefusedError(f"--status draws nothing: it cannot be used with {drawing[0]}")
+    exit_status = 0
+    for folder in options.folders:
+        with _refusing(folder, OSError, ValueError):
+            text, changed = status(folder)
+        print(text)
+        exit_status |= bool(changed)
+    return exit_status
 
-    Returns
-    -------
-    Path
-        The path of report.html, which needs no other file.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `gdconv.tables.csv.read`; then nothing has been written.
+def _compare(
+    first: tuple[Path, Tables],
+    second: tuple[Path, Tables],
+    names: Collection[str] | None,
+    formats: Collection[str] | None,
+) -> str:
+    """Draw two studies in one set of figures, and write how the runs differ that both have.
+
+    Figures and differences.csv go into a folder inside that of the first study. Returns the
+    differences in a few lines.
     """
-    return _write(folder, *_read(folder), formats)
+    from gdconv.report import compare
 
-
-def is_current(folder: Path) -> bool:
-    """Return whether a study's report.html was made from the files that are there now."""
-    try:
-        return disk.read_bytes(folder / "report.html").endswith(_stamp(folder))
-    except FileNotFoundError:
-        return False
+    with _refusing(second[0], ValueError):
+        labels = compare.labels(first[0], second[0])
+    folder = first[0] / f"compare-{second[0].resolve().name}"
+    both = compare.together([first[1], second[1]], labels)
+    table = compare.differences(first[1], second[1], labels)
+    with _refusing(first[0], OSError):
+        drawn, omitted = _draw(folder, both, names, formats)
+        text = table.to_csv(index=False, lineterminator="\n")
+        disk.replace(folder / "differences.csv", [text.encode()])
+        disk.sync_folder(folder)
+    lines = [
+        f"{first[0]} and {second[0]}: {compare.describe(table, labels)}",
+        *_told(folder, drawn, omitted, formats),
+        f"differences: {folder / 'differences.csv'}",
+    ]
+    return "\n".join(lines)
 
 
 def _read(folder: Path) -> tuple[Tables, bytes]:
@@ -161,17 +231,13 @@ def _stamp(folder: Path) -> bytes:
     return f"<!-- made of files with the checksum {checksum} -->\n".encode()
 
 
-def _write(folder: Path, tables: Tables, stamp: bytes, formats: Collection[str] | None) -> Path:
-    from gdconv.report.figures.catalogue import rendered
+def _write(
+    folder: Path, tables: Tables, stamp: bytes, formats: Collection[str] | None = None
+) -> Path:
     from gdconv.report.page.document import page
 
     drawn, omitted = _draw(folder / "figures", tables, formats=formats)
-    svg = {
-        name: rendered(figure, "svg")
-        if formats and "svg" not in formats
-        else (folder / "figures" / f"{name}.svg").read_bytes()
-        for name, figure in drawn.items()
-    }
+    svg = {name: content("svg") for name, content in drawn.items()}
     html = page(folder, tables, svg, omitted)
     # The folder's name may contain bytes that are not valid text.
     disk.replace(folder / "report.html", [html.encode(errors="replace"), stamp])
@@ -179,70 +245,35 @@ def _write(folder: Path, tables: Tables, stamp: bytes, formats: Collection[str] 
     return folder / "report.html"
 
 
-def compare(
-    first: tuple[Path, Tables],
-    second: tuple[Path, Tables],
-    names: Collection[str] | None = None,
-    formats: Collection[str] | None = None,
-) -> tuple[Path, str]:
-    """Draw two studies in one set of figures, and write how the runs differ that both have.
-
-    Parameters
-    ----------
-    first, second : tuple of Path and Tables
-        The studies' folders and tables.
-    names, formats : collection of str, optional
-        The figures to draw and their formats; all by default.
-
-    Returns
-    -------
-    Path
-        The folder with the figures and differences.csv, inside the folder of the first study.
-    str
-        The differences in a few lines.
-
-    Raises
-    ------
-    ValueError
-        If both are the same study; then nothing has been written.
-    """
-    from gdconv.report import compare as comparison
-
-    labels = comparison.labels(first[0], second[0])
-    folder = first[0] / f"compare-{second[0].resolve().name}"
-    folder.mkdir(exist_ok=True)
-    both = comparison.together([first[1], second[1]], labels)
-    drawn, omitted = _draw(folder, both, names, formats)
-    table = comparison.differences(first[1], second[1], labels)
-    text = table.to_csv(index=False, lineterminator="\n")
-    disk.replace(folder / "differences.csv", [text.encode()])
-    disk.sync_folder(folder)
-    told = [comparison.describe(table, labels), *_told(folder, drawn, omitted, formats)]
-    return folder, "\n".join(told)
-
-
 def _draw(
     folder: Path,
     tables: Tables,
     names: Collection[str] | None = None,
     formats: Collection[str] | None = None,
-) -> tuple[dict[str, Figure], dict[str, str]]:
-    """Write figures into a folder; remove old files of figures that can no longer be drawn."""
+) -> tuple[dict[str, Callable[[str], bytes]], dict[str, str]]:
+    """Write figures into a folder; remove old files of figures that can no longer be drawn.
+
+    Returns for each figure a function from a format to the content of its file, and for each figure
+    that is left out the reason.
+    """
     from gdconv.report.figures import catalogue as figures
 
     formats = formats or figures.FORMATS
     drawn, omitted = figures.draw(tables, names)
+    content: dict[str, Callable[[str], bytes]] = {
+        name: cache(partial(figures.rendered, figure)) for name, figure in drawn.items()
+    }
     folder.mkdir(exist_ok=True)
     for plot in figures.FIGURES:
         for suffix in figures.FORMATS:
             disk.remove_temporary(folder / f"{plot.name}.{suffix}")
-    for name, figure in drawn.items():
-        figures.save(figure, folder / name, formats)
-    for name in omitted:
-        for suffix in formats:
+    for suffix in formats:
+        for name in drawn:
+            disk.replace(folder / f"{name}.{suffix}", [content[name](suffix)])
+        for name in omitted:
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
     disk.sync_folder(folder)
-    return drawn, omitted
+    return content, omitted
 
 
 def _told(
@@ -265,57 +296,24 @@ def _listed(option: str, given: str | None, allowed: Sequence[str]) -> list[str]
     wanted = given.split(",")
     for name in wanted:
         if name not in allowed:
-            raise ValueError(f"{option}={given}: {name!r} is not one of {', '.join(allowed)}")
+            raise RefusedError(f"{option}={given}: {name!r} is not one of {', '.join(allowed)}")
     return [name for name in allowed if name in wanted]
 
 
-def _print_comparison(
-    first: tuple[Path, Tables],
-    second: tuple[Path, Tables],
-    names: Collection[str] | None,
-    formats: Collection[str] | None,
-) -> int:
+@contextmanager
+def _refusing(folder: Path, *errors: type[Exception]) -> Iterator[None]:
+    """Raise a RefusedError that names the folder for errors of these types."""
     try:
-        folder, told = compare(first, second, names, formats)
-    except ValueError as error:
-        return _refuse(second[0], error)
-    except OSError as error:
-        return _refuse(first[0], error)
-    print(
-        f"{first[0]} and {second[0]}: {told}",
-        f"differences: {folder / 'differences.csv'}",
-        sep="\n",
-    )
-    return 0
+        yield
+    except errors as error:
+        raise RefusedError(f"{folder}: {_why(folder, error)}") from None
 
 
-def _print_status(folders: Sequence[Path]) -> int:
-    from gdconv.report.summary import status
-
-    exit_status = 0
-    for folder in folders:
-        try:
-            text, changed = status(folder)
-        except (OSError, ValueError) as error:
-            return _refuse(folder, error)
-        print(text)
-        exit_status |= bool(changed)
-    return exit_status
-
-
-def _refuse(folder: Path, error: Exception) -> int:
+def _why(folder: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        missing = Path(error.filename).name
-        what = f"has no {missing}" if folder.is_dir() else "is not there"
-    elif isinstance(error, OSError):
+        return f"has no {Path(error.filename).name}" if folder.is_dir() else "is not there"
+    if isinstance(error, OSError):
         # If a temporary file could not be renamed, the user knows only the name it was to get.
         name = error.filename2 or error.filename
-        what = f"{Path(name).name}: {error.strerror}" if name else str(error.strerror)
-    else:
-        what = " ".join(str(error).split())
-    return _complain(f"{folder}: {what}")
-
-
-def _complain(what: str) -> int:
-    print(f"gdconv-report: {what}", file=sys.stderr)
-    return 2
+        return f"{Path(name).name}: {error.strerror}" if name else str(error.strerror)
+    return " ".join(str(error).split())

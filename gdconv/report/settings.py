@@ -1,4 +1,4 @@
-"""Which runs of a study belong together, and the words for what they have in common."""
+"""Which runs of a study belong together, which are shown, and the words for what they share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gdconv.report.numerals import short
@@ -20,6 +21,8 @@ SETTING = (
 )
 # Columns that name a problem even if it is the only one, unless they are empty.
 NAMING = SETTING[:4]
+# Columns that tell apart the draws of a setting, and its steps as they were asked for.
+DRAW, STEP = ["seed", "repetition"], ["step_unit", "step_value"]
 # A longer file name loses its middle; of several names, only the first ones are shown.
 LONGEST_NAME, MOST_NAMES = 28, 2
 
@@ -126,6 +129,16 @@ def with_all_parts(runs: pd.DataFrame) -> pd.DataFrame:
     """
     others = runs[runs["start"] != "eigenvector"]
     return others if len(others) else runs
+
+
+def to_tolerance(runs: pd.DataFrame) -> pd.Series:
+    """Return the iterations to the tolerance; inf for a run that never reached it."""
+    return runs["iterations_to_tolerance"].astype("float64").fillna(np.inf)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Return at most so many indices, spread evenly from the first to the last."""
+    return [round(index) for index in np.linspace(0, count - 1, min(count, most))]
 
 
 def _differing_options(runs: pd.DataFrame, of: str) -> pd.Series:

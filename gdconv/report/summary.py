@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gdconv.report.numerals import NONE, exact, same, short
-from gdconv.report.settings import problem_name, settings, telling, with_files
+from gdconv.report.settings import STEP, problem_name, settings, telling, to_tolerance, with_files
 from gdconv.tables import contents
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import read_runs
@@ -158,10 +158,9 @@ def as_asked(value: Any) -> Any:
 
 def _best_step(runs: pd.DataFrame) -> dict[str, Any]:
     needed = ["relative_step", "iterations_to_tolerance", "iterations_predicted"]
-    counts = runs[needed].astype("float64")
     # A run that never reached the tolerance counts as slower than all others.
-    counts["iterations_to_tolerance"] = counts["iterations_to_tolerance"].fillna(float("inf"))
-    by_step = counts.groupby([runs["step_unit"], runs["step_value"]]).median()
+    counts = runs.assign(iterations_to_tolerance=to_tolerance(runs))
+    by_step = counts.groupby(STEP)[needed].median().astype("float64")
     order = ["iterations_to_tolerance", "iterations_predicted", "relative_step"]
     best = by_step[by_step["iterations_to_tolerance"] < float("inf")].sort_values(order)[:1]
     values = best[needed].iloc[0] if len(best) else dict.fromkeys(needed)

@@ -77,237 +77,218 @@ _SEED = Column("seed", WHOLE, "seed of the random numbers")
 _REPETITION = Column("repetition", WHOLE, "number of the draw, from 0")
 _RELATIVE_STEP = Column("relative_step", NUMBER, "step size in units of 1/λmax", "ηλmax")
 
-TABLES = {
-    "runs": (
-        _RUN_ID,
-        _PROBLEM_ID,
-        Column(
-            "status",
-            TEXT,
-            "`converged`: the gap reached its rounding floor; `max_iterations`: the run ended"
-            " before that; `diverged`: the gap grew, and the run is kept up to the last finite"
-            " iteration; `failed`: see `error`",
-        ),
-        _PROBLEM,
-        Column(
-            "problem_options",
-            TEXT,
-            "the other keys of the family, as they are typed: `correlation=0.9`",
-            label="options",
-        ),
-        Column(
-            "content",
-            TEXT,
-            "identifies the problem's file: eight hex digits of a hash of its content. The same"
-            " file under two names is one problem",
-        ),
-        _N_SAMPLES,
-        _N_FEATURES,
-        Column(
-            "rank", WHOLE, "rank of X, [as far as rounded numbers can tell](theory.md#the-rank)"
-        ),
-        Column("noise", NUMBER, "standard deviation of the noise in y", unit="y"),
-        _SEED,
-        _REPETITION,
-        Column("start", TEXT, "where w₀ is: `zeros`, `normal` or `eigenvector`"),
-        Column("start_which", TEXT, "along the eigenvector of λmax (`max`) or of λ⁺min (`min`)"),
-        Column(
-            "start_radius",
-            NUMBER,
-            "normal: standard deviation of the entries of w₀; eigenvector: ‖w₀ − w*‖",
-            unit="y/X",
-        ),
-        Column("method", TEXT, "name of the method"),
-        Column("method_options", TEXT, "the keys that only this method has, as they are typed"),
-        Column("step_unit", TEXT, "what `step_value` is a multiple of"),
-        Column("step_value", NUMBER, "the step size as it was asked for"),
-        Column("step_size", NUMBER, "step size", "η", "1/X²"),
-        Column(
-            "K",
-            NUMBER,
-            "1/η, as the coursework writes the step size",
-            "K",
-            "X²",
-            "inverse step size",
-        ),
-        _RELATIVE_STEP,
-        Column(
-            "lambda_min",
-            NUMBER,
-            "smallest eigenvalue of H = 2XᵀX",
-            "λmin",
-            "X²",
-            "smallest eigenvalue",
-        ),
-        Column(
-            "lambda_min_positive",
-            NUMBER,
-            "smallest eigenvalue that is not 0",
-            "λ⁺min",
-            "X²",
-            "smallest positive eigenvalue",
-        ),
-        Column("lambda_max", NUMBER, "largest eigenvalue", "λmax", "X²", "largest eigenvalue"),
-        Column("condition_number", NUMBER, "λmax/λ⁺min", "κ"),
-        Column(
-            "nu",
-            NUMBER,
-            "contraction factor of the error: max |1 − ηλ| over the eigenvalues λ > 0",
-            "ν",
-            label="contraction factor",
-        ),
-        Column(
-            "nu_coursework",
-            NUMBER,
-            "contraction factor of the coursework",
-            "1 − λmin/K",
-            label="the coursework's ν",
-        ),
-        Column(
-            "rate_predicted",
-            NUMBER,
-            "factor by which an iteration multiplies the gap in the long run",
-            "ν²",
-        ),
-        Column(
-            "rate_measured",
-            NUMBER,
-            "limit of gap_{t+1}/gap_t,"
-            " [extrapolated from the gaps above the floor](theory.md#how-a-rate-is-measured)",
-        ),
-        Column(
-            "rate_standard_error",
-            NUMBER,
-            "standard error of `rate_measured`: from the scatter of the gaps, from the"
-            " extrapolation, and"
-            " [from what no measurement can detect](theory.md#how-a-rate-is-measured)",
-        ),
-        Column(
-            "convergence",
-            TEXT,
-            "kind of convergence: sublinear, linear, superlinear, quadratic, diverging, stalled,"
-            " undecided",
-        ),
-        Column("order", NUMBER, "exponent q in gap_{t+1} ~ gap_t^q", "q"),
-        Column("iterations", WHOLE, "last iteration of the run"),
-        Column("curve_rows", WHOLE, "number of the run's rows in curves.csv"),
-        Column(
-            "iterations_to_tolerance", WHOLE, "first iteration with gap ≤ tolerance · initial gap"
-        ),
-        Column("iterations_predicted", WHOLE, "the number of iterations that ν promises for that"),
-        Column(
-            "loss_star",
-            NUMBER,
-            "loss at w*, the minimiser nearest to w₀, rounded to floats",
-            "L(w*)",
-            "y²",
-        ),
-        Column("initial_gap", NUMBER, "gap at w₀", "L(w₀) − L(w*)", "y²"),
-        Column("final_gap", NUMBER, "gap at the last iteration", "L(w) − L(w*)", "y²"),
-        Column("initial_distance", NUMBER, "length of the error at w₀", "‖w₀ − w*‖", "y/X"),
-        Column("final_distance", NUMBER, "length of the error at the end", "‖w − w*‖", "y/X"),
-        Column(
-            "gap_floor",
-            NUMBER,
-            "rounding floor at the last iteration: a smaller gap is rounding noise, and no verdict"
-            " is given on it ([derivation](theory.md#the-rounding-floor))",
-            unit="y²",
-            label="rounding floor",
-        ),
-        Column(
-            "bound_holds", TRUTH, "whether gap ≤ (λmax/2) ν²ᵗ‖w₀ − w*‖² at every recorded iteration"
-        ),
-        Column(
-            "bound_coursework_holds",
-            TRUTH,
-            "the same for the coursework's bound, which has 1 − λmin/K instead of ν",
-            label="(19) holds",
-        ),
-        Column(
-            "first_violation_coursework",
-            WHOLE,
-            "first recorded iteration that breaks the coursework's bound",
-            label="(19) fails at",
-        ),
-        Column("bound_over_gap_median", NUMBER, "how loose the bound is: the median of bound/gap"),
-        Column("error", TEXT, "why the run failed"),
+RUNS = (
+    _RUN_ID,
+    _PROBLEM_ID,
+    Column(
+        "status",
+        TEXT,
+        "`converged`: the gap reached its rounding floor; `max_iterations`: the run ended"
+        " before that; `diverged`: the gap grew, and the run is kept up to the last finite"
+        " iteration; `failed`: see `error`",
     ),
-    "curves": (
-        _RUN_ID,
-        _PROBLEM,
-        _N_FEATURES,
-        _REPETITION,
-        _RELATIVE_STEP,
-        Column("iteration", WHOLE, "number of the iteration, from 0", "t"),
-        Column("loss", NUMBER, "loss", "L(w_t)", "y²"),
-        Column("gap", NUMBER, "gap", "L(w_t) − L(w*)", "y²"),
-        Column(
-            "distance_squared",
-            NUMBER,
-            "squared length of the error",
-            "‖w_t − w*‖²",
-            "y²/X²",
-            "squared distance",
-        ),
-        Column("gap_exact", NUMBER, "the gap by theory", "Σ ½λᵢcᵢ²(1 − ηλᵢ)²ᵗ", "y²", "exact gap"),
-        Column("gap_bound", NUMBER, "the bound", "(λmax/2) ν²ᵗ‖w₀ − w*‖²", "y²", "bound"),
-        Column(
-            "gap_bound_coursework",
-            NUMBER,
-            "the coursework's bound",
-            "(λmax/2) (1 − λmin/K)²ᵗ‖w₀ − w*‖²",
-            "y²",
-            "coursework's bound",
-        ),
-        Column(
-            "gap_bound_relative",
-            NUMBER,
-            "the bound that knows the initial gap",
-            "ν²ᵗ gap₀",
-            "y²",
-            "relative bound",
-        ),
-        Column(
-            "gap_bound_sharp",
-            NUMBER,
-            "the bound that uses λ⁺min, λmax and ‖w₀ − w*‖; no bound that uses only these is"
-            " smaller ([proof](theory.md#sharper-bounds))",
-            unit="y²",
-            label="sharp bound",
-        ),
-        Column(
-            "distance_bound",
-            NUMBER,
-            "bound on the squared length of the error",
-            "ν²ᵗ‖w₀ − w*‖²",
-            "y²/X²",
-            "bound on the distance",
-        ),
-        Column(
-            "gap_floor",
-            NUMBER,
-            "rounding floor of this iteration",
-            unit="y²",
-            label="rounding floor",
-        ),
+    _PROBLEM,
+    Column(
+        "problem_options",
+        TEXT,
+        "the other keys of the family, as they are typed: `correlation=0.9`",
+        label="options",
     ),
-    "eigenvalues": (
-        _PROBLEM_ID,
-        _N_SAMPLES,
-        _N_FEATURES,
-        _SEED,
-        _REPETITION,
-        Column("index", WHOLE, "number of the eigenvalue, from 1 for λmax", "i"),
-        Column("eigenvalue", NUMBER, "eigenvalue of H, the largest first", "λᵢ", "X²"),
-        Column(
-            "error_component_squared",
-            NUMBER,
-            "squared component of w₀ − w* along the eigenvector vᵢ",
-            "cᵢ² = (vᵢᵀ(w₀ − w*))²",
-            "y²/X²",
-        ),
+    Column(
+        "content",
+        TEXT,
+        "identifies the problem's file: eight hex digits of a hash of its content. The same"
+        " file under two names is one problem",
     ),
-}
+    _N_SAMPLES,
+    _N_FEATURES,
+    Column("rank", WHOLE, "rank of X, [as far as rounded numbers can tell](theory.md#the-rank)"),
+    Column("noise", NUMBER, "standard deviation of the noise in y", unit="y"),
+    _SEED,
+    _REPETITION,
+    Column("start", TEXT, "where w₀ is: `zeros`, `normal` or `eigenvector`"),
+    Column("start_which", TEXT, "along the eigenvector of λmax (`max`) or of λ⁺min (`min`)"),
+    Column(
+        "start_radius",
+        NUMBER,
+        "normal: standard deviation of the entries of w₀; eigenvector: ‖w₀ − w*‖",
+        unit="y/X",
+    ),
+    Column("method", TEXT, "name of the method"),
+    Column("method_options", TEXT, "the keys that only this method has, as they are typed"),
+    Column("step_unit", TEXT, "what `step_value` is a multiple of"),
+    Column("step_value", NUMBER, "the step size as it was asked for"),
+    Column("step_size", NUMBER, "step size", "η", "1/X²"),
+    Column(
+        "K", NUMBER, "1/η, as the coursework writes the step size", "K", "X²", "inverse step size"
+    ),
+    _RELATIVE_STEP,
+    Column(
+        "lambda_min", NUMBER, "smallest eigenvalue of H = 2XᵀX", "λmin", "X²", "smallest eigenvalue"
+    ),
+    Column(
+        "lambda_min_positive",
+        NUMBER,
+        "smallest eigenvalue that is not 0",
+        "λ⁺min",
+        "X²",
+        "smallest positive eigenvalue",
+    ),
+    Column("lambda_max", NUMBER, "largest eigenvalue", "λmax", "X²", "largest eigenvalue"),
+    Column("condition_number", NUMBER, "λmax/λ⁺min", "κ"),
+    Column(
+        "nu",
+        NUMBER,
+        "contraction factor of the error: max |1 − ηλ| over the eigenvalues λ > 0",
+        "ν",
+        label="contraction factor",
+    ),
+    Column(
+        "nu_coursework",
+        NUMBER,
+        "contraction factor of the coursework",
+        "1 − λmin/K",
+        label="the coursework's ν",
+    ),
+    Column(
+        "rate_predicted",
+        NUMBER,
+        "factor by which an iteration multiplies the gap in the long run",
+        "ν²",
+    ),
+    Column(
+        "rate_measured",
+        NUMBER,
+        "limit of gap_{t+1}/gap_t,"
+        " [extrapolated from the gaps above the floor](theory.md#how-a-rate-is-measured)",
+    ),
+    Column(
+        "rate_standard_error",
+        NUMBER,
+        "standard error of `rate_measured`: from the scatter of the gaps, from the"
+        " extrapolation, and"
+        " [from what no measurement can detect](theory.md#how-a-rate-is-measured)",
+    ),
+    Column(
+        "convergence",
+        TEXT,
+        "kind of convergence: sublinear, linear, superlinear, quadratic, diverging, stalled,"
+        " undecided",
+    ),
+    Column("order", NUMBER, "exponent q in gap_{t+1} ~ gap_t^q", "q"),
+    Column("iterations", WHOLE, "last iteration of the run"),
+    Column("curve_rows", WHOLE, "number of the run's rows in curves.csv"),
+    Column("iterations_to_tolerance", WHOLE, "first iteration with gap ≤ tolerance · initial gap"),
+    Column("iterations_predicted", WHOLE, "the number of iterations that ν promises for that"),
+    Column(
+        "loss_star",
+        NUMBER,
+        "loss at w*, the minimiser nearest to w₀, rounded to floats",
+        "L(w*)",
+        "y²",
+    ),
+    Column("initial_gap", NUMBER, "gap at w₀", "L(w₀) − L(w*)", "y²"),
+    Column("final_gap", NUMBER, "gap at the last iteration", "L(w) − L(w*)", "y²"),
+    Column("initial_distance", NUMBER, "length of the error at w₀", "‖w₀ − w*‖", "y/X"),
+    Column("final_distance", NUMBER, "length of the error at the end", "‖w − w*‖", "y/X"),
+    Column(
+        "gap_floor",
+        NUMBER,
+        "rounding floor at the last iteration: a smaller gap is rounding noise, and no verdict"
+        " is given on it ([derivation](theory.md#the-rounding-floor))",
+        unit="y²",
+        label="rounding floor",
+    ),
+    Column(
+        "bound_holds", TRUTH, "whether gap ≤ (λmax/2) ν²ᵗ‖w₀ − w*‖² at every recorded iteration"
+    ),
+    Column(
+        "bound_coursework_holds",
+        TRUTH,
+        "the same for the coursework's bound, which has 1 − λmin/K instead of ν",
+        label="(19) holds",
+    ),
+    Column(
+        "first_violation_coursework",
+        WHOLE,
+        "first recorded iteration that breaks the coursework's bound",
+        label="(19) fails at",
+    ),
+    Column("bound_over_gap_median", NUMBER, "how loose the bound is: the median of bound/gap"),
+    Column("error", TEXT, "why the run failed"),
+)
+CURVES = (
+    _RUN_ID,
+    _PROBLEM,
+    _N_FEATURES,
+    _REPETITION,
+    _RELATIVE_STEP,
+    Column("iteration", WHOLE, "number of the iteration, from 0", "t"),
+    Column("loss", NUMBER, "loss", "L(w_t)", "y²"),
+    Column("gap", NUMBER, "gap", "L(w_t) − L(w*)", "y²"),
+    Column(
+        "distance_squared",
+        NUMBER,
+        "squared length of the error",
+        "‖w_t − w*‖²",
+        "y²/X²",
+        "squared distance",
+    ),
+    Column("gap_exact", NUMBER, "the gap by theory", "Σ ½λᵢcᵢ²(1 − ηλᵢ)²ᵗ", "y²", "exact gap"),
+    Column("gap_bound", NUMBER, "the bound", "(λmax/2) ν²ᵗ‖w₀ − w*‖²", "y²", "bound"),
+    Column(
+        "gap_bound_coursework",
+        NUMBER,
+        "the coursework's bound",
+        "(λmax/2) (1 − λmin/K)²ᵗ‖w₀ − w*‖²",
+        "y²",
+        "coursework's bound",
+    ),
+    Column(
+        "gap_bound_relative",
+        NUMBER,
+        "the bound that knows the initial gap",
+        "ν²ᵗ gap₀",
+        "y²",
+        "relative bound",
+    ),
+    Column(
+        "gap_bound_sharp",
+        NUMBER,
+        "the bound that uses λ⁺min, λmax and ‖w₀ − w*‖; no bound that uses only these is"
+        " smaller ([proof](theory.md#sharper-bounds))",
+        unit="y²",
+        label="sharp bound",
+    ),
+    Column(
+        "distance_bound",
+        NUMBER,
+        "bound on the squared length of the error",
+        "ν²ᵗ‖w₀ − w*‖²",
+        "y²/X²",
+        "bound on the distance",
+    ),
+    Column(
+        "gap_floor", NUMBER, "rounding floor of this iteration", unit="y²", label="rounding floor"
+    ),
+)
+EIGENVALUES = (
+    _PROBLEM_ID,
+    _N_SAMPLES,
+    _N_FEATURES,
+    _SEED,
+    _REPETITION,
+    Column("index", WHOLE, "number of the eigenvalue, from 1 for λmax", "i"),
+    Column("eigenvalue", NUMBER, "eigenvalue of H, the largest first", "λᵢ", "X²"),
+    Column(
+        "error_component_squared",
+        NUMBER,
+        "squared component of w₀ − w* along the eigenvector vᵢ",
+        "cᵢ² = (vᵢᵀ(w₀ − w*))²",
+        "y²/X²",
+    ),
+)
+TABLE_COLUMNS = {"runs": RUNS, "curves": CURVES, "eigenvalues": EIGENVALUES}
 # What the summary, the comparison and the page show beside columns.
 DERIVED = (
     Column("study", TEXT, "name of the study, where two are compared"),
@@ -331,11 +312,11 @@ DERIVED = (
 )
 # Where two tables have a column of one name, it is that of runs.
 QUANTITIES = {
-    each.name: each
-    for columns in (DERIVED, TABLES["eigenvalues"], TABLES["curves"], TABLES["runs"])
-    for each in columns
+    each.name: each for columns in (DERIVED, EIGENVALUES, CURVES, RUNS) for each in columns
 }
-COLUMNS = {name: {each.name: each.kind for each in columns} for name, columns in TABLES.items()}
+COLUMNS = {
+    name: {each.name: each.kind for each in columns} for name, columns in TABLE_COLUMNS.items()
+}
 RUN_ORDER = (
     *("problem", "content", "n_samples", "n_features", "seed", "repetition"),
     *("start", "start_which", "start_radius", "method", "method_options"),

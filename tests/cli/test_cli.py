@@ -72,16 +72,17 @@ def command(tmp_path, monkeypatch, capsys, hydras_logging, yaml_parsed_once):
                 folder=Path("results/default"), run_ids=("0",), added=1, failed=failed
             )
 
-        def write(folder):
+        def renew(folder):
             seen["reported"] = folder
 
         monkeypatch.setattr(sys, "argv", ["gdconv", *arguments])
         monkeypatch.setattr(cli, "import_meanwhile", lambda modules: SimpleNamespace(join=list))
         monkeypatch.setattr(gdconv.sweep.sweep, "run_sweep", run_sweep)
-        monkeypatch.setattr(gdconv.report.report, "write", write)
-        monkeypatch.setattr(gdconv.report.report, "is_current", lambda folder: False)
+        monkeypatch.setattr(gdconv.report.report, "renew", renew)
         monkeypatch.setattr(
-            gdconv.report.summary, "summary", lambda folder, run_ids: f"{len(run_ids)} in {folder}"
+            gdconv.report.summary,
+            "summary",
+            lambda folder, _, run_ids: f"{len(run_ids)} in {folder}",
         )
         try:
             status = cli.main()

@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgba
 from gdconv.config.sections import Csv, Gaussian, Prescribed, RunConfig, Step
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures.convergence import MOST_STEPS
-from gdconv.report.figures.panels import MOST_PANELS, apart
+from gdconv.report.figures.drawing import MOST_PANELS, apart
 from gdconv.report.settings import SETTING, settings
 from gdconv.sweep.sweep import run_study
 
@@ -412,7 +412,8 @@ from gdconv.report.figures import catalogue as figures
 from gdconv.tables.csv import read
 drawn, _ = figures.draw(read(Path(sys.argv[1])))
 for name, figure in drawn.items():
-    figures.save(figure, Path(sys.argv[2]) / name)
+    for suffix in figures.FORMATS:
+        (Path(sys.argv[2]) / f"{name}.{suffix}").write_bytes(figures.rendered(figure, suffix))
 assert "matplotlib.pyplot" not in sys.modules
 """
 
@@ -426,7 +427,8 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(tmp_path):
     steps = Step(value=(*STEPS, 1.95, 2.02))
     drawn, _ = figures.draw(run_study([RunConfig(p, step=steps) for p in problems], folder=source))
     for name, figure in drawn.items():
-        figures.save(figure, here / name)
+        for suffix in figures.FORMATS:
+            (here / f"{name}.{suffix}").write_bytes(figures.rendered(figure, suffix))
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nsavefig.bbox: tight\n")
     subprocess.run(
         [sys.executable, "-W", "error", "-c", ELSEWHERE, source, there],

@@ -17,9 +17,9 @@ from gdconv.config.sections import (
 )
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.figures import catalogue as figures
+from gdconv.report.figures.drawing import NothingToShowError
 from gdconv.report.figures.families import families
 from gdconv.report.figures.gallery import start
-from gdconv.report.figures.panels import NothingToShowError
 from gdconv.report.figures.tightness import BOUNDS
 from gdconv.sweep.sweep import run_study
 from gdconv.tables.columns import QUANTITIES

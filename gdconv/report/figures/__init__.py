@@ -1,1 +1,1 @@
-"""A module for each figure, the parts they share (`panels`, `titles`), and the `catalogue`."""
+"""A module for each figure, the parts they share (`drawing`, `titles`), and the `catalogue`."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -22,10 +21,9 @@ from gdconv.report.figures import (
     spectrum,
     tightness,
 )
-from gdconv.report.figures.panels import DPI, NothingToShowError, Plot, style
+from gdconv.report.figures.drawing import DPI, NothingToShowError, Plot, style
 from gdconv.report.figures.titles import can_draw
 from gdconv.report.settings import with_files
-from gdconv.tables import disk
 from gdconv.tables.csv import Tables
 
 FORMATS = ("png", "svg", "pdf")
@@ -81,14 +79,8 @@ def draw(
     return drawn, omitted
 
 
-def save(figure: Figure, stem: Path, formats: Collection[str] = FORMATS) -> None:
-    """Write a figure as PNG (200 dots per inch), SVG and PDF; equal figures give equal bytes."""
-    for suffix in formats:
-        disk.replace(stem.with_name(f"{stem.name}.{suffix}"), [rendered(figure, suffix)])
-
-
 def rendered(figure: Figure, suffix: str) -> bytes:
-    """Return the content of a figure's file in one of `FORMATS`."""
+    """Return the content of a figure's file in one of `FORMATS`; equal figures give equal bytes."""
     file = BytesIO()
     with style():
         figure.savefig(file, format=suffix, dpi=DPI, metadata=_WITHOUT_DATE[suffix])

@@ -12,24 +12,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from gdconv.report.figures.panels import (
-    COLOURS,
-    GREY,
-    Look,
-    NothingToShowError,
-    Plot,
-    apart,
-    beyond_edge,
-    choose,
-    grid,
-    legend,
-    logarithmic,
-    one_draw,
-    write,
-)
+from gdconv.report.figures import drawing
+from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, which_draw
 from gdconv.report.numerals import distinct, number, same
-from gdconv.report.settings import settings, with_all_parts
+from gdconv.report.settings import settings, spread, with_all_parts
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
 
@@ -50,17 +37,18 @@ def draw(tables: Tables) -> Figure:
     if runs.empty:
         raise NothingToShowError("no run has two recorded iterations with a gap above 0")
     every = settings(with_all_parts(runs))
-    panels = [(setting, representative(one_draw(group))) for setting, group in choose(every)]
+    chosen = drawing.choose(every)
+    panels = [(setting, representative(drawing.one_draw(group))) for setting, group in chosen]
     shown = pd.concat([group for _, group in panels])
     curves = dict(list(curves[curves["run_id"].isin(shown["run_id"])].groupby("run_id")))
     bottom, top = _gap_limits(shown, curves)
     steps = shown["relative_step"]
-    colours = ScalarMappable(Normalize(steps.min(), steps.max()), COLOURS)
+    colours = ScalarMappable(Normalize(steps.min(), steps.max()), drawing.COLOURS)
 
     note = which_draw(group for _, group in panels)
-    figure, axes = grid(panels, len(every), note, axis("iteration"), axis("gap"), sharex=False)
+    figure, axes = drawing.grid(panels, every, note, axis("iteration"), axis("gap"), sharex=False)
     axes[0].set(yscale="log", ylim=(bottom, top))
-    logarithmic(axes[0].yaxis, np.log10(top / bottom))
+    drawing.logarithmic(axes[0].yaxis, np.log10(top / bottom))
     for ax, (_, group) in zip(axes, panels, strict=True):
         lines = [curves[run_id] for run_id in group["run_id"]]
         ax.set_xlim(0, max(1, _last_iteration(lines, top)))
@@ -69,22 +57,22 @@ def draw(tables: Tables) -> Figure:
         _label_ends(ax, lines, group["relative_step"], min(len(panels), 2))
         floor = group["gap_floor"][group["status"] != "diverged"].min()
         if floor > bottom:
-            ax.axhspan(bottom, floor, color=GREY, linewidth=0, zorder=0, label="rounding floor")
+            shade: Look = {"color": drawing.GREY, "linewidth": 0, "zorder": 0}
+            ax.axhspan(bottom, floor, **shade, label=QUANTITIES["gap_floor"].words)
     if not same(steps.min(), steps.max()):
         figure.colorbar(colours, ax=axes, aspect=40).set_label(axis("relative_step"))
-    legend(figure, axes, colour="black")
+    drawing.legend(figure, axes, colour="black")
     return figure
 
 
 def representative(runs: pd.DataFrame) -> pd.DataFrame:
     """Return a few runs: those at the landmarks of the steps, then others spread evenly."""
     steps = runs["relative_step"].to_numpy()
-    landmarks = [0, np.argmin(np.abs(steps - 1)), np.argmin(runs["rate_predicted"].fillna(np.inf))]
-    landmarks += [*np.flatnonzero(beyond_edge(steps) < 0)[-1:]]
-    landmarks += [*np.flatnonzero(beyond_edge(steps) > 0)[:1]]
-    others = np.linspace(0, len(steps) - 1, MOST_STEPS).round()
-    chosen = list(dict.fromkeys(int(index) for index in [*landmarks, *others]))
-    return runs.iloc[sorted(chosen[:MOST_STEPS])]
+    landmarks: list[Any] = [0, np.argmin(np.abs(steps - 1))]
+    landmarks += [np.argmin(runs["rate_predicted"].fillna(np.inf))]
+    landmarks += [*np.flatnonzero(drawing.beyond_edge(steps) < 0)[-1:]]
+    landmarks += [*np.flatnonzero(drawing.beyond_edge(steps) > 0)[:1]]
+    return drawing.at_most(runs, [*landmarks, *spread(len(steps), MOST_STEPS)], MOST_STEPS)
 
 
 def _gap_limits(runs: pd.DataFrame, curves: Mapping[str, pd.DataFrame]) -> tuple[float, float]:
@@ -145,11 +133,12 @@ def _label_ends(
     width = 0.08 * columns
     for ends, offset, align in ((over, (5, -4), "left"), (below, (0, -2), "center")):
         ends.sort()
-        for (_, y, step), x in zip(ends, apart([x for x, *_ in ends], width), strict=True):
-            write(ax, step, (x, y), offset, va="top", ha=align)
+        for (_, y, step), x in zip(ends, drawing.apart([x for x, *_ in ends], width), strict=True):
+            drawing.write(ax, step, (x, y), offset, va="top", ha=align)
     beside.sort()
-    for (_, step), y in zip(beside, apart([y for y, _ in beside], 0.09, last=0.98), strict=True):
-        write(ax, step, (1, y), (3, 0), va="center")
+    heights = drawing.apart([y for y, _ in beside], 0.09, last=0.98)
+    for (_, step), y in zip(beside, heights, strict=True):
+        drawing.write(ax, step, (1, y), (3, 0), va="center")
 
 
 PLOT = Plot(

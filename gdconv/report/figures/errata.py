@@ -8,17 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from gdconv.report.figures.panels import (
-    EDGE,
-    MEASURED,
-    Look,
-    NothingToShowError,
-    Plot,
-    choose,
-    count_steps,
-    grid,
-    legend,
-)
+from gdconv.report.figures import drawing
+from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, mathtext
 from gdconv.report.numerals import same
 from gdconv.report.settings import settings
@@ -33,18 +24,19 @@ def draw(tables: Tables) -> Figure:
     every = [
         (setting, group)
         for setting, group in settings(runs)
-        if count_steps(group) >= FEWEST_STEPS
-        and group["relative_step"].min() < EDGE < group["relative_step"].max()
+        if drawing.count_steps(group) >= FEWEST_STEPS
+        and group["relative_step"].min() < drawing.STABILITY_EDGE < group["relative_step"].max()
     ]
     if not every:
         raise NothingToShowError(
-            f"no problem has verdicts at {FEWEST_STEPS} relative steps on both sides of {EDGE:g}"
+            f"no problem has verdicts at {FEWEST_STEPS} relative steps on both sides of"
+            f" {drawing.STABILITY_EDGE:g}"
         )
-    panels = choose(every)
+    panels = drawing.choose(every)
     shown = pd.concat([group for _, group in panels])
     inverse = f"{mathtext('K/λmax')}   (dimensionless)"
     first = f"first {axis('iteration')} that breaks the coursework's bound"
-    figure, axes = grid(panels, len(every), "", inverse, first, sharex=True)
+    figure, axes = drawing.grid(panels, every, "", inverse, first, sharex=True)
     latest = shown["first_violation_coursework"].max()
     # Runs that never break the bound are drawn in a row above all others.
     never = 4 * max(10, 0 if pd.isna(latest) else latest)
@@ -59,21 +51,21 @@ def draw(tables: Tables) -> Figure:
     ticks = [10.0**power for power in range(int(np.log10(never)) + 1) if 10.0**power < never / 2]
     axes[0].set_yticks([*ticks, never], [*(f"{tick:.0f}" for tick in ticks), "never"])
     axes[0].yaxis.set_minor_locator(NullLocator())
-    legend(figure, axes)
+    drawing.legend(figure, axes)
     return figure
 
 
 def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
     left = ax.get_xlim()[0]
     flat = {"linewidth": 0, "zorder": 0}
-    ax.axvspan(left, 1 / EDGE, color="0.8", **flat, label="diverges by theory")
+    ax.axvspan(left, 1 / drawing.STABILITY_EDGE, color="0.8", **flat, label="diverges by theory")
     lines: Look = {"color": "black", "linewidth": 0.8}
-    ax.axvline(1 / EDGE, **lines, linestyle="-.", label=mathtext("λmax/2"))
+    ax.axvline(1 / drawing.STABILITY_EDGE, **lines, linestyle="-.", label=mathtext("λmax/2"))
     smallest = runs["lambda_min"] / runs["lambda_max"]
     # If all eigenvalues are equal, the coursework's bound is true for every K.
     if not same(smallest, 1).all():
         least, most = (1 + smallest.min()) / 2, (1 + smallest.max()) / 2
-        ax.axvspan(1 / EDGE, least, color="0.92", **flat, label="false by theory")
+        ax.axvspan(1 / drawing.STABILITY_EDGE, least, color="0.92", **flat, label="false by theory")
         if not same(least, most):
             ax.axvspan(least, most, color="0.96", **flat, label="false for some draws")
         for threshold in sorted({least, most}):
@@ -87,15 +79,10 @@ def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
     points: Look = {"linestyle": "none", "clip_on": False}
     rows = (
         ("^", "black", 4, diverged, "diverged"),
-        ("o", MEASURED, 4, ~diverged, "did not diverge"),
+        ("o", drawing.MEASURED, 4, ~diverged, "did not diverge"),
     )
     for marker, colour, size, chosen, label in rows:
-        style: Look = {
-            "marker": marker,
-            "color": colour,
-            "markersize": size,
-            "fillstyle": "none",
-        }
+        style: Look = {"marker": marker, "color": colour, "markersize": size, "fillstyle": "none"}
         # Matplotlib cannot lay out a line without points that is not clipped.
         if chosen.any():
             ax.plot(at[chosen], first[chosen], **points, **style, label=label)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdconv.report.figures.panels import NothingToShowError
+from gdconv.report.figures.drawing import NothingToShowError
 from gdconv.report.numerals import distinct, exact, number, with_powers
 from gdconv.report.settings import Setting, options_of, settings
 

@@ -10,16 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gdconv.report.figures.panels import (
-    MEASURED,
-    Look,
-    NothingToShowError,
-    Plot,
-    beyond_edge,
-    frame,
-    legend,
-    one_draw,
-)
+from gdconv.report.figures import drawing
+from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import names, which_draw, with_kappa
 from gdconv.report.numerals import distinct, number
 from gdconv.report.settings import settings
@@ -74,7 +66,7 @@ def draw(tables: Tables) -> Figure:
         raise NothingToShowError("no problem has two features and rank 2")
     scenes = []
     for setting, group in settings(runs):
-        steps = wanted(one_draw(group))
+        steps = wanted(drawing.one_draw(group))
         if len(steps) >= FEWEST:
             scenes.append((setting, _scene(tables, steps)))
     if not scenes:
@@ -94,23 +86,24 @@ def draw(tables: Tables) -> Figure:
     header = [with_kappa(f"{common}, {told}", scene.steps), which_draw([scene.steps])]
     titles = _titles(scene.steps["relative_step"].to_numpy(), kappa)
     x, y = (rf"$v_{{\{end}}}^\top (w_t - w^*)$   (units of $w$)" for end in ("min", "max"))
-    figure, axes = frame(titles, header, x, y, sharex=True)
+    figure, axes = drawing.frame(titles, header, x, y, sharex=True)
     for ax, run in zip(axes, scene.steps.itertuples(index=False), strict=True):
         _draw_scene(ax, scene, float(run.relative_step), int(run.iterations))
-    legend(figure, axes)
+    drawing.legend(figure, axes)
     return figure
 
 
 def wanted(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs of a problem that the gallery shows, in the order of their steps."""
     steps = runs["relative_step"].to_numpy()
-    best = 2 / (1 + 1 / runs["condition_number"].median())
+    best = drawing.optimal_step(runs["condition_number"].median())
     chosen = []
     for aim in (0.5, 1.0, best, 1.95, 2.02):
-        fits = (np.abs(steps / aim - 1) <= NEAR) & (beyond_edge(steps) == beyond_edge(aim))
+        same_side = drawing.beyond_edge(steps) == drawing.beyond_edge(aim)
+        fits = (np.abs(steps / aim - 1) <= NEAR) & same_side
         if fits.any():
             chosen.append(int(np.argmin(np.where(fits, np.abs(steps - aim), np.inf))))
-    return runs.iloc[sorted(set(chosen))]
+    return drawing.at_most(runs, chosen, len(chosen))
 
 
 def start(eigenvalues: np.ndarray, gap: float, distance_squared: float) -> np.ndarray | None:
@@ -150,10 +143,10 @@ def _worth(known: tuple[dict[str, Any], Scene]) -> tuple[int, bool, float]:
 
 def _titles(steps: np.ndarray, kappa: float) -> list[str]:
     """Each step, with a word if it is optimal, closest to the optimum, or diverges."""
-    off = np.abs(steps * (1 + 1 / kappa) / 2 - 1)
+    off = np.abs(steps / drawing.optimal_step(kappa) - 1)
     nearest = (off == off.min()) & (off <= NEAR)
     best = np.where(off <= OPTIMAL, "optimal", np.where(nearest, "near the optimum", ""))
-    said = np.where(beyond_edge(steps) > 0, "diverges", best)
+    said = np.where(drawing.beyond_edge(steps) > 0, "diverges", best)
     return [
         f"step {step}" + f", {word}" * bool(word)
         for step, word in zip(distinct(list(steps), 4, number), said, strict=True)
@@ -170,7 +163,7 @@ def _draw_scene(ax: Axes, scene: Scene, step: float, iterations: int) -> None:
     first = scene.eigenvalues @ scene.start**2 / 2
     ax.contour(across, along, gap, first * 4.0 ** np.arange(-5, 3), colors="0.7", linewidths=0.6)
     points = scene.trajectory(step, min(iterations, MOST_POINTS))[:, ::-1]
-    look: Look = {"color": MEASURED, "linewidth": 0.8, "marker": "o", "markersize": 2.2}
+    look: Look = {"color": drawing.MEASURED, "linewidth": 0.8, "marker": "o", "markersize": 2.2}
     ax.plot(*points.T, **look, label="$w_t$")
     ax.plot(*points[0], "ks", markersize=4, fillstyle="none", linestyle="none", label="$w_0$")
     ax.plot(0, 0, "k+", markersize=6, linestyle="none", label="$w^*$")

@@ -9,24 +9,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from gdconv.report.figures import drawing
+from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.families import Family, families
-from gdconv.report.figures.panels import (
-    COLOURS,
-    EDGE,
-    FARTHEST,
-    MOST_PANELS,
-    Look,
-    NothingToShowError,
-    Plot,
-    beyond_edge,
-    count_steps,
-    distinct_steps,
-    evenly_by_factors,
-    frame,
-    legend,
-    logarithmic,
-)
-from gdconv.report.figures.titles import axis, count_draws, names
+from gdconv.report.figures.titles import axis, count_draws, names, part_of
+from gdconv.report.settings import STEP, to_tolerance
 from gdconv.tables.csv import Tables
 
 MOST_LABELS = 12
@@ -38,12 +25,14 @@ def draw(tables: Tables) -> Figure:
     runs = tables.runs.dropna(subset=["relative_step", "condition_number", "status"])
     every = [
         family
-        for family in families(runs[runs["relative_step"] <= FARTHEST])
-        if max(count_steps(group) for _, group in family.members) >= FEWEST_STEPS
+        for family in families(runs[runs["relative_step"] <= drawing.FARTHEST])
+        if max(drawing.count_steps(group) for _, group in family.members) >= FEWEST_STEPS
     ]
     if not every:
-        raise NothingToShowError(f"no problem has {FEWEST_STEPS} relative steps up to {FARTHEST:g}")
-    shown = every[:MOST_PANELS]
+        raise NothingToShowError(
+            f"no problem has {FEWEST_STEPS} relative steps up to {drawing.FARTHEST:g}"
+        )
+    shown = every[: drawing.MOST_PANELS]
     rows = [[cells(group) for _, group in family.members] for family in shown]
     counts = pd.concat([row["iterations"] for family in rows for row in family])
     reached = counts[np.isfinite(counts)]
@@ -51,28 +40,26 @@ def draw(tables: Tables) -> Figure:
         raise NothingToShowError("no step size reaches the tolerance in the median of its runs")
     # The colour scale needs some width even if all numbers are the same.
     least, most = max(1, reached.min()), max(2, reached.max(), 1.01 * reached.min())
-    colours = ScalarMappable(LogNorm(least, most), COLOURS)
+    colours = ScalarMappable(LogNorm(least, most), drawing.COLOURS)
 
     common, titles = names([family.setting for family in shown])
     draws, said = count_draws(group for family in shown for _, group in family.members)
-    header = [common, f"medians of {said}" if draws > 1 else ""]
-    if len(every) > len(shown):
-        header.append(f"{len(shown)} of {len(every)} families")
+    header = [common, f"medians of {said}" * (draws > 1), part_of(shown, every, "families")]
     titles = titles if len(shown) > 1 else [""]
     # Beside a colour bar two panels have no room for the label in one line.
     label = axis("relative_step")
     label = label if len(shown) == 1 else label.replace("   ", "\n")
-    figure, axes = frame(titles, header, label, axis(shown[0].column), sharey=False)
+    figure, axes = drawing.frame(titles, header, label, axis(shown[0].column), sharey=False)
     steps = pd.concat([row["relative_step"] for family in rows for row in family])
     for ax, family, members in zip(axes, shown, rows, strict=True):
         _draw_family(ax, family, members, colours)
-        if evenly_by_factors(steps):
+        if drawing.evenly_by_factors(steps):
             ax.set_xscale("log")
-            logarithmic(ax.xaxis, np.log10(steps.max() / steps.min()))
+            drawing.logarithmic(ax.xaxis, np.log10(steps.max() / steps.min()))
     bar = figure.colorbar(colours, ax=axes, aspect=40)
     bar.set_label(axis("iterations_to_tolerance"))
-    logarithmic(bar.ax.yaxis, np.log10(most / least))
-    legend(figure, axes)
+    drawing.logarithmic(bar.ax.yaxis, np.log10(most / least))
+    drawing.legend(figure, axes)
     return figure
 
 
@@ -85,20 +72,20 @@ def cells(runs: pd.DataFrame) -> pd.DataFrame:
     cells reach as far outwards as inwards, but not across the edge.
     """
     counts = runs.assign(
-        iterations=runs["iterations_to_tolerance"].astype("float64").fillna(np.inf),
-        diverged=(runs["status"] == "diverged").astype("float64"),
+        iterations=to_tolerance(runs), diverged=(runs["status"] == "diverged").astype("float64")
     )
-    by_step = counts.groupby(["step_unit", "step_value"])
+    by_step = counts.groupby(STEP)
     row = by_step[["relative_step", "iterations", "diverged"]].median()
-    row = distinct_steps(row)
+    row = drawing.distinct_steps(row)
     row["diverged"] = row["diverged"] >= 0.5
     steps = row["relative_step"].to_numpy()
-    beyond = beyond_edge(steps) > 0
-    between = np.where(beyond[1:] > beyond[:-1], EDGE, (steps[1:] + steps[:-1]) / 2)
+    beyond = drawing.beyond_edge(steps) > 0
+    halfway = (steps[1:] + steps[:-1]) / 2
+    between = np.where(beyond[1:] > beyond[:-1], drawing.STABILITY_EDGE, halfway)
     inner = [between[0], between[-1]] if len(between) else [1.5 * steps[0], 0.5 * steps[0]]
     first, last = max(steps[0] / 2, 2 * steps[0] - inner[0]), 2 * steps[-1] - inner[1]
-    row["left"] = [max(first, EDGE) if beyond[0] else first, *between]
-    row["right"] = [*between, last if beyond[-1] else min(last, EDGE)]
+    row["left"] = [max(first, drawing.STABILITY_EDGE) if beyond[0] else first, *between]
+    row["right"] = [*between, last if beyond[-1] else min(last, drawing.STABILITY_EDGE)]
     return row
 
 
@@ -126,10 +113,10 @@ def _draw_family(
         "markersize": 4,
         "linestyle": "none",
     }
-    ax.plot(2 / (1 + 1 / kappas), range(len(rows)), "D", **optimum, label="optimum")
-    ax.axvline(EDGE, color="black", linewidth=0.9, linestyle="-.", label="edge")
+    ax.plot(drawing.optimal_step(kappas), range(len(rows)), "D", **optimum, label="optimum")
+    ax.axvline(drawing.STABILITY_EDGE, color="black", linewidth=0.9, linestyle="-.", label="edge")
     # The edge and every optimum lie inside, even if no run has so large a step.
-    right = max(every["right"].max(), 1.03 * EDGE)
+    right = max(every["right"].max(), 1.03 * drawing.STABILITY_EDGE)
     ax.set(ylim=(-0.5, len(rows) - 0.5), xlim=(every["left"].min(), right))
     stride = -(-len(rows) // MOST_LABELS)
     labels = family.labels()

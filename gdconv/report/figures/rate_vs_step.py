@@ -9,23 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gdconv.report.figures.panels import (
-    EDGE,
-    FARTHEST,
-    GREY,
-    MEASURED,
-    STATED,
-    Look,
-    NothingToShowError,
-    Plot,
-    choose,
-    count_steps,
-    grid,
-    legend,
-)
+from gdconv.report.figures import drawing
+from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, count_draws
 from gdconv.report.numerals import number, same
-from gdconv.report.settings import settings, with_all_parts
+from gdconv.report.settings import STEP, settings, with_all_parts
 from gdconv.tables.csv import Tables
 
 
@@ -33,23 +21,23 @@ def draw(tables: Tables) -> Figure:
     """Draw a panel for each problem."""
     known = ["relative_step", "nu", "nu_coursework", "condition_number"]
     runs = with_all_parts(tables.runs.dropna(subset=known))
-    near = runs[runs["relative_step"] <= FARTHEST]
+    near = runs[runs["relative_step"] <= drawing.FARTHEST]
     every = [
         (setting, runs)
         for setting, runs in settings(near)
-        if count_steps(runs[runs["rate_measured"].notna()]) > 1
+        if drawing.count_steps(runs[runs["rate_measured"].notna()]) > 1
     ]
     if not every:
         raise NothingToShowError(
-            f"no problem has measured rates at two relative steps up to {FARTHEST:g}"
+            f"no problem has measured rates at two relative steps up to {drawing.FARTHEST:g}"
         )
-    panels = choose(every)
+    panels = drawing.choose(every)
     draws, said = count_draws(runs for _, runs in panels)
     notes = [f"medians of {said}"] if draws > 1 else []
     if len(near) < len(runs):
-        notes.append(f"{len(runs) - len(near)} runs beyond {FARTHEST:g} left out")
+        notes.append(f"{len(runs) - len(near)} runs beyond {drawing.FARTHEST:g} left out")
     labels = axis("relative_step"), "rate: factor of the gap per iteration"
-    figure, axes = grid(panels, len(every), ", ".join(notes), *labels, sharex=True)
+    figure, axes = drawing.grid(panels, every, ", ".join(notes), *labels, sharex=True)
     last = 1.03 * max(2.1, *(runs["relative_step"].max() for _, runs in panels))
     axes[0].set_xlim(0, last)
     for ax, (_, runs) in zip(axes, panels, strict=True):
@@ -58,19 +46,19 @@ def draw(tables: Tables) -> Figure:
     # The best rate of an ill-conditioned problem rounds to 1.
     width = max(1e-12, min(1 - _optimum(runs)[1] ** 2 for _, runs in panels))
     _stretch_around_one(axes[0], width, min(least), max(most))
-    legend(figure, axes)
+    drawing.legend(figure, axes)
     return figure
 
 
 def _optimum(runs: pd.DataFrame) -> tuple[float, float]:
     """The optimal relative step and its ν, of the median condition number."""
     kappa = runs["condition_number"].median()
-    return 2 / (1 + 1 / kappa), (kappa - 1) / (kappa + 1)
+    return drawing.optimal_step(kappa), (kappa - 1) / (kappa + 1)
 
 
 def _draw_rates(ax: Axes, runs: pd.DataFrame, last: float) -> None:
     columns = ["relative_step", "nu", "nu_coursework", "rate_measured"]
-    repetitions = runs.groupby(["step_unit", "step_value"])
+    repetitions = runs.groupby(STEP)
     median = repetitions[columns].median().sort_values("relative_step")
     spread = repetitions["rate_measured"].agg(["min", "max"]).loc[median.index]
     steps, nu, stated, measured = median.to_numpy().T
@@ -87,16 +75,17 @@ def _draw_rates(ax: Axes, runs: pd.DataFrame, last: float) -> None:
     fails_from = 2 / (1 + smallest)
     # If all eigenvalues are equal, both factors are the same.
     if not same(smallest, 1):
-        shade: Look = {"color": GREY, "linewidth": 0, "zorder": 0}
+        shade: Look = {"color": drawing.GREY, "linewidth": 0, "zorder": 0}
         ax.axvspan(fails_from, last, **shade, label="coursework's bound fails")
     ax.axhline(1, color="0.5", linewidth=0.6)
-    ax.axvline(EDGE, color="black", linewidth=0.8, linestyle="-.", label="edge")
-    dotted: Look = {"color": STATED, "linewidth": 1.5, "linestyle": ":"}
+    ax.axvline(drawing.STABILITY_EDGE, color="black", linewidth=0.8, linestyle="-.", label="edge")
+    dotted: Look = {"color": drawing.STATED, "linewidth": 1.5, "linestyle": ":"}
     ax.plot(between, promised**2, **dotted, label="coursework's bound")
     ax.plot(between, true**2, color="black", linewidth=1, label=r"predicted $\nu^2$")
     ax.plot(best_step, best_nu**2, "kD", markersize=4.5, label="optimum")
-    ax.vlines(steps, spread["min"], spread["max"], color=MEASURED, linewidth=0.8)
-    ax.plot(steps, measured, "o", color=MEASURED, markersize=4, fillstyle="none", label="measured")
+    circles: Look = {"color": drawing.MEASURED, "markersize": 4, "fillstyle": "none"}
+    ax.vlines(steps, spread["min"], spread["max"], color=drawing.MEASURED, linewidth=0.8)
+    ax.plot(steps, measured, "o", **circles, label="measured")
 
 
 def _stretch_around_one(ax: Axes, width: float, least: float, most: float) -> None:

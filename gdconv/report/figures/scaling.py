@@ -10,19 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdconv.report.figures import drawing
+from gdconv.report.figures.drawing import Look, Plot
 from gdconv.report.figures.families import Family, families
-from gdconv.report.figures.panels import (
-    MEASURED,
-    STATED,
-    Look,
-    Plot,
-    evenly_by_factors,
-    frame,
-    legend,
-    logarithmic,
-)
-from gdconv.report.figures.titles import axis, count_draws, mathtext, names, with_unit
+from gdconv.report.figures.titles import axis, count_draws, mathtext, names, part_of, with_unit
 from gdconv.report.numerals import exact, number, same, with_powers
+from gdconv.report.settings import STEP, spread, to_tolerance
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
 from gdconv.theory import random_matrices
@@ -36,9 +29,8 @@ BEYOND = 1e3
 # Values that differ by at most this part are equal up to rounding.
 SAME = 1e-6
 
-_LOOKS = (("o", MEASURED, "0.8"), ("s", STATED, "0.87"), ("^", "0.25", "0.93"))
+_LOOKS = (("o", drawing.MEASURED, "0.8"), ("s", drawing.STATED, "0.87"), ("^", "0.25", "0.93"))
 _ALONE = ("D", "black", "0.87")
-_STEP = ["step_unit", "step_value"]
 
 
 @dataclass(frozen=True)
@@ -67,10 +59,7 @@ class Curve:
 def draw(tables: Tables) -> Figure:
     """Draw one panel for each quantity."""
     every = families(tables.runs.dropna(subset=["relative_step", "condition_number"]))
-    shown = [
-        every[round(index)]
-        for index in np.linspace(0, len(every) - 1, min(MOST_FAMILIES, len(every)))
-    ]
+    shown = [every[index] for index in spread(len(every), MOST_FAMILIES)]
     common, told = names([family.setting for family in shown])
     if len(shown) == 1:
         common, told = ", ".join(filter(None, (common, told[0]))), [""]
@@ -81,22 +70,20 @@ def draw(tables: Tables) -> Figure:
             title = with_unit(mathtext(QUANTITIES[name].symbol), name)
             panels[title] = _spectral(tables, shown, told, name)
     _, draws = count_draws(runs for family in shown for _, runs in family.members)
-    header = [common, draws]
-    if len(every) > len(shown):
-        header.append(f"{len(shown)} of {len(every)} families")
+    header = [common, draws, part_of(shown, every, "families")]
     x_label = axis(shown[0].column)
     if shown[0].column == "n_samples":
         x_label = "samples per feature $n/d$"
     # A family whose members have no step in common has no curve of iterations.
     panels = {title: curves for title, curves in panels.items() if curves}
-    figure, axes = frame(list(panels), header, x_label, "", sharex=True, sharey=False)
+    figure, axes = drawing.frame(list(panels), header, x_label, "", sharex=True, sharey=False)
     for ax, curves in zip(axes, panels.values(), strict=True):
         for curve in curves:
             _draw_curve(ax, curve)
     x = np.concatenate([curve.x for curve in next(iter(panels.values()))])
     for ax in axes:
         _scale(ax, x)
-    legend(figure, axes)
+    drawing.legend(figure, axes)
     return figure
 
 
@@ -116,8 +103,7 @@ def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
                 for _, runs in family.members
             ]
             label = name or _step_name(unit, value, pd.concat(alike)["relative_step"])
-            counts = [runs["iterations_to_tolerance"].astype("float64") for runs in alike]
-            reached = [count.fillna(np.inf).to_numpy() for count in counts]
+            reached = [to_tolerance(runs).to_numpy() for runs in alike]
             promised = [runs["iterations_predicted"].astype("float64").median() for runs in alike]
             look = _LOOKS[len(curves)]
             curves.append(Curve(label, _x(family), reached, np.array(promised), look))
@@ -138,16 +124,14 @@ def _steps(family: Family) -> list[tuple[str, float]]:
     """The step nearest to 1 and the one with the best worst case, among those all members have."""
     medians = pd.concat(
         [
-            runs.assign(iterations=runs["iterations_to_tolerance"].astype("float64").fillna(np.inf))
-            .groupby(_STEP)[["relative_step", "iterations"]]
+            runs.assign(iterations=to_tolerance(runs))
+            .groupby(STEP)[["relative_step", "iterations"]]
             .median()
             for _, runs in family.members
         ],
         keys=range(len(family.members)),
     )
-    steps = {
-        step: rows for step, rows in medians.groupby(_STEP) if len(rows) == len(family.members)
-    }
+    steps = {step: rows for step, rows in medians.groupby(STEP) if len(rows) == len(family.members)}
     if not steps:
         return []
     nearest = min(steps, key=lambda step: abs(steps[step]["relative_step"].median() - 1))
@@ -193,19 +177,9 @@ def _draw_curve(ax: Axes, curve: Curve) -> None:
     if (high - low > SAME * low).any():
         _draw_band(ax, x, low, high, band)
     if np.isfinite(curve.predicted).any():
-        promise: Look = {
-            "linestyle": "--",
-            "linewidth": 1,
-            "markersize": 1.8,
-            "label": "predicted",
-        }
+        promise: Look = {"linestyle": "--", "linewidth": 1, "markersize": 1.8, "label": "predicted"}
         ax.plot(curve.x, curve.predicted, color=colour, marker=marker, **promise)
-    look: Look = {
-        "linewidth": 0.8,
-        "markersize": 4,
-        "fillstyle": "none",
-        "label": curve.label,
-    }
+    look: Look = {"linewidth": 0.8, "markersize": 4, "fillstyle": "none", "label": curve.label}
     ax.plot(x, median, color=colour, marker=marker, **look)
 
 
@@ -221,16 +195,16 @@ def _draw_band(ax: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colou
 
 def _scale(ax: Axes, x: np.ndarray) -> None:
     """Make axes logarithmic if their values span a large factor, with ticks that can be read."""
-    if evenly_by_factors(x):
+    if drawing.evenly_by_factors(x):
         ax.set_xscale("log")
-        logarithmic(ax.xaxis, np.log10(x.max() / x.min()))
+        drawing.logarithmic(ax.xaxis, np.log10(x.max() / x.min()))
     low, high = ax.dataLim.intervaly
     if high - low < SAME * high:
         ax.set_ylim(0, 2 * high)
     if not 0 < FLAT * low < high:
         return
     ax.set_yscale("log")
-    logarithmic(ax.yaxis, np.log10(high / low))
+    drawing.logarithmic(ax.yaxis, np.log10(high / low))
 
 
 PLOT = Plot(

@@ -9,20 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gdconv.report.figures.panels import (
-    MEASURED,
-    Look,
-    NothingToShowError,
-    Plot,
-    choose,
-    frame,
-    legend,
-    logarithmic,
-    write,
-)
-from gdconv.report.figures.titles import count_draws, mathtext, names, with_unit
+from gdconv.report.figures import drawing
+from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
+from gdconv.report.figures.titles import count_draws, mathtext, names, part_of, with_unit
 from gdconv.report.numerals import number, same
-from gdconv.report.settings import SETTING, settings
+from gdconv.report.settings import DRAW, SETTING, settings
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
 from gdconv.theory import random_matrices
@@ -79,7 +70,7 @@ def draw(tables: Tables) -> Figure:
     of_start = ("start", "start_which", "start_radius")
     runs = runs.assign(**dict.fromkeys(of_start, ""))
     one = ["study"] if "study" in runs else []
-    one += [*SETTING, "content", "seed", "repetition", "condition_number"]
+    one += [*SETTING, "content", *DRAW, "condition_number"]
     every = []
     for setting, group in settings(runs.drop_duplicates(one)):
         spectra = _spectra(group, tables.eigenvalues)
@@ -89,25 +80,23 @@ def draw(tables: Tables) -> Figure:
     if not every:
         raise NothingToShowError(f"no problem has {FEWEST} eigenvalues that are not 0")
     found = {id(group): spectra for _, group, spectra in every}
-    panels = choose([(setting, group) for setting, group, _ in every])
+    panels = drawing.choose([(setting, group) for setting, group, _ in every])
     common, told = names([setting for setting, _ in panels])
     titles = []
     for title, (_, group) in zip(told, panels, strict=True):
         ratio = f"$d/n$ = {number(found[id(group)].ratio)}"
         titles.append(", ".join(filter(None, (title, ratio))))
     _, draws = count_draws(group for _, group in panels)
-    header = [common, draws]
-    if len(every) > len(panels):
-        header.append(f"{len(panels)} of {len(every)} problems")
+    header = [common, draws, part_of(panels, every, "problems")]
     axis = with_unit("eigenvalue of $H/(2n)$", "eigenvalue")
-    figure, axes = frame(titles, header, axis, "", sharey=False)
+    figure, axes = drawing.frame(titles, header, axis, "", sharey=False)
     decades = [
         _draw_spectra(ax, found[id(group)]) for ax, (_, group) in zip(axes, panels, strict=True)
     ]
     square = mathtext(QUANTITIES["eigenvalue"].unit)
     units = [f"per unit of {square}"] * (not all(decades)) + ["per decade"] * any(decades)
     figure.supylabel(f"density of eigenvalues   ({' or '.join(units)})")
-    legend(figure, axes)
+    drawing.legend(figure, axes)
     return figure
 
 
@@ -142,13 +131,13 @@ def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
         10**edges if wide else edges,
         fill=True,
         facecolor="0.82",
-        edgecolor=MEASURED,
+        edgecolor=drawing.MEASURED,
         linewidth=0.8,
         label="measured",
     )
     if wide:
         ax.set_xscale("log")
-        logarithmic(ax.xaxis, span[1] - span[0])
+        drawing.logarithmic(ax.xaxis, span[1] - span[0])
         return True
     if spectra.law:
         # More points close to a, where the density may be infinite and bends most.
@@ -165,7 +154,7 @@ def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
         said.append(f"{number(share)} of all are 0")
     if said:
         ax.set_ylim(0, 1.25 * ax.get_ylim()[1])
-        write(ax, "\n".join(said), (0.98, 0.97), (0, 0), ha="right", va="top")
+        drawing.write(ax, "\n".join(said), (0.98, 0.97), (0, 0), ha="right", va="top")
     return False
 
 
@@ -176,12 +165,7 @@ def _mark_outliers(ax: Axes, values: np.ndarray) -> list[str]:
     """
     left, right = ax.get_xlim()
     inside = (left < values) & (values < right)
-    look: Look = {
-        "linestyle": "none",
-        "color": "black",
-        "markersize": 4,
-        "clip_on": False,
-    }
+    look: Look = {"linestyle": "none", "color": "black", "markersize": 4, "clip_on": False}
     if inside.any():
         at, base = values[inside], ax.get_xaxis_transform()
         ax.plot(at, np.full(len(at), 0.03), "v", **look, transform=base, label="outlier")

@@ -8,24 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from gdconv.report.figures.panels import (
-    GREY,
-    MEASURED,
-    MOST_PANELS,
-    STATED,
-    Look,
-    NothingToShowError,
-    Plot,
-    beyond_edge,
-    choose,
-    frame,
-    legend,
-    logarithmic,
-    one_draw,
-)
-from gdconv.report.figures.titles import axis, names, which_draw, with_kappa
+from gdconv.report.figures import drawing
+from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
+from gdconv.report.figures.titles import axis, names, part_of, which_draw, with_kappa
 from gdconv.report.numerals import distinct, number
-from gdconv.report.settings import settings
+from gdconv.report.settings import settings, spread
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
 
@@ -37,10 +24,10 @@ LEAST = 1e-2
 
 # Column → its look.
 BOUNDS: dict[str, Look] = {
-    "gap_bound": {"color": MEASURED, "linestyle": "--", "linewidth": 1.8},
+    "gap_bound": {"color": drawing.MEASURED, "linestyle": "--", "linewidth": 1.8},
     "gap_bound_relative": {"color": "0.35", "linestyle": "-.", "linewidth": 1.1},
     "gap_bound_sharp": {"color": "black", "linestyle": "-", "linewidth": 0.7},
-    "gap_bound_coursework": {"color": STATED, "linestyle": ":", "linewidth": 1.5},
+    "gap_bound_coursework": {"color": drawing.STATED, "linestyle": ":", "linewidth": 1.5},
     "distance_bound": {
         **{"color": "0.55", "linestyle": "-", "linewidth": 0.7},
         **{"marker": "|", "markevery": 6},
@@ -61,8 +48,11 @@ def draw(tables: Tables) -> Figure:
             "no run that did not diverge has two recorded iterations well above the rounding floor"
         )
     every = settings(runs)
-    problems = [(setting, one_draw(group)) for setting, group in choose(every, MOST_PROBLEMS)]
-    each = MOST_PANELS // len(problems)
+    problems = [
+        (setting, drawing.one_draw(group))
+        for setting, group in drawing.choose(every, MOST_PROBLEMS)
+    ]
+    each = drawing.MOST_PANELS // len(problems)
     panels = [
         (setting | {"step": step}, runs[index : index + 1])
         for setting, group in problems
@@ -74,25 +64,22 @@ def draw(tables: Tables) -> Figure:
         panels.sort(key=lambda panel: panel[1]["relative_step"].iloc[0])
     common, told = names([setting for setting, _ in panels])
     titles = [with_kappa(title, run) for title, (_, run) in zip(told, panels, strict=True)]
-    header = [common, which_draw(run for _, run in panels)]
-    if len(every) > len(problems):
-        header.append(f"{len(problems)} of {len(every)} problems")
+    draw = which_draw(run for _, run in panels)
+    header = [common, draw, part_of(problems, every, "problems")]
     ratio = "bound / measured   (dimensionless)"
-    figure, axes = frame(titles, header, axis("iteration"), ratio, sharey=False)
+    figure, axes = drawing.frame(titles, header, axis("iteration"), ratio, sharey=False)
     for ax, (_, run) in zip(axes, panels, strict=True):
         _draw_bounds(ax, curves[curves["run_id"] == run["run_id"].iloc[0]])
-    legend(figure, axes)
+    drawing.legend(figure, axes)
     return figure
 
 
 def landmarks(runs: pd.DataFrame, most: int) -> pd.DataFrame:
     """Return some of the runs: the step nearest to 1, the last below the edge, then others."""
     steps = runs["relative_step"].to_numpy()
-    wanted = [np.argmin(np.abs(steps - 1)), *np.flatnonzero(beyond_edge(steps) < 0)[-1:]]
+    wanted = [np.argmin(np.abs(steps - 1)), *np.flatnonzero(drawing.beyond_edge(steps) < 0)[-1:]]
     wanted += [np.argmin(runs["rate_predicted"].fillna(np.inf)), 0]
-    wanted += [*np.linspace(0, len(steps) - 1, most).round()]
-    chosen = list(dict.fromkeys(int(index) for index in wanted))
-    return runs.iloc[sorted(chosen[:most])]
+    return drawing.at_most(runs, [*wanted, *spread(len(steps), most)], most)
 
 
 def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
@@ -112,8 +99,8 @@ def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
         if column != "gap_bound_coursework":
             top = max(top, ratio.max())
     ax.set(yscale="log", ylim=(min(0.5, max(LEAST, ax.dataLim.y0 / 1.5)), 2 * top))
-    logarithmic(ax.yaxis, np.log10(np.divide(*ax.get_ylim()[::-1])))
-    ax.axhspan(LEAST / 10, 1, color=GREY, linewidth=0, zorder=0, label="bound broken")
+    drawing.logarithmic(ax.yaxis, np.log10(np.divide(*ax.get_ylim()[::-1])))
+    ax.axhspan(LEAST / 10, 1, color=drawing.GREY, linewidth=0, zorder=0, label="bound broken")
     last = max(1, int(t[-1]))
     ax.set_xscale("symlog", linthresh=1, linscale=0.4)
     ax.set_xlim(0, last)

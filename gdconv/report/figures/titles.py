@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from functools import cache
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from gdconv.report.numerals import exact, number, with_powers
-from gdconv.report.settings import differing, options_of
+from gdconv.report.settings import DRAW, differing, options_of
 from gdconv.tables.columns import QUANTITIES, TEXT, WHOLE, Column
 
 # Values that need no name beside them.
@@ -59,14 +59,23 @@ def names(settings: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
 
 def with_kappa(title: str, runs: pd.DataFrame) -> str:
     """Return a title with the condition number of some runs, added unless it has one."""
+    return title if r"\kappa" in title else ", ".join(filter(None, (title, kappa(runs))))
+
+
+def kappa(runs: pd.DataFrame) -> str:
+    """Return the median condition number of some runs with its symbol."""
     value = number(runs["condition_number"].median())
-    kappa = QUANTITIES["condition_number"].tell(value, mathtext)
-    return title if r"\kappa" in title else ", ".join(filter(None, (title, kappa)))
+    return QUANTITIES["condition_number"].tell(value, mathtext)
+
+
+def part_of(shown: Sized, every: Sized, what: str) -> str:
+    """Return in words how many of all problems or families are shown; empty if all are."""
+    return f"{len(shown)} of {len(every)} {what}" * (len(every) > len(shown))
 
 
 def count_draws(groups: Iterable[pd.DataFrame]) -> tuple[int, str]:
     """Return the largest number of draws in a group of runs, and the numbers of all in words."""
-    counts = [len(runs[["seed", "repetition"]].drop_duplicates()) for runs in groups]
+    counts = [len(runs[DRAW].drop_duplicates()) for runs in groups]
     most = max(counts)
     words = "one draw" if most == 1 else f"{most} draws"
     return most, words if min(counts) == most else f"up to {words}"
@@ -74,7 +83,7 @@ def count_draws(groups: Iterable[pd.DataFrame]) -> tuple[int, str]:
 
 def which_draw(groups: Iterable[pd.DataFrame]) -> str:
     """Return in words which draw is shown, for groups of one draw each."""
-    draws = pd.concat([runs[["seed", "repetition"]] for runs in groups]).drop_duplicates()
+    draws = pd.concat([runs[DRAW] for runs in groups]).drop_duplicates()
     if len(draws) > 1:
         return "the first draw of each"
     return "seed {}, repetition {}".format(*draws.iloc[0])

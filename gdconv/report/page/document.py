@@ -14,10 +14,18 @@ from typing import Any
 import pandas as pd
 
 from gdconv.report.figures.catalogue import FIGURES, FORMATS
-from gdconv.report.figures.panels import Plot
+from gdconv.report.figures.drawing import Plot
 from gdconv.report.numerals import NONE, distinct, short
 from gdconv.report.page import explorer
-from gdconv.report.settings import SETTING, problem_name, told, with_all_parts, with_files
+from gdconv.report.settings import (
+    DRAW,
+    SETTING,
+    STEP,
+    problem_name,
+    told,
+    with_all_parts,
+    with_files,
+)
 from gdconv.report.summary import by_status, errata_facts, rows_by_setting, statuses, verdicts
 from gdconv.tables import disk
 from gdconv.tables.columns import QUANTITIES
@@ -135,7 +143,7 @@ def _cut(runs: pd.DataFrame) -> str:
 def _subject(runs: pd.DataFrame) -> dict[str, str]:
     """The values of each quantity that was chosen, or their number and range."""
     facts = {}
-    for name in (*SETTING, "seed", "repetition", "step_unit", "step_value", "relative_step"):
+    for name in (*SETTING, *DRAW, *STEP, "relative_step"):
         values = sorted(runs[name].dropna().unique())
         # The last digits of equal relative steps differ between problems, so they are not counted.
         if len(values) > 12 or (name == "relative_step" and len(values) > 1):

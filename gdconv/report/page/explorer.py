@@ -11,7 +11,15 @@ from typing import Any
 import pandas as pd
 
 from gdconv.report.numerals import rounded, short
-from gdconv.report.settings import NAMING, differing, problem_name, settings, with_files
+from gdconv.report.settings import (
+    DRAW,
+    NAMING,
+    differing,
+    problem_name,
+    settings,
+    spread,
+    with_files,
+)
 from gdconv.report.summary import as_asked
 from gdconv.tables.columns import NUMBER, QUANTITIES
 from gdconv.tables.csv import Tables
@@ -101,7 +109,7 @@ def _draws(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     known = runs.dropna(subset=["problem_id", "step_size", "initial_distance"])
     every = settings(known)
     names = [name for name in differing([setting for setting, _ in every]) if name not in NAMING]
-    names += [name for name in ("seed", "repetition") if known[name].nunique() > 1]
+    names += [name for name in DRAW if known[name].nunique() > 1]
     draws = [[group for _, group in rows.groupby("problem_id", sort=False)] for _, rows in every]
     for group in (group for some in zip_longest(*draws) for group in some if group is not None):
         yield _label(group.iloc[0], names), group
@@ -138,9 +146,7 @@ def _problem(
 
 def _spread(curve: pd.DataFrame, most: int) -> list[list[Any]]:
     """At most so many recorded iterations and their gaps, including the first and the last."""
-    step = (len(curve) - 1) / (most - 1)
-    if step > 1:
-        curve = curve.iloc[[round(k * step) for k in range(most)]]
+    curve = curve.iloc[spread(len(curve), most)]
     return [curve["iteration"].tolist(), _plain(curve["gap"], 6)]
 
 

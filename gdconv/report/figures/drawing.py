@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +19,9 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from gdconv.report.figures.titles import mathtext, names, with_kappa, wrapped
-from gdconv.report.numerals import ROUNDING, number, ten_to
-from gdconv.report.settings import Setting
-from gdconv.tables.columns import QUANTITIES
+from gdconv.report.figures.titles import kappa, names, part_of, with_kappa, wrapped
+from gdconv.report.numerals import ROUNDING, ten_to
+from gdconv.report.settings import DRAW, STEP, Setting, spread
 from gdconv.tables.csv import Tables
 
 MOST_PANELS = 6
@@ -48,7 +47,7 @@ STYLE: Any = {
     "svg.hashsalt": "gdconv",
 }
 # The relative step beyond which gradient descent diverges.
-EDGE = 2.0
+STABILITY_EDGE = 2.0
 # The largest relative step on an axis of steps. Beyond it rates grow like (step − 1)² and would
 # squeeze the rest into a corner.
 FARTHEST = 4.0
@@ -110,16 +109,23 @@ def choose(panels: Sequence[Setting], most: int = MOST_PANELS) -> list[Setting]:
         problems.setdefault(problem, []).append((setting, runs))
     studies = max(map(len, problems.values()), default=1)
     groups = [group for group in problems.values() if len(group) == studies]
-    room = max(1, most // studies)
-    if len(groups) > room:
-        groups = [groups[round(index)] for index in np.linspace(0, len(groups) - 1, room)]
-    return [panel for group in groups for panel in group]
+    shown = spread(len(groups), max(1, most // studies))
+    return [panel for index in shown for panel in groups[index]]
+
+
+def at_most(runs: pd.DataFrame, wanted: Iterable[float], most: int) -> pd.DataFrame:
+    """Return the runs at some indices in the order of the table, each once.
+
+    If they are more than `most`, those that are wanted first are returned.
+    """
+    indices = dict.fromkeys(int(index) for index in wanted)
+    return runs.iloc[sorted([*indices][:most])]
 
 
 def one_draw(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs of the first seed and repetition, one for each relative step, ascending."""
-    runs = runs.sort_values(["seed", "repetition"], kind="stable")
-    draws = runs[["seed", "repetition"]]
+    runs = runs.sort_values(DRAW, kind="stable")
+    draws = runs[DRAW]
     return distinct_steps(runs[(draws == draws.iloc[0]).all(axis=1)])
 
 
@@ -128,13 +134,13 @@ def distinct_steps(runs: pd.DataFrame) -> pd.DataFrame:
 
     Steps that differ only by rounding count as equal: for κ = 1, 1/λmax is the optimal step.
     """
-    runs = runs.sort_values("relative_step", kind="stable")
-    return runs[_new(runs["relative_step"].to_numpy())]
+    return runs.iloc[_ascending(runs["relative_step"].to_numpy())]
 
 
-def _new(ascending: np.ndarray) -> np.ndarray:
-    """Which of some ascending positive numbers differ from the one before by more than rounding."""
-    return np.diff(ascending, prepend=-np.inf) > ROUNDING * ascending
+def _ascending(values: np.ndarray) -> np.ndarray:
+    """Indices of positive values in ascending order, without those that differ by rounding only."""
+    order = np.argsort(values, kind="stable")
+    return order[np.diff(values[order], prepend=-np.inf) > ROUNDING * values[order]]
 
 
 def count_steps(runs: pd.DataFrame) -> int:
@@ -142,26 +148,36 @@ def count_steps(runs: pd.DataFrame) -> int:
 
     Relative steps are not counted, since their last digits differ from draw to draw.
     """
-    medians = runs.groupby(["step_unit", "step_value"])[["relative_step"]].median()
+    medians = runs.groupby(STEP)[["relative_step"]].median()
     return len(distinct_steps(medians))
 
 
 def beyond_edge(steps: ArrayLike) -> np.ndarray:
     """Return −1, 0 or 1 for relative steps below, at (up to rounding) and beyond the edge."""
-    off = np.asarray(steps) - EDGE
-    return np.sign(np.where(np.abs(off) <= ROUNDING * EDGE, 0, off))
+    off = np.asarray(steps) - STABILITY_EDGE
+    return np.sign(np.where(np.abs(off) <= ROUNDING * STABILITY_EDGE, 0, off))
+
+
+def optimal_step(kappa: Any) -> Any:
+    """Return the relative step with the best predicted rate, for one condition number or many."""
+    return 2 / (1 + 1 / kappa)
 
 
 def grid(
-    panels: Sequence[Setting], total: int, note: str, xlabel: str, ylabel: str, sharex: bool
+    panels: Sequence[Setting],
+    every: Sequence[Setting],
+    note: str,
+    xlabel: str,
+    ylabel: str,
+    sharex: bool,
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with axes for each panel, whose title says how it differs from the others.
 
     Parameters
     ----------
     panels : sequence of (dict, DataFrame)
-    total : int
-        How many there are to choose from; the figure says so if it does not show them all.
+    every : sequence of (dict, DataFrame)
+        What they were chosen from; the figure says so if it does not show them all.
     note : str
         Text above the panels, beside what they have in common.
     xlabel, ylabel : str
@@ -169,15 +185,12 @@ def grid(
         The vertical axis is always shared.
     """
     common, titles = names([setting for setting, _ in panels])
-    kappas = [number(runs["condition_number"].median()) for _, runs in panels]
+    kappas = [kappa(runs) for _, runs in panels]
     # Panels that differ only in their start belong to one problem and share κ.
     one_problem = len(set(kappas)) == 1 and len(panels) > 1 and all(titles)
     if not one_problem:
         titles = [with_kappa(title, runs) for title, (_, runs) in zip(titles, panels, strict=True)]
-    kappa = QUANTITIES["condition_number"].tell(kappas[0], mathtext)
-    header = [common, kappa * one_problem, note]
-    if total > len(panels):
-        header.append(f"{len(panels)} of {total} problems")
+    header = [common, kappas[0] * one_problem, note, part_of(panels, every, "problems")]
     return frame(titles, header, xlabel, ylabel, sharex=sharex)
 
 
@@ -282,7 +295,6 @@ def logarithmic(axis: Axis, decades: float) -> None:
 
 def evenly_by_factors(values: ArrayLike) -> bool:
     """Return whether some positive values are spaced by equal factors rather than evenly."""
-    ascending = np.unique(values)
-    ascending = ascending[_new(ascending)]
+    ascending = np.asarray(values)[_ascending(np.asarray(values))]
     gaps, factors = np.diff(ascending), np.diff(np.log(ascending))
     return len(ascending) > 2 and factors.std() / factors.mean() < gaps.std() / gaps.mean()
