@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, fields
-from typing import Any
+from dataclasses import Field, fields
+from typing import Any, NamedTuple
 
 from gdconv.config.rules import ConfigError, Section, typed
 from gdconv.config.sections import (
@@ -102,8 +102,7 @@ def _refuse_unknown(mapping: Mapping[str, Any], known: set[str], prefix: str) ->
             raise ConfigError(f"{prefix}{name}", value, f"is not a key; allowed: {allowed}")
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """A key as it is typed.
 
     Attributes
@@ -150,8 +149,8 @@ def _keys_of(choices: Mapping[str, type[Section]]) -> Iterator[Key]:
             of_meaning.setdefault(declared.metadata["meaning"], []).append(choice)
     for name, declared in found.items():
         told = [
-            meaning if len(having_it) == len(choices) else f"{', '.join(having_it)}: {meaning}"
-            for meaning, having_it in having[name].items()
+            meaning if len(names) == len(choices) else f"{', '.join(names)}: {meaning}"
+            for meaning, names in having[name].items()
         ]
         yield _key(name, declared, "; ".join(told))
 

@@ -113,6 +113,7 @@ RUNS = (
         NUMBER,
         "normal: standard deviation of the entries of w₀; eigenvector: ‖w₀ − w*‖",
         unit="y/X",
+        label="radius",
     ),
     Column("method", TEXT, "name of the method"),
     Column("method_options", TEXT, "the keys that only this method has, as they are typed"),

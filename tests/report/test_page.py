@@ -57,7 +57,7 @@ def test_eigenvalues_are_embedded_to_the_last_bit_and_give_the_exact_gap(tables)
 def test_problems_are_told_apart_by_what_differs(tables):
     labels = [problem["label"].rpartition(", κ = ")[0] for problem in embedded(tables)["problems"]]
     assert labels == [
-        "gaussian 6 × 9, eigenvector, start which max, start radius 1, repetition 0",
+        "gaussian 6 × 9, eigenvector, start which max, radius 1, repetition 0",
         *(f"gaussian 6 × 9, zeros, repetition {r}" for r in range(2)),
         *(f"gaussian 40 × 5, zeros, repetition {r}" for r in range(3)),
         "polynomial 50 × 12, zeros, repetition 0",
