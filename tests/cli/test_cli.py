@@ -146,7 +146,8 @@ def of_each(command, names, *arguments):
 @pytest.mark.parametrize(
     "names",
     [
-        ["errata", "rank_deficient"],
+        ["errata", "step_size"],
+        pytest.param(["errata", "rank_deficient"], marks=pytest.mark.slow),
         pytest.param(["dimension", "step_size", "errata"], marks=pytest.mark.slow),
     ],
 )
@@ -162,7 +163,7 @@ def test_experiments_that_are_swept_over_bring_their_own_sweeps(command, names):
     [
         (["start=zeros"], 1 + 4),
         pytest.param(["start=zeros,normal"], 2 + 8, marks=pytest.mark.slow),
-        (["problem.n_features=3"], 2 + 2),
+        pytest.param(["problem.n_features=3"], 2 + 2, marks=pytest.mark.slow),
         pytest.param(["seed=1,2"], 2 * (2 + 8), marks=pytest.mark.slow),
         (["step.value=1,[0.5,1]", "start=zeros", "problem.n_features=5"], 2 * (1 + 1)),
         pytest.param(

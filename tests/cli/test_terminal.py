@@ -156,6 +156,7 @@ def test_the_status_of_what_failed_is_kept(command, folder):
     assert command(folder, "report", ["--help"], "/dev/full") == (1, "", told)
 
 
+@pytest.mark.slow
 def test_the_shell_sees_the_status_of_a_command_whose_reader_leaves(folder):
     """As the installed command, and verify's status 1 when a statement fails."""
     done = subprocess.run(
@@ -168,6 +169,7 @@ def test_the_shell_sees_the_status_of_a_command_whose_reader_leaves(folder):
     assert done.stdout == "results/s: 2 runs: 2 max_iterations\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_letters_that_the_terminal_does_not_have_become_question_marks(encoding, command, folder):
     every = ARGUMENTS | {"report": ["results/s", "--figures", "scaling"]}

@@ -205,6 +205,7 @@ def test_a_scale_of_y_is_one_of_the_gaps(data, folder):
             assert all(scale * as_it_is[key][0] == scaled[key][0] for key in shared)
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_reduced_or_not_the_gaps_are_the_same(data, folder):
     config = data.draw(configs(folder))

@@ -310,7 +310,7 @@ def test_a_start_along_an_eigenvector_has_one_error_component(which, index):
     assert squares == pytest.approx(expected, rel=1e-12, abs=1e-26)
 
 
-@pytest.mark.parametrize("reduce", ["qr", "none"])
+@pytest.mark.parametrize("reduce", ["qr", pytest.param("none", marks=pytest.mark.slow)])
 def test_rows_do_not_depend_on_the_group(reduce):
     config = RunConfig(
         Gaussian(n_samples=30, n_features=11),

@@ -192,7 +192,9 @@ def groups(monkeypatch, rng, count):
         yield tables, Oracle(data.X, data.y, w, spectrum.rank), spectrum
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in (1, 2, 3))]
+)
 def test_gaps_and_verdicts_are_those_of_exact_arithmetic(monkeypatch, part):
     """A gap may be off by its floor, a verdict by nothing that the floor does not excuse.
 

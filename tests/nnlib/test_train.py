@@ -32,12 +32,14 @@ def test_two_spirals_are_learned(trained):
     assert rows[-1]["loss"] < 0.05
 
 
+@pytest.mark.slow
 def test_the_figure_is_drawn(trained):
     picture = imread(trained / "training.png")
     assert picture.shape == (800, 1800, 4)
     assert len(np.unique(picture.reshape(-1, 4), axis=0)) > 100
 
 
+@pytest.mark.slow
 def test_the_same_options_give_the_same_bytes_and_another_seed_others(trained, tmp_path, capsys):
     for name, options in {"same": [], "other": ["--seed", "1"]}.items():
         assert main(["--out", str(tmp_path / name), *options]) == 0

@@ -96,6 +96,7 @@ def test_figures_have_panels_for_each_file(tables, name):
     assert named == ["merge_1.csv"] * each + ["merge_2.csv"] * each
 
 
+@pytest.mark.slow
 def test_a_spectrum_is_that_of_one_file(tmp_path):
     paths = [random_table(tmp_path / name / "a$b_c.csv", seed) for seed, name in enumerate("xy")]
     tables = run_study([config(path, steps=1.0) for path in paths])
@@ -280,6 +281,7 @@ def test_targets_that_differ_in_one_word_are_two_problems(tmp_path):
     assert len(settings(more.runs)) == 2
 
 
+@pytest.mark.slow
 def test_the_command_sweeps_two_files(tmp_path):
     for path in (ONE, TWO):
         shutil.copy(path, tmp_path)

@@ -237,6 +237,7 @@ def test_the_rank_is_that_of_scaled_and_rotated_features_too(name):
         assert spectrum(rotated).rank == spectrum(similar).rank == rank
 
 
+@pytest.mark.slow
 def test_powers_beyond_what_floats_can_tell():
     """Of the powers to 60 of 60 points the singular values reach down to 1e-31 of the largest."""
     X = np.vander(np.random.default_rng(0).uniform(-1, 1, 60), 61)

@@ -402,6 +402,7 @@ def shape(text):
     return [" ".join(line.split()) for line in lines]
 
 
+@pytest.mark.slow
 def test_commands_print_the_lines_shown(printed):
     _, outputs = printed
     after = r"\n\n(?:[^`]*?\n\n)?```text\n(.*?)```"
@@ -411,6 +412,7 @@ def test_commands_print_the_lines_shown(printed):
         assert set(shape(lines)) <= set(shape(outputs[command]))
 
 
+@pytest.mark.slow
 def test_the_rows_named_are_printed_and_hold(printed):
     _, outputs = printed
     rows = outputs["gdconv-verify"].splitlines()
@@ -427,6 +429,7 @@ def test_the_rows_named_are_printed_and_hold(printed):
             assert f"\npassed     {part} " in outputs[grade]
 
 
+@pytest.mark.slow
 def test_the_factors_of_the_example_by_hand_are_printed(printed):
     _, outputs = printed
     for command, factor in [("step.value=4.5", 7 / 9), ("step.value=3", 5 / 3)]:
@@ -434,6 +437,7 @@ def test_the_factors_of_the_example_by_hand_are_printed(printed):
         assert f"|1 − λmax/K| = {factor:.6g} " in text
 
 
+@pytest.mark.slow
 def test_the_rates_of_k_are_printed(printed):
     _, outputs = printed
     rates = r"rate_measured +(\S+) \(linear\), predicted (\S+)"
@@ -443,6 +447,7 @@ def test_the_rates_of_k_are_printed(printed):
     assert [float(each) for each in found] == pytest.approx(list(map(float, shown)), abs=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("figure", ["linear.png", "differences.png"])
 def test_figures_are_current(printed, figure):
     folder, _ = printed

@@ -120,6 +120,7 @@ def test_what_is_refused_is_refused_in_the_words_shown(folder, refused):
     assert (done.returncode, done.stderr.strip()) == (2, answer)
 
 
+@pytest.mark.slow
 def test_the_statements_shown_are_among_those_printed(folder):
     done = run(["gdconv-verify", "step.value=1.95"], folder)
     assert done.returncode == 0, done.stderr

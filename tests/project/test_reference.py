@@ -46,6 +46,7 @@ def test_it_is_complete_and_small(tables):
     assert tables.runs.bound_holds.all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [plot.name for plot in figures.FIGURES])
 def test_the_committed_figures_are_those_of_the_committed_tables(drawn, name, tmp_path):
     (tmp_path / f"{name}.png").write_bytes(figures.rendered(drawn[name], "png"))

@@ -136,6 +136,7 @@ def test_together_keeps_the_runs_of_two_studies_apart(tables):
     assert list(both.curves) == columns["curves"]
 
 
+@pytest.mark.slow
 def test_problems_of_both_studies_stand_side_by_side(tables):
     both = compare.together(tables, ("a", "b_$1"))
     drawn, _ = figures.draw(both, ["rate_vs_step", "convergence", "scaling"])

@@ -32,6 +32,8 @@ from gdconv.tables.columns import COLUMNS, QUANTITIES
 from gdconv.tables.csv import header, read
 from gdconv.theory import bounds
 
+pytestmark = pytest.mark.slow
+
 STEPS = (0.3, 0.7, 1.0, 1.4, 1.8, 2.0, 2.1)
 INSTALL = "tests of report.html need {}: apt-get install chromium chromium-driver"
 QUIET = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync

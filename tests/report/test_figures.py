@@ -304,6 +304,7 @@ def test_a_figure_needs_the_columns_it_says_it_needs(tables, plot, table, column
     assert figures.draw(tables._replace(**{table: without}), [plot.name])[1] == omitted
 
 
+@pytest.mark.slow
 def test_a_figure_needs_no_other_columns(tables):
     """With the columns of its entry, and those that name a run, a figure is as with all."""
     # Where nothing is ever broken, first_violation_coursework is empty, and there is a figure.

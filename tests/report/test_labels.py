@@ -247,6 +247,7 @@ def test_a_band_leaves_the_panel_where_its_upper_end_was_not_reached():
     assert 90 < ax.get_ylim()[1] < 1000
 
 
+@pytest.mark.slow
 def test_the_header_says_which_draws_are_shown():
     first = RunConfig(Gaussian(20, 3), step=STEPS[0], repetitions=3, method=SHORT)
     other = RunConfig(Gaussian(20, 4), step=STEPS[0], seed=7, method=SHORT)
@@ -284,6 +285,7 @@ def test_options_keep_their_digits(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_names_of_a_target_stay_as_they_are(tmp_path):
     """No number is made of them, and letters that the font does not have stay apart."""
     path = tmp_path / "t.csv"

@@ -521,6 +521,7 @@ def test_only_the_formats_asked_for_are_written(tmp_path, folder, capsys):
     assert sorted(links) == sorted(path.name for path in made.iterdir())
 
 
+@pytest.mark.slow
 def test_the_page_is_the_same_with_figures_it_does_not_find(tmp_path, folder, page):
     ignored = shutil.ignore_patterns("figures", "report.html")
     fresh = shutil.copytree(folder, tmp_path / folder.name, ignore=ignored)

@@ -575,8 +575,10 @@ def test_figures_that_a_killed_report_left_are_removed_by_the_next(study):
 # The disk
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
-@pytest.mark.parametrize("what", ["readinto", "write", "fsync", "replace"])
+@pytest.mark.parametrize("number", [pytest.param(errno.EIO, marks=pytest.mark.slow), errno.ENOSPC])
+@pytest.mark.parametrize(
+    "what", [pytest.param("readinto", marks=pytest.mark.slow), "write", "fsync", "replace"]
+)
 def test_any_failure_of_the_disk_costs_no_row(study, expected, monkeypatch, what, number):
     """Each call fails once, in turn; the same command then ends with the undisturbed bytes."""
     left = 0

@@ -68,6 +68,11 @@ ENGINES = {
     "dask": Dask(workers=2),
 }
 POOLS = {name: section for name, section in ENGINES.items() if name != "serial"}
+# A cluster takes seconds to start.
+DASK_IS_SLOW = [
+    pytest.param(section, id=name, marks=[pytest.mark.slow] if name == "dask" else [])
+    for name, section in ENGINES.items()
+]
 
 
 def content(folder):
@@ -94,7 +99,7 @@ def test_every_engine_gives_the_same_bytes(engine, expected, tmp_path):
     assert content(outcome.folder) == expected
 
 
-@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+@pytest.mark.parametrize("engine", DASK_IS_SLOW)
 def test_rounded_whole_numbers_are_told_once(engine, tmp_path, caplog, capfd):
     """By the process that plans; what a worker says would arrive at its standard error."""
     path = tmp_path / "t.csv"
@@ -341,7 +346,7 @@ def dying(monkeypatch):
     cloudpickle.unregister_pickle_by_value(module)
 
 
-@pytest.mark.parametrize("engine", POOLS.values(), ids=POOLS)
+@pytest.mark.parametrize("engine", DASK_IS_SLOW[1:])
 def test_a_worker_that_dies_once_costs_nothing(engine, expected, tmp_path, dying, caplog):
     dying(tmp_path / "once")
     outcome = run_sweep(CONFIGS, study_in(tmp_path, engine))
@@ -380,7 +385,7 @@ def hungry(marker, group):
     return pool.work(group)
 
 
-@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+@pytest.mark.parametrize("engine", DASK_IS_SLOW)
 def test_a_group_for_which_memory_does_not_suffice_is_tried_again(
     engine, expected, tmp_path, dying, caplog
 ):
@@ -538,10 +543,11 @@ def test_a_lock_that_an_interrupt_leaves_held_keeps_nothing_alive(tmp_path):
 
 
 @pytest.mark.slow
-def test_whatever_kills_it_the_same_command_completes_the_study(tmp_path, undisturbed):
-    """Twenty random moments: the sweep or one of its workers, killed, terminated, interrupted."""
-    chance = random.Random(0)
-    for moment in range(20):
+@pytest.mark.parametrize("study", range(4))
+def test_whatever_kills_it_the_same_command_completes_the_study(study, tmp_path, undisturbed):
+    """Five random moments: the sweep or one of its workers, killed, terminated, interrupted."""
+    chance = random.Random(study)
+    for moment in range(5):
         engine = "engine=processes" if moment % 4 else "engine=serial"
         process = run(tmp_path, engine, "retry_failed=true")
         time.sleep(chance.uniform(0.4, 2.2))
@@ -641,6 +647,7 @@ def test_dask_without_its_packages_is_refused(missing, tmp_path, monkeypatch):
         run_sweep(CONFIGS, study_in(tmp_path, Dask()))
 
 
+@pytest.mark.slow
 def test_workers_of_another_version_are_refused(tmp_path, monkeypatch):
     # Of this process only: the workers import the module as it is.
     monkeypatch.setattr(runs, "SCHEMA_VERSION", 99)
@@ -649,6 +656,7 @@ def test_workers_of_another_version_are_refused(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_workers_with_another_kernel_are_refused(tmp_path, monkeypatch):
     """One that is there before anything is written, one that comes later with its first group."""
     import distributed

@@ -199,6 +199,7 @@ def spectra(rng):
     return spaced(1, 10 ** rng.uniform(0, 3), d)
 
 
+@pytest.mark.slow
 def test_ten_time_constants_give_the_rate_to_half_a_percent():
     """On exact gaps: 2,000 spectra and step sizes, near the optimum above all.
 

@@ -190,6 +190,7 @@ def test_the_named_runs_pass(named_runs):
     assert not noticed(named_runs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1.001, 0.999])
 @pytest.mark.parametrize("place", range(len(FORMULAS)), ids=FORMULAS)
 def test_a_formula_off_by_a_thousandth_is_noticed(place, factor, named_runs, monkeypatch):

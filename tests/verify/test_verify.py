@@ -172,6 +172,7 @@ def test_questions(command):
     assert "n_features: 20" in command("--cfg", "job")[1]
 
 
+@pytest.mark.slow
 def test_the_installed_command(tmp_path):
     program = Path(sys.executable).with_name("gdconv-verify")
     done = subprocess.run([program, *SMALL], cwd=tmp_path, capture_output=True, text=True)
