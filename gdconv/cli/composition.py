@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
+from functools import cache
 from io import StringIO
 from numbers import Real
 from pathlib import Path
@@ -193,9 +194,15 @@ class _Loader(ConfigLoaderImpl):
         usual = config_name and "config"
         foreign = str(path.get_path()) != str(self.config_search_path.get_path())
         if words or foreign or config_name != usual:
-            own = ConfigLoaderImpl(path).load_configuration(usual, [], RunMode.RUN)
-            _refuse_changes(_settled(own), _settled(config), words)
+            _refuse_changes(_own(usual or None), _settled(config), words)
         return config
+
+
+@cache
+def _own(config_name: str | None) -> dict[str, Any]:
+    """Hydra's keys as they are if nothing changes them."""
+    path = create_config_search_path(str(configuration_folder()))
+    return _settled(ConfigLoaderImpl(path).load_configuration(config_name, [], RunMode.RUN))
 
 
 def _settled(config: DictConfig) -> dict[str, Any]:

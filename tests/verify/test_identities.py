@@ -183,7 +183,8 @@ def named_runs():
 
 
 def noticed(runs):
-    return any(not check.passed for run in runs for check in verify(Case(run)))
+    # The last ones diverge, so they are the shortest.
+    return any(not check.passed for run in reversed(runs) for check in verify(Case(run)))
 
 
 def test_the_named_runs_pass(named_runs):

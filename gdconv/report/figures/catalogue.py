@@ -69,10 +69,11 @@ def draw(
             _require(plot.columns, tables)
             with style():
                 figure = plot.draw(tables)
-                # Laid out here once, a figure is not laid out again for every format.
+                # Laid out here once, a figure is not laid out again for every format. Without an
+                # engine, Matplotlib also draws it only once for a format.
                 if engine := figure.get_layout_engine():
                     engine.execute(figure)
-                    figure.set_layout_engine("none")
+                    figure.set_layout_engine(None)
             drawn[plot.name] = figure
         except NothingToShowError as reason:
             omitted[plot.name] = str(reason)
