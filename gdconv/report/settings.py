@@ -111,8 +111,13 @@ def differing(every: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def telling(every: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the names that a table of some settings needs: those that differ, and `NAMING`."""
+    """Return the names that a table of some settings needs: those that differ, and `NAMING`.
+
+    Any method but gradient descent is named as well.
+    """
     named = {name for name in NAMING if any(pd.notna(setting[name]) for setting in every)}
+    if any(setting["method"] not in ("gradient_descent", None) for setting in every):
+        named.add("method")
     return [name for name in SETTING if name in {*named, *differing(every)}]
 
 
@@ -129,6 +134,11 @@ def with_all_parts(runs: pd.DataFrame) -> pd.DataFrame:
     """
     others = runs[runs["start"] != "eigenvector"]
     return others if len(others) else runs
+
+
+def of_gradient_descent(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of gradient descent, of which figures and page know closed forms."""
+    return runs[runs["method"] == "gradient_descent"]
 
 
 def to_tolerance(runs: pd.DataFrame) -> pd.Series:

@@ -4,6 +4,7 @@ The toy method of heavy_ball.py stands for a second one. It is run through table
 page and gdconv-verify, although no line outside its file knows it.
 """
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
-from gdconv import Gaussian, GradientDescent, Prescribed, RunConfig, Step, run_study
+from gdconv import Gaussian, GradientDescent, Prescribed, RunConfig, Step, draw, run_study
 from gdconv.config.mapping import from_mapping
 from gdconv.config.rules import ConfigError, key, real
 from gdconv.config.sections import METHODS, StudyConfig, expand, number_of_runs
@@ -22,6 +24,7 @@ from gdconv.methods.protocol import PARTS, Method
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 from gdconv.report import report, summary
+from gdconv.report.page import explorer
 from gdconv.sweep.sweep import run_sweep
 from gdconv.tables.csv import read
 from gdconv.theory.recurrence import MOST, Recurrence
@@ -235,7 +238,20 @@ def test_runs_of_different_methods_are_summed_up_apart(study):
     lines = summary.summary(study).splitlines()
     for line in ("gradient_descent", "momentum=0.0", "momentum=0.4", "momentum=0.9"):
         assert sum(line in each for each in lines) == 1
-    assert len(list((study / "figures").glob("convergence.png"))) == 1
+
+
+def test_figures_and_page_of_another_method_have_none_of_gradient_descent_s_closed_forms():
+    tables = run_study([GRID, RunConfig(Gaussian(60, 2), method=GRID.method, step=STEPS)])
+    drawn, omitted = draw(tables)
+    assert drawn.keys() == {"convergence", "spectrum", "tightness"}
+    assert "nu_coursework" in omitted["rate_vs_step"]
+    assert omitted["gallery"] == "no problem has two features and rank 2"
+    for figure in (drawn["convergence"], drawn["tightness"]):
+        texts = [text.get_text() for text in figure.findobj(Text)]
+        assert any("toy heavy ball" in each for each in texts)
+        assert any("momentum 0.9" in each for each in texts)
+        assert not any("coursework" in each for each in texts)
+    assert json.loads(explorer.embedded(tables))["problems"] == []
 
 
 def test_verify_checks_the_residual_polynomial(study):

@@ -97,11 +97,11 @@ def _last_iteration(curves: Sequence[pd.DataFrame], top: float) -> float:
 
 
 def _draw_curve(ax: Axes, curve: pd.DataFrame, colour: Any) -> None:
-    """Draw the gap and its bounds; a bound that coincides with the first one is left out."""
+    """Draw the gap and those bounds that are known and do not coincide with the first one."""
     t = curve["iteration"].to_numpy()
     ax.plot(t, curve["gap"].to_numpy(), color=colour, linewidth=1.5, label="measured")
     bound = curve["gap_bound"].to_numpy()
-    for name, look in BOUNDS.items():
+    for name, look in drawing.known(curve, BOUNDS):
         values = curve[name].to_numpy()
         same_as_first = np.allclose(bound, values, rtol=1e-6, atol=0, equal_nan=True)
         if name == "gap_bound" or not same_as_first:
@@ -159,7 +159,7 @@ PLOT = Plot(
             *("step_unit", "step_value", "relative_step", "condition_number"),
             *("rate_predicted", "gap_floor", "start"),
         ),
-        "curves": ("iteration", "gap", *BOUNDS),
+        "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp"),
     },
     draw,
 )

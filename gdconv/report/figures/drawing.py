@@ -88,6 +88,11 @@ class Plot:
     draw: Callable[[Tables], Figure]
 
 
+def known(table: pd.DataFrame, looks: Mapping[str, Look]) -> list[tuple[str, Look]]:
+    """Return the columns, with their looks, that a table has and that are not empty."""
+    return [each for each in looks.items() if each[0] in table and table[each[0]].notna().any()]
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """Use Matplotlib's own defaults and `STYLE`, whatever the user's defaults are."""

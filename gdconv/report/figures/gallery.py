@@ -14,7 +14,7 @@ from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import names, which_draw, with_kappa
 from gdconv.report.numerals import distinct, number
-from gdconv.report.settings import settings
+from gdconv.report.settings import of_gradient_descent, settings
 from gdconv.tables.csv import Tables
 
 FEWEST = 3
@@ -60,7 +60,7 @@ class Scene:
 
 def draw(tables: Tables) -> Figure:
     """Draw trajectories of one problem, one panel for each step size."""
-    runs = tables.runs.dropna(subset=["relative_step", "condition_number"])
+    runs = of_gradient_descent(tables.runs).dropna(subset=["relative_step", "condition_number"])
     runs = runs[(runs["n_features"] == 2) & (runs["rank"] == 2)]
     if runs.empty:
         raise NothingToShowError("no problem has two features and rank 2")

@@ -13,7 +13,7 @@ from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.families import Family, families
 from gdconv.report.figures.titles import axis, count_draws, names, part_of
-from gdconv.report.settings import STEP, to_tolerance
+from gdconv.report.settings import STEP, of_gradient_descent, to_tolerance
 from gdconv.tables.csv import Tables
 
 MOST_LABELS = 12
@@ -22,7 +22,8 @@ FEWEST_STEPS = 3
 
 def draw(tables: Tables) -> Figure:
     """Draw a row of cells for each problem, one panel for each family."""
-    runs = tables.runs.dropna(subset=["relative_step", "condition_number", "status"])
+    known = ["relative_step", "condition_number", "status"]
+    runs = of_gradient_descent(tables.runs).dropna(subset=known)
     every = [
         family
         for family in families(runs[runs["relative_step"] <= drawing.FARTHEST])

@@ -85,7 +85,7 @@ def landmarks(runs: pd.DataFrame, most: int) -> pd.DataFrame:
 def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
     t = curve["iteration"].to_numpy()
     bounds, top = curve["gap_bound"].to_numpy(), 1.0
-    for column, look in BOUNDS.items():
+    for column, look in drawing.known(curve, BOUNDS):
         measured = "distance_squared" if column == "distance_bound" else "gap"
         values = curve[column].to_numpy()
         same = np.allclose(values, bounds, rtol=1e-6, atol=0, equal_nan=True)
@@ -122,7 +122,10 @@ PLOT = Plot(
     " ‖wₜ − w*‖².",
     {
         "runs": ("relative_step", "condition_number", "rate_predicted"),
-        "curves": (*("iteration", "gap", "gap_floor", "distance_squared"), *BOUNDS),
+        "curves": (
+            *("iteration", "gap", "gap_floor", "distance_squared"),
+            *("gap_bound", "gap_bound_relative", "gap_bound_sharp", "distance_bound"),
+        ),
     },
     draw,
 )

@@ -115,7 +115,7 @@ def _describe(setting: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _say(name: str, value: Any) -> str:
-    if name == "problem_options":
+    if name in ("problem_options", "method_options"):
         return ", ".join(_option(*option.partition("=")[::2]) for option in options_of(value))
     if isinstance(value, float):
         value = with_powers(exact(value, 3))
@@ -131,7 +131,7 @@ def _named(name: str, value: str) -> str:
 
 
 def _option(name: str, value: str) -> str:
-    """An option of a problem, given as in problem_options, in few characters."""
+    """An option of a problem or a method, given as in its column of options, in few characters."""
     try:
         value = _plain(value) if name in _NAMES else with_powers(exact(float(value), 3))
     except ValueError:

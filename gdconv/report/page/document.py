@@ -106,6 +106,8 @@ def _cards(runs: pd.DataFrame) -> list[str]:
         ("coursework's bound fails", verdict["bound_coursework_fails"], "runs with a verdict"),
         (f"largest |{QUANTITIES['rate_measured'].words} − ν²|", largest, where),
     )
+    if (runs["method"] != "gradient_descent").all():
+        cards = (*cards[:2], *cards[3:])
     return [
         f"<div><dt>{escape(name)}</dt><dd><strong>{escape(number)}</strong>"
         f"{_bar(by_status(runs)) if name == 'runs' else ''}<span>{escape(says)}</span></dd></div>"

@@ -15,6 +15,7 @@ from gdconv.report.settings import (
     DRAW,
     NAMING,
     differing,
+    of_gradient_descent,
     problem_name,
     settings,
     spread,
@@ -106,7 +107,8 @@ def _first(problems: Sequence[Mapping[str, Any]]) -> int:
 
 def _draws(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Name and runs of each problem: first one draw of every setting, then a second one of each."""
-    known = runs.dropna(subset=["problem_id", "step_size", "initial_distance"])
+    needed = ["problem_id", "step_size", "initial_distance"]
+    known = of_gradient_descent(runs).dropna(subset=needed)
     every = settings(known)
     names = [name for name in differing([setting for setting, _ in every]) if name not in NAMING]
     names += [name for name in DRAW if known[name].nunique() > 1]
