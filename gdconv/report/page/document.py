@@ -21,6 +21,7 @@ from gdconv.report.settings import (
     DRAW,
     SETTING,
     STEP,
+    of_gradient_descent,
     problem_name,
     told,
     with_all_parts,
@@ -100,14 +101,13 @@ def _cards(runs: pd.DataFrame) -> list[str]:
         largest = short(deviation.max())
         at = told(run, ("n_features", "repetition", "relative_step"))
         where = f"run {run['run_id']}: {problem_name(run)}, {at}"
+    fails = ("coursework's bound fails", verdict["bound_coursework_fails"], "runs with a verdict")
     cards = (
         ("runs", str(len(runs)), statuses(runs) or "none is complete yet"),
         ("bound holds", verdict["bound_holds"], "runs with a verdict"),
-        ("coursework's bound fails", verdict["bound_coursework_fails"], "runs with a verdict"),
+        *((fails,) if runs.empty or len(of_gradient_descent(runs)) else ()),
         (f"largest |{QUANTITIES['rate_measured'].words} − ν²|", largest, where),
     )
-    if (runs["method"] != "gradient_descent").all():
-        cards = (*cards[:2], *cards[3:])
     return [
         f"<div><dt>{escape(name)}</dt><dd><strong>{escape(number)}</strong>"
         f"{_bar(by_status(runs)) if name == 'runs' else ''}<span>{escape(says)}</span></dd></div>"
