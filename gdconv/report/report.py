@@ -194,7 +194,7 @@ def _compare(
     """
     from gdconv.report import compare
 
-    with _refusing(second[0], ValueError):
+    with _refusing(second[0], OSError, ValueError):
         labels = compare.labels(first[0], second[0])
     folder = first[0] / f"compare-{second[0].resolve().name}"
     both = compare.together([first[1], second[1]], labels)

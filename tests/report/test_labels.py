@@ -19,6 +19,7 @@ from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures.families import families
 from gdconv.report.figures.iterations_heatmap import cells
+from gdconv.report.figures.titles import axis
 from gdconv.report.page import explorer
 from gdconv.report.summary import errata_facts, summary
 from gdconv.sweep.sweep import run_study
@@ -59,6 +60,22 @@ def titles(figure):
 def named(ax, label):
     """What is drawn under a name: lines, shades and bands."""
     return [each for each in ax.get_children() if each.get_label() == label]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("n_features", "number of features $d$"),
+        ("iteration", "iteration $t$"),
+        ("relative_step", r"relative step $\eta\,\lambda_{\max}$   (dimensionless)"),
+        ("condition_number", r"condition number $\kappa$   (dimensionless)"),
+        ("gap", "gap $L(w_t) - L(w^*)$   (units of $y^2$)"),
+        ("lambda_max", r"largest eigenvalue $\lambda_{\max}$   (units of $X^2$)"),
+        ("iterations_to_tolerance", "iterations to tolerance"),
+    ],
+)
+def test_an_axis_has_words_symbol_and_unit_of_its_column(name, label):
+    assert axis(name) == label
 
 
 # iterations_heatmap

@@ -17,6 +17,7 @@ from gdconv.report import report
 from gdconv.report.page import explorer
 from gdconv.report.summary import summary
 from gdconv.sweep.sweep import run_study
+from gdconv.tables import csv as csv_tables
 from gdconv.tables.columns import COLUMNS
 from gdconv.tables.csv import header
 
@@ -553,6 +554,22 @@ def test_options_that_will_not_do_are_refused_in_one_line(reported, capsys, argu
     assert says in err
     assert err.count("\n") == 1
     assert contents(reported) == before
+
+
+def test_the_runs_are_read_once_whether_the_report_is_current_or_not(reported, monkeypatch):
+    read, complete_lines = [], csv_tables._complete_lines
+    monkeypatch.setattr(
+        csv_tables,
+        "_complete_lines",
+        lambda folder, name: read.append(name) or complete_lines(folder, name),
+    )
+    expected = summary(reported)
+    for tables_read in (["runs"], ["runs", "curves", "eigenvalues"]):
+        read.clear()
+        assert summary(reported, report.renew(reported)) == expected
+        assert read == tables_read
+        assert report.is_current(reported)
+        (reported / "report.html").unlink()
 
 
 # How far a study has come

@@ -6,7 +6,7 @@ import pytest
 
 from gdconv.config.sections import Gaussian, RunConfig, Step, expand
 from gdconv.experiment.group import GroupTables, run_group
-from gdconv.tables.columns import COLUMNS
+from gdconv.tables.columns import COLUMNS, QUANTITIES
 from gdconv.tables.csv import decode, encode, header, read
 
 # The contract with everyone who reads the files.
@@ -147,3 +147,16 @@ def test_read_names_the_file_that_is_damaged(tmp_path, table, old, new, words):
     path.write_bytes(path.read_bytes().replace(old, new, 1))
     with pytest.raises(ValueError, match=rf"^{table}\.csv: .*({words})"):
         read(tmp_path)
+
+
+def test_a_quantity_has_one_name_for_little_and_one_for_much_room():
+    features, step, noise = (QUANTITIES[n] for n in ("n_features", "relative_step", "noise"))
+    assert (features.heading, features.title) == ("d", "number of features d")
+    assert (step.heading, step.title) == ("relative step", "relative step ηλmax")
+    assert (features.tell("20"), noise.tell("1")) == ("d = 20", "noise 1")
+    assert features.tell("20", lambda symbol: f"${symbol}$") == "$d$ = 20"
+
+
+def test_no_two_quantities_of_the_runs_share_a_heading():
+    headings = [QUANTITIES[name].heading for name in COLUMNS["runs"]]
+    assert len(set(headings)) == len(headings)
