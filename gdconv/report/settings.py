@@ -116,7 +116,8 @@ def telling(every: Sequence[Mapping[str, Any]]) -> list[str]:
     Any method but gradient descent is named as well.
     """
     named = {name for name in NAMING if any(pd.notna(setting[name]) for setting in every)}
-    if any(setting["method"] not in ("gradient_descent", None) for setting in every):
+    methods = {setting["method"] for setting in every if pd.notna(setting["method"])}
+    if methods - {"gradient_descent"}:
         named.add("method")
     return [name for name in SETTING if name in {*named, *differing(every)}]
 
