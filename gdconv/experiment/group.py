@@ -68,7 +68,7 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
     return GroupTables(
         _run_rows(runs, ids, problem, theory, measured, predicted)
         | {"problem_id": [identifier] * len(runs)},
-        []
+        {}
         if first.record.curves == "none"
         else _curve_rows(ids, problem, first, theory, measured, predicted),
         _eigenvalue_rows(problem, first, identifier, theory),
@@ -166,11 +166,8 @@ def _rates(
 ) -> dict[str, list[Any]]:
     """The measured rate of each run, its standard error, and the kind of convergence."""
     t, gap, exact, floor = measured.t, measured.gap, predicted["gap_exact"], predicted["gap_floor"]
-    found = [rates.measure(t[rows], gap[rows], floor[rows]) for rows in measured.rows]
-    missed = [
-        rates.missed(t[rows], exact[rows], floor[rows], limit)
-        for rows, limit in zip(measured.rows, theory.rates_of_start(), strict=True)
-    ]
+    found = rates.measure_all(t, gap, floor, measured.rows)
+    missed = rates.missed(t, exact, floor, measured.rows, theory.rates_of_start())
     errors = np.hypot([each.standard_error for each in found], missed)
     return {
         "rate_measured": [each.rate for each in found],
@@ -187,25 +184,19 @@ def _curve_rows(
     theory: Theory,
     measured: Trajectories,
     predicted: dict[str, np.ndarray],
-) -> list[dict[str, list[Any]]]:
-    shown = {
-        "iteration": measured.t,
+) -> dict[str, Any]:
+    column, count = measured.column, len(measured.column)
+    return {
+        "run_id": [ids[number] for number in column.tolist()],
+        "problem": [run.problem.name] * count,
+        "n_features": [problem.X.shape[1]] * count,
+        "repetition": [run.repetition] * count,
+        "relative_step": theory.relative_step[column],
+        "iteration": measured.t.tolist(),
         "loss": measured.loss,
         "gap": measured.gap,
         "distance_squared": measured.distance_squared,
     } | predicted
-    tables = []
-    for run_id, relative_step, rows in zip(ids, theory.relative_step, measured.rows, strict=True):
-        constant = {
-            "run_id": run_id,
-            "problem": run.problem.name,
-            "n_features": problem.X.shape[1],
-            "repetition": run.repetition,
-            "relative_step": float(relative_step),
-        }
-        table = {name: [value] * (rows.stop - rows.start) for name, value in constant.items()}
-        tables.append(table | {name: values[rows].tolist() for name, values in shown.items()})
-    return tables
 
 
 def _eigenvalue_rows(

@@ -26,8 +26,8 @@ class GroupTables:
     ----------
     runs : dict
         Column name → values, one for each run.
-    curves : list of dict
-        One dict for each run: column name → values, one for each recorded iteration.
+    curves : dict
+        Column name → values, one for each recorded iteration; one run after the other.
     eigenvalues : dict
         Column name → values, one for each eigenvalue.
     eigh_difference : float or None
@@ -37,7 +37,7 @@ class GroupTables:
     """
 
     runs: dict[str, list[Any]]
-    curves: list[dict[str, list[Any]]]
+    curves: dict[str, Any]
     eigenvalues: dict[str, list[Any]]
     eigh_difference: float | None
     rows_multiplied: str | None
@@ -123,4 +123,4 @@ def failed_group(runs: Sequence[Run], ids: Sequence[str], reason: str) -> GroupT
         "status": ["failed"] * len(runs),
         "error": [" ".join(reason.split())] * len(runs),
     }
-    return GroupTables(table, [], {}, None, None)
+    return GroupTables(table, {}, {}, None, None)

@@ -29,6 +29,8 @@ from gdconv.tables.columns import EIGENVALUE_ORDER, RUN_ORDER
 from gdconv.tables.contents import CHECKSUMS, TABLES
 from gdconv.tables.csv import Rows, header, run_id_of, sort_key
 
+ORDERS = {"runs": RUN_ORDER, "eigenvalues": EIGENVALUE_ORDER}
+
 
 class Store:
     """The folder of one study, held by this process alone; a context manager.
@@ -60,6 +62,8 @@ class Store:
         self._sizes: dict[str, int] = {}
         self._digests: dict[str, Any] = {}
         self._problems: set[bytes] = set()
+        # Where each run's lines are in curves.csv.
+        self._spans: dict[bytes, tuple[int, int]] = {}
         self._provenance: dict[str, Any] = {}
 
     def __enter__(self) -> Store:
@@ -137,6 +141,7 @@ class Store:
         self._open_table("eigenvalues", lambda line: run_id_of(line) in self._problems)
         for name in ("curves", "runs"):
             self._open_table(name, lambda line: run_id_of(line).decode() in self.done)
+        self._spans = self._spans_on_disk()
         disk.sync_folder(self.folder)
 
     def note_files(self, files: Mapping[str, Sequence[str]]) -> None:
@@ -165,6 +170,10 @@ class Store:
         self._check_files(f"; the group just computed is not stored (runs: {len(rows.status)})")
         problem = rows.problem_id.encode()
         parts = {"curves": rows.curves, "runs": rows.runs}
+        position = self._sizes["curves"]
+        for run_id, size in rows.sizes.items():
+            self._spans[run_id.encode()] = position, position + size
+            position += size
         if problem not in self._problems:
             parts = {"eigenvalues": rows.eigenvalues} | parts
         for name, part in parts.items():
@@ -182,7 +191,7 @@ class Store:
         self._provenance["rows_multiplied"] = sorted(multiplied)
 
     def finish(self) -> None:
-        """Replace each table by a sorted copy, and note the time and the checksums.
+        """Replace each table that is not sorted by a sorted copy; note time and checksums.
 
         Raises
         ------
@@ -190,16 +199,20 @@ class Store:
             As `append`.
         """
         self._check_files(whole=True)
-        runs = sorted(contents.lines(self._files["runs"], "runs"), key=sort_key("runs", RUN_ORDER))
-        order = sort_key("eigenvalues", EIGENVALUE_ORDER)
-        eigenvalues = sorted(contents.lines(self._files["eigenvalues"], "eigenvalues"), key=order)
-        sorted_parts = {
-            "curves": self._curves_of(run_id_of(line) for line in runs),
-            "eigenvalues": eigenvalues,
-            "runs": runs,
-        }
+        held = {name: [*contents.lines(self._files[name], name)] for name in ORDERS}
+        wanted = {name: sorted(held[name], key=sort_key(name, ORDERS[name])) for name in ORDERS}
+        run_ids = map(run_id_of, wanted["runs"])
+        spans = [self._spans[run_id] for run_id in run_ids if run_id in self._spans]
+        # Each run's curve has to begin where the one before it ends.
+        follow = [len(header("curves")), *(end for _, end in spans)]
+        in_order = {name: held[name] == wanted[name] for name in ORDERS}
+        in_order["curves"] = follow == [*(start for start, _ in spans), self._sizes["curves"]]
+        parts: dict[str, Iterable[bytes]] = wanted | {"curves": self._curves(spans)}
         self._provenance[CHECKSUMS] = {
-            TABLES[name]: self._replace(name, parts) for name, parts in sorted_parts.items()
+            TABLES[name]: self._digests[name].hexdigest()
+            if in_order[name]
+            else self._replace(name, parts[name])
+            for name in sorted(TABLES)
         }
         disk.sync_folder(self.folder)
         seconds = round(time.monotonic() - self._started, 3)
@@ -275,16 +288,20 @@ class Store:
         self._digests[name] = disk.digest(file)
         self._sizes[name] = file.tell()
 
-    def _curves_of(self, run_ids: Iterable[bytes]) -> Iterable[bytes]:
-        """Yield the curves in the order of the runs, with only one in memory at a time."""
-        spans: dict[bytes, list[int]] = {}
-        file, position = self._files["curves"], len(header("curves"))
-        for line in contents.lines(file, "curves"):
-            span = spans.setdefault(run_id_of(line), [position, position])
-            position += len(line)
-            span[1] = position
-        for run_id in run_ids:
-            start, end = spans.get(run_id, (0, 0))
+    def _spans_on_disk(self) -> dict[bytes, tuple[int, int]]:
+        """Where each run's lines are, of the runs that were done before."""
+        spans: dict[bytes, tuple[int, int]] = {}
+        position = len(header("curves"))
+        for line in contents.lines(self._files["curves"], "curves"):
+            run_id, end = run_id_of(line), position + len(line)
+            spans[run_id] = spans.get(run_id, (position, end))[0], end
+            position = end
+        return spans
+
+    def _curves(self, spans: Iterable[tuple[int, int]]) -> Iterable[bytes]:
+        """Yield the curves at some places, with only one in memory at a time."""
+        file = self._files["curves"]
+        for start, end in spans:
             file.seek(start)
             yield file.read(end - start)
 

@@ -6,15 +6,21 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
 
 from gdconv.tables import disk
 from gdconv.tables.columns import COLUMNS, EIGENVALUE_ORDER, NUMBER, RUN_ORDER, TEXT, TRUTH, WHOLE
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from gdconv.experiment.identity import GroupTables
@@ -25,11 +31,15 @@ _QUOTE, _RETURN = b'"\r'
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of one group as lines of CSV, and a few facts about them that the writer needs."""
+    """The rows of one group as lines of CSV, and a few facts about them that the writer needs.
+
+    sizes: run_id → how many bytes of curves are the run's; in the order in which they stand there.
+    """
 
     runs: bytes
     curves: bytes
     eigenvalues: bytes
+    sizes: dict[str, int]
     problem_id: str
     status: dict[str, str]
     eigh_difference: float | None
@@ -54,10 +64,16 @@ class Tables(NamedTuple):
 
 def encode(group: GroupTables) -> Rows:
     """Turn a group's tables into lines of CSV; floats read back bit for bit."""
+    curves = _lines("curves", group.curves)
+    sizes: Counter[str] = Counter()
+    for run_id, line in zip(group.curves.get("run_id", ()), curves, strict=True):
+        # Only texts have letters of several bytes, and a curve has none of the user's.
+        sizes[run_id] += len(line)
     return Rows(
-        runs=_lines("runs", group.runs),
-        curves=b"".join(_lines("curves", curve) for curve in group.curves),
-        eigenvalues=_lines("eigenvalues", group.eigenvalues),
+        runs="".join(_lines("runs", group.runs)).encode(),
+        curves="".join(curves).encode("ascii"),
+        eigenvalues="".join(_lines("eigenvalues", group.eigenvalues)).encode(),
+        sizes=dict(sizes),
         problem_id=next(iter(group.eigenvalues.get("problem_id", ())), ""),
         status=dict(zip(group.runs["run_id"], group.runs["status"], strict=True)),
         eigh_difference=group.eigh_difference,
@@ -77,13 +93,15 @@ def decode(groups: Iterable[Rows], files: Mapping[str, Sequence[str]] | None = N
     groups = list(groups)
     problems = {rows.problem_id: rows.eigenvalues for rows in groups}
     runs = sorted(_split(rows.runs for rows in groups), key=sort_key("runs", RUN_ORDER))
-    curves: dict[bytes, list[bytes]] = {}
-    for line in _split(rows.curves for rows in groups):
-        curves.setdefault(run_id_of(line), []).append(line)
+    curves = {
+        run_id.encode(): rows.curves[end - rows.sizes[run_id] : end]
+        for rows in groups
+        for run_id, end in zip(rows.sizes, accumulate(rows.sizes.values()), strict=True)
+    }
     eigenvalues = sorted(_split(problems.values()), key=sort_key("eigenvalues", EIGENVALUE_ORDER))
     return Tables(
         _named(_frame("runs", runs), files or {}),
-        _frame("curves", [line for run in runs for line in curves.get(run_id_of(run), ())]),
+        _frame("curves", [curves.get(run_id_of(run), b"") for run in runs]),
         _frame("eigenvalues", eigenvalues),
     )
 
@@ -246,33 +264,54 @@ def _split(parts: Iterable[bytes]) -> list[bytes]:
     return b"".join(parts).splitlines(keepends=True)
 
 
-def _lines(name: str, table: dict[str, list[Any]]) -> bytes:
+def _lines(name: str, table: Mapping[str, Any]) -> list[str]:
     """The lines of a table that is given by columns; missing columns are left empty."""
     if not table:
-        return b""
+        return []
     unknown = table.keys() - COLUMNS[name].keys()
     if unknown:
         raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
     length = len(next(iter(table.values())))
-    columns = [
-        _cells(table[column]) if column in table else [""] * length for column in COLUMNS[name]
+    every = (table.get(column, [None] * length) for column in COLUMNS[name])
+    parts = [
+        _rows_of_numbers(columns) if numbers else _cells(columns[0])
+        for numbers, columns in _joined(every)
     ]
-    return "".join(",".join(row) + "\n" for row in zip(*columns, strict=True)).encode()
+    return [",".join(row) + "\n" for row in zip(*parts, strict=True)]
+
+
+def _joined(columns: Iterable[Any]) -> Iterator[tuple[bool, list[Any]]]:
+    """Neighbouring columns that are arrays, together; every other column alone."""
+    for numbers, group in groupby(columns, key=lambda column: hasattr(column, "dtype")):
+        if numbers:
+            yield True, list(group)
+        else:
+            yield from ((False, [column]) for column in group)
+
+
+def _rows_of_numbers(columns: Sequence[np.ndarray]) -> list[str]:
+    """The cells of each row of some columns of floats, with commas between them."""
+    import numpy as np
+
+    rows = np.ascontiguousarray(np.stack(columns, axis=1))
+    text = orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    return text[2:-2].replace("null", "").split("],[")
 
 
 def _cells(values: list[Any]) -> list[str]:
-    # Nearly all columns have only numbers or a single text; for these there is a faster way.
+    """The cells of a column; its numbers are read back bit for bit."""
     kinds = set(map(type, values))
-    if kinds == {int} or (kinds == {float} and all(map(math.isfinite, values))):
+    if kinds <= {float, NoneType}:
+        # What is not finite becomes null, too.
+        return orjson.dumps(values).decode()[1:-1].replace("null", "").split(",")
+    if kinds == {int}:
         return list(map(repr, values))
-    if kinds == {str} and values.count(values[0]) == len(values):
-        return [_cell(values[0])] * len(values)
-    return list(map(_cell, values))
+    # Most columns hold a few texts many times.
+    cells = {value: _cell(value) for value in set(values)}
+    return [cells[value] for value in values]
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else ""
     if value is None:
         return ""
     # A cell must not contain a line break, because each row is a line.

@@ -26,7 +26,7 @@ from gdconv.problems.least_squares import Objective
 from gdconv.report import report, summary
 from gdconv.report.page import explorer
 from gdconv.sweep.sweep import run_sweep
-from gdconv.tables.csv import read
+from gdconv.tables.csv import encode, read
 from gdconv.theory.recurrence import MOST, Recurrence
 from gdconv.verify import table
 
@@ -201,7 +201,7 @@ def test_step_size_and_momentum_vary_in_one_matrix():
             values[0] == alone.runs[name][0] or values[0] != values[0]
             for name, values in ((n, v[number:]) for n, v in together.runs.items())
         )
-        assert repr(together.curves[number]) == repr(alone.curves[0])
+        assert encode(alone).curves in encode(together).curves
 
 
 def test_without_momentum_heavy_ball_is_gradient_descent_to_the_last_bit():

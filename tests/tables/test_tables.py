@@ -32,7 +32,7 @@ def test_columns():
 
 
 def table(**columns):
-    return GroupTables(columns, [], {}, None, None)
+    return GroupTables(columns, {}, {}, None, None)
 
 
 def test_floats_read_back_bit_for_bit():

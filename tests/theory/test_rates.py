@@ -24,8 +24,8 @@ from gdconv.experiment.trajectory import recorded_iterations
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.sweep.sweep import run_study
 from gdconv.tables.csv import read
-from gdconv.theory import bounds
-from gdconv.theory.rates import FLOOR_MARGIN, measure, missed
+from gdconv.theory import bounds, rates
+from gdconv.theory.rates import FLOOR_MARGIN, measure
 
 DATA = Path(__file__).parents[1] / "data"
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
@@ -34,6 +34,12 @@ T = recorded_iterations(2000, 60)
 # Shorter ones are cut; all of them as they are and with noise of the size of the floor.
 LENGTHS = [1, 2, 3, 4, 6, 9, 14, 25, 60, 100, 250, 700, 2000, 10_000]
 FLOOR = 1e-30
+
+
+def missed(t, gaps, floor, rate):
+    """`rates.missed` of one sequence."""
+    floors, rows = np.broadcast_to(floor, np.shape(gaps)), [slice(0, len(gaps))]
+    return float(rates.missed(t, gaps, floors, rows, np.array([rate]))[0])
 
 
 def factorial(t):
