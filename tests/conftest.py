@@ -2,7 +2,9 @@
 
 import logging
 import pickle
+import re
 import signal
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -41,11 +43,16 @@ def trials(request):
 
 
 @pytest.fixture(scope="session")
-def yaml_parsed_once():
-    """Do not let Hydra parse the same text again in every command: that takes a quarter of it."""
+def quick_hydra():
+    """Spare the commands of tests half of their time.
+
+    Hydra parses a text once, and asks for its mode only where an experiment, one of Hydra's own
+    keys or a file of the user may set it.
+    """
+    from hydra._internal.hydra import Hydra
     from omegaconf import OmegaConf
 
-    known, parse = {}, OmegaConf.load
+    known, parse, get_mode = {}, OmegaConf.load, Hydra.get_mode
 
     def load(file):
         if not hasattr(file, "seek"):
@@ -56,8 +63,13 @@ def yaml_parsed_once():
             known[text] = pickle.dumps(parse(file))
         return pickle.loads(known[text])
 
+    def get_mode_if_set(self, config_name, overrides):
+        words = [word for word in sys.argv[1:] if re.search("hydra|experiment|^--?c", word)]
+        return get_mode(self, config_name, overrides) if words else None
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OmegaConf, "load", load)
+        patch.setattr(Hydra, "get_mode", get_mode_if_set)
         yield
 
 

@@ -53,7 +53,7 @@ TOLD = "1 in results/default\nreport: results/default/report.html\n"
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capsys, hydras_logging, yaml_parsed_once):
+def command(tmp_path, monkeypatch, capsys, hydras_logging, quick_hydra):
     """Run `gdconv ARGUMENTS...` in an empty folder, with a study that only says how it went."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)

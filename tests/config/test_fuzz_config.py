@@ -236,8 +236,8 @@ def run_if_small(configs, *arguments):
 
 
 @pytest.fixture(scope="module")
-def fast(yaml_parsed_once):
-    """Do not let Hydra compose for a mode nobody sets."""
+def fast(quick_hydra):
+    """Do not let Hydra compose for a mode either that an experiment may set."""
 
     def get_mode(self, config_name, overrides):
         asked_for = any("hydra" in word for word in overrides)
