@@ -38,10 +38,7 @@ def test_every_stored_sweep_is_tried_and_in_the_readme():
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name in ("errata", "csv") else pytest.param(name, marks=pytest.mark.slow)
-        for name in EXPERIMENTS
-    ],
+    [name if name == "csv" else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS],
 )
 def test_a_stored_sweep_runs(name, tmp_path):
     smaller, varied = EXPERIMENTS[name]

@@ -468,7 +468,11 @@ STUBBORN = """while True:
     ("code", "says"),
     [
         (ENDLESS, r"TooLong: no end after 1 s, in grad_add, line \d+"),
-        (STUBBORN, "no end, and no way to interrupt it: nothing more can be checked"),
+        pytest.param(
+            STUBBORN,
+            "no end, and no way to interrupt it: nothing more can be checked",
+            marks=pytest.mark.slow,
+        ),
         (
             "import os; os._exit(7)",
             "Python ended or crashed, with exit status 7: nothing more can be checked",

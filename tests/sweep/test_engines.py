@@ -346,7 +346,8 @@ def dying(monkeypatch):
     cloudpickle.unregister_pickle_by_value(module)
 
 
-@pytest.mark.parametrize("engine", DASK_IS_SLOW[1:])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", POOLS.values(), ids=POOLS)
 def test_a_worker_that_dies_once_costs_nothing(engine, expected, tmp_path, dying, caplog):
     dying(tmp_path / "once")
     outcome = run_sweep(CONFIGS, study_in(tmp_path, engine))
