@@ -499,6 +499,7 @@ def coverage(configs):
     return found[~np.isnan(found)]
 
 
+@pytest.mark.slow
 def test_the_standard_error_covers_the_exact_rate(trials):
     """RATE_PROBLEMS=500 tries as many: of 2300 runs, 0.1 % are farther away than three errors."""
     rng = np.random.default_rng(0)
