@@ -85,7 +85,8 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
     if unswept:
         allowed = f"would drop the experiment's sweep over {', '.join(unswept)}; -m runs it"
         raise ConfigError("hydra.mode", "RUN", allowed)
-    return [from_mapping(mapping) for mapping in mappings]
+    known: dict[tuple[str, str], Any] = {}
+    return [from_mapping(mapping, known) for mapping in mappings]
 
 
 def configuration_folder() -> Path:

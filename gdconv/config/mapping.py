@@ -27,8 +27,16 @@ GROUPS: dict[str, Mapping[str, type[Section]]] = {
 SECTIONS: dict[str, type[Section]] = {"step": Step, "record": Record}
 
 
-def from_mapping(mapping: Mapping[str, Any]) -> tuple[RunConfig, StudyConfig]:
+def from_mapping(
+    mapping: Mapping[str, Any], known: dict[tuple[str, str], Any] | None = None
+) -> tuple[RunConfig, StudyConfig]:
     """Check a nested mapping of all keys, as Hydra or YAML gives it.
+
+    Parameters
+    ----------
+    known : dict, optional
+        Filled with the parts that were checked. Given again with the next of many mappings, it
+        spares checking the parts that are the same.
 
     Raises
     ------
@@ -38,7 +46,14 @@ def from_mapping(mapping: Mapping[str, Any]) -> tuple[RunConfig, StudyConfig]:
     of_study = {declared.name for declared in fields(StudyConfig)}
     of_run = {declared.name for declared in fields(RunConfig)}
     _refuse_unknown(mapping, of_study | of_run, "")
-    values = {name: _section(name, value) for name, value in mapping.items()}
+    known = {} if known is None else known
+    values = {}
+    for name, value in mapping.items():
+        # 1, 1.0 and True are equal, but their texts differ.
+        part = name, repr(value)
+        if part not in known:
+            known[part] = _section(name, value)
+        values[name] = known[part]
     run = RunConfig(**{name: value for name, value in values.items() if name in of_run})
     return run, StudyConfig(**{name: value for name, value in values.items() if name in of_study})
 

@@ -137,6 +137,16 @@ def everything(config: DictConfig) -> tuple[object, ...]:
     return OmegaConf.to_yaml(config), resolved, OmegaConf.is_struct(config)
 
 
+def assert_is_hydra_s(composer: Composer, overrides: list[str], expected: tuple) -> None:
+    """As configuration and as mapping, a job is what Hydra composes."""
+    assert everything(composer.compose(overrides)) == expected
+    try:
+        resolved = repr(composer.mapping(overrides))
+    except OmegaConfBaseException as error:
+        resolved = repr(error)
+    assert resolved == expected[1]
+
+
 def refusal(function, *arguments) -> tuple[type, str, str]:
     with pytest.raises((HydraException, ValueError)) as caught:
         function(*arguments)
@@ -146,13 +156,14 @@ def refusal(function, *arguments) -> tuple[type, str, str]:
 @pytest.mark.parametrize("overrides", LEGAL.values(), ids=LEGAL)
 def test_composes_what_hydra_composes(loader, master, composer, overrides):
     expected = composed_by_hydra(loader, master, overrides)
-    assert everything(composer.compose(overrides)) == everything(expected)
+    assert_is_hydra_s(composer, overrides, everything(expected))
 
 
 @pytest.mark.parametrize("overrides", ILLEGAL.values(), ids=ILLEGAL)
 def test_refuses_what_hydra_refuses(loader, master, composer, overrides):
     expected = refusal(loader.load_sweep_config, master, overrides)
     assert refusal(composer.compose, overrides) == expected
+    assert refusal(composer.mapping, overrides) == expected
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -167,7 +178,7 @@ def test_any_mixture_in_any_order(loader, master, composer, seed):
         expected = refusal(loader.load_sweep_config, master, overrides)
         assert refusal(composer.compose, overrides) == expected
     else:
-        assert everything(composer.compose(overrides)) == expected
+        assert_is_hydra_s(composer, overrides, expected)
 
 
 @pytest.mark.parametrize(
