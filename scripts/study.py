@@ -1,7 +1,7 @@
 """Run a study from a fresh clone: python3 scripts/study.py [overrides of gdconv].
 
-Needs only Python and pip. Makes .venv from requirements.lock if that has not been done, then runs
-`gdconv` there with the overrides; without overrides, the default study.
+Needs only Python and pip. Makes .venv from requirements.lock if that has not been done, in half a
+minute, then runs `gdconv` there with the overrides; without overrides, the default study.
 """
 
 from __future__ import annotations
@@ -17,23 +17,27 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venv" / "bin" / "python"
 
 
-def prepare() -> None:
-    """Make .venv hold the packages of requirements.lock and this checkout; exit 1 if it cannot."""
+# The second one has all that the first one has.
+LOCKS = ("requirements.lock", "requirements-tests.lock")
+
+
+def prepare(lock: str = LOCKS[0]) -> None:
+    """Make .venv hold the packages of a lock and this checkout; exit 1 if it cannot."""
     if sys.version_info < (3, 11):  # noqa: UP036 - the one file an older Python gets to see
         sys.exit(f"gdconv needs Python 3.11 or newer; this is {sys.version.split()[0]}")
-    inputs = [(ROOT / name).read_bytes() for name in ("requirements.lock", "pyproject.toml")]
-    wanted = hashlib.sha256(b"\0".join([*inputs, sys.version.encode()])).hexdigest()
     stamp = ROOT / ".venv" / "gdconv-setup"
-    if stamp.exists() and stamp.read_text() == wanted:
+    known = stamp.read_text() if stamp.exists() else ""
+    if known in map(_wanted, LOCKS[LOCKS.index(lock) :]):
         return
-    print("setting up .venv from requirements.lock; this is done once ...", file=sys.stderr)
-    # Debian's Python has no ensurepip, so the caller's pip installs into the new environment.
-    venv.EnvBuilder(clear=True, symlinks=True, with_pip=False).create(ROOT / ".venv")
+    print(f"setting up .venv from {lock}; this is done once ...", file=sys.stderr)
+    if known != _wanted(LOCKS[0]):
+        # Debian's Python has no ensurepip, so the caller's pip installs into the new environment.
+        venv.EnvBuilder(clear=True, symlinks=True, with_pip=False).create(ROOT / ".venv")
+    # Python compiles what is imported. To compile all that is installed takes longer than the rest.
     pip = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "--quiet"]
+    pip += ["--no-compile"]
     try:
-        subprocess.run(
-            [*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")], check=True
-        )
+        subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / lock)], check=True)
         subprocess.run(
             [*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True
         )
@@ -41,7 +45,13 @@ def prepare() -> None:
         sys.exit("setting up .venv was interrupted; the same command begins again")
     except subprocess.CalledProcessError:
         sys.exit("setting up .venv failed: see pip's message above; pip must be 22.3 or newer")
-    stamp.write_text(wanted)
+    stamp.write_text(_wanted(lock))
+
+
+def _wanted(lock: str) -> str:
+    """A checksum of all that decides what .venv holds."""
+    inputs = [(ROOT / name).read_bytes() for name in (lock, "pyproject.toml")]
+    return hashlib.sha256(b"\0".join([*inputs, sys.version.encode()])).hexdigest()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ pip; makes .venv as scripts/study.py does.
 import os
 import sys
 
-from study import PYTHON, ROOT, prepare
+from study import LOCKS, PYTHON, ROOT, prepare
 
 # A worker that has nothing left to do takes tests from another. There are as many as cores, so BLAS
 # has one thread in each.
@@ -29,7 +29,7 @@ def arguments_of_pytest(given: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    prepare()
+    prepare(LOCKS[1])
     os.chdir(ROOT)
     arguments = arguments_of_pytest(sys.argv[1:])
     if arguments[: len(ON_ALL_CORES)] == ON_ALL_CORES:
