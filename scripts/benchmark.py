@@ -2,9 +2,9 @@
 
 nnlib    the gradient of ‖Xw − y‖² by nnlib, NumPy, and the peers that are installed (autograd,
          PyTorch, JAX), at eight sizes. All take turns; the figures are medians.
-sweep    the whole command `gdconv -m` (start-up, CSVs; no figures) on 384 runs, against a plain
-         NumPy script that loops over the same runs one at a time, in turn; medians as well. With
-         --workers 2 both use two processes, the script through joblib.
+sweep    the whole command `gdconv -m` (start-up, CSVs; figures only with --report) on 384 runs,
+         against a plain NumPy script that loops over the same runs one at a time, in turn; medians
+         as well. With --workers 2 both use two processes, the script through joblib.
 scale    a sweep of 100,000 runs against one of 10,000: time and memory a run.
 flops    an iteration of groups of 1 to 512 runs, beside that of a plain script.
 growth   how the time of a study grows with d, step sizes, iterations and repetitions.
@@ -35,6 +35,7 @@ SECTIONS = {
     "startup": "Start-up",
     "sweep": "A sweep against a plain script",
     "sweep --iterations 10000 --workers 2": "The same, longer, with two processes",
+    "sweep --iterations 10000 --workers 2 --report": "The same with its report",
     "scale": "100,000 runs",
     "growth": "How cost grows",
     "nnlib": "Gradients",
@@ -102,6 +103,7 @@ def main() -> None:
     command.add_argument("--iterations", type=int, default=2000)
     command.add_argument("--rounds", type=int, default=3)
     command.add_argument("--workers", type=int, default=1)
+    command.add_argument("--report", action="store_true")
     command = add("scale", sweeps.scale, "100,000 runs against 10,000")
     command.add_argument("--runs", type=int, default=100_000)
     command.add_argument("--workers", type=int, default=1)

@@ -83,7 +83,7 @@ def grid(start: float, stop: float, count: int) -> list[float]:
     return [(start * (count - 1 - i) + stop * i) / (count - 1) for i in range(count)]
 
 
-def sweep(iterations: int, rounds: int, workers: int) -> None:
+def sweep(iterations: int, rounds: int, workers: int, report: bool = False) -> None:
     """Time the whole command against `plain`, in turn."""
     engine = ["engine=processes", f"engine.workers={workers}"] if workers > 1 else []
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +94,7 @@ def sweep(iterations: int, rounds: int, workers: int) -> None:
                 "-m",
                 f"results_dir={folder}",
                 f"study=round{round_number}",
-                "report=false",
+                f"report={str(report).lower()}",
                 f"repetitions={REPETITIONS}",
                 f"method.iterations={iterations}",
                 "problem.n_features=" + ",".join(map(str, N_FEATURES)),
@@ -114,8 +114,8 @@ def sweep(iterations: int, rounds: int, workers: int) -> None:
                 times.append(_by_benchopt(Path(folder) / f"benchopt{number}", iterations, workers))
     runs = len(N_FEATURES) * REPETITIONS * RELATIVE_STEPS[2]
     print(
-        f"{runs} runs of {iterations} iterations in {workers} process{'es' * (workers > 1)}, median"
-        f" of {rounds} rounds."
+        f"{runs} runs of {iterations} iterations in {workers} process{'es' * (workers > 1)},"
+        f" {'report included' if report else 'without the report'}; median of {rounds} rounds."
     )
     median = {name: statistics.median(times) for name, times in seconds.items()}
     rows = [
@@ -246,17 +246,11 @@ def startup(rounds: int) -> None:
     """Time what comes before the first iteration."""
     with tempfile.TemporaryDirectory() as folder:
         cells = 10_000
+        steps = ",".join(f"{step:.6g}" for step in grid(0.1, 1.9, cells // 4))
         many = [
-            GDCONV,
-            "-m",
-            f"results_dir={folder}",
-            "study=cells",
-            "report=false",
-            "record.curves=none",
-            "problem.n_samples=2",
-            "problem.n_features=1",
-            "method.iterations=1",
-            f"seed=range(0,{cells})",
+            *(GDCONV, "-m", f"results_dir={folder}", "study=cells", "report=false"),
+            *("problem.n_samples=8", "problem.n_features=3", "method.iterations=5"),
+            *("seed=0,1,2,3", f"step.value={steps}"),
         ]
         command_seconds(many)
         imports = "import numpy, scipy.linalg, pandas, hydra"
@@ -268,12 +262,14 @@ def startup(rounds: int) -> None:
                 f"results_dir={folder}",
                 "report=false",
             ],
+            f"`gdconv -m` with {cells:,} new cells, in four groups": [*many, "study=new"],
             f"`gdconv -m` with {cells:,} cells that are done": many,
         }
         times: dict[str, list[float]] = {name: [] for name in commands}
         for number in range(rounds):
             for name, command in commands.items():
-                again = [f"study=one{number}"] if command[-1] == "report=false" else []
+                study = {"report=false": f"study=one{number}", "study=new": f"study=new{number}"}
+                again = [study[command[-1]]] if command[-1] in study else []
                 times[name].append(command_seconds([*command, *again]))
         print(f"Whole commands, in turn, median of {rounds} rounds.")
         rows = [[name, f"{statistics.median(each):.2f}"] for name, each in times.items()]
