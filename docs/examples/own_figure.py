@@ -6,13 +6,11 @@ Start it in the project's folder, where the stored study results/reference is. `
 the three tables as pandas DataFrames. The script writes results/own_figure.png.
 """
 
-from pathlib import Path
-
 from matplotlib.figure import Figure
 
 from gdconv import read
 
-runs = read(Path("results/reference")).runs
+runs = read("results/reference").runs
 figure = Figure(figsize=(5, 4), layout="constrained")
 axes = figure.subplots()
 for start, marker in [("zeros", "o"), ("eigenvector", "x")]:

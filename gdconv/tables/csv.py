@@ -106,8 +106,8 @@ def decode(groups: Iterable[Rows], files: Mapping[str, Sequence[str]] | None = N
     )
 
 
-def read(folder: Path) -> Tables:
-    """Read the tables of a study; if it is still running, read what is complete.
+def read(folder: str | Path) -> Tables:
+    """Read the tables of a study from its folder; if it is still running, read what is complete.
 
     Raises
     ------
@@ -116,6 +116,7 @@ def read(folder: Path) -> Tables:
     ValueError
         If a file does not have the columns of COLUMNS, or a cell is of another type.
     """
+    folder = Path(folder)
     complete = {name: _complete_lines(folder, name) for name in COLUMNS}
     done = {run_id_of(line) for line in complete["runs"]}
     complete["curves"] = [line for line in complete["curves"] if run_id_of(line) in done]

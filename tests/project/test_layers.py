@@ -94,6 +94,25 @@ def test_rooms_are_few_and_small():
             assert len(files) <= 9, folder
 
 
+def length(function: ast.FunctionDef) -> int:
+    """Lines of a function, its docstring left out."""
+    first, *_ = function.body
+    told = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    docstring = first.end_lineno - first.lineno + 1 if told else 0
+    return function.end_lineno - function.lineno + 1 - docstring
+
+
+def test_functions_are_short():
+    long = {
+        f"{path.relative_to(ROOT)}, {node.name}": length(node)
+        for package in ("gdconv", "nnlib")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and length(node) > 55
+    }
+    assert long == {}
+
+
 def test_the_modules_of_nnlib_import_from_below():
     order = [f"nnlib.{name}" for name in NNLIB]
     assert set(modules("nnlib")) == set(order)
