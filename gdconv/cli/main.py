@@ -72,12 +72,13 @@ def _run_study() -> int:
             engine = started.enter_context(engines.engine(study.engine))
         from gdconv.sweep import sweep
 
-        modules = [
-            "gdconv.report.summary",
-            *(["gdconv.report.figures.catalogue"] if study.report else []),
-        ]
-        started.callback(import_meanwhile(modules).join)
-        outcome = sweep.run_sweep([config for config, _ in jobs], study, command, engine)
+        # A finished study does not wait for what only a report needs.
+        modules = ["gdconv.report.summary"]
+        modules += ["gdconv.report.figures.catalogue"] * study.report
+        outcome = sweep.run_sweep(
+            *([config for config, _ in jobs], study, command, engine),
+            meanwhile=lambda: started.callback(import_meanwhile(modules).join),
+        )
     from gdconv.report import report, summary
 
     runs = report.renew(outcome.folder) if study.report else None

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -58,6 +58,7 @@ def run_sweep(
     study: StudyConfig,
     command: Sequence[str] = (),
     engine: Engine | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Outcome:
     """Run the runs that the study does not hold yet, and store them group by group.
 
@@ -67,6 +68,8 @@ def run_sweep(
         The command line, for provenance.json.
     engine : Engine, optional
         The engine of the study, if it has already been entered.
+    meanwhile : callable, optional
+        Called once before the first group is run, if any is.
 
     Raises
     ------
@@ -83,6 +86,8 @@ def run_sweep(
         if study.retry_failed:
             store.forget(run_id for run_id in runs if store.done.get(run_id) == "failed")
         missing = {run_id: run for run_id, run in runs.items() if run_id not in store.done}
+        if missing and meanwhile:
+            meanwhile()
         if missing or store.unfinished:
             section = study.engine if missing else Serial()
             with nullcontext(engine) if engine else engines.engine(section) as ready:

@@ -591,6 +591,27 @@ def test_nothing_is_imported_for_a_run_before_the_configuration_is_checked(tmp_p
     assert done.stderr.startswith("gdconv: seed=-1: ")
 
 
+def test_a_finished_study_imports_nothing_that_only_a_sweep_or_a_figure_needs(tmp_path):
+    """The same command again: SciPy, Matplotlib and the workers' packages stay away."""
+    script = (
+        "import sys; from gdconv.cli.main import main; sys.argv = ['gdconv', *sys.argv[1:]];"
+        "main(); print(*{'scipy', 'matplotlib', 'loky', 'dask', 'tqdm'} & {*sys.modules})"
+    )
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", script, "problem.n_samples=9", "problem.n_features=2"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+        for _ in range(2)
+    ]
+    assert {"scipy", "matplotlib"} <= {*found[0][-1].split()}
+    assert found[1][-1] == ""
+    assert found[0][:-1] == found[1][:-1]
+
+
 # What is answered without a study
 
 
