@@ -9,6 +9,7 @@ scale    a sweep of 100,000 runs against one of 10,000: time and memory a run.
 flops    an iteration of groups of 1 to 512 runs, beside that of a plain script.
 growth   how the time of a study grows with d, step sizes, iterations and repetitions.
 startup  how long the shortest commands take.
+setup    how long a fresh clone takes to install what a study needs, and what tests need.
 all      all of these, written to docs/performance.md with the machine and the versions.
 
 BLAS runs on one thread in all of them.
@@ -32,6 +33,7 @@ PEERS = ("autograd", "torch", "jax", "benchopt")
 
 # What docs/performance.md shows: the command's arguments and the section's heading.
 SECTIONS = {
+    "setup": "Set-up",
     "startup": "Start-up",
     "sweep": "A sweep against a plain script",
     "sweep --iterations 10000 --workers 2": "The same, longer, with two processes",
@@ -117,6 +119,7 @@ def main() -> None:
     command = add("plain", sweeps.plain, "the plain NumPy script by itself")
     command.add_argument("--iterations", type=int, default=2000)
     command.add_argument("--workers", type=int, default=1)
+    add("setup", sweeps.setup, "the set-up of a fresh clone")
     add("all", write_all, "all of these, for docs/performance.md")
     arguments = vars(parser.parse_args())
     run: Callable[..., None] = arguments.pop("run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -274,3 +275,20 @@ def startup(rounds: int) -> None:
         print(f"Whole commands, in turn, median of {rounds} rounds.")
         rows = [[name, f"{statistics.median(each):.2f}"] for name, each in times.items()]
         print_table(["", "s"], rows)
+
+
+def setup() -> None:
+    """Time the set-up of a fresh clone for a study, and then for the tests as well."""
+    # That of the environment could be without pip.
+    python = Path(sys.base_prefix) / "bin" / "python3"
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+        for script in ("study.py", "test.py"):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds = command_seconds([python, Path(folder) / "scripts" / script, "--version"])
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            rows.append([f"`python3 scripts/{script}`", f"{seconds:.1f}", f"{used:.1f}"])
+    print("A fresh clone, once: downloads included, which pip may have in its cache.")
+    print_table(["", "s", "s of a processor"], rows)
