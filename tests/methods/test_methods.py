@@ -128,6 +128,9 @@ def test_gradient_descent_s_closed_forms_agree_with_its_recurrence(iterations):
     assert general.factors() == pytest.approx(closed.factors(), rel=1e-14)
     assert general.contraction() == pytest.approx(closed.contraction(), rel=1e-14)
     assert general.growth() == pytest.approx(closed.contraction() ** 2, rel=1e-14)
+    assert closed.growth().tolist() == np.maximum(closed.contraction() ** 2, 1).tolist()
+    way = iterations * np.outer(closed.eigenvalues, closed.step_size)
+    assert closed.reach() == pytest.approx(np.minimum(way, 1.0), rel=1e-14)
     assert general.step_error() == pytest.approx(closed.step_error(), rel=1e-14)
     for name in ("bound", "weighted_bound"):
         enclosing, largest = (getattr(each, name)(2.0, runs, t) for each in (general, closed))
