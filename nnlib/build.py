@@ -32,6 +32,8 @@ class Builder:
         self.grad: list[Any] = []
         self.operation: list[Op | None] = []
         self.attributes: list[dict[str, Any]] = []
+        # What the latest evaluation left beside the value; see `nnlib.ops.Op`.
+        self.byproduct: list[Any] = []
 
     def __len__(self) -> int:
         return len(self.name)
@@ -249,6 +251,7 @@ class Builder:
         self.dtype.append(dtype)
         self.value.append(None)
         self.grad.append(None)
+        self.byproduct.append(None)
         self.operation.append(op)
         self.attributes.append(attributes or {})
         for child in children:

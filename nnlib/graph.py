@@ -13,8 +13,12 @@ from numpy.typing import ArrayLike
 
 from nnlib.build import Builder
 from nnlib.inputs import Vertex, frozen, real_array
-from nnlib.ops import ARRAYS, OPS, evaluate
+from nnlib.ops import ARRAYS, OPS
 from nnlib.rules import sum_to_shape
+from nnlib.tape import Plan, filled
+
+# A plan takes memory for every vertex that its output depends on.
+_MOST_PLANS = 16
 
 
 class Graph(Builder):
@@ -66,6 +70,10 @@ class Graph(Builder):
     def __init__(self) -> None:
         super().__init__()
         self.stale = False
+        # By output, the latest last.
+        self._plans: dict[Vertex, Plan] = {}
+        # The gradients, for the first vertices, of an output that depends on none of them.
+        self._unrelated: tuple[np.ndarray | None, ...] = ()
 
     def set(self, leaf: Vertex, value: ArrayLike) -> None:
         """Give a leaf a copy of a new value and forget the values that depended on the old one.
@@ -106,20 +114,20 @@ class Graph(Builder):
             If an output is no vertex, or if one of these vertices has a child whose ID is not below
             its own, so that a walk in the order of IDs would reach it before its operands.
         """
-        outputs = self.require(outputs)
-        needed = bytearray(int(max(outputs, default=-1)) + 1)
-        for output in outputs:
-            needed[output] = True
-        for i in reversed(range(len(needed))):
-            if needed[i]:
-                for child in self.children[i]:
-                    if not 0 <= child < i:
-                        raise ValueError(
-                            f"{self._describe(i)} has child {child}: the IDs are not a topological "
-                            "order, in which every child comes before its parent"
-                        )
-                    needed[child] = True
-        return [i for i, flag in zip(self.vertices, needed, strict=False) if flag]
+        waiting = self.require(outputs)
+        needed = set(waiting)
+        while waiting:
+            i = waiting.pop()
+            for child in self.children[i]:
+                if not 0 <= child < i:
+                    raise ValueError(
+                        f"{self._describe(i)} has child {child}: the IDs are not a topological "
+                        "order, in which every child comes before its parent"
+                    )
+                if child not in needed:
+                    needed.add(child)
+                    waiting.append(child)
+        return [self.vertices[i] for i in sorted(needed)]
 
     @np.errstate(all="ignore")
     def run_eval(self, output: Vertex, check_finite: bool = False) -> None:
@@ -141,13 +149,7 @@ class Graph(Builder):
         FloatingPointError
             With `check_finite`, naming the vertex and the element.
         """
-        for i in self.order([output]):
-            op = self.operation[i]
-            if op is not None:
-                operands = [self.value[child] for child in self.children[i]]
-                self.value[i] = frozen(evaluate(op, *operands, **self.attributes[i]))
-            if check_finite and not np.isfinite(self.value[i]).all():
-                self._raise_not_finite(i, "value", self.value[i], self.children[i])
+        self._evaluate(self._plan(self._vertex(output)), check_finite)
 
     @np.errstate(all="ignore")
     def run_grad(
@@ -178,7 +180,7 @@ class Graph(Builder):
         """
         output = self._vertex(output)
         if grad is None:
-            seed = self._one(output, f"pass grad, of shape {self.shape[output]}")
+            seed = self._one(output, "pass grad, of shape {shape}")
         else:
             seed = real_array(grad, self.dtype[output])
             if seed.shape != self.shape[output]:
@@ -186,19 +188,46 @@ class Graph(Builder):
                     f"run_grad: grad has shape {seed.shape}, but the output is "
                     f"{self._describe(output)}"
                 )
+        plan = self._plan(output)
         if check_finite or self.value[output] is None:
-            self.run_eval(output, check_finite)
-        order = self.order([output])
-        found = self._backward(ARRAYS, self.value.__getitem__, order, {output: seed}, set(order))
-        self.grad[:] = [None] * len(self)
-        for i in {*order, *(i for i in self.vertices if self.operation[i] is None)}:
-            self.grad[i] = frozen(found[i] if i in found else self._zeros(i))
+            self._evaluate(plan, check_finite)
+
+        def backward(ops: Any) -> list[Any]:
+            found = self._backward(
+                ops, self.value.__getitem__, plan.order, {output: seed}, set(plan.order)
+            )
+            return [found.get(i) for i in plan.order]
+
+        gradients = plan.gradients(self, None if grad is None else seed, backward)
+        new = range(len(self._unrelated), len(self))
+        self._unrelated += tuple(None if self.operation[i] else self._zeros(i) for i in new)
+        self.grad[:] = self._unrelated
+        for i, gradient in zip(plan.order, gradients, strict=True):
+            self.grad[i] = self._zeros(i) if gradient is None else gradient
         self.stale = False
         if check_finite:
-            for i in reversed(order):
+            found = {i for i, x in zip(plan.order, gradients, strict=True) if x is not None}
+            for i in reversed(plan.order):
                 if not np.isfinite(self.grad[i]).all():
                     above = [parent for parent in self.parents[i] if parent in found]
                     self._raise_not_finite(i, "gradient", self.grad[i], above)
+
+    def _plan(self, output: Vertex) -> Plan:
+        """Return the plan for an output: a new one, if what the output depends on has changed."""
+        plan = self._plans.pop(output, None)
+        if plan is None or not plan.is_of(self):
+            plan = Plan(self, self.order([output]))
+        self._plans[output] = plan
+        if len(self._plans) > _MOST_PLANS:
+            del self._plans[next(iter(self._plans))]
+        return plan
+
+    def _evaluate(self, plan: Plan, check_finite: bool) -> None:
+        for i, call in zip(plan.order, plan.calls, strict=True):
+            if call is not None:
+                self.value[i] = frozen(call(self.value))
+            if check_finite and not np.isfinite(self.value[i]).all():
+                self._raise_not_finite(i, "value", self.value[i], self.children[i])
 
     def _raise_not_finite(
         self, i: Vertex, what: str, array: np.ndarray, sources: Sequence[Vertex]
@@ -253,6 +282,10 @@ class Graph(Builder):
                 setattr(twin, name, [list(x) if isinstance(x, list) else x for x in column])
         return twin
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what later runs find again."""
+        return {**vars(self), "_plans": {}, "_unrelated": ()}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a copied or pickled graph, and make its arrays read-only again."""
         vars(self).update(state)
@@ -301,8 +334,9 @@ class Graph(Builder):
     def _one(self, output: Vertex, advice: str) -> np.ndarray:
         """Return the gradient of an output with respect to itself."""
         if math.prod(self.shape[output]) != 1:
+            advice = advice.format(shape=self.shape[output])
             raise ValueError(f"{self._describe(output)} is not a single number: {advice}")
-        return np.ones(self.shape[output], self.dtype[output])
+        return filled(1.0, self.shape[output], self.dtype[output])
 
     def _zeros(self, i: int) -> np.ndarray:
-        return np.zeros(self.shape[i], self.dtype[i])
+        return filled(0.0, self.shape[i], self.dtype[i])

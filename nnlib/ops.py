@@ -8,7 +8,7 @@ graph, the same line adds vertices, which can be differentiated again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from nnlib import rules, shapes
+from nnlib.inputs import frozen
 from nnlib.shapes import Shape
 
 
@@ -47,6 +48,9 @@ class Op:
     temporaries : callable or None
         ``temporaries(*operand_shapes, **attributes)`` returns the shapes of the work arrays that
         `forward` takes by position after `out`.
+    byproduct : tuple or None
+        Name and attributes of an operation on the first operand whose value `forward` leaves in the
+        first of its work arrays, so that the gradients need not compute it again.
     """
 
     name: str
@@ -56,6 +60,16 @@ class Op:
     gradients: tuple[Callable[..., Any] | None, ...]
     view: bool = False
     temporaries: Callable[..., tuple[Shape, ...]] | None = None
+    byproduct: tuple[str, dict[str, Any]] | None = None
+
+    def key(self, operands: Sequence[Any], attributes: dict[str, Any]) -> tuple[Any, ...]:
+        """Return what tells this operation on these arrays from others, while they are kept."""
+        return (self.name, *attributes.items(), *map(id, operands))
+
+    def byproduct_key(self, operands: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the key of the operation that the by-product is the value of."""
+        name, attributes = self.byproduct or ("", {})
+        return OPS[name].key(operands[:1], attributes)
 
     def __reduce__(self) -> tuple[Callable[[str], Op], tuple[str]]:
         """Copy and pickle by name, so that graphs can be copied and pickled."""
@@ -67,15 +81,15 @@ def _row(name: str) -> Op:
 
 
 def evaluate(op: Op, *operands: np.ndarray, **attributes: Any) -> np.ndarray:
-    """Return the value of an operation: a view, or else a new array in C order.
+    """Return the value of an operation, read-only: a view, or else a new array in C order.
 
     BLAS rounds differently for another memory order, so the order must not depend on how an operand
     was made.
     """
     if op.view:
-        return op.forward(*operands, **attributes)
+        return frozen(op.forward(*operands, **attributes))
     value = op.forward(*operands, None, *temporaries(op, *operands, **attributes), **attributes)
-    return np.asarray(value, order="C")
+    return frozen(np.asarray(value, order="C"))
 
 
 def temporaries(op: Op, *operands: np.ndarray, **attributes: Any) -> list[np.ndarray]:
@@ -187,7 +201,7 @@ _ROWS = (
     Op("cast", "a in another type", rules.cast, shapes.same, (rules.pass_on,)),
     Op("sum", "Σ a", rules.sum, shapes.reduce, (rules.sum_gradient,)),
     Op("mean", "Σ a / count", rules.mean, shapes.reduce, (rules.mean_gradient,)),
-    Op("transpose", "aᵀ", np.transpose, shapes.transpose, (rules.transpose_gradient,), view=True),
+    Op("transpose", "aᵀ", rules.transpose, shapes.transpose, (rules.transpose_gradient,), view=True),
     Op(
         "reshape",
         "a reshaped",
@@ -241,14 +255,21 @@ _ROWS = (
             rules.softmax_cross_entropy_gradient_labels,
         ),
         temporaries=rules.softmax_cross_entropy_temporaries,
+        byproduct=("log_softmax", {"axis": -1}),
     ),
 )
 
 OPS = {op.name: op for op in _ROWS}
 
-ARRAYS = SimpleNamespace(
-    shape=attrgetter("shape"),
-    dtype=attrgetter("dtype"),
-    constant=lambda value, like: np.array(value, like.dtype),
-    **{name: partial(evaluate, op) for name, op in OPS.items()},
-)
+
+def namespace(evaluate: Callable[..., Any]) -> SimpleNamespace:
+    """Return the namespace in which gradients are computed on arrays, by a function as `evaluate`."""
+    return SimpleNamespace(
+        shape=attrgetter("shape"),
+        dtype=attrgetter("dtype"),
+        constant=lambda value, like: np.array(value, like.dtype),
+        **{name: partial(evaluate, op) for name, op in OPS.items()},
+    )
+
+
+ARRAYS = namespace(evaluate)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnlib.graph import Graph
-from nnlib.inputs import Vertex, frozen, real
+from nnlib.inputs import Vertex, real
 from nnlib.ops import Op, evaluate, temporaries
 from nnlib.shapes import Shape, broadcast
 
@@ -93,7 +93,7 @@ class Program:
                 if key not in known:
                     value: np.ndarray | None
                     if i not in varying:
-                        value = frozen(evaluate(op, *operands, **attributes))
+                        value = evaluate(op, *operands, **attributes)
                     elif (value := _free(graph, i, op, operands, varying)) is None:
                         value = np.empty(graph.shape[i], graph.dtype[i])
                         steps += _steps(graph, i, op, operands, varying, value)

@@ -139,6 +139,11 @@ def matmul_gradient_b(ops: Any, upstream: Any, _value: Any, a: Any, b: Any) -> A
 # Shapes
 
 
+def transpose(x: Array, *, axes: Shape | None) -> Array:
+    """xᵀ, as a view. NumPy's function takes five times as long as its method."""
+    return x.transpose(axes)
+
+
 def transpose_gradient(ops: Any, upstream: Any, _value: Any, _a: Any, *, axes: Shape | None) -> Any:
     """The gradient, transposed back."""
     if axes is None:

@@ -1,0 +1,199 @@
+"""What a graph notes of its runs, so that the next ones are faster: flat lists of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import empty
+
+from nnlib.build import Builder
+from nnlib.inputs import Vertex, frozen
+from nnlib.ops import ARRAYS, Op, evaluate, namespace
+from nnlib.shapes import Shape
+
+# Computes an array from those in some places of a list.
+Call = Callable[[Sequence[Any]], np.ndarray]
+
+
+class Plan:
+    """How an output of a graph is computed and differentiated, while the graph stays as it is.
+
+    Parameters
+    ----------
+    g : Builder
+    order : list of Vertex
+        What the output depends on, itself included, as `nnlib.graph.Graph.order` returns it.
+
+    Attributes
+    ----------
+    order : list of Vertex
+    calls : list of callable or None
+        What computes each vertex of the order from the values of the graph; None for a leaf.
+    """
+
+    def __init__(self, g: Builder, order: list[Vertex]) -> None:
+        self.order = order
+        children, attributes, *others = _structure(g, order)
+        self._structure = [[*map(list, children)], [*map(dict, attributes)], *others]
+        self.calls = [g.operation[i] and _value_call(g, i) for i in order]
+        self._with_byproduct = [i for i in order if (op := g.operation[i]) and op.byproduct]
+        self._was_differentiated = False
+        self._tapes: dict[bool, Tape] = {}
+
+    def is_of(self, g: Builder) -> bool:
+        """Return whether the vertices of the order are still the same operations."""
+        return self._structure == _structure(g, self.order)
+
+    def gradients(
+        self,
+        g: Builder,
+        seed: np.ndarray | None,
+        backward: Callable[[SimpleNamespace], list[Any]],
+    ) -> list[Any]:
+        """Return the gradients of all vertices of the order, from the values of the graph.
+
+        Parameters
+        ----------
+        g : Builder
+        seed : ndarray or None
+            The gradient of the output, if it is not always the same.
+        backward : callable
+            Computes the gradients in a namespace (see `nnlib.ops`); None where there is none.
+        """
+        inputs = [g.value[i] for i in self.order] + [g.byproduct[i] for i in self._with_byproduct]
+        if seed is not None:
+            inputs.append(seed)
+        tape = self._tapes.get(seed is None)
+        if tape is not None:
+            return tape.replay(inputs)
+        # Noting takes longer than computing: too long for graphs that are built anew in each step.
+        # A tape cannot tell which place is meant if a user has put the same array into two.
+        if not self._was_differentiated or len(set(map(id, inputs))) < len(inputs):
+            self._was_differentiated = True
+            return backward(ARRAYS)
+        known = {
+            op.byproduct_key([g.value[child] for child in g.children[i]]): g.byproduct[i]
+            for i in self._with_byproduct
+            if (op := g.operation[i])
+        }
+        tape = self._tapes[seed is None] = Tape(inputs, known)
+        return tape.record(backward)
+
+
+def _structure(g: Builder, order: Sequence[Vertex]) -> list[list[Any]]:
+    """Return all of a graph that a plan depends on."""
+    columns = g.children, g.attributes, g.operation, g.shape, g.dtype
+    return [[column[i] for i in order] for column in columns]
+
+
+def _value_call(g: Builder, i: Vertex) -> Call:
+    """Return what computes a vertex from the values of the graph, and keeps its by-product."""
+    op, children = g.operation[i], g.children[i]
+    assert op is not None
+    arrays = [_Kind(g.shape[k], g.dtype[k]) for k in (*children, i)]
+    return _call(op, list(children), arrays, g.attributes[i], partial(g.byproduct.__setitem__, i))
+
+
+class Tape:
+    """Operations on arrays, noted when they are computed first, to be computed from others again.
+
+    What does not depend on the inputs is computed once, and what is computed twice is noted once.
+
+    Parameters
+    ----------
+    inputs : sequence of ndarray
+        All different objects.
+    known : dict
+        The key of an operation (see `nnlib.ops.Op`) → the input that is its value.
+    """
+
+    def __init__(
+        self, inputs: Sequence[np.ndarray], known: dict[tuple[Any, ...], np.ndarray]
+    ) -> None:
+        # All arrays are kept while they are noted, so ids are unique.
+        self._arrays: list[Any] = list(inputs)
+        self._places = {id(array): k for k, array in enumerate(inputs)}
+        self._varying = set(range(len(inputs)))
+        self._known = known
+        self._calls: list[tuple[int, Call]] = []
+        self._results: list[int] = []
+
+    def record(self, compute: Callable[[SimpleNamespace], list[Any]]) -> list[Any]:
+        """Return the arrays that a function computes in a namespace, and note how it does."""
+        results = compute(namespace(self._evaluate))
+        self._results = [*map(self._place, results)]
+        self._arrays = [None if k in self._varying else x for k, x in enumerate(self._arrays)]
+        self._places, self._known = {}, {}
+        return results
+
+    def replay(self, inputs: Sequence[np.ndarray]) -> list[Any]:
+        """Return what the function would compute from other inputs; the arrays are read-only."""
+        arrays = [*inputs, *self._arrays[len(inputs) :]]
+        for place, call in self._calls:
+            arrays[place] = frozen(call(arrays))
+        return [arrays[place] for place in self._results]
+
+    def _evaluate(self, op: Op, *operands: np.ndarray, **attributes: Any) -> np.ndarray:
+        key = op.key(operands, attributes)
+        if key not in self._known:
+            value = self._known[key] = evaluate(op, *operands, **attributes)
+            *places, place = [self._place(array) for array in (*operands, value)]
+            if not self._varying.isdisjoint(places):
+                self._varying.add(place)
+                self._calls.append((place, _call(op, places, [*operands, value], attributes)))
+        return self._known[key]
+
+    def _place(self, array: np.ndarray) -> int:
+        place = self._places.setdefault(id(array), len(self._arrays))
+        if place == len(self._arrays):
+            self._arrays.append(array)
+        return place
+
+
+class _Kind(NamedTuple):
+    shape: Shape
+    dtype: np.dtype
+
+
+def _call(
+    op: Op,
+    places: Sequence[int],
+    arrays: Sequence[_Kind | np.ndarray],
+    attributes: dict[str, Any],
+    keep: Callable[[np.ndarray], None] | None = None,
+) -> Call:
+    """Return what computes an operation as `nnlib.ops.evaluate` does, from operands in a list.
+
+    `arrays` have the shapes and types of the operands and of the value. `keep` gets the by-product
+    of each call, if the operation has one.
+    """
+    forward = partial(op.forward, **attributes) if attributes else op.forward
+    a, b, (shape, dtype) = places[0], places[-1], (arrays[-1].shape, arrays[-1].dtype)
+    if op.view:
+        return lambda arrays: forward(arrays[a])
+    if op.temporaries:
+        kind = np.result_type(*[each.dtype for each in arrays[:-1]])
+        room = op.temporaries(*[each.shape for each in arrays[:-1]], **attributes)
+
+        def call(arrays: Sequence[Any]) -> np.ndarray:
+            work = [empty(each, kind) for each in room]
+            value = forward(*[arrays[k] for k in places], empty(shape, dtype), *work)
+            if keep and op.byproduct:
+                keep(work[0])
+            return value
+
+        return call
+    # A loop over the operands would take longer than a small operation.
+    if len(places) == 1:
+        return lambda arrays: forward(arrays[a], empty(shape, dtype))
+    return lambda arrays: forward(arrays[a], arrays[b], empty(shape, dtype))
+
+
+@lru_cache
+def filled(number: float, shape: Shape, dtype: np.dtype) -> np.ndarray:
+    """Return a read-only array of equal numbers, which takes the memory of one."""
+    return np.broadcast_to(np.array(number, dtype), shape)
