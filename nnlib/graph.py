@@ -213,17 +213,17 @@ class Graph(Builder):
                     self._raise_not_finite(i, "gradient", self.grad[i], above)
 
     def _plan(self, output: Vertex) -> Plan:
-        """Return the plan for an output: a new one, if what the output depends on has changed."""
-        plan = self._plans.pop(output, None)
-        if plan is None or not plan.is_of(self):
-            plan = Plan(self, self.order([output]))
+        """Return the plan for an output, renewed if what the output depends on has changed."""
+        plan = self._plans.pop(output, None) or Plan()
+        if not plan.is_of(self):
+            plan.renew(self.order([output]))
         self._plans[output] = plan
         if len(self._plans) > _MOST_PLANS:
             del self._plans[next(iter(self._plans))]
         return plan
 
     def _evaluate(self, plan: Plan, check_finite: bool) -> None:
-        for i, call in zip(plan.order, plan.calls, strict=True):
+        for i, call in zip(plan.order, plan.calls(self), strict=True):
             if call is not None:
                 self.value[i] = frozen(call(self.value))
             if check_finite and not np.isfinite(self.value[i]).all():

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from nnlib import rules, shapes
-from nnlib.inputs import frozen
 from nnlib.shapes import Shape
 
 
@@ -80,16 +79,26 @@ def _row(name: str) -> Op:
     return OPS[name]
 
 
-def evaluate(op: Op, *operands: np.ndarray, **attributes: Any) -> np.ndarray:
+def evaluate(
+    op: Op,
+    *operands: np.ndarray,
+    keep: Callable[[np.ndarray], object] | None = None,
+    **attributes: Any,
+) -> np.ndarray:
     """Return the value of an operation, read-only: a view, or else a new array in C order.
 
     BLAS rounds differently for another memory order, so the order must not depend on how an operand
-    was made.
+    was made. `keep` gets the by-product, if the operation has one.
     """
     if op.view:
-        return frozen(op.forward(*operands, **attributes))
-    value = op.forward(*operands, None, *temporaries(op, *operands, **attributes), **attributes)
-    return frozen(np.asarray(value, order="C"))
+        value = op.forward(*operands, **attributes)
+    else:
+        work = temporaries(op, *operands, **attributes) if op.temporaries else ()
+        value = np.asarray(op.forward(*operands, None, *work, **attributes), order="C")
+        if keep and op.byproduct:
+            keep(work[0])
+    value.setflags(write=False)
+    return value
 
 
 def temporaries(op: Op, *operands: np.ndarray, **attributes: Any) -> list[np.ndarray]:

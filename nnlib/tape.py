@@ -22,31 +22,40 @@ Call = Callable[[Sequence[Any]], np.ndarray]
 class Plan:
     """How an output of a graph is computed and differentiated, while the graph stays as it is.
 
-    Parameters
-    ----------
-    g : Builder
-    order : list of Vertex
-        What the output depends on, itself included, as `nnlib.graph.Graph.order` returns it.
+    Nothing is noted in the first run, because that takes longer than a run: a graph that is built
+    anew in each step would become slower.
 
     Attributes
     ----------
     order : list of Vertex
-    calls : list of callable or None
-        What computes each vertex of the order from the values of the graph; None for a leaf.
+        What the output depends on, itself included, as `nnlib.graph.Graph.order` returns it.
     """
 
-    def __init__(self, g: Builder, order: list[Vertex]) -> None:
+    def __init__(self) -> None:
+        self._was_evaluated = self._was_differentiated = False
+        self.renew([])
+
+    def renew(self, order: list[Vertex]) -> None:
+        """Take a new order, and forget what was noted."""
         self.order = order
-        children, attributes, *others = _structure(g, order)
-        self._structure = [[*map(list, children)], [*map(dict, attributes)], *others]
-        self.calls = [g.operation[i] and _value_call(g, i) for i in order]
-        self._with_byproduct = [i for i in order if (op := g.operation[i]) and op.byproduct]
-        self._was_differentiated = False
+        self._structure: list[list[Any]] = []
+        self._calls: list[Call | None] = []
+        self._with_byproduct: list[Vertex] = []
         self._tapes: dict[bool, Tape] = {}
 
     def is_of(self, g: Builder) -> bool:
-        """Return whether the vertices of the order are still the same operations."""
-        return self._structure == _structure(g, self.order)
+        """Return whether something was noted, and the vertices are still the same operations."""
+        return bool(self._structure) and self._structure == _structure(g, self.order)
+
+    def calls(self, g: Builder) -> list[Call | None]:
+        """Return what computes each vertex of the order from all values; None for a leaf."""
+        if not self._was_evaluated:
+            self._was_evaluated = True
+            return [g.operation[i] and partial(_evaluate, g, i) for i in self.order]
+        if not self._calls:
+            self._note(g)
+            self._calls = [g.operation[i] and _call_of(g, i) for i in self.order]
+        return self._calls
 
     def gradients(
         self,
@@ -64,24 +73,30 @@ class Plan:
         backward : callable
             Computes the gradients in a namespace (see `nnlib.ops`); None where there is none.
         """
+        if not self._was_differentiated:
+            self._was_differentiated = True
+            return backward(ARRAYS)
+        self._note(g)
         inputs = [g.value[i] for i in self.order] + [g.byproduct[i] for i in self._with_byproduct]
         if seed is not None:
             inputs.append(seed)
-        tape = self._tapes.get(seed is None)
-        if tape is not None:
+        if tape := self._tapes.get(seed is None):
             return tape.replay(inputs)
-        # Noting takes longer than computing: too long for graphs that are built anew in each step.
-        # A tape cannot tell which place is meant if a user has put the same array into two.
-        if not self._was_differentiated or len(set(map(id, inputs))) < len(inputs):
-            self._was_differentiated = True
+        if len(set(map(id, inputs))) < len(inputs):
+            # A user has put an array into two places; the tape could not tell which one is meant.
             return backward(ARRAYS)
-        known = {
-            op.byproduct_key([g.value[child] for child in g.children[i]]): g.byproduct[i]
-            for i in self._with_byproduct
-            if (op := g.operation[i])
-        }
+        known = {}
+        for i in self._with_byproduct:
+            operands = [g.value[child] for child in g.children[i]]
+            known[g.operation[i].byproduct_key(operands)] = g.byproduct[i]
         tape = self._tapes[seed is None] = Tape(inputs, known)
         return tape.record(backward)
+
+    def _note(self, g: Builder) -> None:
+        if not self._structure:
+            children, attributes, *others = _structure(g, self.order)
+            self._structure = [[*map(list, children)], [*map(dict, attributes)], *others]
+            self._with_byproduct = [i for i in self.order if g.byproduct[i] is not None]
 
 
 def _structure(g: Builder, order: Sequence[Vertex]) -> list[list[Any]]:
@@ -90,12 +105,18 @@ def _structure(g: Builder, order: Sequence[Vertex]) -> list[list[Any]]:
     return [[column[i] for i in order] for column in columns]
 
 
-def _value_call(g: Builder, i: Vertex) -> Call:
-    """Return what computes a vertex from the values of the graph, and keeps its by-product."""
-    op, children = g.operation[i], g.children[i]
-    assert op is not None
-    arrays = [_Kind(g.shape[k], g.dtype[k]) for k in (*children, i)]
-    return _call(op, list(children), arrays, g.attributes[i], partial(g.byproduct.__setitem__, i))
+def _evaluate(g: Builder, i: Vertex, values: Sequence[Any]) -> np.ndarray:
+    op, operands = g.operation[i], [values[child] for child in g.children[i]]
+    keep = partial(g.byproduct.__setitem__, i) if op.byproduct else None
+    return evaluate(op, *operands, keep=keep, **g.attributes[i])
+
+
+def _call_of(g: Builder, i: Vertex) -> Call:
+    """Return what does the same faster, while the graph stays as it is."""
+    children = g.children[i]
+    kinds = [_Kind(g.shape[k], g.dtype[k]) for k in (*children, i)]
+    keep = partial(g.byproduct.__setitem__, i)
+    return _call(g.operation[i], children, kinds, g.attributes[i], keep)
 
 
 class Tape:
