@@ -32,7 +32,7 @@ class Builder:
         self.grad: list[Any] = []
         self.operation: list[Op | None] = []
         self.attributes: list[dict[str, Any]] = []
-        # What the latest evaluation left beside the value; see `nnlib.ops.Op`.
+        # What the latest evaluation left beside the value, after the operand; see `nnlib.ops.Op`.
         self.byproduct: list[Any] = []
 
     def __len__(self) -> int:

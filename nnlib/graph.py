@@ -199,8 +199,9 @@ class Graph(Builder):
             return [found.get(i) for i in plan.order]
 
         gradients = plan.gradients(self, None if grad is None else seed, backward)
-        new = range(len(self._unrelated), len(self))
-        self._unrelated += tuple(None if self.operation[i] else self._zeros(i) for i in new)
+        if (known := len(self._unrelated)) < len(self):
+            new = self.vertices[known:]
+            self._unrelated += tuple(None if self.operation[i] else self._zeros(i) for i in new)
         self.grad[:] = self._unrelated
         for i, gradient in zip(plan.order, gradients, strict=True):
             self.grad[i] = self._zeros(i) if gradient is None else gradient

@@ -20,6 +20,9 @@ import numpy as np
 from nnlib import rules, shapes
 from nnlib.shapes import Shape
 
+# The operand that a by-product belongs to, and the by-product.
+Kept = tuple[np.ndarray, np.ndarray]
+
 
 @dataclass(frozen=True, slots=True)
 class Op:
@@ -65,10 +68,10 @@ class Op:
         """Return what tells this operation on these arrays from others, while they are kept."""
         return (self.name, *attributes.items(), *map(id, operands))
 
-    def byproduct_key(self, operands: Sequence[Any]) -> tuple[Any, ...]:
+    def byproduct_key(self, operand: Any) -> tuple[Any, ...]:
         """Return the key of the operation that the by-product is the value of."""
         name, attributes = self.byproduct or ("", {})
-        return OPS[name].key(operands[:1], attributes)
+        return OPS[name].key([operand], attributes)
 
     def __reduce__(self) -> tuple[Callable[[str], Op], tuple[str]]:
         """Copy and pickle by name, so that graphs can be copied and pickled."""
@@ -82,13 +85,14 @@ def _row(name: str) -> Op:
 def evaluate(
     op: Op,
     *operands: np.ndarray,
-    keep: Callable[[np.ndarray], object] | None = None,
+    keep: Callable[[Kept], object] | None = None,
     **attributes: Any,
 ) -> np.ndarray:
     """Return the value of an operation, read-only: a view, or else a new array in C order.
 
     BLAS rounds differently for another memory order, so the order must not depend on how an operand
-    was made. `keep` gets the by-product, if the operation has one.
+    was made. `keep` gets the by-product, if the operation has one, after the
+    operand it belongs to.
     """
     if op.view:
         value = op.forward(*operands, **attributes)
@@ -96,7 +100,7 @@ def evaluate(
         work = temporaries(op, *operands, **attributes) if op.temporaries else ()
         value = np.asarray(op.forward(*operands, None, *work, **attributes), order="C")
         if keep and op.byproduct:
-            keep(work[0])
+            keep((operands[0], work[0]))
     value.setflags(write=False)
     return value
 

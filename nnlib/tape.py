@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from numpy import empty
 
 from nnlib.build import Builder
 from nnlib.inputs import Vertex, frozen
-from nnlib.ops import ARRAYS, Op, evaluate, namespace
+from nnlib.ops import ARRAYS, Kept, Op, evaluate, namespace
 from nnlib.shapes import Shape
 
 # Computes an array from those in some places of a list.
@@ -38,14 +39,14 @@ class Plan:
     def renew(self, order: list[Vertex]) -> None:
         """Take a new order, and forget what was noted."""
         self.order = order
-        self._structure: list[list[Any]] = []
+        self._structure: list[Sequence[Any]] = []
         self._calls: list[Call | None] = []
         self._with_byproduct: list[Vertex] = []
         self._tapes: dict[bool, Tape] = {}
 
     def is_of(self, g: Builder) -> bool:
         """Return whether something was noted, and the vertices are still the same operations."""
-        return bool(self._structure) and self._structure == _structure(g, self.order)
+        return bool(self._structure) and self._structure == _structure(g, self._pick)
 
     def calls(self, g: Builder) -> list[Call | None]:
         """Return what computes each vertex of the order from all values; None for a leaf."""
@@ -77,32 +78,36 @@ class Plan:
             self._was_differentiated = True
             return backward(ARRAYS)
         self._note(g)
-        inputs = [g.value[i] for i in self.order] + [g.byproduct[i] for i in self._with_byproduct]
+        kept = [(g.operation[i], *g.byproduct[i]) for i in self._with_byproduct]
+        inputs = [g.value[i] for i in self.order] + [array for _, _, array in kept]
         if seed is not None:
             inputs.append(seed)
+        # A user may have put in an array of which a by-product is not, or one in two places, so that
+        # a tape could not tell which of them is meant.
+        current = (g.value[g.children[i][0]] for i in self._with_byproduct)
+        if any(operand is not now for (_, operand, _), now in zip(kept, current, strict=True)):
+            return backward(ARRAYS)
         if tape := self._tapes.get(seed is None):
             return tape.replay(inputs)
         if len(set(map(id, inputs))) < len(inputs):
-            # A user has put an array into two places; the tape could not tell which one is meant.
             return backward(ARRAYS)
-        known = {}
-        for i in self._with_byproduct:
-            operands = [g.value[child] for child in g.children[i]]
-            known[g.operation[i].byproduct_key(operands)] = g.byproduct[i]
+        known = {op.byproduct_key(operand): array for op, operand, array in kept}
         tape = self._tapes[seed is None] = Tape(inputs, known)
         return tape.record(backward)
 
     def _note(self, g: Builder) -> None:
         if not self._structure:
-            children, attributes, *others = _structure(g, self.order)
-            self._structure = [[*map(list, children)], [*map(dict, attributes)], *others]
+            # Picks the output twice, because of a single vertex it would not make a tuple.
+            self._pick = itemgetter(*self.order, self.order[-1])
+            children, attributes, *others = _structure(g, self._pick)
+            copies = tuple(map(list, children)), tuple(map(dict, attributes))
+            self._structure = [*copies, *others]
             self._with_byproduct = [i for i in self.order if g.byproduct[i] is not None]
 
 
-def _structure(g: Builder, order: Sequence[Vertex]) -> list[list[Any]]:
+def _structure(g: Builder, pick: Callable[[Sequence[Any]], Any]) -> list[Sequence[Any]]:
     """Return all of a graph that a plan depends on."""
-    columns = g.children, g.attributes, g.operation, g.shape, g.dtype
-    return [[column[i] for i in order] for column in columns]
+    return [*map(pick, (g.children, g.attributes, g.operation, g.shape, g.dtype))]
 
 
 def _evaluate(g: Builder, i: Vertex, values: Sequence[Any]) -> np.ndarray:
@@ -185,7 +190,7 @@ def _call(
     places: Sequence[int],
     arrays: Sequence[_Kind | np.ndarray],
     attributes: dict[str, Any],
-    keep: Callable[[np.ndarray], None] | None = None,
+    keep: Callable[[Kept], object] | None = None,
 ) -> Call:
     """Return what computes an operation as `nnlib.ops.evaluate` does, from operands in a list.
 
@@ -204,7 +209,7 @@ def _call(
             work = [empty(each, kind) for each in room]
             value = forward(*[arrays[k] for k in places], empty(shape, dtype), *work)
             if keep and op.byproduct:
-                keep(work[0])
+                keep((arrays[a], work[0]))
             return value
 
         return call
