@@ -89,7 +89,7 @@ class Program:
                 if not varying.isdisjoint(children):
                     varying.add(i)
                 operands = [array[child] for child in children]
-                key = (op.name, *attributes.items(), *map(id, operands))
+                key = op.key(operands, attributes)
                 if key not in known:
                     value: np.ndarray | None
                     if i not in varying:
@@ -99,6 +99,10 @@ class Program:
                         steps += _steps(graph, i, op, operands, varying, value)
                         arguments = ", ".join(label[id(operand)] for operand in operands)
                         instructions.append(f"v{i} = {op.name}({arguments})")
+                        if op.byproduct:
+                            work = steps[-1].args[len(operands) + 1]
+                            if work.dtype == operands[0].dtype:
+                                known.setdefault(op.byproduct_key(operands[0]), work)
                     known[key] = value
                 array[i] = known[key]
             label.setdefault(id(array[i]), f"v{i}")

@@ -102,7 +102,12 @@ class Plan:
             children, attributes, *others = _structure(g, self._pick)
             copies = tuple(map(list, children)), tuple(map(dict, attributes))
             self._structure = [*copies, *others]
-            self._with_byproduct = [i for i in self.order if g.byproduct[i] is not None]
+            self._with_byproduct = [i for i in self.order if _fits(g.byproduct[i])]
+
+
+def _fits(kept: Kept | None) -> bool:
+    """Return whether there is a by-product, in the type that the operation would have."""
+    return kept is not None and kept[0].dtype == kept[1].dtype
 
 
 def _structure(g: Builder, pick: Callable[[Sequence[Any]], Any]) -> list[Sequence[Any]]:
