@@ -226,9 +226,11 @@ class Builder:
         except ValueError as error:
             described = ", ".join(self._describe(i) for i in children)
             raise ValueError(f"{name}: {error}: {described}") from None
-        dtype = attributes.get("dtype", self.dtype[children[0]])
-        if "dtype" not in attributes and any(self.dtype[i] != dtype for i in children):
-            dtype = np.result_type(*[self.dtype[i] for i in children])
+        dtype = attributes.get("dtype")
+        if dtype is None:
+            dtype, *others = (self.dtype[i] for i in children)
+            if others and others[0] != dtype:
+                dtype = np.result_type(dtype, *others)
         return self._add(name, shape, dtype, children, op, attributes)
 
     def _add(
@@ -240,7 +242,7 @@ class Builder:
         op: Op | None = None,
         attributes: dict[str, Any] | None = None,
     ) -> Vertex:
-        vertex = Vertex(len(self))
+        vertex = Vertex(len(self.name))
         vertex.lineage = self.lineage
         self.vertices.append(vertex)
         self.name.append(name)
@@ -280,7 +282,7 @@ class Builder:
             )
         if i.lineage != self.lineage:
             raise ValueError(f"vertex {i} is one of another graph")
-        if i >= len(self):
+        if i >= len(self.name):
             raise ValueError(f"there is no vertex {i}: the graph has {len(self)}, counted from 0")
         return i
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -323,13 +324,16 @@ class Graph(Builder):
 
     def _namespace(self) -> SimpleNamespace:
         """Return the namespace in which a gradient (see `nnlib.ops`) adds vertices to the graph."""
+
+        @cache
+        def constant(value: float, dtype: np.dtype) -> Vertex:
+            return self.tensor(np.array(value, dtype), f"{value:g}")
+
         return SimpleNamespace(
             shape=self.shape.__getitem__,
             dtype=self.dtype.__getitem__,
-            constant=lambda value, like: self.tensor(
-                np.array(value, self.dtype[like]), f"{value:g}"
-            ),
-            **{name: getattr(self, name) for name in OPS},
+            constant=lambda value, like: constant(value, self.dtype[like]),
+            **{name: partial(self._apply, name) for name in OPS},
         )
 
     def _one(self, output: Vertex, advice: str) -> np.ndarray:

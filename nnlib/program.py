@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,6 +15,18 @@ from nnlib.graph import Graph
 from nnlib.inputs import Vertex, real
 from nnlib.ops import Op, evaluate, temporaries
 from nnlib.shapes import Shape, broadcast
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Pause the search for garbage: among many new objects that all stay, half the time goes there."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Program:
@@ -54,8 +68,6 @@ class Program:
     outputs : tuple of ndarray
         Without meaning before the first call. They may share memory with each other, but never with
         an input.
-    instructions : tuple of str
-        What a call computes, such as ``"v4 = sub(v3, v2)"``, v3 being vertex 3 of the graph.
 
     Raises
     ------
@@ -63,6 +75,7 @@ class Program:
         If an input is not a leaf or is given twice, or a vertex does not exist.
     """
 
+    @_without_collection()
     def __init__(
         self,
         graph: Graph,
@@ -78,9 +91,9 @@ class Program:
         varying = set(inputs)
         # `array` keeps every operand alive, so ids are unique.
         known: dict[tuple[Any, ...], np.ndarray] = {}
-        label: dict[int, str] = {}
+        label: dict[int, Vertex] = {}
         steps: list[partial[Any]] = []
-        instructions = []
+        lines: list[tuple[Vertex, str, list[Vertex]]] = []
         for i in graph.order(outputs):
             op, attributes, children = graph.operation[i], graph.attributes[i], graph.children[i]
             if op is None:
@@ -97,27 +110,33 @@ class Program:
                     elif (value := _free(graph, i, op, operands, varying)) is None:
                         value = np.empty(graph.shape[i], graph.dtype[i])
                         steps += _steps(graph, i, op, operands, varying, value)
-                        arguments = ", ".join(label[id(operand)] for operand in operands)
-                        instructions.append(f"v{i} = {op.name}({arguments})")
+                        lines.append((i, op.name, [label[id(operand)] for operand in operands]))
                         if op.byproduct:
                             work = steps[-1].args[len(operands) + 1]
                             if work.dtype == operands[0].dtype:
                                 known.setdefault(op.byproduct_key(operands[0]), work)
                     known[key] = value
                 array[i] = known[key]
-            label.setdefault(id(array[i]), f"v{i}")
+            label.setdefault(id(array[i]), i)
         self.inputs = tuple(array[i] for i in inputs)
         for i in dict.fromkeys(outputs):
             # Updating an input in place must not change an output.
             if any(np.may_share_memory(array[i], own) for own in self.inputs):
                 own = np.empty(graph.shape[i], graph.dtype[i])
                 steps.append(partial(np.copyto, own, array[i]))
-                instructions.append(f"v{i} = copy({label[id(array[i])]})")
+                lines.append((i, "copy", [label[id(array[i])]]))
                 array[i] = own
         self.outputs = tuple(array[i] for i in outputs)
-        self.instructions = tuple(instructions)
+        self._lines = tuple(lines)
         self._steps = tuple(steps)
         self._copy = bool(copy)
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """What a call computes, such as ``"v4 = sub(v3, v2)"``, v3 being vertex 3 of the graph."""
+        # Put into words when asked for: in a long program that takes as long as making the calls.
+        written = ((i, name, ", ".join(f"v{k}" for k in given)) for i, name, given in self._lines)
+        return tuple(f"v{i} = {name}({operands})" for i, name, operands in written)
 
     def __call__(self, *arrays: ArrayLike) -> tuple[np.ndarray, ...]:
         """Run on new values of the inputs and return `outputs`, or copies of them.
@@ -170,6 +189,7 @@ class Program:
         vars(self).update({**state, **shown, "_steps": tuple(steps)})
 
 
+@_without_collection()
 def compile(  # noqa: A001
     graph: Graph, output: Vertex, wrt: Sequence[Vertex], copy: bool = False
 ) -> Program:
@@ -249,10 +269,10 @@ def _free(
             return value
     if op.name in ("mul", "gate"):
         for child, factor, other in zip(graph.children[i], operands, operands[::-1], strict=True):
-            unchanged = (other.shape, other.dtype) == (graph.shape[i], graph.dtype[i])
+            if child in varying or (other.shape, other.dtype) != (graph.shape[i], graph.dtype[i]):
+                continue
             # The product would be in C order; a sum over another order would round differently.
-            unchanged &= other.flags.c_contiguous
-            if unchanged and child not in varying and np.all(factor == 1):
+            if other.flags.c_contiguous and np.all(factor == 1):
                 return other
     return None
 
@@ -268,7 +288,7 @@ def _steps(
     """Return the calls that compute a vertex into its buffer."""
     attributes, operands = graph.attributes[i], list(operands)
     spread: list[partial[Any]] = []
-    if op.shape is broadcast:
+    if op.shape is broadcast and out.ndim > 0:
         # Unless an operand is a scalar, NumPy broadcasts it through a temporary buffer, which takes
         # up to twice the time. So it is broadcast before: a constant once, others into `out`.
         for k, child in enumerate(graph.children[i]):
@@ -283,5 +303,5 @@ def _steps(
         for k, child in enumerate(graph.children[i]):
             if child not in varying:
                 operands[k] = np.ascontiguousarray(operands[k])
-    arrays = *operands, out, *temporaries(op, *operands, **attributes)
-    return [*spread, partial(op.forward, *arrays, **attributes)]
+    work = temporaries(op, *operands, **attributes) if op.temporaries else ()
+    return [*spread, partial(op.forward, *operands, out, *work, **attributes)]
