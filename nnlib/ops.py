@@ -214,7 +214,9 @@ _ROWS = (
     Op("cast", "a in another type", rules.cast, shapes.same, (rules.pass_on,)),
     Op("sum", "Σ a", rules.sum, shapes.reduce, (rules.sum_gradient,)),
     Op("mean", "Σ a / count", rules.mean, shapes.reduce, (rules.mean_gradient,)),
-    Op("transpose", "aᵀ", rules.transpose, shapes.transpose, (rules.transpose_gradient,), view=True),
+    Op(
+        "transpose", "aᵀ", rules.transpose, shapes.transpose, (rules.transpose_gradient,), view=True
+    ),
     Op(
         "reshape",
         "a reshaped",

@@ -54,6 +54,7 @@ TESTS = {
     "nnlib/ops.py": ["nnlib/test_ops", "nnlib/test_check"],
     "nnlib/inputs.py": ["nnlib/test_graph", "nnlib/test_program"],
     "nnlib/build.py": ["nnlib/test_graph", "nnlib/test_ops"],
+    "nnlib/tape.py": ["nnlib/test_tape", "nnlib/test_graph"],
     "nnlib/graph.py": ["nnlib/test_graph", "nnlib/test_properties"],
     "nnlib/program.py": ["nnlib/test_program"],
     "nnlib/check.py": ["nnlib/test_check"],

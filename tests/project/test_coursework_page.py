@@ -284,10 +284,10 @@ def test_quoted_lines_are_those_of_the_files():
     [
         ("nnlib/build.py", "def _add("),
         ("nnlib/build.py", 'self._apply("add", a, b)'),
-        ("nnlib/graph.py", "evaluate(op, *operands"),
+        ("nnlib/tape.py", "evaluate(op, *operands"),
         ("nnlib/graph.py", "found[child] = ops.add(found[child], share)"),
         ("nnlib/graph.py", "sum_to_shape("),
-        ("nnlib/graph.py", "for i in self.order([output])"),
+        ("nnlib/graph.py", "self.order([output])"),
     ],
 )
 def test_what_became_of_the_scaffolding_stands_there(file, code):
