@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from nnlib.build import Builder
 from nnlib.inputs import Vertex, frozen, real_array
-from nnlib.ops import ARRAYS, OPS
+from nnlib.ops import OPS
 from nnlib.rules import sum_to_shape
 from nnlib.tape import Plan, filled
 
@@ -181,7 +181,7 @@ class Graph(Builder):
         """
         output = self._vertex(output)
         if grad is None:
-            seed = self._one(output, "pass grad, of shape {shape}")
+            seed = self._one(output, f"pass grad, of shape {self.shape[output]}")
         else:
             seed = real_array(grad, self.dtype[output])
             if seed.shape != self.shape[output]:
@@ -339,7 +339,6 @@ class Graph(Builder):
     def _one(self, output: Vertex, advice: str) -> np.ndarray:
         """Return the gradient of an output with respect to itself."""
         if math.prod(self.shape[output]) != 1:
-            advice = advice.format(shape=self.shape[output])
             raise ValueError(f"{self._describe(output)} is not a single number: {advice}")
         return filled(1.0, self.shape[output], self.dtype[output])
 

@@ -97,7 +97,7 @@ def evaluate(
     if op.view:
         value = op.forward(*operands, **attributes)
     else:
-        work = temporaries(op, *operands, **attributes) if op.temporaries else ()
+        work = temporaries(op, *operands, **attributes) if op.temporaries else []
         value = np.asarray(op.forward(*operands, None, *work, **attributes), order="C")
         if keep and op.byproduct:
             keep((operands[0], work[0]))
@@ -278,7 +278,7 @@ OPS = {op.name: op for op in _ROWS}
 
 
 def namespace(evaluate: Callable[..., Any]) -> SimpleNamespace:
-    """Return the namespace in which gradients are computed on arrays, by a function as `evaluate`."""
+    """Return a namespace in which gradients are computed on arrays by a function as `evaluate`."""
     return SimpleNamespace(
         shape=attrgetter("shape"),
         dtype=attrgetter("dtype"),

@@ -19,7 +19,7 @@ from nnlib.shapes import Shape, broadcast
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """Pause the search for garbage: among many new objects that all stay, half the time goes there."""
+    """Pause the search for garbage: half the time, among many new objects that all stay."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -39,7 +39,7 @@ class Plan:
     def renew(self, order: list[Vertex]) -> None:
         """Take a new order, and forget what was noted."""
         self.order = order
-        self._structure: list[Sequence[Any]] = []
+        self._structure: list[Any] = []
         self._calls: list[Call | None] = []
         self._with_byproduct: list[Vertex] = []
         self._tapes: dict[bool, Tape] = {}
@@ -52,10 +52,10 @@ class Plan:
         """Return what computes each vertex of the order from all values; None for a leaf."""
         if not self._was_evaluated:
             self._was_evaluated = True
-            return [g.operation[i] and partial(_evaluate, g, i) for i in self.order]
+            return [partial(_evaluate, g, i) if g.operation[i] else None for i in self.order]
         if not self._calls:
             self._note(g)
-            self._calls = [g.operation[i] and _call_of(g, i) for i in self.order]
+            self._calls = [_call_of(g, i) if g.operation[i] else None for i in self.order]
         return self._calls
 
     def gradients(
@@ -78,22 +78,24 @@ class Plan:
             self._was_differentiated = True
             return backward(ARRAYS)
         self._note(g)
-        kept = [(g.operation[i], *g.byproduct[i]) for i in self._with_byproduct]
+        kept: Any = [(g.operation[i], *g.byproduct[i]) for i in self._with_byproduct]
         inputs = [g.value[i] for i in self.order] + [array for _, _, array in kept]
         if seed is not None:
             inputs.append(seed)
-        # A user may have put in an array of which a by-product is not, or one in two places, so that
-        # a tape could not tell which of them is meant.
-        current = (g.value[g.children[i][0]] for i in self._with_byproduct)
-        if any(operand is not now for (_, operand, _), now in zip(kept, current, strict=True)):
+        operands = [g.value[g.children[i][0]] for i in self._with_byproduct]
+        if any(now is not then for now, (_, then, _) in zip(operands, kept, strict=True)):
+            # A user has put in another array than the by-product belongs to.
             return backward(ARRAYS)
         if tape := self._tapes.get(seed is None):
             return tape.replay(inputs)
         if len(set(map(id, inputs))) < len(inputs):
+            # A user has put one array into two places, and a tape could not tell them apart.
             return backward(ARRAYS)
         known = {op.byproduct_key(operand): array for op, operand, array in kept}
-        tape = self._tapes[seed is None] = Tape(inputs, known)
-        return tape.record(backward)
+        tape = Tape(inputs, known)
+        gradients = tape.record(backward)
+        self._tapes[seed is None] = tape
+        return gradients
 
     def _note(self, g: Builder) -> None:
         if not self._structure:
@@ -110,23 +112,25 @@ def _fits(kept: Kept | None) -> bool:
     return kept is not None and kept[0].dtype == kept[1].dtype
 
 
-def _structure(g: Builder, pick: Callable[[Sequence[Any]], Any]) -> list[Sequence[Any]]:
+def _structure(g: Builder, pick: Callable[[Any], Any]) -> list[Any]:
     """Return all of a graph that a plan depends on."""
     return [*map(pick, (g.children, g.attributes, g.operation, g.shape, g.dtype))]
 
 
 def _evaluate(g: Builder, i: Vertex, values: Sequence[Any]) -> np.ndarray:
-    op, operands = g.operation[i], [values[child] for child in g.children[i]]
+    op: Any = g.operation[i]
+    operands = [values[child] for child in g.children[i]]
     keep = partial(g.byproduct.__setitem__, i) if op.byproduct else None
     return evaluate(op, *operands, keep=keep, **g.attributes[i])
 
 
 def _call_of(g: Builder, i: Vertex) -> Call:
     """Return what does the same faster, while the graph stays as it is."""
+    op: Any = g.operation[i]
     children = g.children[i]
     kinds = [_Kind(g.shape[k], g.dtype[k]) for k in (*children, i)]
     keep = partial(g.byproduct.__setitem__, i)
-    return _call(g.operation[i], children, kinds, g.attributes[i], keep)
+    return _call(op, children, kinds, g.attributes[i], keep)
 
 
 class Tape:

@@ -42,6 +42,8 @@ def nnlib(rounds: int) -> None:
         names = list(seconds)
     print_table(["X", *names], rows)
 
+    _graphs(rounds)
+
     def build(vertices: int = 10_000) -> None:
         g = Graph()
         v = x = g.tensor(1.0)
@@ -111,6 +113,101 @@ def _methods(X: Any, w: Any, y: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
         X_jax, y_jax, w_jax = map(jax.numpy.asarray, (X, y, w))
         by_jax = jax.jit(jax.grad(lambda w: jax.numpy.sum((X_jax @ w - y_jax) ** 2)))
         yield "JAX (jit)", lambda: by_jax(w_jax).block_until_ready()
+
+
+def _graphs(rounds: int) -> None:
+    """Time a graph in a loop, and the compilation of a long chain."""
+    import numpy as np
+
+    from nnlib import Graph, compile  # noqa: A004
+
+    rng = np.random.default_rng(0)
+    n_samples, n_features, _ = SIZES[0]
+    X, w, y = (rng.standard_normal(n) for n in ((n_samples, n_features), n_features, n_samples))
+    methods = dict(_methods(X, w, y))
+
+    def least_squares(unrelated: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """Return calls that differentiate after `set`, and with the values kept."""
+        g = Graph()
+        for _ in range(unrelated // 2):
+            g.neg(g.tensor(w))
+        leaf = g.tensor(w)
+        loss = g.sum(g.square(g.sub(g.matmul(g.tensor(X), leaf), g.tensor(y))))
+
+        def moved() -> None:
+            g.set(leaf, w)
+            g.run_grad(loss)
+
+        return moved, lambda: g.run_grad(loss)
+
+    moved, kept = least_squares(unrelated=0)
+    crowded, _ = least_squares(unrelated=1000)
+    plain, network = _networks(rng)
+    seconds = medians(
+        {name: methods[name] for name in ("NumPy", "autograd") if name in methods}
+        | {"set, run_grad": moved, "run_grad, values kept": kept}
+        | {"set, run_grad, beside 1,000 unrelated vertices": crowded}
+        | {"network 64-128-10, batch 32: NumPy": plain, "network: set, run_grad": network},
+        rounds,
+    )
+    rows = []
+    for name, each in seconds.items():
+        against = "network 64-128-10, batch 32: NumPy" if "network" in name else "NumPy"
+        rows.append([name, f"{1e6 * each:.1f}", f"{each / seconds[against]:.2f}"])
+    print(f"A graph in a loop, ‖Xw − y‖² at {n_samples}×{n_features}, and a network.")
+    print_table(["", "µs", "ratio to NumPy"], rows)
+
+    rows = []
+    for vertices in (10_000, 100_000):
+        g = Graph()
+        v = x = g.tensor(1.0)
+        for _ in range(vertices):
+            v = g.tanh(v)
+        times = timeit.repeat(lambda v=v, x=x, g=g: compile(g, v, [x]), number=1, repeat=3)
+        rows.append([f"{vertices:,}", f"{statistics.median(times):.2f}"])
+    print("Compiling the gradient of a chain of tanh.")
+    print_table(["vertices", "s"], rows)
+
+
+def _networks(rng: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Return calls for a training step's gradient of a two-layer network, by NumPy and a graph."""
+    import numpy as np
+
+    from nnlib import Graph
+    from nnlib.nn import Linear, ReLU, Sequential
+
+    samples, classes = rng.standard_normal((32, 64)), rng.integers(10, size=32)
+    g = Graph()
+    network = Sequential(Linear(g, 64, 128, rng), ReLU(g), Linear(g, 128, 10, rng))
+    x, labels = g.tensor(samples, "x"), g.tensor(classes, "labels")
+    loss = g.softmax_cross_entropy(network(x), labels)
+    W1, b1, W2, b2 = (g.value[leaf] for leaf in network.parameters)
+    rows = np.arange(32)
+
+    def plain() -> list[Any]:
+        before = samples @ W1 + b1
+        hidden = np.maximum(before, 0.0)
+        logits = hidden @ W2 + b2
+        logits -= logits.max(axis=1, keepdims=True)
+        slope = np.exp(logits)
+        total = slope.sum(axis=1, keepdims=True)
+        np.mean(np.log(total[:, 0]) - logits[rows, classes])
+        slope /= total
+        slope[rows, classes] -= 1.0
+        slope /= 32
+        back = slope @ W2.T
+        back *= before > 0
+        return [samples.T @ back, back.sum(axis=0), hidden.T @ slope, slope.sum(axis=0)]
+
+    def graph() -> list[Any]:
+        g.set(x, samples)
+        g.set(labels, classes)
+        g.run_grad(loss)
+        return [g.grad[leaf] for leaf in network.parameters]
+
+    for ours, theirs in zip(graph(), plain(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+    return plain, graph
 
 
 def flops(rounds: int) -> None:
