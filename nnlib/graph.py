@@ -265,15 +265,29 @@ class Graph(Builder):
             If the output is not a single number, or the order was broken (see `order`).
         """
         output, wrt = self._vertex(output), self.require(wrt)
+        return tuple(self.backward(output, wrt, self._namespace(), lambda i: i, self.tensor))
+
+    def backward(
+        self,
+        output: Vertex,
+        wrt: Sequence[Vertex],
+        ops: Any,
+        operand_of: Callable[[Vertex], Any],
+        constant: Callable[[np.ndarray, str], Any],
+    ) -> list[Any]:
+        """Return what `grad_graph` does, in terms of another namespace (see `nnlib.ops`).
+
+        `operand_of` maps a vertex, and `constant` an array with a name, to what it works on.
+        """
         order = self.order([output])
         # Only vertices on a path to one of `wrt` get a gradient.
         wanted = set(wrt)
         for i in order:
             if not wanted.isdisjoint(self.children[i]):
                 wanted.add(i)
-        seed = self.tensor(self._one(output, "sum it first"), "1")
-        found = self._backward(self._namespace(), lambda i: i, order, {output: seed}, wanted)
-        return tuple(found[i] if i in found else self.tensor(self._zeros(i), "0") for i in wrt)
+        seed = constant(self._one(output, "sum it first"), "1")
+        found = self._backward(ops, operand_of, order, {output: seed}, wanted)
+        return [found[i] if i in found else constant(self._zeros(i), "0") for i in wrt]
 
     def copy(self) -> Graph:
         """Return an independent graph with the same vertices, under the same IDs, and values."""

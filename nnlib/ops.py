@@ -8,7 +8,7 @@ graph, the same line adds vertices, which can be differentiated again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -64,11 +64,11 @@ class Op:
     temporaries: Callable[..., tuple[Shape, ...]] | None = None
     byproduct: tuple[str, dict[str, Any]] | None = None
 
-    def key(self, operands: Sequence[Any], attributes: dict[str, Any]) -> tuple[Any, ...]:
-        """Return what tells this operation on these arrays from others, while they are kept."""
-        return (self.name, *attributes.items(), *map(id, operands))
+    def key(self, operands: Iterable[int], attributes: dict[str, Any]) -> tuple[Any, ...]:
+        """Return what tells this operation on these operands, given by numbers, from others."""
+        return (self.name, *attributes.items(), *operands)
 
-    def byproduct_key(self, operand: Any) -> tuple[Any, ...]:
+    def byproduct_key(self, operand: int) -> tuple[Any, ...]:
         """Return the key of the operation that the by-product is the value of."""
         name, attributes = self.byproduct or ("", {})
         return OPS[name].key([operand], attributes)

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from nnlib.graph import Graph
 from nnlib.inputs import Vertex, real
-from nnlib.ops import Op, evaluate, temporaries
-from nnlib.shapes import Shape, broadcast
+from nnlib.recorder import Line, Recorder
+from nnlib.shapes import Shape
 
 
 @contextmanager
@@ -84,51 +84,24 @@ class Program:
         copy: bool = False,
     ) -> None:
         inputs, outputs = graph.require(inputs), graph.require(outputs)
-        if len(set(inputs)) < len(inputs) or any(graph.operation[i] for i in inputs):
-            raise ValueError(f"{inputs} must be leaves, each given once")
+        recorder = Recorder(graph, _leaves(graph, inputs))
+        numbers = recorder.vertices(graph.order(outputs))
+        self._take_over(recorder, inputs, [numbers[i] for i in outputs], copy)
 
-        array = {i: np.array(graph.value[i], order="C") for i in inputs}
-        varying = set(inputs)
-        # `array` keeps every operand alive, so ids are unique.
-        known: dict[tuple[Any, ...], np.ndarray] = {}
-        label: dict[int, Vertex] = {}
-        steps: list[partial[Any]] = []
-        lines: list[tuple[Vertex, str, list[Vertex]]] = []
-        for i in graph.order(outputs):
-            op, attributes, children = graph.operation[i], graph.attributes[i], graph.children[i]
-            if op is None:
-                array.setdefault(i, graph.value[i])
-            else:
-                if not varying.isdisjoint(children):
-                    varying.add(i)
-                operands = [array[child] for child in children]
-                key = op.key(operands, attributes)
-                if key not in known:
-                    value: np.ndarray | None
-                    if i not in varying:
-                        value = evaluate(op, *operands, **attributes)
-                    elif (value := _free(graph, i, op, operands, varying)) is None:
-                        value = np.empty(graph.shape[i], graph.dtype[i])
-                        steps += _steps(graph, i, op, operands, varying, value)
-                        lines.append((i, op.name, [label[id(operand)] for operand in operands]))
-                        if op.byproduct:
-                            work = steps[-1].args[len(operands) + 1]
-                            if work.dtype == operands[0].dtype:
-                                known.setdefault(op.byproduct_key(operands[0]), work)
-                    known[key] = value
-                array[i] = known[key]
-            label.setdefault(id(array[i]), i)
+    def _take_over(
+        self, recorder: Recorder, inputs: Sequence[int], outputs: Sequence[int], copy: bool
+    ) -> None:
+        array, lines = recorder.array, recorder.needed(outputs)
         self.inputs = tuple(array[i] for i in inputs)
         for i in dict.fromkeys(outputs):
             # Updating an input in place must not change an output.
             if any(np.may_share_memory(array[i], own) for own in self.inputs):
-                own = np.empty(graph.shape[i], graph.dtype[i])
-                steps.append(partial(np.copyto, own, array[i]))
-                lines.append((i, "copy", [label[id(array[i])]]))
+                own = np.empty(array[i].shape, array[i].dtype)
+                lines.append(Line(i, "copy", [i], [partial(np.copyto, own, array[i])]))
                 array[i] = own
         self.outputs = tuple(array[i] for i in outputs)
-        self._lines = tuple(lines)
-        self._steps = tuple(steps)
+        self._lines = tuple(line[:3] for line in lines if line.calls)
+        self._steps = tuple(call for line in lines for call in line.calls)
         self._copy = bool(copy)
 
     @property
@@ -225,8 +198,19 @@ def compile(  # noqa: A001
     >>> gradient([1.0, 1.0])
     (array([40., 56.]),)
     """
-    (output,), wrt, twin = graph.require([output]), graph.require(wrt), graph.copy()
-    return Program(twin, wrt, twin.grad_graph(output, wrt), copy)
+    (output,), wrt = graph.require([output]), graph.require(wrt)
+    program, recorder = Program.__new__(Program), Recorder(graph, _leaves(graph, wrt))
+    numbers = recorder.vertices(graph.order([output]))
+    operand_of, constant = numbers.__getitem__, recorder.constant
+    gradients = graph.backward(output, wrt, recorder.ops, operand_of, constant)
+    program._take_over(recorder, wrt, gradients, copy)
+    return program
+
+
+def _leaves(graph: Graph, inputs: Sequence[Vertex]) -> Sequence[Vertex]:
+    if len(set(inputs)) < len(inputs) or any(graph.operation[i] for i in inputs):
+        raise ValueError(f"{inputs} must be leaves, each given once")
+    return inputs
 
 
 class _Place(NamedTuple):
@@ -256,52 +240,3 @@ def _array(place: _Place, memory: dict[int, np.ndarray]) -> np.ndarray:
     array = np.ndarray(place.shape, place.dtype, memory[key], place.offset, place.strides)
     array.setflags(write=place.writeable)
     return array
-
-
-def _free(
-    graph: Graph, i: Vertex, op: Op, operands: Sequence[np.ndarray], varying: set[Vertex]
-) -> np.ndarray | None:
-    """Return the value of a vertex if a call need not compute it: a view, or a product with 1."""
-    if op.view:
-        value = op.forward(*operands, **graph.attributes[i])
-        # A reshape may have made a copy; arrays without elements never share memory.
-        if value.size == 0 or np.may_share_memory(value, operands[0]):
-            return value
-    if op.name in ("mul", "gate"):
-        for child, factor, other in zip(graph.children[i], operands, operands[::-1], strict=True):
-            if child in varying or (other.shape, other.dtype) != (graph.shape[i], graph.dtype[i]):
-                continue
-            # The product would be in C order; a sum over another order would round differently.
-            if other.flags.c_contiguous and np.all(factor == 1):
-                return other
-    return None
-
-
-def _steps(
-    graph: Graph,
-    i: Vertex,
-    op: Op,
-    operands: Sequence[np.ndarray],
-    varying: set[Vertex],
-    out: np.ndarray,
-) -> list[partial[Any]]:
-    """Return the calls that compute a vertex into its buffer."""
-    attributes, operands = graph.attributes[i], list(operands)
-    spread: list[partial[Any]] = []
-    if op.shape is broadcast and out.ndim > 0:
-        # Unless an operand is a scalar, NumPy broadcasts it through a temporary buffer, which takes
-        # up to twice the time. So it is broadcast before: a constant once, others into `out`.
-        for k, child in enumerate(graph.children[i]):
-            if operands[k].ndim > 0 and operands[k].shape != out.shape:
-                wide = np.broadcast_to(operands[k], out.shape)
-                if child not in varying:
-                    operands[k] = np.ascontiguousarray(wide)
-                elif not spread:
-                    spread, operands[k] = [partial(np.copyto, out, wide)], out
-    if op.name == "matmul" and out.ndim > 1 and min(out.shape[-2:]) > 1:
-        # BLAS takes up to twice as long for a small product with a matrix that is not in C order.
-        for k, child in enumerate(graph.children[i]):
-            if child not in varying:
-                operands[k] = np.ascontiguousarray(operands[k])
-    work = temporaries(op, *operands, **attributes) if op.temporaries else ()
-    return [*spread, partial(op.forward, *operands, out, *work, **attributes)]

@@ -56,6 +56,7 @@ TESTS = {
     "nnlib/build.py": ["nnlib/test_graph", "nnlib/test_ops"],
     "nnlib/tape.py": ["nnlib/test_tape", "nnlib/test_graph"],
     "nnlib/graph.py": ["nnlib/test_graph", "nnlib/test_properties"],
+    "nnlib/recorder.py": ["nnlib/test_program", "nnlib/test_tape"],
     "nnlib/program.py": ["nnlib/test_program"],
     "nnlib/check.py": ["nnlib/test_check"],
     "nnlib/draw.py": ["nnlib/test_draw", "nnlib/test_docs"],

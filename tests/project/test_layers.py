@@ -14,7 +14,18 @@ ROOMS = sorted(path.parent.name for path in (ROOT / "gdconv").glob("*/__init__.p
 ANY_NUMBER = {"figures", "methods"}
 PLUMBING = {"logging", "os", "sys", "pathlib", "yaml", "pandas", "loky", "tqdm", "matplotlib"}
 NNLIB = [
-    *("terminal", "shapes", "rules", "ops", "inputs", "build", "tape", "graph", "program"),
+    *(
+        "terminal",
+        "shapes",
+        "rules",
+        "ops",
+        "inputs",
+        "build",
+        "tape",
+        "graph",
+        "recorder",
+        "program",
+    ),
     *("cases", "check", "draw", "nn", "sgd", "datasets", "train"),
     *("mistakes", "questions", "student", "grade"),
 ]

@@ -1,0 +1,192 @@
+"""From vertices to the calls of a program: what needs no call is found out when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache, partial
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnlib.build import Builder
+from nnlib.inputs import Vertex
+from nnlib.ops import OPS, Op, evaluate, temporaries
+from nnlib.shapes import broadcast
+
+
+class Line(NamedTuple):
+    """How the value of a number is found."""
+
+    number: int
+    name: str
+    operands: Sequence[int]
+    # Empty for a view.
+    calls: list[partial[Any]]
+
+
+class Recorder:
+    """Gives each result a number and a buffer, and notes the calls that fill the buffers.
+
+    A vertex of the graph has its ID as its number. Operations of a gradient get the IDs that they
+    would have as vertices, which `nnlib.graph.Graph.grad_graph` adds.
+
+    Parameters
+    ----------
+    g : Builder
+    inputs : sequence of Vertex
+        Leaves.
+
+    Attributes
+    ----------
+    array : dict
+        Number → buffer or constant.
+    lines : list of Line
+    ops : SimpleNamespace
+        The namespace (see `nnlib.ops`) in which a gradient is noted, in terms of numbers.
+    """
+
+    def __init__(self, g: Builder, inputs: Sequence[Vertex]) -> None:
+        self._g, self._next = g, len(g)
+        self.array: dict[int, np.ndarray] = {i: np.array(g.value[i], order="C") for i in inputs}
+        self.lines: list[Line] = []
+        self._varying: set[int] = set(inputs)
+        self._known: dict[tuple[Any, ...], int] = {}
+        # The key of an operation → the number whose calls compute it besides, and where.
+        self._byproducts: dict[tuple[Any, ...], tuple[int, np.ndarray]] = {}
+        array = self.array
+
+        @cache
+        def constant(value: float, dtype: np.dtype) -> int:
+            return self.constant(np.array(value, dtype))
+
+        self.ops = SimpleNamespace(
+            shape=lambda k: array[k].shape,
+            dtype=lambda k: array[k].dtype,
+            constant=lambda value, like: constant(value, array[like].dtype),
+            **{name: partial(self._operation, op) for name, op in OPS.items()},
+        )
+
+    def vertices(self, order: Iterable[Vertex]) -> dict[Vertex, int]:
+        """Note vertices of the graph, and return the number that each has the value of."""
+        g, numbers = self._g, dict[Vertex, int]()
+        for i in order:
+            op = g.operation[i]
+            if op is None:
+                self.array.setdefault(i, g.value[i])
+                numbers[i] = i
+            else:
+                operands = [numbers[child] for child in g.children[i]]
+                numbers[i] = self._note(i, op, operands, g.attributes[i])
+        return numbers
+
+    def constant(self, array: np.ndarray, _name: str = "") -> int:
+        """Return the next number, which has this value."""
+        number, self._next = self._next, self._next + 1
+        self.array[number] = array
+        return number
+
+    def needed(self, outputs: Iterable[int]) -> list[Line]:
+        """Return the lines that the outputs depend on."""
+        needed, lines = set(outputs), []
+        for line in reversed(self.lines):
+            if line.number in needed:
+                needed.update(line.operands)
+                lines.append(line)
+        return lines[::-1]
+
+    def _operation(self, op: Op, *operands: int, **attributes: Any) -> int:
+        number, self._next = self._next, self._next + 1
+        return self._note(number, op, operands, attributes)
+
+    def _note(self, i: int, op: Op, numbers: Sequence[int], attributes: dict[str, Any]) -> int:
+        """Return the number that has the value of an operation: i, unless another has it already."""
+        key = op.key(numbers, attributes)
+        if key in self._known:
+            return self._known[key]
+        self._known[key] = i
+        operands = [self.array[k] for k in numbers]
+        if self._varying.isdisjoint(numbers):
+            self.array[i] = evaluate(op, *operands, **attributes)
+            return i
+        varies = [k in self._varying for k in numbers]
+        calls: list[partial[Any]] = []
+        if key in self._byproducts:
+            source, value = self._byproducts[key]
+            numbers = [source]
+        elif (view := _view(op, operands, attributes)) is not None:
+            value = view
+        else:
+            value = _buffer(op, operands, attributes)
+            if op.name in ("mul", "gate"):
+                for k in (0, 1):
+                    if not varies[k] and _is_one(operands[k], operands[1 - k], value):
+                        self._known[key] = numbers[1 - k]
+                        return numbers[1 - k]
+            calls = _calls(op, operands, varies, attributes, value)
+            if op.byproduct:
+                work = calls[-1].args[len(operands) + 1]
+                if work.dtype == operands[0].dtype:
+                    self._byproducts[op.byproduct_key(numbers[0])] = i, work
+        self._varying.add(i)
+        self.array[i] = value
+        self.lines.append(Line(i, op.name, numbers, calls))
+        return i
+
+
+def _view(op: Op, operands: Sequence[np.ndarray], attributes: dict[str, Any]) -> np.ndarray | None:
+    """Return the value as a view of an operand, if it is one."""
+    if not op.view:
+        return None
+    value = op.forward(*operands, **attributes)
+    # A reshape may have made a copy; arrays without elements never share memory.
+    is_view = value.size == 0 or np.may_share_memory(value, operands[0])
+    return value if is_view else None
+
+
+def _is_one(factor: np.ndarray, other: np.ndarray, product: np.ndarray) -> bool:
+    """Return whether a product with a constant factor is the other factor."""
+    return bool(
+        (other.shape, other.dtype) == (product.shape, product.dtype)
+        # The product is in C order; a sum over another order would round differently.
+        and other.flags.c_contiguous
+        and np.all(factor == 1)
+    )
+
+
+def _buffer(op: Op, operands: Sequence[np.ndarray], attributes: dict[str, Any]) -> np.ndarray:
+    """Return an array that the value fits into."""
+    dtype = attributes.get("dtype")
+    if dtype is None:
+        dtype = operands[0].dtype
+        if operands[-1].dtype != dtype:
+            dtype = np.result_type(*[operand.dtype for operand in operands])
+    return np.empty(op.shape(*[operand.shape for operand in operands], **attributes), dtype)
+
+
+def _calls(
+    op: Op,
+    operands: Sequence[np.ndarray],
+    varies: Sequence[bool],
+    attributes: dict[str, Any],
+    out: np.ndarray,
+) -> list[partial[Any]]:
+    """Return the calls that compute an operation into its buffer."""
+    operands, spread = list(operands), []
+    if op.shape is broadcast and out.ndim > 0:
+        # Unless an operand is a scalar, NumPy broadcasts it through a temporary buffer, which takes
+        # up to twice the time. So it is broadcast before: a constant once, others into `out`.
+        for k, operand in enumerate(operands):
+            if operand.ndim > 0 and operand.shape != out.shape:
+                wide = np.broadcast_to(operand, out.shape)
+                if not varies[k]:
+                    operands[k] = np.ascontiguousarray(wide)
+                elif not spread:
+                    spread, operands[k] = [partial(np.copyto, out, wide)], out
+    if op.name == "matmul" and out.ndim > 1 and min(out.shape[-2:]) > 1:
+        # BLAS takes up to twice as long for a small product with a matrix that is not in C order.
+        for k, operand in enumerate(operands):
+            if not varies[k]:
+                operands[k] = np.ascontiguousarray(operand)
+    work = temporaries(op, *operands, **attributes) if op.temporaries else ()
+    return [*spread, partial(op.forward, *operands, out, *work, **attributes)]
