@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from nnlib.graph import Graph
 from nnlib.inputs import Vertex, real
-from nnlib.recorder import Line, Recorder
+from nnlib.recorder import Recorder
 from nnlib.shapes import Shape
 
 
@@ -26,6 +26,10 @@ def _without_collection() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            if gc.get_freeze_count() == 0:
+                # Puts new objects with the old ones, or the search would begin with all of them.
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 
@@ -97,11 +101,11 @@ class Program:
             # Updating an input in place must not change an output.
             if any(np.may_share_memory(array[i], own) for own in self.inputs):
                 own = np.empty(array[i].shape, array[i].dtype)
-                lines.append(Line(i, "copy", [i], [partial(np.copyto, own, array[i])]))
+                lines.append(((i, "copy", [i]), [partial(np.copyto, own, array[i])]))
                 array[i] = own
         self.outputs = tuple(array[i] for i in outputs)
-        self._lines = tuple(line[:3] for line in lines if line.calls)
-        self._steps = tuple(call for line in lines for call in line.calls)
+        self._lines = tuple(line for line, calls in lines if calls)
+        self._steps = tuple(call for _, calls in lines for call in calls)
         self._copy = bool(copy)
 
     @property

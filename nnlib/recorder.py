@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache, partial
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,15 +14,9 @@ from nnlib.inputs import Vertex
 from nnlib.ops import OPS, Op, evaluate, temporaries
 from nnlib.shapes import broadcast
 
-
-class Line(NamedTuple):
-    """How the value of a number is found."""
-
-    number: int
-    name: str
-    operands: Sequence[int]
-    # Empty for a view.
-    calls: list[partial[Any]]
+# A number, and the operation and the numbers of the operands that it has the value of.
+Line = tuple[int, str, Sequence[int]]
+Calls = list["partial[Any]"]
 
 
 class Recorder:
@@ -41,7 +35,8 @@ class Recorder:
     ----------
     array : dict
         Number → buffer or constant.
-    lines : list of Line
+    lines : list of (Line, Calls)
+        What was noted, and the calls that compute it: none for a view.
     ops : SimpleNamespace
         The namespace (see `nnlib.ops`) in which a gradient is noted, in terms of numbers.
     """
@@ -49,7 +44,7 @@ class Recorder:
     def __init__(self, g: Builder, inputs: Sequence[Vertex]) -> None:
         self._g, self._next = g, len(g)
         self.array: dict[int, np.ndarray] = {i: np.array(g.value[i], order="C") for i in inputs}
-        self.lines: list[Line] = []
+        self.lines: list[tuple[Line, Calls]] = []
         self._varying: set[int] = set(inputs)
         self._known: dict[tuple[Any, ...], int] = {}
         # The key of an operation → the number whose calls compute it besides, and where.
@@ -86,13 +81,14 @@ class Recorder:
         self.array[number] = array
         return number
 
-    def needed(self, outputs: Iterable[int]) -> list[Line]:
+    def needed(self, outputs: Iterable[int]) -> list[tuple[Line, Calls]]:
         """Return the lines that the outputs depend on."""
         needed, lines = set(outputs), []
-        for line in reversed(self.lines):
-            if line.number in needed:
-                needed.update(line.operands)
-                lines.append(line)
+        for each in reversed(self.lines):
+            number, _, operands = each[0]
+            if number in needed:
+                needed.update(operands)
+                lines.append(each)
         return lines[::-1]
 
     def _operation(self, op: Op, *operands: int, **attributes: Any) -> int:
@@ -100,7 +96,7 @@ class Recorder:
         return self._note(number, op, operands, attributes)
 
     def _note(self, i: int, op: Op, numbers: Sequence[int], attributes: dict[str, Any]) -> int:
-        """Return the number that has the value of an operation: i, unless another has it already."""
+        """Return the number that has the value of an operation: i, if no other has it already."""
         key = op.key(numbers, attributes)
         if key in self._known:
             return self._known[key]
@@ -110,7 +106,7 @@ class Recorder:
             self.array[i] = evaluate(op, *operands, **attributes)
             return i
         varies = [k in self._varying for k in numbers]
-        calls: list[partial[Any]] = []
+        calls: Calls = []
         if key in self._byproducts:
             source, value = self._byproducts[key]
             numbers = [source]
@@ -130,7 +126,7 @@ class Recorder:
                     self._byproducts[op.byproduct_key(numbers[0])] = i, work
         self._varying.add(i)
         self.array[i] = value
-        self.lines.append(Line(i, op.name, numbers, calls))
+        self.lines.append(((i, op.name, numbers), calls))
         return i
 
 
@@ -156,11 +152,9 @@ def _is_one(factor: np.ndarray, other: np.ndarray, product: np.ndarray) -> bool:
 
 def _buffer(op: Op, operands: Sequence[np.ndarray], attributes: dict[str, Any]) -> np.ndarray:
     """Return an array that the value fits into."""
-    dtype = attributes.get("dtype")
-    if dtype is None:
-        dtype = operands[0].dtype
-        if operands[-1].dtype != dtype:
-            dtype = np.result_type(*[operand.dtype for operand in operands])
+    dtype = attributes.get("dtype", operands[0].dtype)
+    if operands[-1].dtype != dtype and "dtype" not in attributes:
+        dtype = np.result_type(*[operand.dtype for operand in operands])
     return np.empty(op.shape(*[operand.shape for operand in operands], **attributes), dtype)
 
 
@@ -170,9 +164,10 @@ def _calls(
     varies: Sequence[bool],
     attributes: dict[str, Any],
     out: np.ndarray,
-) -> list[partial[Any]]:
+) -> Calls:
     """Return the calls that compute an operation into its buffer."""
-    operands, spread = list(operands), []
+    operands = list(operands)
+    spread: Calls = []
     if op.shape is broadcast and out.ndim > 0:
         # Unless an operand is a scalar, NumPy broadcasts it through a temporary buffer, which takes
         # up to twice the time. So it is broadcast before: a constant once, others into `out`.
