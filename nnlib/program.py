@@ -203,10 +203,13 @@ def compile(  # noqa: A001
     (array([40., 56.]),)
     """
     (output,), wrt = graph.require([output]), graph.require(wrt)
-    program, recorder = Program.__new__(Program), Recorder(graph, _leaves(graph, wrt))
-    numbers = recorder.vertices(graph.order([output]))
+    recorder = Recorder(graph, _leaves(graph, wrt), takes_byproducts=False)
+    # The gradient may not need all that is constant.
+    with np.errstate(all="ignore"):
+        numbers = recorder.vertices(graph.order([output]))
     operand_of, constant = numbers.__getitem__, recorder.constant
     gradients = graph.backward(output, wrt, recorder.ops, operand_of, constant)
+    program = Program.__new__(Program)
     program._take_over(recorder, wrt, gradients, copy)
     return program
 

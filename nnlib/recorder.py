@@ -30,6 +30,9 @@ class Recorder:
     g : Builder
     inputs : sequence of Vertex
         Leaves.
+    takes_byproducts : bool, optional
+        Whether to take an array that another operation computes besides, such as the softmax from
+        its loss, instead of computing it by itself. False if nothing else needs the loss.
 
     Attributes
     ----------
@@ -41,8 +44,8 @@ class Recorder:
         The namespace (see `nnlib.ops`) in which a gradient is noted, in terms of numbers.
     """
 
-    def __init__(self, g: Builder, inputs: Sequence[Vertex]) -> None:
-        self._g, self._next = g, len(g)
+    def __init__(self, g: Builder, inputs: Sequence[Vertex], takes_byproducts: bool = True) -> None:
+        self._g, self._next, self._takes_byproducts = g, len(g), takes_byproducts
         self.array: dict[int, np.ndarray] = {i: np.array(g.value[i], order="C") for i in inputs}
         self.lines: list[tuple[Line, Calls]] = []
         self._varying: set[int] = set(inputs)
@@ -120,7 +123,7 @@ class Recorder:
                         self._known[key] = numbers[1 - k]
                         return numbers[1 - k]
             calls = _calls(op, operands, varies, attributes, value)
-            if op.byproduct:
+            if op.byproduct and self._takes_byproducts:
                 work = calls[-1].args[len(operands) + 1]
                 if work.dtype == operands[0].dtype:
                     self._byproducts[op.byproduct_key(numbers[0])] = i, work

@@ -2,6 +2,7 @@
 
 import copy
 import doctest
+import gc
 import pickle
 import tracemalloc
 
@@ -129,6 +130,44 @@ def test_compile_gives_the_gradients_and_leaves_the_graph_alone():
     for ours, theirs in zip(program(*arrays), expected(*arrays), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert len(program.instructions) == len(expected.instructions)
+
+
+@pytest.mark.parametrize(
+    "build", [network, lambda: (lambda g, x, out: (g, [x], out))(*everything())]
+)
+def test_compile_notes_what_a_program_of_the_gradients_vertices_does(build):
+    g, leaves, (loss, *_) = build()
+    twin = g.copy()
+    theirs = Program(twin, leaves, twin.grad_graph(loss, leaves))
+    ours = compile(g, loss, leaves)
+    assert ours.instructions == theirs.instructions
+    arrays = [g.value[leaf] for leaf in leaves]
+    for mine, other in zip(ours(*arrays), theirs(*arrays), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_compile_says_nothing_of_what_the_gradient_does_not_need():
+    g = Graph()
+    x, zero = g.tensor([1.0, 2.0]), g.tensor(0.0)
+    program = compile(g, g.add(g.sum(g.square(x)), g.log(zero)), [x])
+    assert names(program) == ["mul"]
+    np.testing.assert_array_equal(program([3, 4])[0], [6, 8])
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_searched_for_afterwards_if_it_was_before(enabled):
+    g, leaves, (loss, *_) = network()
+    before = gc.isenabled()
+    try:
+        gc.enable() if enabled else gc.disable()
+        compile(g, loss, leaves)
+        assert gc.isenabled() == enabled
+        with pytest.raises(ValueError, match="not a single number"):
+            compile(g, leaves[0], leaves)
+        assert gc.isenabled() == enabled
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.enable() if before else gc.disable()
 
 
 # Buffers
