@@ -8,7 +8,7 @@ graph, the same line adds vertices, which can be differentiated again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -112,6 +112,20 @@ def temporaries(op: Op, *operands: np.ndarray, **attributes: Any) -> list[np.nda
     dtype = np.result_type(*operands)
     needed = op.temporaries(*(operand.shape for operand in operands), **attributes)
     return [np.empty(shape, dtype) for shape in needed]
+
+
+def unchanged(
+    op: Op, operands: Sequence[np.ndarray], varies: Sequence[bool], product: np.ndarray
+) -> int | None:
+    """Return the place of the operand that a product with constant ones is equal to, if it is."""
+    if op.name in ("mul", "gate"):
+        for k, other in enumerate(operands):
+            is_like = (other.shape, other.dtype) == (product.shape, product.dtype)
+            # The product is in C order; a sum over another order would round differently.
+            is_like = is_like and other.flags.c_contiguous
+            if is_like and not varies[1 - k] and np.all(operands[1 - k] == 1):
+                return k
+    return None
 
 
 # In the rows, u is upstream and v the value.

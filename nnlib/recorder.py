@@ -11,7 +11,7 @@ import numpy as np
 
 from nnlib.build import Builder
 from nnlib.inputs import Vertex
-from nnlib.ops import OPS, Op, evaluate, temporaries
+from nnlib.ops import OPS, Op, evaluate, temporaries, unchanged
 from nnlib.shapes import broadcast
 
 # A number, and the operation and the numbers of the operands that it has the value of.
@@ -117,11 +117,9 @@ class Recorder:
             value = view
         else:
             value = _buffer(op, operands, attributes)
-            if op.name in ("mul", "gate"):
-                for k in (0, 1):
-                    if not varies[k] and _is_one(operands[k], operands[1 - k], value):
-                        self._known[key] = numbers[1 - k]
-                        return numbers[1 - k]
+            if (same := unchanged(op, operands, varies, value)) is not None:
+                self._known[key] = numbers[same]
+                return numbers[same]
             calls = _calls(op, operands, varies, attributes, value)
             if op.byproduct and self._takes_byproducts:
                 work = calls[-1].args[len(operands) + 1]
@@ -141,16 +139,6 @@ def _view(op: Op, operands: Sequence[np.ndarray], attributes: dict[str, Any]) ->
     # A reshape may have made a copy; arrays without elements never share memory.
     is_view = value.size == 0 or np.may_share_memory(value, operands[0])
     return value if is_view else None
-
-
-def _is_one(factor: np.ndarray, other: np.ndarray, product: np.ndarray) -> bool:
-    """Return whether a product with a constant factor is the other factor."""
-    return bool(
-        (other.shape, other.dtype) == (product.shape, product.dtype)
-        # The product is in C order; a sum over another order would round differently.
-        and other.flags.c_contiguous
-        and np.all(factor == 1)
-    )
 
 
 def _buffer(op: Op, operands: Sequence[np.ndarray], attributes: dict[str, Any]) -> np.ndarray:

@@ -13,7 +13,7 @@ from numpy import empty
 
 from nnlib.build import Builder
 from nnlib.inputs import Vertex, frozen
-from nnlib.ops import ARRAYS, Kept, Op, evaluate, namespace
+from nnlib.ops import ARRAYS, Kept, Op, evaluate, namespace, unchanged
 from nnlib.shapes import Shape
 
 # Computes an array from those in some places of a list.
@@ -174,13 +174,19 @@ class Tape:
 
     def _evaluate(self, op: Op, *operands: np.ndarray, **attributes: Any) -> np.ndarray:
         key = op.key(map(id, operands), attributes)
-        if key not in self._known:
-            value = self._known[key] = evaluate(op, *operands, **attributes)
-            *places, place = [self._place(array) for array in (*operands, value)]
-            if not self._varying.isdisjoint(places):
-                self._varying.add(place)
-                self._calls.append((place, _call(op, places, [*operands, value], attributes)))
-        return self._known[key]
+        if key in self._known:
+            return self._known[key]
+        value = evaluate(op, *operands, **attributes)
+        places = [self._place(operand) for operand in operands]
+        varies = [place in self._varying for place in places]
+        if (same := unchanged(op, operands, varies, value)) is not None:
+            value = operands[same]
+        elif any(varies):
+            place = self._place(value)
+            self._varying.add(place)
+            self._calls.append((place, _call(op, places, [*operands, value], attributes)))
+        self._known[key] = value
+        return value
 
     def _place(self, array: np.ndarray) -> int:
         place = self._places.setdefault(id(array), len(self._arrays))
