@@ -50,7 +50,7 @@ class Theory:
         self.nu_coursework = self.of_method.contraction_coursework(self.spectrum.lambda_min)
         self.iterations_predicted = self.of_method.iterations_to(method.tolerance)
         # ½ λ_i c_i², computed without c_i = v_iᵀ(w_0 − w*), which would need a division by σ_i.
-        self.shares = (self.spectrum.left.T @ (matrix @ start - target)) ** 2
+        self.shares = (objective.left.T @ (matrix @ start - target)) ** 2
         self.distance_squared = float(away @ away)
         fits = max(self.shares.sum() + objective.offset, self.distance_squared) <= LARGEST
         if not fits or 0 < np.abs(target).max() < SMALLEST:
@@ -58,7 +58,7 @@ class Theory:
         self.loss_star = objective.loss(self.w_star)
         y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
         reach = self.of_method.reach()
-        self.errors = step_errors(matrix, start, away, y_norm, self.spectrum, reach)
+        self.errors = step_errors(matrix, objective.left, start, away, y_norm, self.spectrum, reach)
         self.relative_error = relative_error(matrix.shape[1])
 
     @property

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-import scipy.linalg
 
 from gdconv.problems.doubled import add
 from gdconv.problems.families import LeastSquares
@@ -13,9 +10,6 @@ from gdconv.problems.minimisers import least_norm, loss
 from gdconv.problems.products import Stack, padded, padded_shape, stack
 from gdconv.problems.spectrum import spectrum
 from nnlib import Graph, Program
-
-# The BLAS adds up at most so many rows of a product; longer sums are made of the sums of halves.
-SUMMED_AT_ONCE = 128
 
 
 class Objective:
@@ -48,10 +42,10 @@ class Objective:
         outside = self.least_norm.residual
         self.target, self.offset = problem.y - outside, float(outside @ outside)
         if reduce == "qr" and len(problem.y) > self.spectrum.rank:
-            left = self.spectrum.left
-            Q, R = scipy.linalg.qr(_pairwise(left, problem.X), mode="economic")
-            self.matrix, self.target = np.ascontiguousarray(R), Q.T @ _pairwise(left, self.target)
-            self.spectrum = replace(self.spectrum, left=Q.T)
+            self.matrix, self.left = self.spectrum.reduced, self.spectrum.turn
+            _, self.target = self.spectrum.rows.reduced(self.target)
+        else:
+            self.left = self.spectrum.left
 
     def nearest_minimiser(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the minimiser nearest to w, of shape (d,), and its rounding error.
@@ -112,15 +106,3 @@ class Objective:
         (W,) = program.inputs
         W[:, : points.shape[1]] = points
         return program(W)[1][:, : points.shape[1]]
-
-
-def _pairwise(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return leftᵀ right, summed up pairwise.
-
-    In a long sum of equal numbers, as for the column of ones, every addition is rounded in the same
-    direction, so the errors would add up.
-    """
-    if len(left) <= SUMMED_AT_ONCE:
-        return np.asarray(left.T @ right)
-    half = len(left) // 2
-    return _pairwise(left[:half], right[:half]) + _pairwise(left[half:], right[half:])

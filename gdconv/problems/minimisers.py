@@ -40,16 +40,15 @@ class Minimiser:
 @np.errstate(over="ignore", invalid="ignore")
 def least_norm(decomposition: Spectrum, X: np.ndarray, y: np.ndarray) -> Minimiser:
     """Return X⁺y, of shape (d,); if X has full column rank, it is the only solution of (5)."""
-    left, right, values = decomposition.left, decomposition.right, decomposition.singular_values
-    w = right @ (left.T @ y / values)
-    w = w + right @ (left.T @ (y - X @ w) / values)
+    right, values = decomposition.right, decomposition.singular_values
+    w = right @ (decomposition.along(y) / values)
     minimiser = w, np.zeros_like(w)
-    residual = _residual(X, y, minimiser)
+    residual = _residual(X, y, *minimiser)
     # With an ordinary decomposition, one refinement reduces the error by a factor of 1e-9.
     for _ in range(1 if decomposition.is_ordinary else REFINEMENTS):
         step = right @ (_along(decomposition, X, residual) / values)
         refined = add(minimiser[0], minimiser[1] + step)
-        less = _residual(X, y, refined)
+        less = _residual(X, y, *refined)
         if less[0] @ less[0] > NOT_MORE * (residual[0] @ residual[0]):
             break
         minimiser, residual = refined, less
@@ -59,7 +58,7 @@ def least_norm(decomposition: Spectrum, X: np.ndarray, y: np.ndarray) -> Minimis
     if not decomposition.is_ordinary:
         # If no floats make it smaller, the left vectors still tell what lies in the range of X.
         for _ in range(2):
-            outside = outside - left @ (left.T @ outside)
+            outside = decomposition.outside(outside)
     return Minimiser(*minimiser, outside if decomposition.rank < len(y) else np.zeros_like(y))
 
 
@@ -70,26 +69,21 @@ def _along(decomposition: Spectrum, X: np.ndarray, residual: Doubled) -> np.ndar
     the left vectors would mix that part in.
     """
     if decomposition.rank == len(residual[0]):
-        return decomposition.left.T @ residual[0]
-    gradient, _ = _times(X.T, residual)
+        return decomposition.along(residual[0])
+    scale = 1 / powers_of_two(np.abs(residual[0]))
+    high, low = product(X.T, np.column_stack(residual), scale)
+    gradient = high[:, 0] + (high[:, 1] + low[:, 0])
     return decomposition.right.T @ gradient / decomposition.singular_values
 
 
 def loss(X: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
     """Return ‖Xw − y‖² at w of shape (d,), accurate even if large terms cancel in Xw."""
-    residual, _ = _residual(X, y, (w, np.zeros_like(w)))
+    residual, _ = _residual(X, y, w, np.zeros_like(w))
     return float(residual @ residual)
 
 
-def _residual(X: np.ndarray, y: np.ndarray, point: Doubled) -> Doubled:
-    """y − Xw at w, the sum of two vectors."""
-    w, rest = point
-    return _times(np.column_stack([X, y]), (np.append(-w, 1.0), np.append(-rest, 0.0)))
-
-
-def _times(matrix: np.ndarray, vector: Doubled) -> Doubled:
-    """A matrix times the sum of two vectors, off by a small part of the largest term of a row."""
-    scale = powers_of_two(np.abs(vector[0]))
-    high, low = product(matrix / scale, scale[:, None] * np.column_stack(vector))
-    total, lost = add(high[:, 0], high[:, 1])
-    return add(total, lost + low.sum(axis=1))
+def _residual(X: np.ndarray, y: np.ndarray, w: np.ndarray, rest: np.ndarray) -> Doubled:
+    """y − X(w + rest), off by a small part of the largest term; rest is a rounding error of w."""
+    high, low = product(X, w[:, None], 1 / powers_of_two(np.abs(w)))
+    residual, lost = add(y, -high[:, 0])
+    return add(residual, lost - low[:, 0] - X @ rest)

@@ -8,12 +8,14 @@ eps * lambda_max, and loses lambda_min entirely if the condition number exceeds 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg
 import scipy.linalg.lapack
 
 from gdconv.problems.doubled import product
+from gdconv.problems.triangle import Tall, blocks
 
 EPS = np.finfo(float).eps
 # Up to this ratio of the largest to the smallest singular value, the ordinary decomposition loses
@@ -39,17 +41,45 @@ class Spectrum:
         Number of singular values of X, with its rows and columns scaled to one size, above
         max(n, d) * eps times the largest of them.
     singular_values : ndarray, shape (rank,)
-    left : ndarray, shape (n, rank)
-        Left singular vectors of X.
     right : ndarray, shape (d, rank)
         Right singular vectors of X: the eigenvectors v_i of H with lambda_i > 0.
+    rows : Tall
+        A matrix M of shape (n, rank or d) with the range of X; its QR decomposition gives Q.
+    reduced : ndarray, shape (columns of M, d)
+        QᵀX, so that X = Q reduced.
+    turn : ndarray, shape (columns of M, rank)
+        Left singular vectors of `reduced`; Q turn are those of X.
+    factor : ndarray, shape (columns of M, rank)
+        M factor is about Q turn.
     """
 
     eigenvalues: np.ndarray
     rank: int
     singular_values: np.ndarray
-    left: np.ndarray
     right: np.ndarray
+    rows: Tall
+    reduced: np.ndarray
+    turn: np.ndarray
+    factor: np.ndarray
+
+    @cached_property
+    def left(self) -> np.ndarray:
+        """Left singular vectors of X, shape (n, rank)."""
+        about = self.rows.times(self.factor)
+        # Orthogonal to about 1e3 eps, so it is made so once more.
+        R, _ = Tall(about.__getitem__, about.shape).reduced()
+        return about @ scipy.linalg.solve_triangular(R, np.diag(np.sign(np.diag(R))))
+
+    def along(self, z: np.ndarray) -> np.ndarray:
+        """u_iᵀ z, shape (rank,), for z of shape (n,)."""
+        if self.rank == len(z):
+            # Entries of all sizes keep their own digits, which reflections would mix.
+            return self.left.T @ z
+        return self.turn.T @ self.rows.reduced(z)[1]
+
+    def outside(self, z: np.ndarray) -> np.ndarray:
+        """The part of z that is orthogonal to the range of X."""
+        return z - self.rows.times(self.factor @ self.along(z))
 
     @property
     def lambda_max(self) -> float:
@@ -85,68 +115,82 @@ def spectrum(X: np.ndarray) -> Spectrum:
     ValueError
         If X is zero, so that no step size is defined, or its squares overflow or underflow.
     """
-    left, values, right = scipy.linalg.svd(X, full_matrices=False)
+    if len(X) < X.shape[1]:
+        return _transposed(spectrum(X.T), X)
+    rows = Tall(X.__getitem__, X.shape)
+    R, _ = rows.reduced()
+    turn, values, right = scipy.linalg.svd(R)
     if values[0] == 0:
         raise ValueError("every value of X is 0: the loss is flat and no step size is defined")
     with np.errstate(all="ignore"):
+        parts = values, right.T, rows, R, turn, right.T / values
         if values[0] > ORDINARY * values[-1] and values[0] ** 2 < np.inf:
-            left, values, right = _accurate(X, left, values, right)
+            basis = _row_space(X)
+            parts = _refined(X, right.T if basis is None else basis, np.linalg.norm(R, axis=0))
+        values, right, *others = parts
         squares = 2 * values**2
     if not 0 < squares[-1] <= squares[0] < np.inf:
         raise ValueError(
             f"the squares of X's singular values, {values[-1]:.3g} to {values[0]:.3g}, do "
             "not fit into a float; scale the features"
         )
-    rank = len(values)
-    eigenvalues = np.concatenate([squares, np.zeros(X.shape[1] - rank)])
-    return Spectrum(eigenvalues, rank, values, left, right.T)
+    eigenvalues = np.concatenate([squares, np.zeros(X.shape[1] - len(values))])
+    return Spectrum(eigenvalues, len(values), values, right, *others)
 
 
-Decomposition = tuple[np.ndarray, np.ndarray, np.ndarray]
+def _transposed(found: Spectrum, X: np.ndarray) -> Spectrum:
+    """Return the spectrum of X from that of Xᵀ."""
+    left, values = found.right, found.singular_values
+    eigenvalues = np.concatenate([2 * values**2, np.zeros(X.shape[1] - len(values))])
+    rows, factor = Tall(left.__getitem__, left.shape), np.eye(len(values))
+    turn, reduced = rows.reduced(X)
+    turned = Spectrum(eigenvalues, len(values), values, found.left, rows, reduced, turn, factor)
+    # Known already, each entry to its own last digits.
+    vars(turned)["left"] = left
+    return turned
 
 
-def _accurate(
-    X: np.ndarray, left: np.ndarray, values: np.ndarray, right: np.ndarray
-) -> Decomposition:
-    """Return U, the singular values that do not count as 0, and Vᵀ, from the ordinary ones."""
-    if len(X) < X.shape[1]:
-        right, values, left = _accurate(X.T, right.T, values, left.T)
-        return left.T, values, right.T
-    basis = _row_space(X)
-    rank = len(values) if basis is None else basis.shape[1]
-    if values[0] <= ORDINARY * values[rank - 1]:
-        return left[:, :rank], values[:rank], right[:rank]
-    return _refined(X, right.T if basis is None else basis)
+# Singular values, right, rows, reduced, turn and factor of a `Spectrum`.
+Decomposition = tuple[np.ndarray, np.ndarray, Tall, np.ndarray, np.ndarray, np.ndarray]
 
 
-def _refined(X: np.ndarray, V: np.ndarray) -> Decomposition:
+def _refined(X: np.ndarray, V: np.ndarray, lengths: np.ndarray) -> Decomposition:
     """Return the decomposition of X, to all digits, from an orthonormal basis V of its row space.
 
     The ordinary decomposition is exact for a matrix X + E with ‖E‖ about eps σ_1. So every v_i may
     contain about eps of v_1, and X v_i about eps σ_1 u_1. But X V, computed with all digits, has
-    columns that are nearly orthogonal relative to their lengths. One-sided Jacobi rotations, as in
-    LAPACK's dgejsv (Drmač and Veselić, SIAM J. Matrix Anal. Appl. 29, 2008), decompose such a
-    matrix with an error of about eps in each column, however different their lengths are. The
-    rotations turn V into the v_i.
+    columns that are nearly orthogonal relative to their lengths. Its triangle R has such columns,
+    too. One-sided Jacobi rotations, as in LAPACK's dgejsv (Drmač and Veselić, SIAM J. Matrix Anal.
+    Appl. 29, 2008), decompose such a matrix with an error of about eps in each column, however
+    different their lengths are. The rotations turn V into the v_i. `lengths` are those of the
+    columns of X.
     """
-    lengths = np.linalg.norm(X, axis=0)
     scale = powers_of_two(lengths)
+    sizes = np.concatenate([np.abs(X[rows] * scale).max(axis=1) for rows in blocks(*X.shape)])
+    order = np.argsort(-sizes, kind="stable")
     for _ in range(REFINEMENTS):
-        image, _ = product(X * scale, V / scale[:, None])
+        rows = _image(X, V, scale, order)
+        R, reduced = rows.reduced(X)
         # joba=2: rows may differ in size too; jobr=0, jobp=1: keep even the smallest columns.
         values, left, turn, factor, _, failed = scipy.linalg.lapack.dgejsv(
-            image, joba=2, jobr=0, jobp=1
+            R, joba=2, jobr=0, jobp=1
         )
         if failed:
             raise scipy.linalg.LinAlgError("the singular values of X did not converge")
         values = values * (factor[0] / factor[1])
         V = V @ turn
         # By Hadamard's inequality this is 0 for orthogonal columns, and larger for all others.
-        if np.sum(np.log(np.linalg.norm(image, axis=0)) - np.log(values)) < 1:
+        if np.sum(np.log(np.linalg.norm(R, axis=0)) - np.log(values)) < 1:
             break
     # Xᵀ u_i / σ_i also has all digits of v_i's entries for columns that are small beside σ_i.
-    parts = ((X * scale).T @ left) / scale[:, None] / values
-    return left, values, np.where(lengths[:, None] <= values, parts, V).T
+    parts = reduced.T @ left / values
+    right = np.where(lengths[:, None] <= values, parts, V)
+    return values, right, rows, reduced, left, turn / values
+
+
+def _image(X: np.ndarray, V: np.ndarray, scale: np.ndarray, order: np.ndarray) -> Tall:
+    """X V, with all digits."""
+    return Tall(lambda where: product(X[where], V, scale)[0], (len(X), V.shape[1]), order)
 
 
 def _row_space(X: np.ndarray) -> np.ndarray | None:
@@ -159,7 +203,8 @@ def _row_space(X: np.ndarray) -> np.ndarray | None:
     that were scaled down.
     """
     for by_rows in (True, False):
-        scaled, scale = _equilibrated(X, by_rows)
+        rows, scale = _equilibrated(X, by_rows)
+        scaled = rows.compact()
         values = scipy.linalg.svdvals(scaled)
         zero = max(X.shape) * EPS * values[0]
         rank = np.count_nonzero(values > zero)
@@ -195,21 +240,26 @@ def _independent(scaled: np.ndarray, scale: np.ndarray, zero: float) -> np.ndarr
     return scipy.linalg.qr((rows / scale).T, mode="economic")[0]
 
 
-def _equilibrated(X: np.ndarray, by_rows: bool) -> tuple[np.ndarray, np.ndarray]:
+def _equilibrated(X: np.ndarray, by_rows: bool) -> tuple[Tall, np.ndarray]:
     """Return X scaled by powers of 2 so that its columns have one size, and the columns' scales.
 
     With by_rows, rows are scaled as well. Then columns are first scaled by the median of their
     elements. A few huge elements do not change a median, so their rows are scaled down instead.
     """
-    scale, scaled = np.ones(X.shape[1]), X
+    scale, of_rows = np.ones(X.shape[1]), np.ones((len(X), 1))
     if by_rows:
-        sizes = np.abs(X)
-        medians = [np.median(column[column > 0]) if column.any() else 0.0 for column in sizes.T]
-        scale = powers_of_two(np.array(medians))
-        scaled = X * scale
-        scaled = scaled * powers_of_two(np.abs(scaled).max(axis=1))[:, None]
-    again = powers_of_two(np.abs(scaled).max(axis=0))
-    return scaled * again, scale * again
+        sizes = (np.abs(column) for column in X.T)
+        scale = powers_of_two(
+            np.array([np.median(each[each > 0]) if each.any() else 0.0 for each in sizes])
+        )
+        for rows in blocks(*X.shape):
+            of_rows[rows] = powers_of_two(np.abs(X[rows] * scale).max(axis=1, keepdims=True))
+    largest = np.zeros(X.shape[1])
+    for rows in blocks(*X.shape):
+        np.maximum(largest, np.abs(X[rows] * scale * of_rows[rows]).max(axis=0), out=largest)
+    again = powers_of_two(largest)
+    scaled = Tall(lambda where: X[where] * scale * of_rows[where] * again, X.shape)
+    return scaled, scale * again
 
 
 def powers_of_two(size: np.ndarray) -> np.ndarray:

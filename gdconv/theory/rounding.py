@@ -82,6 +82,7 @@ class StepErrors:
 
 def step_errors(
     matrix: np.ndarray,
+    left: np.ndarray,
     start: np.ndarray,
     away: np.ndarray,
     y_norm: float,
@@ -94,6 +95,8 @@ def step_errors(
     ----------
     matrix : ndarray, shape (n, d)
         A.
+    left : ndarray, shape (n, r)
+        Its left singular vectors.
     start, away : ndarray, shape (d,)
         w_0, and w_0 − w*.
     y_norm : float
@@ -113,7 +116,7 @@ def step_errors(
         error *= 4 * np.sqrt(columns) * UNIT_ROUNDOFF
         # Scaled, because the square of an error might not fit into a float.
         largest = error.max() or 1.0
-        along = largest * np.linalg.norm(spectrum.left * (error / largest)[:, None], axis=0)
+        along = largest * np.linalg.norm(left * (error / largest)[:, None], axis=0)
         return (
             float(np.linalg.norm(error)),
             2 * singular * along,

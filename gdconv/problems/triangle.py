@@ -1,0 +1,100 @@
+"""X = QR by blocks of rows, without a copy of X and without Q.
+
+Each block of rows is decomposed in the cache; then pairs of their triangles are, until one is left
+(Demmel, Grigori, Hoemmen and Langou, SIAM J. Sci. Comput. 34, 2012). Such a tree adds up pairwise,
+so its rounding errors hardly grow with the number of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+import numpy as np
+import scipy.linalg.lapack
+
+# A block has at most so many elements, or HEIGHT times as many rows as columns.
+BLOCK, HEIGHT = 2**16, 4
+# Columns that LAPACK takes together, at most.
+TOGETHER = 64
+
+Rows = slice | np.ndarray
+
+
+def blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Cut rows into blocks that stay in the cache."""
+    height = max(BLOCK // columns, 1)
+    return (slice(first, first + height) for first in range(0, rows, height))
+
+
+class Tall:
+    """A matrix with at least as many rows as columns, given by its blocks of rows.
+
+    Parameters
+    ----------
+    block : callable
+        From a slice or an array of row numbers to these rows, of shape (..., k).
+    shape : tuple of int
+        n and k, with n >= k.
+    order : ndarray, shape (n,), optional
+        The order in which rows are decomposed. If rows differ in size, the largest have to come
+        first: then each is decomposed to its own last digits (Cox and Higham, 1998).
+    """
+
+    def __init__(
+        self,
+        block: Callable[[Rows], np.ndarray],
+        shape: tuple[int, int],
+        order: np.ndarray | None = None,
+    ) -> None:
+        self.block, self.shape, self.order = block, shape, order
+        self._height = max(BLOCK // shape[1], HEIGHT * shape[1])
+        # If there is only one block, its reflections are not made again for the next vector.
+        self._leaf = lru_cache(maxsize=1)(lambda start, stop: _reflections(self._rows(start, stop)))
+
+    def reduced(self, z: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return R, of shape (k, k), and Qᵀz, of shape (k, ...) for z of shape (n, ...)."""
+        z = np.empty((self.shape[0], 0)) if z is None else z
+        R, along = self._part(0, self.shape[0], z.reshape(len(z), -1))
+        return R, along.reshape(self.shape[1], *z.shape[1:])
+
+    def compact(self) -> np.ndarray:
+        """Return a matrix that differs by orthonormal columns: itself if it is one block, or R."""
+        whole = self.shape[0] <= self._height
+        return self._rows(0, self.shape[0]) if whole else self.reduced()[0]
+
+    def times(self, right: np.ndarray) -> np.ndarray:
+        """Return its product with a matrix or a vector."""
+        found = np.empty((self.shape[0], *right.shape[1:]))
+        for rows in blocks(*self.shape):
+            found[rows] = self.block(rows) @ right
+        return found
+
+    def _part(self, start: int, stop: int, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if stop - start <= self._height:
+            factors = self._leaf(start, stop)
+            part = z[self._numbers(start, stop)]
+        else:
+            middle = (start + stop) // 2
+            halves = self._part(start, middle, z), self._part(middle, stop, z)
+            triangles, parts = zip(*halves, strict=True)
+            factors, part = _reflections(np.vstack(triangles)), np.vstack(parts)
+        columns = self.shape[1]
+        reflections, scales = factors
+        if part.shape[1]:
+            lwork = TOGETHER * max(part.shape)
+            part, _, _ = scipy.linalg.lapack.dormqr("L", "T", reflections, scales, part, lwork)
+        return np.triu(reflections[:columns]), part[:columns]
+
+    def _numbers(self, start: int, stop: int) -> Rows:
+        return slice(start, stop) if self.order is None else self.order[start:stop]
+
+    def _rows(self, start: int, stop: int) -> np.ndarray:
+        return self.block(self._numbers(start, stop))
+
+
+def _reflections(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Householder's reflections that make a block a triangle, and their scales."""
+    lwork = TOGETHER * block.shape[1]
+    reflections, scales, _, _ = scipy.linalg.lapack.dgeqrf(block, lwork=lwork)
+    return reflections, scales
