@@ -9,6 +9,7 @@ longer ones, and there are fewer of them.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -47,16 +48,18 @@ def product(A: np.ndarray, B: np.ndarray, scale: np.ndarray | None = None) -> Do
     return high, low
 
 
+def blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Cut the rows of a matrix into blocks of about BLOCK elements."""
+    height = max(BLOCK // max(columns, 1), 1)
+    return (slice(first, first + height) for first in range(0, rows, height))
+
+
 def _blocks(A: np.ndarray) -> Iterator[tuple[slice, slice]]:
     """Cut a matrix into blocks of at most BLOCK elements that are next to each other in memory."""
-    turned = A.flags.f_contiguous and not A.flags.c_contiguous
-    outer, inner = A.shape[::-1] if turned else A.shape
-    width = min(inner, BLOCK)
-    height = max(BLOCK // max(width, 1), 1)
-    for first in range(0, outer, height):
-        for second in range(0, inner, width):
-            found = slice(first, first + height), slice(second, second + width)
-            yield found[::-1] if turned else found
+    if A.flags.f_contiguous and not A.flags.c_contiguous:
+        return (block[::-1] for block in _blocks(A.T))
+    width = min(A.shape[1], BLOCK)
+    return itertools.product(blocks(len(A), width), blocks(A.shape[1], BLOCK // width))
 
 
 def _multiply(A: np.ndarray, B: np.ndarray) -> Doubled:

@@ -18,7 +18,7 @@ from gdconv.config.sections import (
     Problem,
     identity,
 )
-from gdconv.problems.doubled import product
+from gdconv.problems.doubled import blocks, product
 from gdconv.problems.table import Table, content, is_number, listed, name_of, read_table
 
 # If features lie in this range, sums of their squares, and their eigenvalues, are normal floats.
@@ -101,9 +101,9 @@ def shape(problem: Problem) -> tuple[int, int]:
 
 def gaussian(problem: Gaussian, generator: np.random.Generator) -> LeastSquares:
     """Independent normal features of variance 1 and a common mean; y = X w + noise, w normal."""
-    X = np.ones((problem.n_samples, problem.n_features))
-    features = X[:, :-1]
-    features[:] = problem.feature_mean + generator.standard_normal(features.shape)
+    X = _drawn(problem.n_samples, problem.n_features, generator)
+    for rows in blocks(*X.shape):
+        X[rows, :-1] += problem.feature_mean
     return _observed(X, problem.noise, generator)
 
 
@@ -114,12 +114,12 @@ def correlated(problem: Correlated, generator: np.random.Generator) -> LeastSqua
     x_1 = z_1 and z normal, whose covariance is the Toeplitz matrix of these powers.
     """
     rho = problem.correlation
-    X = np.ones((problem.n_samples, problem.n_features))
-    features = X[:, :-1]
-    features[:] = generator.standard_normal(features.shape)
-    features[:, 1:] *= np.sqrt((1 - rho) * (1 + rho))
-    for j in range(1, features.shape[1]):
-        features[:, j] += rho * features[:, j - 1]
+    X = _drawn(problem.n_samples, problem.n_features, generator)
+    for rows in blocks(*X.shape):
+        features = X[rows, :-1]
+        features[:, 1:] *= np.sqrt((1 - rho) * (1 + rho))
+        for j in range(1, features.shape[1]):
+            features[:, j] += rho * features[:, j - 1]
     return _observed(X, problem.noise, generator)
 
 
@@ -274,6 +274,14 @@ def standardized(features: np.ndarray) -> np.ndarray:
         centred = centred - total / len(centred)
     deviation = np.where(constant, 1.0, np.sqrt(np.mean(centred**2, axis=0)))
     return np.where(constant, 0.0, centred / deviation)
+
+
+def _drawn(n_samples: int, n_features: int, generator: np.random.Generator) -> np.ndarray:
+    """Standard normal features and a column of ones."""
+    X = np.ones((n_samples, n_features))
+    for rows in blocks(*X.shape):
+        X[rows, :-1] = generator.standard_normal((len(X[rows]), n_features - 1))
+    return X
 
 
 def _observed(X: np.ndarray, noise: float, generator: np.random.Generator) -> LeastSquares:

@@ -14,8 +14,8 @@ import numpy as np
 import scipy.linalg
 import scipy.linalg.lapack
 
-from gdconv.problems.doubled import product
-from gdconv.problems.triangle import Tall, blocks
+from gdconv.problems.doubled import blocks, product
+from gdconv.problems.triangle import Tall
 
 EPS = np.finfo(float).eps
 # Up to this ratio of the largest to the smallest singular value, the ordinary decomposition loses

@@ -7,24 +7,20 @@ so its rounding errors hardly grow with the number of rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import scipy.linalg.lapack
 
-# A block has at most so many elements, or HEIGHT times as many rows as columns.
-BLOCK, HEIGHT = 2**16, 4
+from gdconv.problems.doubled import BLOCK, blocks
+
+# A block has at least so many times as many rows as columns.
+HEIGHT = 4
 # Columns that LAPACK takes together, at most.
 TOGETHER = 64
 
 Rows = slice | np.ndarray
-
-
-def blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Cut rows into blocks that stay in the cache."""
-    height = max(BLOCK // columns, 1)
-    return (slice(first, first + height) for first in range(0, rows, height))
 
 
 class Tall:
