@@ -18,7 +18,7 @@ from gdconv.config.sections import (
     Problem,
     identity,
 )
-from gdconv.problems.doubled import blocks, product
+from gdconv.problems.doubled import BLOCK, blocks, product
 from gdconv.problems.table import Table, content, is_number, listed, name_of, read_table
 
 # If features lie in this range, sums of their squares, and their eigenvalues, are normal floats.
@@ -60,8 +60,8 @@ def problem_identity(problem: Problem) -> dict[str, Any]:
     """
     if not isinstance(problem, Csv):
         return identity(problem)
-    csv(problem)
-    return identity(problem) | {"path": content(problem.path)}
+    table, _ = _table(problem)
+    return identity(problem) | {"path": table.content}
 
 
 def file_content(problem: Problem) -> str | None:
@@ -95,7 +95,7 @@ def names_of_files(problems: Iterable[Problem]) -> dict[str, list[str]]:
 def shape(problem: Problem) -> tuple[int, int]:
     """Return n_samples and n_features of a family's problems, without drawing one."""
     if isinstance(problem, Csv):
-        return csv(problem).X.shape
+        return _table(problem)[0].cells.shape
     return problem.n_samples, problem.n_features
 
 
@@ -178,16 +178,12 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
     ConfigError
         If the file or one of its features cannot be used.
     """
-    found = _table(problem)
-    table, target = found.cells, found.names.index(problem.target)
-    features = np.delete(table, target, axis=1)
+    table, target = _table(problem)
+    X = np.ones(table.cells.shape)
+    X[:, :target], X[:, target:-1] = table.cells[:, :target], table.cells[:, target + 1 :]
     if problem.standardize:
-        features = standardized(features)
-    else:
-        names = [name for name in found.names if name != problem.target]
-        _refuse_extremes(problem, features, names)
-    X = np.column_stack([features, np.ones(len(table))])
-    return LeastSquares(X, table[:, target].copy())
+        standardized(X[:, :-1])
+    return LeastSquares(X, table.cells[:, target].copy())
 
 
 def notices(problems: Iterable[Problem]) -> list[str]:
@@ -201,7 +197,7 @@ def notices(problems: Iterable[Problem]) -> list[str]:
     found = []
     for problem in dict.fromkeys(problems):
         if isinstance(problem, Csv):
-            table = _table(problem)
+            table, _ = _table(problem)
             found.append(table.notice)
             if all(map(is_number, table.names)):
                 names = f"its first line names the columns: {listed(table.names)}"
@@ -209,26 +205,23 @@ def notices(problems: Iterable[Problem]) -> list[str]:
     return [*filter(None, dict.fromkeys(found))]
 
 
-def _table(problem: Csv) -> Table:
-    """The table, after checking that it has the target and at least two rows."""
+def _table(problem: Csv) -> tuple[Table, int]:
+    """The table and the place of its target, after checking that it can be used."""
     table = read_table(problem.path)
     if problem.target not in table.names:
         raise _no_such_column(problem, table.names)
     if len(table.cells) < 2:
         reason = f"must have at least 2 rows of data, has {len(table.cells)}"
         raise ConfigError("problem.path", problem.path, reason)
-    return table
-
-
-def _refuse_extremes(problem: Csv, features: np.ndarray, names: Sequence[str]) -> None:
-    largest = np.abs(features).max(axis=0)
-    for name, size in zip(names, largest.tolist(), strict=True):
-        if size > LARGEST_FEATURE or 0 < size < SMALLEST_FEATURE:
+    for name, size in zip(table.names, table.largest.tolist(), strict=True):
+        extreme = size > LARGEST_FEATURE or 0 < size < SMALLEST_FEATURE
+        if extreme and name != problem.target and not problem.standardize:
             reason = (
                 f"must have features whose squares fit into floats: {typed(name)} has numbers up to"
                 f" {size:.3g}; scale it, or give problem.standardize=true"
             )
             raise ConfigError("problem.path", problem.path, reason)
+    return table, table.names.index(problem.target)
 
 
 def _no_such_column(problem: Csv, names: Sequence[str]) -> ConfigError:
@@ -258,22 +251,27 @@ FAMILIES: dict[str, Callable[[Any, np.random.Generator], LeastSquares]] = {
 
 
 def standardized(features: np.ndarray) -> np.ndarray:
-    """Return columns with mean 0 and variance 1, to the last digits; constant ones are 0.
+    """Give columns mean 0 and variance 1, to the last digits, in place; constant ones become 0.
 
     If a column varies little about a large mean, as years do, the rounding error of the mean is
     large beside the variation. So the mean is subtracted twice: what is left after the first time
     has a mean close to 0, which is rounded far less.
     """
-    # After scaling by a power of 2, the squares of columns of any size are floats.
-    _, exponent = np.frexp(np.abs(features).max(axis=0))
-    centred = np.ldexp(features, -exponent)
-    constant = np.ptp(centred, axis=0) == 0
-    ones = np.ones((1, len(centred)))
-    for _ in range(2):
-        total, _ = product(ones, centred)
-        centred = centred - total / len(centred)
-    deviation = np.where(constant, 1.0, np.sqrt(np.mean(centred**2, axis=0)))
-    return np.where(constant, 0.0, centred / deviation)
+    ones = np.ones((len(features), 1))
+    # As many columns at a time as stand beside each other in a line of the cache.
+    width = max(BLOCK // len(features), 8)
+    for first in range(0, features.shape[1], width):
+        columns = features[:, first : first + width]
+        # After scaling by a power of 2, the squares of columns of any size are floats.
+        _, exponent = np.frexp(np.abs(columns).max(axis=0))
+        centred = np.ldexp(columns, -exponent)
+        constant = np.ptp(centred, axis=0) == 0
+        for _ in range(2):
+            total, _ = product(centred.T, ones)
+            centred -= total[:, 0] / len(centred)
+        deviation = np.where(constant, 1.0, np.sqrt(np.mean(centred**2, axis=0)))
+        columns[:] = np.where(constant, 0.0, centred / deviation)
+    return features
 
 
 def _drawn(n_samples: int, n_features: int, generator: np.random.Generator) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import io
 import os
 import re
 import stat
@@ -30,12 +31,18 @@ class Table:
     names : tuple of str
         Names of the columns, all different, none empty.
     cells : ndarray, shape (rows, columns)
+    largest : ndarray, shape (columns,)
+        The largest absolute value in each column; 0 without rows.
+    content : str
+        The SHA-256 of the file's bytes, in hex digits.
     notice : str
         Text that says which whole numbers were rounded because they are not doubles; empty if none.
     """
 
     names: tuple[str, ...]
     cells: np.ndarray
+    largest: np.ndarray
+    content: str
     notice: str
 
 
@@ -56,11 +63,9 @@ def content(path: str) -> str:
     Raises
     ------
     ConfigError
-        If there is no such file.
+        If there is no such file, or it is no table of numbers.
     """
-    version = _version(path)
-    with _readable(path):
-        return _digest(*version)
+    return _content(*_version(path))
 
 
 def name_of(path: str) -> str:
@@ -106,22 +111,45 @@ def _readable(path: str) -> Iterator[None]:
 
 
 @lru_cache(maxsize=8)
-def _digest(path: str, modified: int, size: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _content(path: str, modified: int, size: int) -> str:
+    return _read(path, modified, size).content
 
 
 @lru_cache(maxsize=1)
 def _read(path: str, modified: int, size: int) -> Table:
     file = _File(path)
     names = file.names()
-    cells = file.cells()
-    wrong = ~np.isfinite(cells)
-    if wrong.any():
+    cells, content = file.cells()
+    largest = np.maximum(cells.max(axis=0, initial=0.0), -cells.min(axis=0, initial=0.0))
+    if not np.isfinite(largest).all():
         # The first wrong cell by rows, as in the file.
-        row, index = divmod(int(np.argmax(wrong)), len(names))
+        row, index = divmod(int(np.argmax(~np.isfinite(cells))), len(names))
         raise file.wrong_cell(row, index)
-    return Table(tuple(names), cells, file.rounded(cells))
+    # Every whole number below 2**53 is a double.
+    columns = np.flatnonzero(largest >= 2.0**53).tolist()
+    notice = file.rounded(cells, columns) if columns else ""
+    return Table(tuple(names), cells, largest, content, notice)
+
+
+class _Hashed(io.RawIOBase):
+    """A file whose bytes are hashed as they are read."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file, self._hash = file, hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._file.readinto(buffer)
+        self._hash.update(memoryview(buffer)[:count])
+        return count
+
+    def content(self) -> str:
+        """Return the hash of the whole file, in hex digits."""
+        while self.read(2**20):
+            pass
+        return self._hash.hexdigest()
 
 
 class _File:
@@ -141,7 +169,7 @@ class _File:
     def names(self) -> list[str]:
         """Return the names of the columns."""
         # A column may be called NA.
-        header = self._csv(header=None, nrows=1, dtype=str, na_filter=False)
+        header = self._csv(self.path, header=None, nrows=1, dtype=str, na_filter=False)
         names = [str(name).strip() for name in header.iloc[0]]
         for number, name in enumerate(names, start=1):
             # pandas gives this name to a column without a name.
@@ -162,18 +190,21 @@ class _File:
         self._columns = [f"column {i} ({typed(name)})" for i, name in enumerate(names, start=1)]
         return names
 
-    def cells(self) -> np.ndarray:
-        """Return the rows as doubles, with nan for a cell that is no number."""
+    def cells(self) -> tuple[np.ndarray, str]:
+        """Return the rows as doubles, with nan for a cell that is no number, and the hash."""
         import pandas as pd
 
-        frame = self._csv(low_memory=False)
+        with _readable(self.path), open(self.path, "rb", buffering=0) as file:
+            hashed = _Hashed(file)
+            frame = self._csv(io.BufferedReader(hashed, 2**18), low_memory=False)
+            content = hashed.content()
         table = np.empty(frame.shape)
         for index in range(frame.shape[1]):
             cells = frame.iloc[:, index]
             if pd.api.types.is_bool_dtype(cells) or not pd.api.types.is_numeric_dtype(cells):
                 cells = pd.to_numeric(cells.astype(str), errors="coerce")
             table[:, index] = cells.to_numpy(dtype=float, na_value=np.nan)
-        return table
+        return table, content
 
     def wrong_cell(self, row: int, index: int) -> ConfigError:
         """Return the error for a cell that is no finite number."""
@@ -186,17 +217,12 @@ class _File:
             advice = "write numbers with a decimal point"
         return self._refused(f"{reason}; {advice}" if row else self._explained(reason, advice))
 
-    def rounded(self, cells: np.ndarray) -> str:
+    def rounded(self, cells: np.ndarray, columns: Sequence[int]) -> str:
         """Return a text that says which whole numbers were rounded because they are not doubles."""
-        # Every whole number below 2**53 is a double.
-        large = np.abs(cells) >= 2.0**53
-        columns = np.flatnonzero(large.any(axis=0)).tolist()
-        if not columns:
-            return ""
         texts = self._as_written(columns)
         found = []
         for place, index in enumerate(columns):
-            rows = np.flatnonzero(large[:, index])
+            rows = np.flatnonzero(np.abs(cells[:, index]) >= 2.0**53)
             written = texts.iloc[:, place].to_numpy()[rows]
             numbers = cells[rows, index].tolist()
             for row, text, number in zip(rows.tolist(), written, numbers, strict=True):
@@ -215,9 +241,9 @@ class _File:
 
     def _as_written(self, columns: Sequence[int]) -> Any:
         """These columns, ascending, as text."""
-        return self._csv(usecols=columns, dtype=str, na_filter=False)
+        return self._csv(self.path, usecols=columns, dtype=str, na_filter=False)
 
-    def _csv(self, **options: Any) -> Any:
+    def _csv(self, source: Any, **options: Any) -> Any:
         import pandas as pd
 
         packed = "gzip" if self._packed else None
@@ -226,7 +252,7 @@ class _File:
                 # If rows are longer than the header, pandas would make their first cells an index,
                 # or drop the last ones.
                 warnings.simplefilter("error", pd.errors.ParserWarning)
-                return pd.read_csv(self.path, index_col=False, compression=packed, **options)
+                return pd.read_csv(source, index_col=False, compression=packed, **options)
         except pd.errors.ParserWarning:
             reason = self._explained(
                 "must be a CSV table: its rows have more cells than its first line has names",
