@@ -56,7 +56,7 @@ def blocks(rows: int, columns: int) -> Iterator[slice]:
 
 def _blocks(A: np.ndarray) -> Iterator[tuple[slice, slice]]:
     """Cut a matrix into blocks of at most BLOCK elements that are next to each other in memory."""
-    if A.flags.f_contiguous and not A.flags.c_contiguous:
+    if A.strides[0] < A.strides[1]:
         return (block[::-1] for block in _blocks(A.T))
     width = min(A.shape[1], BLOCK)
     return itertools.product(blocks(len(A), width), blocks(A.shape[1], BLOCK // width))

@@ -18,7 +18,7 @@ from gdconv.config.sections import (
     Problem,
     identity,
 )
-from gdconv.problems.doubled import BLOCK, blocks, product
+from gdconv.problems.doubled import blocks, product
 from gdconv.problems.table import Table, content, is_number, listed, name_of, read_table
 
 # If features lie in this range, sums of their squares, and their eigenvalues, are normal floats.
@@ -257,20 +257,16 @@ def standardized(features: np.ndarray) -> np.ndarray:
     large beside the variation. So the mean is subtracted twice: what is left after the first time
     has a mean close to 0, which is rounded far less.
     """
-    ones = np.ones((len(features), 1))
-    # As many columns at a time as stand beside each other in a line of the cache.
-    width = max(BLOCK // len(features), 8)
-    for first in range(0, features.shape[1], width):
-        columns = features[:, first : first + width]
-        # After scaling by a power of 2, the squares of columns of any size are floats.
-        _, exponent = np.frexp(np.abs(columns).max(axis=0))
-        centred = np.ldexp(columns, -exponent)
-        constant = np.ptp(centred, axis=0) == 0
-        for _ in range(2):
-            total, _ = product(centred.T, ones)
-            centred -= total[:, 0] / len(centred)
-        deviation = np.where(constant, 1.0, np.sqrt(np.mean(centred**2, axis=0)))
-        columns[:] = np.where(constant, 0.0, centred / deviation)
+    # After scaling by a power of 2, the squares of columns of any size are floats.
+    most, least = features.max(axis=0), features.min(axis=0)
+    _, exponent = np.frexp(np.maximum(most, -least))
+    np.ldexp(features, -exponent, out=features)
+    for _ in range(2):
+        total, _ = product(features.T, np.ones((len(features), 1)))
+        features -= total[:, 0] / len(features)
+    squares = sum(np.sum(features[rows] ** 2, axis=0) for rows in blocks(*features.shape))
+    features /= np.where(most == least, 1.0, np.sqrt(squares / len(features)))
+    features[:, most == least] = 0.0
     return features
 
 
