@@ -12,7 +12,7 @@ from gdconv.config.sections import Run, identity, method_options, problem_option
 from gdconv.problems.families import problem_identity
 
 # Part of every run_id. Raise it whenever the same configuration gives other rows or columns.
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 # run_id → run, for the runs of one group, see `group_of`.
 Group = Mapping[str, Run]

@@ -65,10 +65,13 @@ class Spectrum:
     @cached_property
     def left(self) -> np.ndarray:
         """Left singular vectors of X, shape (n, rank)."""
-        about = self.rows.times(self.factor)
+        left = self.rows.times(self.factor)
         # Orthogonal to about 1e3 eps, so it is made so once more.
-        R, _ = Tall(about.__getitem__, about.shape).reduced()
-        return about @ scipy.linalg.solve_triangular(R, np.diag(np.sign(np.diag(R))))
+        R, _ = Tall(left.__getitem__, left.shape).reduced()
+        inverse = scipy.linalg.solve_triangular(R, np.diag(np.sign(np.diag(R))))
+        for rows in blocks(*left.shape):
+            left[rows] = left[rows] @ inverse
+        return left
 
     def along(self, z: np.ndarray) -> np.ndarray:
         """u_iᵀ z, shape (rank,), for z of shape (n,)."""
