@@ -8,6 +8,8 @@ sweep    the whole command `gdconv -m` (start-up, CSVs; figures only with --repo
 scale    a sweep of 100,000 runs against one of 10,000: time and memory a run.
 flops    an iteration of groups of 1 to 512 runs, beside that of a plain script.
 growth   how the time of a study grows with d, step sizes, iterations and repetitions.
+problems the whole command on a tall problem, a square one and a large file, in time and memory,
+         against the least that has to be done, in turn.
 startup  how long the shortest commands take.
 setup    how long a fresh clone takes to install what a study needs, and what tests need.
 all      all of these, written to docs/performance.md with the machine and the versions.
@@ -25,7 +27,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks import gradients, sweeps
+from benchmarks import gradients, problems, sweeps
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 VERSIONS = ("numpy", "scipy", "pandas", "hydra-core", "joblib")
@@ -39,6 +41,7 @@ SECTIONS = {
     "sweep --iterations 10000 --workers 2": "The same, longer, with two processes",
     "sweep --iterations 10000 --workers 2 --report": "The same with its report",
     "scale": "100,000 runs",
+    "problems": "Large problems",
     "growth": "How cost grows",
     "nnlib": "Gradients",
     "flops": "The iteration",
@@ -113,6 +116,8 @@ def main() -> None:
     command = add("flops", gradients.flops, "an iteration of groups of runs")
     command.add_argument("--rounds", type=int, default=7)
     command = add("growth", sweeps.growth, "time against each size of a study")
+    command.add_argument("--rounds", type=int, default=3)
+    command = add("problems", problems.problems, "large problems against the least to be done")
     command.add_argument("--rounds", type=int, default=3)
     command = add("startup", sweeps.startup, "the shortest commands")
     command.add_argument("--rounds", type=int, default=7)

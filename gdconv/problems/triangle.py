@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.linalg.lapack
 
-from gdconv.problems.doubled import BLOCK, blocks
+from gdconv.problems.doubled import BLOCK
 
 # A block has at least so many times as many rows as columns.
 HEIGHT = 4
@@ -43,10 +43,11 @@ class Tall:
         shape: tuple[int, int],
         order: np.ndarray | None = None,
     ) -> None:
-        self.block, self.shape, self.order = block, shape, order
+        self.shape, self.order = shape, order
         self._height = max(BLOCK // shape[1], HEIGHT * shape[1])
-        # If there is only one block, its reflections are not made again for the next vector.
-        self._leaf = lru_cache(maxsize=1)(lambda start, stop: _reflections(self._rows(start, stop)))
+        # If there is only one block, it is made once, and so are its reflections.
+        self._rows = lru_cache(maxsize=1)(lambda *ends: block(self._numbers(*ends)))
+        self._leaf = lru_cache(maxsize=1)(lambda *ends: _reflections(self._rows(*ends)))
 
     def reduced(self, z: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return R, of shape (k, k), and Qᵀz, of shape (k, ...) for z of shape (n, ...)."""
@@ -56,14 +57,16 @@ class Tall:
 
     def compact(self) -> np.ndarray:
         """Return a matrix that differs by orthonormal columns: itself if it is one block, or R."""
-        whole = self.shape[0] <= self._height
-        return self._rows(0, self.shape[0]) if whole else self.reduced()[0]
+        n_rows = self.shape[0]
+        return self._rows(0, n_rows) if n_rows <= self._height else self.reduced()[0]
 
     def times(self, right: np.ndarray) -> np.ndarray:
         """Return its product with a matrix or a vector."""
-        found = np.empty((self.shape[0], *right.shape[1:]))
-        for rows in blocks(*self.shape):
-            found[rows] = self.block(rows) @ right
+        n_rows = self.shape[0]
+        found = np.empty((n_rows, *right.shape[1:]))
+        for start in range(0, n_rows, self._height):
+            ends = start, min(start + self._height, n_rows)
+            found[self._numbers(*ends)] = self._rows(*ends) @ right
         return found
 
     def _part(self, start: int, stop: int, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,9 +87,6 @@ class Tall:
 
     def _numbers(self, start: int, stop: int) -> Rows:
         return slice(start, stop) if self.order is None else self.order[start:stop]
-
-    def _rows(self, start: int, stop: int) -> np.ndarray:
-        return self.block(self._numbers(start, stop))
 
 
 def _reflections(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -32,6 +32,18 @@ def command_seconds(command: Sequence[str], environment: Mapping[str, str] | Non
     return time.perf_counter() - started
 
 
+def command_cost(command: Sequence[str]) -> tuple[float, float]:
+    """Return how many seconds a command takes, which must succeed, and its peak memory in MiB."""
+    started = time.perf_counter()
+    nothing = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=nothing, stderr=nothing, env=ONE_THREAD_TOO)
+    # That of this process alone, whereas getrusage gives the largest of all children.
+    _, status, usage = os.wait4(process.pid, 0)
+    if os.waitstatus_to_exitcode(status):
+        raise SystemExit(f"{command[0]} failed")
+    return time.perf_counter() - started, usage.ru_maxrss / 2**10
+
+
 def medians(methods: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
     """Return the median seconds of a call of each method; in each round all take their turn."""
     calls = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import statistics
@@ -16,7 +15,7 @@ from typing import Any
 
 from benchmarks.common import (
     GDCONV,
-    ONE_THREAD_TOO,
+    command_cost,
     command_seconds,
     only_one_thread,
     print_table,
@@ -150,17 +149,8 @@ def scale(runs: int, workers: int, curves: str) -> None:
                 f"record.curves={curves}",
                 "step.value=${linspace:0.02,2.1," + str(count // 40) + "}",
             ]
-            started = time.perf_counter()
-            process = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ONE_THREAD_TOO
-            )
-            # That of this process alone, whereas getrusage gives the largest of all children.
-            _, status, usage = os.wait4(process.pid, 0)
-            seconds = time.perf_counter() - started
-            if os.waitstatus_to_exitcode(status):
-                raise SystemExit("gdconv failed")
+            seconds, peak = command_cost(command)
             size = sum(path.stat().st_size for path in Path(folder).rglob("*.csv")) / 2**20
-            peak = usage.ru_maxrss / 2**10
         cells = [f"{seconds:.1f}", f"{1000 * seconds / count:.3f}", f"{peak:.0f}", f"{size:.0f}"]
         rows.append([f"{count:,}", *cells])
     print_table(["runs", "s", "ms a run", "peak MiB of the parent", "CSV MiB"], rows)
