@@ -1,5 +1,6 @@
 """Sums and products with twice the digits of a float, against exact fractions."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -30,6 +31,24 @@ def test_a_product_has_twice_the_digits(shape):
             off = abs(Fraction(high[i, j]) + Fraction(low[i, j]) - exact)
             largest = Fraction(np.abs(A[i]).max()) * Fraction(np.abs(B[:, j]).max())
             assert off <= k * largest / 2**100
+
+
+@pytest.mark.parametrize("shape", [(2, 70_000), (70_000, 2), (300, 400)])
+def test_a_matrix_is_multiplied_however_it_lies_in_memory(shape):
+    """Blocks of rows or of columns, of a part of a matrix too, and with scaled columns."""
+    rng = np.random.default_rng(0)
+    n, k = shape
+    whole, B = rng.standard_normal((n, k + 1)), rng.standard_normal((k, 2))
+    A = whole[:, :-1]
+    scale = 2.0 ** rng.integers(-3, 4, k)
+    exact = np.array([[math.fsum(row * column) for column in B.T] for row in A[:9]])
+    for matrix in (A, A.copy(), np.asfortranarray(A), np.asfortranarray(whole)[:, :-1]):
+        for scaled in (None, scale):
+            high, low = product(matrix, B, scaled)
+            # Products of two floats are rounded before fsum adds them up.
+            assert high[:9] == pytest.approx(exact, abs=np.sqrt(k) * 1e-14)
+            assert (np.abs(low) <= np.spacing(np.abs(high)) / 2).all()
+            assert (high == product(A, B)[0]).all()
 
 
 def test_a_product_does_not_depend_on_the_order_of_its_terms():

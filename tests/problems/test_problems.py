@@ -118,6 +118,17 @@ def test_draws_depend_on_seed_and_repetition_alone():
     assert (make(config, 1, 0).X[:, 0] != first.X[:, 0]).all()
 
 
+def test_many_rows_are_drawn_as_few_are():
+    """In blocks, from one stream of random numbers."""
+    generator = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(1, 0)))
+    features = 2.0 + generator.standard_normal((40_000, 4))
+    w, noise = generator.standard_normal(5), generator.standard_normal(40_000)
+    problem = make(Gaussian(40_000, 5, feature_mean=2.0, noise=0.5), 3, 1)
+    assert (problem.X[:, :-1] == features).all()
+    # A sum of five numbers, whose order a BLAS may choose.
+    assert np.abs(problem.y - (problem.X @ w + 0.5 * noise)).max() <= 1e-13
+
+
 def test_repetitions_are_spawned_from_the_seed():
     config = Gaussian(n_samples=4, n_features=2)
     spawned = np.random.SeedSequence(7).spawn(3)[2].spawn(1)[0]
@@ -154,6 +165,14 @@ def test_a_constant_feature_standardizes_to_zero(tmp_path):
     path.write_text("a,b,y\n0.1,1,1\n0.1,2,2\n0.1,4,3\n")
     problem = make(Csv(path=str(path), target="y", standardize=True), 0, 0)
     assert problem.X[:, 0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("shape", [(3, 20), (20_000, 11)])
+def test_columns_are_standardized_alone_or_together(shape):
+    table = 1e3 + np.random.default_rng(0).standard_normal(shape)
+    alone = [standardized(table[:, [j]].copy())[:, 0] for j in range(shape[1])]
+    # Sums of squares are added up in blocks of rows, whose height depends on the columns.
+    assert np.abs(standardized(table.copy()) - np.column_stack(alone)).max() <= 1e-14
 
 
 def test_identity_is_the_content_not_the_path(tmp_path):

@@ -1,13 +1,17 @@
 """Reading a user's CSV file: which tables are read, and how other files are refused."""
 
 import gzip
+import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gdconv.config.rules import ConfigError
+from gdconv.config.sections import Csv
+from gdconv.problems.families import make, notices, problem_identity, shape
 from gdconv.problems.table import content, read_table
 
 PARQUET = Path(__file__).parents[1] / "data" / "tab.parquet"
@@ -58,6 +62,34 @@ def test_a_table_however_it_is_written(written, data):
     assert table.names == ("a", "y")
     assert table.cells.tolist() == [[1, 2], [3, 4.5]]
     assert table.notice == ""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [TABLE, TABLE * 2 + b"5,6\n" * 10**5, gzip.compress(TABLE[:9]) + gzip.compress(TABLE[9:])],
+    ids=["short", "longer than a buffer", "gzip in two members"],
+)
+def test_the_hash_is_that_of_all_bytes_of_the_file(written, data):
+    data = data.replace(b"a,y\n3", b"3").replace(b"4.5\na,y", b"4.5")
+    path = written(data)
+    assert read_table(path).content == content(path) == hashlib.sha256(data).hexdigest()
+
+
+def test_a_file_is_read_once(written, monkeypatch):
+    """For its hash and all its cells, whoever asks; its first line is read before."""
+    read, rows = pd.read_csv, []
+
+    def counted(*args, **options):
+        found = read(*args, **options)
+        rows.append(len(found))
+        return found
+
+    monkeypatch.setattr(pd, "read_csv", counted)
+    problem = Csv(written("a,y\n" + "1,2\n3,5\n" * 100), "y")
+    assert notices([problem]) == []
+    assert problem_identity(problem)["path"] == content(problem.path)
+    assert shape(problem) == make(problem, 0, 0).X.shape
+    assert rows == [1, 200]
 
 
 def test_the_name_of_a_file_says_nothing_of_its_content(tmp_path):
