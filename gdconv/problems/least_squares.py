@@ -18,9 +18,8 @@ class Objective:
     With r = y − Xw*, the part of y that is orthogonal to the range of X, L(w) is
     ‖Xw − (y − r)‖² + ‖r‖². With reduce="qr" and more samples than the rank, X = QR, and the first
     part is ‖Rw − Qᵀ(y − r)‖². Then an iteration works on rank rows instead of n, and unlike XᵀX, R
-    does not square the condition number. Q is U times the Q of UᵀX, because the left singular
-    vectors U span the range of X to the last digit. Householder's reflections of X do not, if its
-    columns are nearly dependent.
+    does not square the condition number. Q and R are those of `spectrum`, whose Q spans the range
+    of X to the last digit, even if the columns of X are nearly dependent.
 
     Attributes
     ----------
@@ -31,8 +30,10 @@ class Objective:
         Qᵀ(y − r), or y − r: in the range of matrix, so that the residual at w* is 0.
     offset : float
         ‖r‖², the minimum of L.
+    left : ndarray, shape (rows of matrix, rank)
+        Left singular vectors of matrix.
     spectrum : Spectrum
-        The spectrum of X, whether reduced or not, but with the left vectors of matrix.
+        The spectrum of X, whether reduced or not.
     """
 
     def __init__(self, problem: LeastSquares, reduce: str) -> None:

@@ -34,7 +34,8 @@ class Tall:
         n and k, with n >= k.
     order : ndarray, shape (n,), optional
         The order in which rows are decomposed. If rows differ in size, the largest have to come
-        first: then each is decomposed to its own last digits (Cox and Higham, 1998).
+        first. Then each keeps its own last digits, provided that the longest columns come first,
+        too (Cox and Higham, in Numerical Analysis 1997, 1998).
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Tall:
         columns = self.shape[1]
         reflections, scales = factors
         if part.shape[1]:
-            lwork = TOGETHER * max(part.shape)
+            lwork = TOGETHER * (part.shape[1] + TOGETHER + 1)
             part, _, _ = scipy.linalg.lapack.dormqr("L", "T", reflections, scales, part, lwork)
         return np.triu(reflections[:columns]), part[:columns]
 
