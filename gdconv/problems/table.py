@@ -198,7 +198,7 @@ class _File:
             hashed = _Hashed(file)
             frame = self._csv(io.BufferedReader(hashed, 2**18), low_memory=False)
             content = hashed.content()
-        table = np.empty(frame.shape)
+        table = np.empty(frame.shape, order="F")
         for index in range(frame.shape[1]):
             cells = frame.iloc[:, index]
             if pd.api.types.is_bool_dtype(cells) or not pd.api.types.is_numeric_dtype(cells):
