@@ -115,7 +115,8 @@ def _content(path: str, modified: int, size: int) -> str:
     return _read(path, modified, size).content
 
 
-@lru_cache(maxsize=1)
+# Two, because a sweep's groups may take turns with two files.
+@lru_cache(maxsize=2)
 def _read(path: str, modified: int, size: int) -> Table:
     file = _File(path)
     names = file.names()
@@ -131,25 +132,17 @@ def _read(path: str, modified: int, size: int) -> Table:
     return Table(tuple(names), cells, largest, content, notice)
 
 
-class _Hashed(io.RawIOBase):
-    """A file whose bytes are hashed as they are read."""
+class _Hashed(io.FileIO):
+    """A file whose bytes are hashed as they are read into a buffer."""
 
-    def __init__(self, file: io.FileIO) -> None:
-        self._file, self._hash = file, hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.sha256 = hashlib.sha256()
 
     def readinto(self, buffer: Any) -> int:
-        count = self._file.readinto(buffer)
-        self._hash.update(memoryview(buffer)[:count])
+        count = super().readinto(buffer)
+        self.sha256.update(memoryview(buffer)[:count])
         return count
-
-    def content(self) -> str:
-        """Return the hash of the whole file, in hex digits."""
-        while self.read(2**20):
-            pass
-        return self._hash.hexdigest()
 
 
 class _File:
@@ -194,17 +187,18 @@ class _File:
         """Return the rows as doubles, with nan for a cell that is no number, and the hash."""
         import pandas as pd
 
-        with _readable(self.path), open(self.path, "rb", buffering=0) as file:
-            hashed = _Hashed(file)
-            frame = self._csv(io.BufferedReader(hashed, 2**18), low_memory=False)
-            content = hashed.content()
+        with _readable(self.path), _Hashed(self.path) as file:
+            buffered = io.BufferedReader(file, 2**18)
+            frame = self._csv(buffered, low_memory=False)
+            while buffered.read(2**20):
+                pass
         table = np.empty(frame.shape, order="F")
         for index in range(frame.shape[1]):
             cells = frame.iloc[:, index]
             if pd.api.types.is_bool_dtype(cells) or not pd.api.types.is_numeric_dtype(cells):
                 cells = pd.to_numeric(cells.astype(str), errors="coerce")
             table[:, index] = cells.to_numpy(dtype=float, na_value=np.nan)
-        return table, content
+        return table, file.sha256.hexdigest()
 
     def wrong_cell(self, row: int, index: int) -> ConfigError:
         """Return the error for a cell that is no finite number."""
