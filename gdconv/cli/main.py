@@ -81,7 +81,7 @@ def _run_study() -> int:
         )
     from gdconv.report import report, summary
 
-    runs = report.renew(outcome.folder) if study.report else None
+    runs = report.renew(outcome.folder, study.report_formats) if study.report else None
     print(summary.summary(outcome.folder, runs, outcome.run_ids))
     if study.report:
         print(f"report: {outcome.folder / 'report.html'}")

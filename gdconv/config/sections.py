@@ -38,6 +38,9 @@ from gdconv.config.rules import (
 # Of all families with random data.
 _N_SAMPLES = "number n of rows of X; with fewer rows than columns, X is rank-deficient"
 _NOISE = "standard deviation of the noise in y"
+# The formats of figures, and those that are made unless others are asked for.
+FORMATS = ("png", "svg", "pdf")
+SHOWN_FORMATS = ("png", "svg")
 _WORKERS = "number of processes; by default one for each core"
 
 
@@ -273,6 +276,10 @@ class StudyConfig(Section):
     study: str = key("scratch", study_name, "results go to the folder results_dir/study")
     results_dir: str = key("results", folder_path, "folder that holds the studies")
     report: bool = key(True, boolean, "end with figures and report.html")
+    report_formats: tuple[str, ...] = key(
+        *(SHOWN_FORMATS, one_or_more(choice(*FORMATS))),
+        "formats of the figures: `png`, `svg`, `pdf`",
+    )
     retry_failed: bool = key(False, boolean, "`true`: run the failed runs again")
     accept_changed: bool = key(
         *(False, boolean),

@@ -1,4 +1,4 @@
 """What a study's tables show: summary, comparison, figures and page. Nothing is run again.
 
-May import: theory, tables.
+May import: config, theory, tables.
 """

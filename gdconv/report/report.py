@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cache, partial
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gdconv.config.sections import FORMATS, SHOWN_FORMATS
+from gdconv.report import parallel, stamp
+from gdconv.report.figures import NAMES
+from gdconv.report.options import RefusedError, listed, parser, refusing
 from gdconv.tables import disk
 
 # pandas and Matplotlib take a second to import, so they are imported only when they are needed.
@@ -19,9 +21,35 @@ if TYPE_CHECKING:
 
     from gdconv.tables.csv import Tables
 
+# Name of a figure → the formats in which it has to be made.
+Formats = Mapping[str, Collection[str]]
+# Name of a figure → format → the content of its file.
+Contents = Mapping[str, Mapping[str, bytes]]
 
-class RefusedError(ValueError):
-    """An option or a folder cannot be used; the message says which and why."""
+
+class Study(NamedTuple):
+    """A study whose report is to be made.
+
+    Attributes
+    ----------
+    folder : Path
+    made_of : str
+        What `stamp.sources` returned before the tables were read.
+    runs : DataFrame
+    tables : Tables or None
+        None if everything is there.
+    current : bool
+        Whether what is there was made of the same sources.
+    missing : mapping
+        The figures that have to be made.
+    """
+
+    folder: Path
+    made_of: str
+    runs: pd.DataFrame
+    tables: Tables | None
+    current: bool
+    missing: Formats
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         finished; 2 if an option or a folder cannot be used, or nothing can be written. A figure
         for which a study has no data is left out with a reason, and is no failure.
     """
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     try:
         return _print_status(options) if options.status else _print_reports(options)
     except RefusedError as error:
@@ -47,94 +75,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def write(folder: Path, formats: Collection[str] | None = None) -> Path:
-    """Draw the figures of a study and write its report.html.
+def write(folder: Path, formats: Collection[str] = SHOWN_FORMATS) -> Path:
+    """Bring the report of a study up to date, as `renew`, and return the path of report.html."""
+    renew(folder, formats)
+    return folder / "report.html"
+
+
+def renew(folder: Path, formats: Collection[str] = SHOWN_FORMATS) -> pd.DataFrame:
+    """Make what is not up to date in the report of a study, and return the study's runs.
+
+    What is there is up to date if its sources have not changed; see `stamp.sources`.
 
     Parameters
     ----------
     folder : Path
         The study's folder. What is written depends only on its files and its name.
     formats : collection of str, optional
-        The formats of the figures; all by default.
-
-    Returns
-    -------
-    Path
-        The path of report.html, which needs no other file.
+        The formats of the figures. A figure is made in these, and in those that it has already.
 
     Raises
     ------
     FileNotFoundError, ValueError
         As `gdconv.tables.csv.read`; then nothing has been written.
     """
-    return _write(folder, *_read(folder), formats)
-
-
-def renew(folder: Path) -> pd.DataFrame:
-    """Write the report of a study unless it is current, and return the study's runs.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `gdconv.tables.csv.read`; then nothing has been written.
-    """
-    from gdconv.tables.csv import read_runs
-
-    if is_current(folder):
-        return read_runs(folder)
-    tables, stamp = _read(folder)
-    _write(folder, tables, stamp)
-    return tables.runs
+    study = _read(folder, None, formats)
+    _write(study)
+    return study.runs
 
 
 def is_current(folder: Path) -> bool:
-    """Return whether a study's report.html was made from the files that are there now."""
-    try:
-        return disk.read_bytes(folder / "report.html").endswith(_stamp(folder))
-    except FileNotFoundError:
-        return False
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="gdconv-report",
-        description="Draw the figures of a study and write its report.html from its CSV files;"
-        " nothing is run again. A study that is still running is shown with the runs it has so"
-        " far.",
-        epilog="Each folder gets report.html, which needs no other file, and figures/NAME.png, .svg"
-        " and .pdf. A summary is printed. docs/figures.md explains the figures.",
-    )
-    parser.add_argument(
-        "folders",
-        metavar="RESULTS_DIR",
-        nargs="+",
-        type=Path,
-        help="the folder of a study, with runs.csv, curves.csv and eigenvalues.csv",
-    )
-    parser.add_argument(
-        "--figures",
-        metavar="NAME,…",
-        help="draw only these figures; report.html and the other figures stay as they are",
-    )
-    parser.add_argument(
-        "--format",
-        metavar="FORMAT,…",
-        help="write figures only as png, svg or pdf; files of the other formats stay as they are",
-    )
-    parser.add_argument(
-        "--compare",
-        metavar="DIR2",
-        type=Path,
-        help="draw another study beside the first one, and print how their runs differ; figures and"
-        " differences.csv go to RESULTS_DIR/compare-NAME, where NAME is the name of DIR2",
-    )
-    parser.add_argument(
-        "--status",
-        action="store_true",
-        help="only print how many runs are done, failed and missing, and which tables were changed"
-        " after the study was finished (exit status 1); write nothing",
-    )
-    return parser
+    """Return whether the report of a study was made from the files that are there now."""
+    return stamp.is_on(folder, stamp.sources(folder))
 
 
 def _print_reports(options: argparse.Namespace) -> int:
@@ -142,27 +113,26 @@ def _print_reports(options: argparse.Namespace) -> int:
     if options.compare and len(options.folders) > 1:
         raise RefusedError(f"--compare takes one RESULTS_DIR, not {len(options.folders)}")
 
-    from gdconv.report.figures.catalogue import FIGURES, FORMATS
     from gdconv.report.summary import summary
 
-    names = _listed("--figures", options.figures, [plot.name for plot in FIGURES])
-    formats = _listed("--format", options.format, FORMATS)
+    names = listed("--figures", options.figures, NAMES)
+    formats = listed("--format", options.format, FORMATS) or SHOWN_FORMATS
+    compared = [options.compare] if options.compare else []
     studies = []
-    for folder in [*options.folders, *([options.compare] if options.compare else [])]:
-        with _refusing(folder, OSError, ValueError):
-            studies.append((folder, *_read(folder)))
-    if options.compare:
-        first, second = ((folder, tables) for folder, tables, _ in studies)
-        print(_compare(first, second, names, formats))
+    for folder in [*options.folders, *compared]:
+        with refusing(folder, OSError, ValueError):
+            studies.append(_read(folder, names, formats, anew=bool(compared)))
+    if compared:
+        print(_compare(studies[0], studies[1], names, formats))
         return 0
-    for folder, tables, stamp in studies:
-        with _refusing(folder, OSError):
+    for study in studies:
+        with refusing(study.folder, OSError):
             if names is None:
-                result = f"report: {_write(folder, tables, stamp, formats)}"
+                _write(study)
+                lines = [f"report: {study.folder / 'report.html'}"]
             else:
-                drawn, omitted = _draw(folder / "figures", tables, names, formats)
-                result = "\n".join(_told(folder / "figures", drawn, omitted, formats))
-        print(summary(folder, tables.runs), result, sep="\n")
+                lines = _draw(study.folder / "figures", study.tables, names, study.missing)
+        print(summary(study.folder, study.runs), *lines, sep="\n")
     return 0
 
 
@@ -174,7 +144,7 @@ def _print_status(options: argparse.Namespace) -> int:
         raise RefusedError(f"--status draws nothing: it cannot be used with {drawing[0]}")
     exit_status = 0
     for folder in options.folders:
-        with _refusing(folder, OSError, ValueError):
+        with refusing(folder, OSError, ValueError):
             text, changed = status(folder)
         print(text)
         exit_status |= bool(changed)
@@ -182,10 +152,7 @@ def _print_status(options: argparse.Namespace) -> int:
 
 
 def _compare(
-    first: tuple[Path, Tables],
-    second: tuple[Path, Tables],
-    names: Collection[str] | None,
-    formats: Collection[str] | None,
+    first: Study, second: Study, names: Collection[str] | None, formats: Collection[str]
 ) -> str:
     """Draw two studies in one set of figures, and write how the runs differ that both have.
 
@@ -194,126 +161,134 @@ def _compare(
     """
     from gdconv.report import compare
 
-    with _refusing(second[0], OSError, ValueError):
-        labels = compare.labels(first[0], second[0])
-    folder = first[0] / f"compare-{second[0].resolve().name}"
-    both = compare.together([first[1], second[1]], labels)
-    table = compare.differences(first[1], second[1], labels)
-    with _refusing(first[0], OSError):
-        drawn, omitted = _draw(folder, both, names, formats)
+    with refusing(second.folder, OSError, ValueError):
+        labels = compare.labels(first.folder, second.folder)
+    folder = first.folder / f"compare-{second.folder.resolve().name}"
+    assert first.tables is not None
+    assert second.tables is not None
+    both = compare.together([first.tables, second.tables], labels)
+    table = compare.differences(first.tables, second.tables, labels)
+    with refusing(first.folder, OSError):
+        lines = _draw(folder, both, names or NAMES, _missing(folder, names, formats, False))
         text = table.to_csv(index=False, lineterminator="\n")
         disk.replace(folder / "differences.csv", [text.encode()])
         disk.sync_folder(folder)
-    lines = [
-        f"{first[0]} and {second[0]}: {compare.describe(table, labels)}",
-        *_told(folder, drawn, omitted, formats),
-        f"differences: {folder / 'differences.csv'}",
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"{first.folder} and {second.folder}: {compare.describe(table, labels)}",
+            *lines,
+            f"differences: {folder / 'differences.csv'}",
+        ]
+    )
 
 
-def _read(folder: Path) -> tuple[Tables, bytes]:
-    """The tables of a study, and the stamp that a report made from them ends with."""
-    from gdconv.tables.csv import read
+def _read(
+    folder: Path,
+    names: Collection[str] | None,
+    formats: Collection[str],
+    *,
+    anew: bool = False,
+) -> Study:
+    """Read what is needed to make some figures of a study, or its report if `names` is None."""
+    from gdconv.tables import csv
 
-    # Made before the tables are read: if a file changes meanwhile, the report is not current.
-    stamp = _stamp(folder)
-    return read(folder), stamp
+    # Found before the tables are read: if a file changes meanwhile, the report is not current.
+    made_of = stamp.sources(folder)
+    current = not anew and stamp.is_on(folder, made_of)
+    missing = _missing(folder / "figures", names, formats, current)
+    if current and not missing:
+        return Study(folder, made_of, csv.read_runs(folder), None, current, missing)
+    tables = csv.read(folder)
+    return Study(folder, made_of, tables.runs, tables, current, missing)
 
 
-def _stamp(folder: Path) -> bytes:
-    """Return a comment with a checksum of the folder's name and the files a report is made from."""
-    from gdconv.tables.contents import FILES
+def _missing(
+    folder: Path, names: Collection[str] | None, formats: Collection[str], current: bool
+) -> Formats:
+    """The figures that have to be made, where those that are there may be `current`."""
+    missing = {}
+    for name in NAMES if names is None else names:
+        there = _formats(folder, name)
+        wanted = [each for each in FORMATS if each in formats or each in there]
+        missing[name] = [each for each in wanted if not (current and each in there)]
+        # A figure that a current report does not have is left out in it.
+        if current and names is None and not there:
+            del missing[name]
+    return {name: lacking for name, lacking in missing.items() if lacking}
 
-    found = [name for name in FILES if (folder / name).exists()]
-    known = [folder.resolve().name, *(f"{name} {disk.checksum(folder / name)}" for name in found)]
-    checksum = hashlib.sha256("\n".join(known).encode()).hexdigest()
-    return f"<!-- made of files with the checksum {checksum} -->\n".encode()
+
+def _formats(folder: Path, name: str) -> list[str]:
+    """The formats in which a folder has a figure."""
+    return [suffix for suffix in FORMATS if (folder / f"{name}.{suffix}").exists()]
 
 
-def _write(
-    folder: Path, tables: Tables, stamp: bytes, formats: Collection[str] | None = None
-) -> Path:
+def _write(study: Study) -> None:
+    """Make what is missing of a report; the page is renewed as well, because it has links."""
+    if study.tables is None:
+        return
+    from gdconv.report.page import explorer
     from gdconv.report.page.document import page
 
-    drawn, omitted = _draw(folder / "figures", tables, formats=formats)
-    svg = {name: content("svg") for name, content in drawn.items()}
-    html = page(folder, tables, svg, omitted)
+    folder = study.folder / "figures"
+    known = {name for name in NAMES if study.current and "svg" in _formats(folder, name)}
+    shown = {name: () if name in known else ("svg",) for name in NAMES}
+    needed = {name: {*study.missing.get(name, ()), *shown[name]} for name in NAMES}
+    made, omitted, data = _made(study.tables, needed, partial(explorer.embedded, study.tables))
+    _store(folder, made, omitted, study.missing)
+    svg = {name: disk.read_bytes(folder / f"{name}.svg") for name in known}
+    svg |= {name: content["svg"] for name, content in made.items() if name not in known}
+    html = page(study.folder, study.tables, svg, omitted, data)
     # The folder's name may contain bytes that are not valid text.
-    disk.replace(folder / "report.html", [html.encode(errors="replace"), stamp])
-    disk.sync_folder(folder)
-    return folder / "report.html"
+    content = [html.encode(errors="replace"), stamp.stamp(study.folder, study.made_of)]
+    disk.replace(study.folder / "report.html", content)
+    disk.sync_folder(study.folder)
 
 
 def _draw(
-    folder: Path,
-    tables: Tables,
-    names: Collection[str] | None = None,
-    formats: Collection[str] | None = None,
-) -> tuple[dict[str, Callable[[str], bytes]], dict[str, str]]:
-    """Write figures into a folder; remove old files of figures that can no longer be drawn.
-
-    Returns for each figure a function from a format to the content of its file, and for each figure
-    that is left out the reason.
-    """
-    from gdconv.report.figures import catalogue as figures
-
-    formats = formats or figures.FORMATS
-    drawn, omitted = figures.draw(tables, names)
-    content: dict[str, Callable[[str], bytes]] = {
-        name: cache(partial(figures.rendered, figure)) for name, figure in drawn.items()
-    }
-    folder.mkdir(exist_ok=True)
-    for plot in figures.FIGURES:
-        for suffix in figures.FORMATS:
-            disk.remove_temporary(folder / f"{plot.name}.{suffix}")
-    for suffix in formats:
-        for name in drawn:
-            disk.replace(folder / f"{name}.{suffix}", [content[name](suffix)])
-        for name in omitted:
-            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
-    disk.sync_folder(folder)
-    return content, omitted
-
-
-def _told(
-    folder: Path,
-    drawn: Collection[str],
-    omitted: Mapping[str, str],
-    formats: Collection[str] | None,
+    folder: Path, tables: Tables | None, names: Collection[str], missing: Formats
 ) -> list[str]:
-    from gdconv.report.figures.catalogue import FORMATS
-
-    said = ", ".join(f".{suffix}" for suffix in formats or FORMATS)
-    lines = [f"figures: {folder / name}{said}" for name in drawn]
+    """Write the missing ones of some figures into a folder, and return a line for each figure."""
+    omitted: Mapping[str, str] = {}
+    if tables is not None:
+        made, omitted, _ = _made(tables, missing)
+        _store(folder, made, omitted, missing)
+    lines = [
+        f"figures: {folder / name}" + ", ".join(f".{suffix}" for suffix in _formats(folder, name))
+        for name in names
+        if name not in omitted
+    ]
     return lines + [f"{name} is left out: {why}" for name, why in omitted.items()]
 
 
-def _listed(option: str, given: str | None, allowed: Sequence[str]) -> list[str] | None:
-    """The names in a comma-separated list, in the order of `allowed`; None without a list."""
-    if given is None:
-        return None
-    wanted = given.split(",")
-    for name in wanted:
-        if name not in allowed:
-            raise RefusedError(f"{option}={given}: {name!r} is not one of {', '.join(allowed)}")
-    return [name for name in allowed if name in wanted]
+def _made(
+    tables: Tables, needed: Formats, also: Callable[[], Any] = str
+) -> tuple[Contents, Mapping[str, str], Any]:
+    """Draw figures on all cores.
+
+    Returns the contents of their files, for each figure that is left out the reason, and what
+    `also` returns, which is called at the same time.
+    """
+    from gdconv.report.figures import catalogue
+
+    plots = [plot for plot in catalogue.FIGURES if needed.get(plot.name)]
+    labelled = catalogue.labelled(tables)
+    tasks = [partial(catalogue.made, plot, labelled, needed[plot.name]) for plot in plots]
+    *found, other = parallel.results([*tasks, also])
+    named = {plot.name: each for plot, each in zip(plots, found, strict=True)}
+    omitted = {name: each for name, each in named.items() if isinstance(each, str)}
+    return {name: each for name, each in named.items() if name not in omitted}, omitted, other
 
 
-@contextmanager
-def _refusing(folder: Path, *errors: type[Exception]) -> Iterator[None]:
-    """Raise a RefusedError that names the folder for errors of these types."""
-    try:
-        yield
-    except errors as error:
-        raise RefusedError(f"{folder}: {_why(folder, error)}") from None
-
-
-def _why(folder: Path, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"has no {Path(error.filename).name}" if folder.is_dir() else "is not there"
-    if isinstance(error, OSError):
-        # If a temporary file could not be renamed, the user knows only the name it was to get.
-        name = error.filename2 or error.filename
-        return f"{Path(name).name}: {error.strerror}" if name else str(error.strerror)
-    return " ".join(str(error).split())
+def _store(folder: Path, made: Contents, omitted: Collection[str], missing: Formats) -> None:
+    """Write the missing figures into a folder; remove files of figures that are left out."""
+    folder.mkdir(exist_ok=True)
+    for name in NAMES:
+        for suffix in FORMATS:
+            disk.remove_temporary(folder / f"{name}.{suffix}")
+    for name, contents in made.items():
+        for suffix in missing.get(name, ()):
+            disk.replace(folder / f"{name}.{suffix}", [contents[suffix]])
+    for name in omitted:
+        for suffix in FORMATS:
+            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
+    disk.sync_folder(folder)

@@ -11,7 +11,6 @@ import pandas as pd
 
 from gdconv.report.numerals import NONE, exact, same, short
 from gdconv.report.settings import STEP, problem_name, settings, telling, to_tolerance, with_files
-from gdconv.tables import contents
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import read_runs
 
@@ -81,6 +80,8 @@ def status(folder: Path) -> tuple[str, list[str]]:
     FileNotFoundError, ValueError
         If the folder holds no study, or one that is damaged.
     """
+    from gdconv.tables import contents
+
     runs = read_runs(folder)
     history = contents.provenance(folder)
     try:

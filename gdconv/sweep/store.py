@@ -25,8 +25,8 @@ from gdconv.experiment.identity import SCHEMA_VERSION
 from gdconv.sweep import lock
 from gdconv.sweep.provenance import configuration, environment, without_home
 from gdconv.tables import contents, disk
-from gdconv.tables.columns import EIGENVALUE_ORDER, RUN_ORDER
-from gdconv.tables.contents import CHECKSUMS, TABLES
+from gdconv.tables.columns import EIGENVALUE_ORDER, FILES, RUN_ORDER, TABLES
+from gdconv.tables.contents import CHECKSUMS
 from gdconv.tables.csv import Rows, header, run_id_of, sort_key
 
 ORDERS = {"runs": RUN_ORDER, "eigenvalues": EIGENVALUE_ORDER}
@@ -68,7 +68,7 @@ class Store:
 
     def __enter__(self) -> Store:
         """Take the lock and read which runs are done."""
-        names = (*contents.FILES, "report.html")
+        names = (*FILES, "report.html")
         with ExitStack() as undo:
             undo.push(self._open)
             try:

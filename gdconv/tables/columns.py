@@ -318,6 +318,9 @@ QUANTITIES = {
 COLUMNS = {
     name: {each.name: each.kind for each in columns} for name, columns in TABLE_COLUMNS.items()
 }
+# The files of a study, from which its report is made.
+TABLES = {name: f"{name}.csv" for name in COLUMNS}
+FILES = (*TABLES.values(), "config.yaml", "provenance.json")
 RUN_ORDER = (
     *("problem", "content", "n_samples", "n_features", "seed", "repetition"),
     *("start", "start_which", "start_radius", "method", "method_options"),

@@ -15,12 +15,9 @@ from typing import IO, Any, NamedTuple
 from gdconv.config.rules import typed
 from gdconv.experiment.identity import SCHEMA_VERSION
 from gdconv.tables import disk
-from gdconv.tables.columns import COLUMNS, KINDS
+from gdconv.tables.columns import COLUMNS, KINDS, TABLES
 from gdconv.tables.csv import cells_of, header, is_cell, is_plain, names_of_files
 
-TABLES = {name: f"{name}.csv" for name in COLUMNS}
-# The files of a study, from which its report is made.
-FILES = (*TABLES.values(), "config.yaml", "provenance.json")
 # The key of provenance.json that a finished study has: file → SHA-256 of each table.
 CHECKSUMS = "checksums"
 

@@ -72,7 +72,7 @@ def command(tmp_path, monkeypatch, capsys, hydras_logging, quick_hydra):
                 folder=Path("results/default"), run_ids=("0",), added=1, failed=failed
             )
 
-        def renew(folder):
+        def renew(folder, formats):
             seen["reported"] = folder
 
         monkeypatch.setattr(sys, "argv", ["gdconv", *arguments])

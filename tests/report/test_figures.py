@@ -11,7 +11,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 
-from gdconv.config.sections import Csv, Gaussian, Prescribed, RunConfig, Step
+from gdconv.config.sections import FORMATS, Csv, Gaussian, Prescribed, RunConfig, Step
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures.convergence import MOST_STEPS
 from gdconv.report.figures.drawing import MOST_PANELS, apart
@@ -409,11 +409,12 @@ def test_drawing_leaves_matplotlib_as_it_was(tables):
 ELSEWHERE = """
 import sys
 from pathlib import Path
+from gdconv.config.sections import FORMATS
 from gdconv.report.figures import catalogue as figures
 from gdconv.tables.csv import read
 drawn, _ = figures.draw(read(Path(sys.argv[1])))
 for name, figure in drawn.items():
-    for suffix in figures.FORMATS:
+    for suffix in FORMATS:
         (Path(sys.argv[2]) / f"{name}.{suffix}").write_bytes(figures.rendered(figure, suffix))
 assert "matplotlib.pyplot" not in sys.modules
 """
@@ -428,7 +429,7 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(tmp_path):
     steps = Step(value=(*STEPS, 1.95, 2.02))
     drawn, _ = figures.draw(run_study([RunConfig(p, step=steps) for p in problems], folder=source))
     for name, figure in drawn.items():
-        for suffix in figures.FORMATS:
+        for suffix in FORMATS:
             (here / f"{name}.{suffix}").write_bytes(figures.rendered(figure, suffix))
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nsavefig.bbox: tight\n")
     subprocess.run(
@@ -438,7 +439,7 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(tmp_path):
     )
     content = {path.name: path.read_bytes() for path in here.iterdir()}
     assert content.keys() == {
-        f"{plot.name}.{suffix}" for plot in figures.FIGURES for suffix in figures.FORMATS
+        f"{plot.name}.{suffix}" for plot in figures.FIGURES for suffix in FORMATS
     }
     assert content == {path.name: path.read_bytes() for path in there.iterdir()}
     # The width of a PNG stands in its header: 5.2 inches of 200 dots.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gdconv.config.sections import (
+    FORMATS,
     Correlated,
     Csv,
     Eigenvector,
@@ -323,7 +324,7 @@ def test_names_of_a_target_stay_as_they_are(tmp_path):
             "target a_b",
         )
     ]
-    for suffix in figures.FORMATS:
+    for suffix in FORMATS:
         figures.rendered(figure, suffix)
 
 

@@ -25,8 +25,7 @@ from gdconv.sweep.store import Store
 from gdconv.sweep.sweep import grouped, plan, run_sweep
 from gdconv.tables import contents, disk
 from gdconv.tables import csv as tables
-from gdconv.tables.columns import COLUMNS
-from gdconv.tables.contents import FILES
+from gdconv.tables.columns import COLUMNS, FILES
 from gdconv.tables.csv import encode, header
 
 CONFIG = RunConfig(

@@ -1,1 +1,7 @@
 """A module for each figure, the parts they share (`drawing`, `titles`), and the `catalogue`."""
+
+# The figures in the order in which the page shows them.
+NAMES = (
+    *("convergence", "rate_vs_step", "iterations_heatmap", "scaling"),
+    *("spectrum", "tightness", "errata", "gallery"),
+)

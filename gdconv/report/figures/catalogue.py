@@ -1,42 +1,26 @@
 """The figures of a study, drawn from its tables only: nothing is run or predicted again.
 
-A figure is one entry of `FIGURES`: its name, its caption, the columns it needs and its function
-that draws. A figure for which a study has no data is left out, with a reason.
+A figure is one entry of `FIGURES`, the `PLOT` of its module: its name, its caption, the columns it
+needs and its function that draws. A figure for which a study has no data is left out, with a
+reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from importlib import import_module
 from io import BytesIO
 
 from matplotlib.figure import Figure
 
-from gdconv.report.figures import (
-    convergence,
-    errata,
-    gallery,
-    iterations_heatmap,
-    rate_vs_step,
-    scaling,
-    spectrum,
-    tightness,
-)
+from gdconv.report.figures import NAMES
 from gdconv.report.figures.drawing import DPI, NothingToShowError, Plot, style
 from gdconv.report.figures.titles import can_draw
 from gdconv.report.settings import with_files
 from gdconv.tables.csv import Tables
 
-FORMATS = ("png", "svg", "pdf")
-
-FIGURES: tuple[Plot, ...] = (
-    convergence.PLOT,
-    rate_vs_step.PLOT,
-    iterations_heatmap.PLOT,
-    scaling.PLOT,
-    spectrum.PLOT,
-    tightness.PLOT,
-    errata.PLOT,
-    gallery.PLOT,
+FIGURES: tuple[Plot, ...] = tuple(
+    import_module(f"gdconv.report.figures.{name}").PLOT for name in NAMES
 )
 
 _WITHOUT_DATE = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -61,23 +45,41 @@ def draw(
         Name → why there is nothing to show.
     """
     drawn, omitted = {}, {}
-    tables = tables._replace(runs=with_files(tables.runs, can_draw))
+    tables = labelled(tables)
     for plot in FIGURES:
         if names is not None and plot.name not in names:
             continue
         try:
-            _require(plot.columns, tables)
-            with style():
-                figure = plot.draw(tables)
-                # Laid out here once, a figure is not laid out again for every format. Without an
-                # engine, Matplotlib also draws it only once for a format.
-                if engine := figure.get_layout_engine():
-                    engine.execute(figure)
-                    figure.set_layout_engine(None)
-            drawn[plot.name] = figure
+            drawn[plot.name] = _drawn(plot, tables)
         except NothingToShowError as reason:
             omitted[plot.name] = str(reason)
     return drawn, omitted
+
+
+def labelled(tables: Tables) -> Tables:
+    """Return the tables with labels of files that a figure can draw; see `with_files`."""
+    return tables._replace(runs=with_files(tables.runs, can_draw))
+
+
+def made(plot: Plot, tables: Tables, formats: Collection[str]) -> dict[str, bytes] | str:
+    """Return the content of a figure's file in each format, or why there is nothing to show."""
+    try:
+        figure = _drawn(plot, tables)
+    except NothingToShowError as reason:
+        return str(reason)
+    return {suffix: rendered(figure, suffix) for suffix in formats}
+
+
+def _drawn(plot: Plot, tables: Tables) -> Figure:
+    _require(plot.columns, tables)
+    with style():
+        figure = plot.draw(tables)
+        # Laid out here once, a figure is not laid out again for every format. Without an engine,
+        # Matplotlib also draws it only once for a format.
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+            figure.set_layout_engine(None)
+    return figure
 
 
 def rendered(figure: Figure, suffix: str) -> bytes:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from gdconv.report.figures.catalogue import FIGURES, FORMATS
+from gdconv.config.sections import FORMATS
+from gdconv.report.figures.catalogue import FIGURES
 from gdconv.report.figures.drawing import Plot
 from gdconv.report.numerals import NONE, distinct, short
 from gdconv.report.page import explorer
@@ -29,15 +30,18 @@ from gdconv.report.settings import (
 )
 from gdconv.report.summary import by_status, errata_facts, rows_by_setting, statuses, verdicts
 from gdconv.tables import disk
-from gdconv.tables.columns import QUANTITIES
-from gdconv.tables.contents import FILES
+from gdconv.tables.columns import FILES, QUANTITIES
 from gdconv.tables.csv import Tables
 
 SCRIPTS = ("plot.js", "explorer.js", "table.js")
 
 
 def page(
-    folder: Path, tables: Tables, drawn: Mapping[str, bytes], omitted: Mapping[str, str]
+    folder: Path,
+    tables: Tables,
+    drawn: Mapping[str, bytes],
+    omitted: Mapping[str, str],
+    data: str | None = None,
 ) -> str:
     """Return the page of a study as HTML.
 
@@ -53,6 +57,8 @@ def page(
         The figures to show: name → SVG.
     omitted : mapping of str to str
         Name of each figure that is left out → why.
+    data : str, optional
+        What `explorer.embedded` returns, if that is known already.
     """
     runs = with_files(tables.runs)
     shown = [_figure(folder, plot, drawn[plot.name]) for plot in FIGURES if plot.name in drawn]
@@ -67,7 +73,7 @@ def page(
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        data=explorer.embedded(tables),
+        data=explorer.embedded(tables) if data is None else data,
         cards="\n".join(_cards(runs)),
         statuses="".join(_status_buttons(runs)),
         errata=_definitions(errata_facts(runs)),

@@ -1,0 +1,87 @@
+"""The options of `gdconv-report`, and how it refuses what cannot be used."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class RefusedError(ValueError):
+    """An option or a folder cannot be used; the message says which and why."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="gdconv-report",
+        description="Draw the figures of a study and write its report.html from its CSV files;"
+        " nothing is run again. A study that is still running is shown with the runs it has so"
+        " far.",
+        epilog="Each folder gets report.html, which needs no other file, and figures/NAME.png and"
+        " .svg. What is there and still right is not made again. A summary is printed."
+        " docs/figures.md explains the figures.",
+    )
+    parser.add_argument(
+        "folders",
+        metavar="RESULTS_DIR",
+        nargs="+",
+        type=Path,
+        help="the folder of a study, with runs.csv, curves.csv and eigenvalues.csv",
+    )
+    parser.add_argument(
+        "--figures",
+        metavar="NAME,…",
+        help="draw only these figures; report.html and the other figures stay as they are",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT,…",
+        help="write figures as png, svg or pdf; by default png,svg. If a figure is there in another"
+        " format already, that is renewed too",
+    )
+    parser.add_argument(
+        "--compare",
+        metavar="DIR2",
+        type=Path,
+        help="draw another study beside the first one, and print how their runs differ; figures and"
+        " differences.csv go to RESULTS_DIR/compare-NAME, where NAME is the name of DIR2",
+    )
+    parser.add_argument(
+        "--status",
+        action="store_true",
+        help="only print how many runs are done, failed and missing, and which tables were changed"
+        " after the study was finished (exit status 1); write nothing",
+    )
+    return parser
+
+
+def listed(option: str, given: str | None, allowed: Sequence[str]) -> list[str] | None:
+    """Return the names in a comma-separated list in the order of `allowed`, None without one."""
+    if given is None:
+        return None
+    wanted = given.split(",")
+    for name in wanted:
+        if name not in allowed:
+            raise RefusedError(f"{option}={given}: {name!r} is not one of {', '.join(allowed)}")
+    return [name for name in allowed if name in wanted]
+
+
+@contextmanager
+def refusing(folder: Path, *errors: type[Exception]) -> Iterator[None]:
+    """Raise a RefusedError that names the folder for errors of these types."""
+    try:
+        yield
+    except errors as error:
+        raise RefusedError(f"{folder}: {_why(folder, error)}") from None
+
+
+def _why(folder: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"has no {Path(error.filename).name}" if folder.is_dir() else "is not there"
+    if isinstance(error, OSError):
+        # If a temporary file could not be renamed, the user knows only the name it was to get.
+        name = error.filename2 or error.filename
+        return f"{Path(name).name}: {error.strerror}" if name else str(error.strerror)
+    return " ".join(str(error).split())
