@@ -19,6 +19,7 @@ from gdconv.tables import disk
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gdconv.report.curves import Shown
     from gdconv.tables.csv import Tables
 
 # Name of a figure → the formats in which it has to be made.
@@ -36,7 +37,7 @@ class Study(NamedTuple):
     made_of : str
         What `stamp.sources` returned before the tables were read.
     runs : DataFrame
-    tables : Tables or None
+    tables : Tables, Shown or None
         None if everything is there.
     current : bool
         Whether what is there was made of the same sources.
@@ -47,7 +48,7 @@ class Study(NamedTuple):
     folder: Path
     made_of: str
     runs: pd.DataFrame
-    tables: Tables | None
+    tables: Tables | Shown | None
     current: bool
     missing: Formats
 
@@ -160,12 +161,13 @@ def _compare(
     differences in a few lines.
     """
     from gdconv.report import compare
+    from gdconv.tables.csv import Tables
 
     with refusing(second.folder, OSError, ValueError):
         labels = compare.labels(first.folder, second.folder)
     folder = first.folder / f"compare-{second.folder.resolve().name}"
-    assert first.tables is not None
-    assert second.tables is not None
+    assert isinstance(first.tables, Tables)
+    assert isinstance(second.tables, Tables)
     both = compare.together([first.tables, second.tables], labels)
     table = compare.differences(first.tables, second.tables, labels)
     with refusing(first.folder, OSError):
@@ -190,6 +192,7 @@ def _read(
     anew: bool = False,
 ) -> Study:
     """Read what is needed to make some figures of a study, or its report if `names` is None."""
+    from gdconv.report import curves
     from gdconv.tables import csv
 
     # Found before the tables are read: if a file changes meanwhile, the report is not current.
@@ -198,7 +201,7 @@ def _read(
     missing = _missing(folder / "figures", names, formats, current)
     if current and not missing:
         return Study(folder, made_of, csv.read_runs(folder), None, current, missing)
-    tables = csv.read(folder)
+    tables = csv.read(folder) if anew else curves.read(folder)
     return Study(folder, made_of, tables.runs, tables, current, missing)
 
 
@@ -245,7 +248,7 @@ def _write(study: Study) -> None:
 
 
 def _draw(
-    folder: Path, tables: Tables | None, names: Collection[str], missing: Formats
+    folder: Path, tables: Tables | Shown | None, names: Collection[str], missing: Formats
 ) -> list[str]:
     """Write the missing ones of some figures into a folder, and return a line for each figure."""
     omitted: Mapping[str, str] = {}
@@ -261,7 +264,7 @@ def _draw(
 
 
 def _made(
-    tables: Tables, needed: Formats, also: Callable[[], Any] = str
+    tables: Tables | Shown, needed: Formats, also: Callable[[], Any] = str
 ) -> tuple[Contents, Mapping[str, str], Any]:
     """Draw figures on all cores.
 

@@ -7,17 +7,26 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from gdconv.tables import disk
-from gdconv.tables.columns import COLUMNS, EIGENVALUE_ORDER, NUMBER, RUN_ORDER, TEXT, TRUTH, WHOLE
+from gdconv.tables.columns import (
+    COLUMNS,
+    EIGENVALUE_ORDER,
+    NUMBER,
+    RUN_ORDER,
+    TABLES,
+    TEXT,
+    TRUTH,
+    WHOLE,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +36,9 @@ if TYPE_CHECKING:
 
 # Searching for a byte in a line is ten times as fast as searching for bytes of length 1.
 _QUOTE, _RETURN = b'"\r'
+# All bytes but those that tell how many cells a line has.
+_OTHERS = bytes({*range(256)} - {*b',\n"\r'})
+BLOCK = 2**24
 
 
 @dataclass(frozen=True)
@@ -100,9 +112,9 @@ def decode(groups: Iterable[Rows], files: Mapping[str, Sequence[str]] | None = N
     }
     eigenvalues = sorted(_split(problems.values()), key=sort_key("eigenvalues", EIGENVALUE_ORDER))
     return Tables(
-        _named(_frame("runs", runs), files or {}),
-        _frame("curves", [curves.get(run_id_of(run), b"") for run in runs]),
-        _frame("eigenvalues", eigenvalues),
+        _named(frame("runs", runs), files or {}),
+        frame("curves", [curves.get(run_id_of(run), b"") for run in runs]),
+        frame("eigenvalues", eigenvalues),
     )
 
 
@@ -117,16 +129,71 @@ def read(folder: str | Path) -> Tables:
         If a file does not have the columns of COLUMNS, or a cell is of another type.
     """
     folder = Path(folder)
-    complete = {name: _complete_lines(folder, name) for name in COLUMNS}
-    done = {run_id_of(line) for line in complete["runs"]}
-    complete["curves"] = [line for line in complete["curves"] if run_id_of(line) in done]
-    tables = Tables(**{name: _frame(name, lines) for name, lines in complete.items()})
-    return tables._replace(runs=_named(tables.runs, _read_files(folder)))
+    tables = Tables(**{name: frame(name, blocks(folder, name)) for name in COLUMNS})
+    done = tables.curves["run_id"].isin(tables.runs["run_id"])
+    return tables._replace(
+        runs=_named(tables.runs, _read_files(folder)),
+        curves=tables.curves[done].reset_index(drop=True),
+    )
 
 
 def read_runs(folder: Path) -> pd.DataFrame:
     """Read only the runs of a study; raises as `read`."""
-    return _named(_frame("runs", _complete_lines(folder, "runs")), _read_files(folder))
+    return _named(frame("runs", blocks(folder, "runs")), _read_files(folder))
+
+
+def blocks(folder: Path, name: str) -> Iterator[bytes]:
+    """Yield the complete lines of a table below its header, some megabytes at a time.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is not there.
+    ValueError
+        If a line has not as many cells as COLUMNS has columns.
+    """
+    with disk.open_file(folder / TABLES[name], "rb") as file:
+        yield from checked(file, name)
+
+
+def checked(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """Yield what `blocks` does, from a table's file that is open."""
+    if file.readline() != header(name):
+        raise ValueError(f"{TABLES[name]}: line 1 is not the header of this version of gdconv")
+    number = 2
+    while block := file.read(BLOCK) + file.readline():
+        if not block.endswith(b"\n"):
+            block = block[: block.rfind(b"\n") + 1]
+        number += _check_cells(name, block, number)
+        if block:
+            yield block
+
+
+def frame(
+    name: str, lines: Iterable[bytes], columns: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Return complete lines of a table as a DataFrame, with all columns or only some.
+
+    Raises
+    ------
+    ValueError
+        If a cell is not of its column's type.
+    """
+    import pandas as pd
+
+    content = b"".join(lines)
+    try:
+        return pd.read_csv(
+            io.BytesIO(content or header(name)),
+            header=None if content else 0,
+            names=list(COLUMNS[name]),
+            usecols=None if columns is None else list(columns),
+            dtype=COLUMNS[name],
+            keep_default_na=False,
+            na_values={column: [""] for column in COLUMNS[name]},
+        )
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{TABLES[name]}: {error}") from None
 
 
 def names_of_files(provenance: Any) -> dict[str, list[str]]:
@@ -215,23 +282,23 @@ _READS: dict[str, Callable[[str], bool]] = {
 }
 
 
-def _complete_lines(folder: Path, name: str) -> list[bytes]:
-    path = folder / f"{name}.csv"
-    with disk.open_file(path, "rb") as file:
-        lines = file.readlines()
-    if lines and not lines[-1].endswith(b"\n"):
-        lines.pop()
-    if not lines or lines[0] != header(name):
-        raise ValueError(f"{path.name}: line 1 is not the header of this version of gdconv")
+def _check_cells(name: str, block: bytes, first: int) -> int:
+    """Check the cells of a block of lines, the first of which has a number; return how many."""
     columns = len(COLUMNS[name])
-    for number, line in enumerate(lines, start=1):
+    marks = block.translate(None, _OTHERS)
+    count = len(marks) // columns
+    if marks == (b"," * (columns - 1) + b"\n") * count:
+        return count
+    lines = block.split(b"\n")[:-1]
+    for number, line in enumerate(lines, start=first):
+        where = f"{TABLES[name]}: line {number}"
         try:
             cells = line.count(b",") + 1 if is_plain(line) else len(cells_of(line))
         except ValueError as error:
-            raise ValueError(f"{path.name}: line {number} is not CSV: {error}") from None
+            raise ValueError(f"{where} is not CSV: {error}") from None
         if cells != columns:
-            raise ValueError(f"{path.name}: line {number} has {cells} cells instead of {columns}")
-    return lines[1:]
+            raise ValueError(f"{where} has {cells} cells instead of {columns}")
+    return len(lines)
 
 
 def _read_files(folder: Path) -> dict[str, list[str]]:
@@ -245,20 +312,6 @@ def _read_files(folder: Path) -> dict[str, list[str]]:
 def _named(runs: pd.DataFrame, files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     names = {content: ALSO.join(names) for content, names in files.items() if names}
     return runs.assign(file=runs["content"].map(names).astype(TEXT))
-
-
-def _frame(name: str, lines: Iterable[bytes]) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        return pd.read_csv(
-            io.BytesIO(header(name) + b"".join(lines)),
-            dtype=COLUMNS[name],
-            keep_default_na=False,
-            na_values={column: [""] for column in COLUMNS[name]},
-        )
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"{name}.csv: {error}") from None
 
 
 def _split(parts: Iterable[bytes]) -> list[bytes]:

@@ -559,14 +559,12 @@ def test_options_that_will_not_do_are_refused_in_one_line(reported, capsys, argu
 
 
 def test_the_runs_are_read_once_whether_the_report_is_current_or_not(reported, monkeypatch):
-    read, complete_lines = [], csv_tables._complete_lines
+    read, checked = [], csv_tables.checked
     monkeypatch.setattr(
-        csv_tables,
-        "_complete_lines",
-        lambda folder, name: read.append(name) or complete_lines(folder, name),
+        csv_tables, "checked", lambda file, name: read.append(name) or checked(file, name)
     )
     expected = summary(reported)
-    for tables_read in (["runs"], ["runs", "curves", "eigenvalues"]):
+    for tables_read in (["runs"], ["runs", "eigenvalues", "curves"]):
         read.clear()
         assert summary(reported, report.renew(reported)) == expected
         assert read == tables_read

@@ -19,12 +19,11 @@ from gdconv.config.rules import ConfigError
 from gdconv.config.sections import Gaussian, RunConfig, Step, StudyConfig
 from gdconv.experiment.group import run_group
 from gdconv.methods.gradient_descent import GradientDescent
-from gdconv.report import report
+from gdconv.report import curves, report
 from gdconv.sweep import lock, provenance
 from gdconv.sweep.store import Store
 from gdconv.sweep.sweep import grouped, plan, run_sweep
 from gdconv.tables import contents, disk
-from gdconv.tables import csv as tables
 from gdconv.tables.columns import COLUMNS, FILES
 from gdconv.tables.csv import encode, header
 
@@ -720,7 +719,7 @@ def test_a_report_is_current_by_what_it_was_made_of(study):
 
 def test_a_report_of_files_that_change_meanwhile_is_not_current(study, monkeypatch):
     folder = without_curves(study)
-    real = tables.read
+    real = curves.read
 
     def meddle(folder):
         found = real(folder)
@@ -728,6 +727,6 @@ def test_a_report_of_files_that_change_meanwhile_is_not_current(study, monkeypat
             file.write(b"torn")
         return found
 
-    monkeypatch.setattr(tables, "read", meddle)
+    monkeypatch.setattr(curves, "read", meddle)
     assert report.main([str(folder)]) == 0
     assert not report.is_current(folder)

@@ -13,6 +13,7 @@ from io import BytesIO
 
 from matplotlib.figure import Figure
 
+from gdconv.report.curves import Curves, InMemory, Shown, shown
 from gdconv.report.figures import NAMES
 from gdconv.report.figures.drawing import DPI, NothingToShowError, Plot, style
 from gdconv.report.figures.titles import can_draw
@@ -45,23 +46,23 @@ def draw(
         Name → why there is nothing to show.
     """
     drawn, omitted = {}, {}
-    tables = labelled(tables)
+    ready = labelled(tables)
     for plot in FIGURES:
         if names is not None and plot.name not in names:
             continue
         try:
-            drawn[plot.name] = _drawn(plot, tables)
+            drawn[plot.name] = _drawn(plot, ready)
         except NothingToShowError as reason:
             omitted[plot.name] = str(reason)
     return drawn, omitted
 
 
-def labelled(tables: Tables) -> Tables:
+def labelled(tables: Tables | Shown) -> Shown:
     """Return the tables with labels of files that a figure can draw; see `with_files`."""
-    return tables._replace(runs=with_files(tables.runs, can_draw))
+    return shown(tables)._replace(runs=with_files(tables.runs, can_draw))
 
 
-def made(plot: Plot, tables: Tables, formats: Collection[str]) -> dict[str, bytes] | str:
+def made(plot: Plot, tables: Shown, formats: Collection[str]) -> dict[str, bytes] | str:
     """Return the content of a figure's file in each format, or why there is nothing to show."""
     try:
         figure = _drawn(plot, tables)
@@ -70,7 +71,7 @@ def made(plot: Plot, tables: Tables, formats: Collection[str]) -> dict[str, byte
     return {suffix: rendered(figure, suffix) for suffix in formats}
 
 
-def _drawn(plot: Plot, tables: Tables) -> Figure:
+def _drawn(plot: Plot, tables: Shown) -> Figure:
     _require(plot.columns, tables)
     with style():
         figure = plot.draw(tables)
@@ -90,9 +91,10 @@ def rendered(figure: Figure, suffix: str) -> bytes:
     return file.getvalue()
 
 
-def _require(columns: Mapping[str, Sequence[str]], tables: Tables) -> None:
+def _require(columns: Mapping[str, Sequence[str]], tables: Shown) -> None:
     for table, names in columns.items():
+        found = getattr(tables, table)
+        known = found if isinstance(found, Curves) else InMemory(found)
         for name in names:
-            values = getattr(tables, table).get(name)
-            if values is None or values.isna().all():
+            if not known.has(name):
                 raise NothingToShowError(f"{table}.csv has no values of {name}")

@@ -12,13 +12,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from gdconv.report.curves import Shown, positive
 from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, which_draw
 from gdconv.report.numerals import distinct, number, same
 from gdconv.report.settings import settings, spread, with_all_parts
 from gdconv.tables.columns import QUANTITIES
-from gdconv.tables.csv import Tables
 
 MOST_STEPS = 5
 # Column → its look.
@@ -29,18 +29,17 @@ BOUNDS: dict[str, Look] = {
 }
 
 
-def draw(tables: Tables) -> Figure:
+def draw(tables: Shown) -> Figure:
     """Draw the gap of a few runs of each problem, with its bounds."""
-    curves = tables.curves[tables.curves["gap"] > 0]
-    counts = curves["run_id"].value_counts()
-    runs = tables.runs[tables.runs["run_id"].isin(counts.index[counts > 1])]
+    runs = tables.runs[tables.runs["run_id"].isin(tables.curves.several(positive))]
     if runs.empty:
         raise NothingToShowError("no run has two recorded iterations with a gap above 0")
     every = settings(with_all_parts(runs))
     chosen = drawing.choose(every)
     panels = [(setting, representative(drawing.one_draw(group))) for setting, group in chosen]
     shown = pd.concat([group for _, group in panels])
-    curves = dict(list(curves[curves["run_id"].isin(shown["run_id"])].groupby("run_id")))
+    rows = tables.curves.of(shown["run_id"])
+    curves = dict(list(rows[positive(rows)].groupby("run_id")))
     bottom, top = _gap_limits(shown, curves)
     steps = shown["relative_step"]
     colours = ScalarMappable(Normalize(steps.min(), steps.max()), drawing.COLOURS)

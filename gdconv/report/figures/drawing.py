@@ -19,10 +19,10 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
+from gdconv.report.curves import Shown
 from gdconv.report.figures.titles import kappa, names, part_of, with_kappa, wrapped
 from gdconv.report.numerals import ROUNDING, ten_to
 from gdconv.report.settings import DRAW, STEP, Setting, spread
-from gdconv.tables.csv import Tables
 
 MOST_PANELS = 6
 MANY_DECADES = 2.2
@@ -85,7 +85,7 @@ class Plot:
     name: str
     caption: str
     columns: Mapping[str, Sequence[str]]
-    draw: Callable[[Tables], Figure]
+    draw: Callable[[Shown], Figure]
 
 
 def known(table: pd.DataFrame, looks: Mapping[str, Look]) -> list[tuple[str, Look]]:

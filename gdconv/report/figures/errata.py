@@ -8,17 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from gdconv.report.curves import Shown
 from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, mathtext
 from gdconv.report.numerals import same
 from gdconv.report.settings import settings
-from gdconv.tables.csv import Tables
 
 FEWEST_STEPS = 8
 
 
-def draw(tables: Tables) -> Figure:
+def draw(tables: Shown) -> Figure:
     """Draw, against K/λmax, when the coursework's bound first fails and which runs diverge."""
     runs = tables.runs.dropna(subset=["K", "lambda_max", "bound_coursework_holds"])
     every = [

@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdconv.report.curves import Shown
 from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import names, which_draw, with_kappa
 from gdconv.report.numerals import distinct, number
 from gdconv.report.settings import of_gradient_descent, settings
-from gdconv.tables.csv import Tables
 
 FEWEST = 3
 # A run stands for a wanted step if its own step differs by at most this relative amount and lies on
@@ -58,7 +58,7 @@ class Scene:
         return self.start * factors ** np.arange(last + 1)[:, None]
 
 
-def draw(tables: Tables) -> Figure:
+def draw(tables: Shown) -> Figure:
     """Draw trajectories of one problem, one panel for each step size."""
     runs = of_gradient_descent(tables.runs).dropna(subset=["relative_step", "condition_number"])
     runs = runs[(runs["n_features"] == 2) & (runs["rank"] == 2)]
@@ -121,11 +121,11 @@ def start(eigenvalues: np.ndarray, gap: float, distance_squared: float) -> np.nd
     return np.sqrt(np.maximum(squares, 0.0))
 
 
-def _scene(tables: Tables, steps: pd.DataFrame) -> Scene | None:
+def _scene(tables: Shown, steps: pd.DataFrame) -> Scene | None:
     of_problem = tables.eigenvalues["problem_id"] == steps["problem_id"].iloc[0]
     eigenvalues = np.sort(tables.eigenvalues["eigenvalue"][of_problem].to_numpy())[::-1]
-    curves = tables.curves
-    first = curves[(curves["run_id"] == steps["run_id"].iloc[0]) & (curves["iteration"] == 0)]
+    curve = tables.curves.of(steps["run_id"][:1])
+    first = curve[curve["iteration"] == 0]
     if len(eigenvalues) != 2 or first.empty:
         return None
     gap, distance_squared = first[["gap_exact", "distance_squared"]].iloc[0]

@@ -9,18 +9,18 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from gdconv.report.curves import Shown
 from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.families import Family, families
 from gdconv.report.figures.titles import axis, count_draws, names, part_of
 from gdconv.report.settings import STEP, of_gradient_descent, to_tolerance
-from gdconv.tables.csv import Tables
 
 MOST_LABELS = 12
 FEWEST_STEPS = 3
 
 
-def draw(tables: Tables) -> Figure:
+def draw(tables: Shown) -> Figure:
     """Draw a row of cells for each problem, one panel for each family."""
     known = ["relative_step", "condition_number", "status"]
     runs = of_gradient_descent(tables.runs).dropna(subset=known)

@@ -9,15 +9,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdconv.report.curves import Shown
 from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, count_draws
 from gdconv.report.numerals import number, same
 from gdconv.report.settings import STEP, of_gradient_descent, settings, with_all_parts
-from gdconv.tables.csv import Tables
 
 
-def draw(tables: Tables) -> Figure:
+def draw(tables: Shown) -> Figure:
     """Draw a panel for each problem."""
     known = ["relative_step", "nu", "nu_coursework", "condition_number"]
     runs = with_all_parts(of_gradient_descent(tables.runs).dropna(subset=known))

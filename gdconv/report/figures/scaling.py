@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdconv.report.curves import Shown
 from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, Plot
 from gdconv.report.figures.families import Family, families
@@ -17,7 +18,6 @@ from gdconv.report.figures.titles import axis, count_draws, mathtext, names, par
 from gdconv.report.numerals import exact, number, same, with_powers
 from gdconv.report.settings import STEP, spread, to_tolerance
 from gdconv.tables.columns import QUANTITIES
-from gdconv.tables.csv import Tables
 from gdconv.theory import random_matrices
 
 MOST_FAMILIES = 3
@@ -56,7 +56,7 @@ class Curve:
     look: tuple[str, str, str]
 
 
-def draw(tables: Tables) -> Figure:
+def draw(tables: Shown) -> Figure:
     """Draw one panel for each quantity."""
     every = families(tables.runs.dropna(subset=["relative_step", "condition_number"]))
     shown = [every[index] for index in spread(len(every), MOST_FAMILIES)]
@@ -140,7 +140,7 @@ def _steps(family: Family) -> list[tuple[str, float]]:
 
 
 def _spectral(
-    tables: Tables, shown: Sequence[Family], told: Sequence[str], column: str
+    tables: Shown, shown: Sequence[Family], told: Sequence[str], column: str
 ) -> list[Curve]:
     looks = _LOOKS if len(shown) > 1 else (_ALONE,)
     curves: list[Curve] = []
@@ -152,7 +152,7 @@ def _spectral(
     return curves
 
 
-def _law(tables: Tables, runs: pd.DataFrame, column: str) -> float:
+def _law(tables: Shown, runs: pd.DataFrame, column: str) -> float:
     """What the Marchenko-Pastur law predicts; nan unless features are independent with mean 0."""
     options = tables.runs["problem_options"][runs.index]
     if not ((runs["problem"] == "gaussian") & (options == "feature_mean=0.0")).all():

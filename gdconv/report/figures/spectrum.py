@@ -9,13 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gdconv.report.curves import Shown
 from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import count_draws, mathtext, names, part_of, with_unit
 from gdconv.report.numerals import number, same
 from gdconv.report.settings import DRAW, SETTING, settings
 from gdconv.tables.columns import QUANTITIES
-from gdconv.tables.csv import Tables
 from gdconv.theory import random_matrices
 
 FEWEST = 8
@@ -63,7 +63,7 @@ class Spectra:
         return (self.values < low - BEYOND * below) | (self.values > high + BEYOND * above)
 
 
-def draw(tables: Tables) -> Figure:
+def draw(tables: Shown) -> Figure:
     """Draw a panel for each problem."""
     runs = tables.runs.dropna(subset=["problem_id", "n_samples", "condition_number"])
     # Eigenvalues do not depend on the start.

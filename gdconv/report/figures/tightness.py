@@ -8,17 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from gdconv.report.curves import Shown, clear
 from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, names, part_of, which_draw, with_kappa
 from gdconv.report.numerals import distinct, number
 from gdconv.report.settings import settings, spread
 from gdconv.tables.columns import QUANTITIES
-from gdconv.tables.csv import Tables
 
 MOST_PROBLEMS = 3
-# A gap this many times above its rounding floor is right to 2 %, and so is the ratio.
-CLEAR = 1e4
 # The lowest ratio shown: there a bound is broken beyond all doubt.
 LEAST = 1e-2
 
@@ -35,14 +33,11 @@ BOUNDS: dict[str, Look] = {
 }
 
 
-def draw(tables: Tables) -> Figure:
+def draw(tables: Shown) -> Figure:
     """Draw a panel for some runs of some problems."""
-    curves = tables.curves
-    clear = curves["gap"] > CLEAR * curves["gap_floor"].fillna(0)
-    curves = curves[clear & (curves["gap"] > 0) & (curves["distance_squared"] > 0)]
-    counts = curves["run_id"].value_counts()
     runs = tables.runs.dropna(subset=["relative_step", "condition_number"])
-    runs = runs[runs["run_id"].isin(counts.index[counts > 1]) & (runs["status"] != "diverged")]
+    known = runs["run_id"].isin(tables.curves.several(clear))
+    runs = runs[known & (runs["status"] != "diverged")]
     if runs.empty:
         raise NothingToShowError(
             "no run that did not diverge has two recorded iterations well above the rounding floor"
@@ -68,6 +63,8 @@ def draw(tables: Tables) -> Figure:
     header = [common, draw, part_of(problems, every, "problems")]
     ratio = "bound / measured   (dimensionless)"
     figure, axes = drawing.frame(titles, header, axis("iteration"), ratio, sharey=False)
+    rows = tables.curves.of(run["run_id"].iloc[0] for _, run in panels)
+    curves = rows[clear(rows)]
     for ax, (_, run) in zip(axes, panels, strict=True):
         _draw_bounds(ax, curves[curves["run_id"] == run["run_id"].iloc[0]])
     drawing.legend(figure, axes)

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from gdconv.config.sections import FORMATS
+from gdconv.report.curves import Shown
 from gdconv.report.figures.catalogue import FIGURES
 from gdconv.report.figures.drawing import Plot
 from gdconv.report.numerals import NONE, distinct, short
@@ -38,7 +39,7 @@ SCRIPTS = ("plot.js", "explorer.js", "table.js")
 
 def page(
     folder: Path,
-    tables: Tables,
+    tables: Tables | Shown,
     drawn: Mapping[str, bytes],
     omitted: Mapping[str, str],
     data: str | None = None,
@@ -52,7 +53,7 @@ def page(
     ----------
     folder : Path
         The folder of the study, with the files that the page links to or shows.
-    tables : Tables
+    tables : Tables or Shown
     drawn : mapping of str to bytes
         The figures to show: name → SVG.
     omitted : mapping of str to str

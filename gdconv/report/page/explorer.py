@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from gdconv.report.curves import Shown, shown
 from gdconv.report.numerals import rounded, short
 from gdconv.report.settings import (
     DRAW,
@@ -18,7 +19,6 @@ from gdconv.report.settings import (
     of_gradient_descent,
     problem_name,
     settings,
-    spread,
     with_files,
 )
 from gdconv.report.summary import as_asked
@@ -44,7 +44,7 @@ SHOWN = (
 )
 
 
-def embedded(tables: Tables) -> str:
+def embedded(tables: Tables | Shown) -> str:
     """Return the page's data as JSON that may stand inside a script element.
 
     The table has the first `MOST_RUNS` runs and the columns of `SHOWN` that are not empty. Its
@@ -55,12 +55,14 @@ def embedded(tables: Tables) -> str:
     of its recorded gaps.
     """
     runs = with_files(tables.runs)[:MOST_RUNS]
-    problems = _problems(runs, tables)
+    problems = _problems(runs, shown(tables))
     titles = {name: QUANTITIES[name].title for name in ("iteration", "relative_step")}
     data = {"table": _table(runs), "problems": problems, "first": _first(problems)}
     text = json.dumps(data | {"titles": titles}, allow_nan=False, separators=(",", ":"))
     # These characters could end the script element or begin a comment.
-    return text.translate({ord(each): f"\\u{ord(each):04x}" for each in "<>&"})
+    for each in "<>&":
+        text = text.replace(each, f"\\u{ord(each):04x}")
+    return text
 
 
 def _table(runs: pd.DataFrame) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def _table(runs: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _problems(runs: pd.DataFrame, tables: Tables) -> list[dict[str, Any]]:
+def _problems(runs: pd.DataFrame, tables: Shown) -> list[dict[str, Any]]:
     spectra = dict(list(tables.eigenvalues.groupby("problem_id")))
     chosen: list[tuple[str, pd.DataFrame, pd.DataFrame]] = []
     room = MOST_EIGENVALUES
@@ -87,12 +89,14 @@ def _problems(runs: pd.DataFrame, tables: Tables) -> list[dict[str, Any]]:
             room -= len(spectrum)
     chosen.sort(key=lambda each: each[1].index[0])
     every = pd.concat([group for _, group, _ in chosen]) if chosen else runs[:0]
-    curves = tables.curves[tables.curves["run_id"].isin(every["run_id"])]
     most = min(MOST_POINTS // max(1, len(every)), MOST_POINTS_OF_A_RUN)
-    points = {
-        run_id: _spread(curve, max(most, FEWEST_POINTS_OF_A_RUN))
-        for run_id, curve in curves.groupby("run_id")[["iteration", "gap"]]
-    }
+    curves = tables.curves.of(every["run_id"], max(most, FEWEST_POINTS_OF_A_RUN))
+    columns = curves["run_id"], curves["iteration"].tolist(), _plain(curves["gap"], 6)
+    points: dict[str, list[list[Any]]] = {}
+    for run_id, iteration, gap in zip(*columns, strict=True):
+        known = points.setdefault(run_id, [[], []])
+        known[0].append(iteration)
+        known[1].append(gap)
     return [_problem(label, group, spectrum, points) for label, group, spectrum in chosen]
 
 
@@ -144,12 +148,6 @@ def _problem(
         "gap_floor": _plain(runs["gap_floor"], 4),
         "points": [points.get(run_id, [[], []]) for run_id in runs["run_id"]],
     }
-
-
-def _spread(curve: pd.DataFrame, most: int) -> list[list[Any]]:
-    """At most so many recorded iterations and their gaps, including the first and the last."""
-    curve = curve.iloc[spread(len(curve), most)]
-    return [curve["iteration"].tolist(), _plain(curve["gap"], 6)]
 
 
 def _plain(column: pd.Series, digits: int) -> list[Any]:
