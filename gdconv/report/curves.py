@@ -165,7 +165,7 @@ class InFile(Curves):
         run_ids, first_rows, places = [], [], []
         for first, last in pairwise(_changes(block, ends)):
             begin, few, end = ends[[first, min(first + FEW, last), last]].tolist()
-            run_id = csv.run_id_of(block[begin:few])
+            run_id = csv.run_id_of(block[begin : int(ends[first + 1])])
             if run_id in self._places:
                 self._places[run_id].append((start + begin, start + end))
                 run_ids.append(run_id)

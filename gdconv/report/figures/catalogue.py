@@ -13,6 +13,7 @@ from io import BytesIO
 
 from matplotlib.figure import Figure
 
+from gdconv.config.sections import FORMATS
 from gdconv.report.curves import Curves, InMemory, Shown, shown
 from gdconv.report.figures import NAMES
 from gdconv.report.figures.drawing import DPI, NothingToShowError, Plot, style
@@ -68,7 +69,7 @@ def made(plot: Plot, tables: Shown, formats: Collection[str]) -> dict[str, bytes
         figure = _drawn(plot, tables)
     except NothingToShowError as reason:
         return str(reason)
-    return {suffix: rendered(figure, suffix) for suffix in formats}
+    return {suffix: rendered(figure, suffix) for suffix in FORMATS if suffix in formats}
 
 
 def _drawn(plot: Plot, tables: Shown) -> Figure:
