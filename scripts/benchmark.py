@@ -12,6 +12,7 @@ problems the whole command on a tall problem, a square one and a large file, in 
          against the least that has to be done, in turn.
 startup  how long the shortest commands take.
 setup    how long a fresh clone takes to install what a study needs, and what tests need.
+reports  figures and page of the reference study, of one run, and of 100,000 runs.
 all      all of these, written to docs/performance.md with the machine and the versions.
 
 BLAS runs on one thread in all of them.
@@ -27,7 +28,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks import gradients, problems, sweeps
+from benchmarks import gradients, problems, reports, sweeps
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 VERSIONS = ("numpy", "scipy", "pandas", "hydra-core", "joblib")
@@ -37,6 +38,7 @@ PEERS = ("autograd", "torch", "jax", "benchopt")
 SECTIONS = {
     "setup": "Set-up",
     "startup": "Start-up",
+    "reports": "Reports",
     "sweep": "A sweep against a plain script",
     "sweep --iterations 10000 --workers 2": "The same, longer, with two processes",
     "sweep --iterations 10000 --workers 2 --report": "The same with its report",
@@ -121,6 +123,9 @@ def main() -> None:
     command.add_argument("--rounds", type=int, default=3)
     command = add("startup", sweeps.startup, "the shortest commands")
     command.add_argument("--rounds", type=int, default=7)
+    command = add("reports", reports.reports, "figures and page")
+    command.add_argument("--rounds", type=int, default=3)
+    command.add_argument("--runs", type=int, default=100_000)
     command = add("plain", sweeps.plain, "the plain NumPy script by itself")
     command.add_argument("--iterations", type=int, default=2000)
     command.add_argument("--workers", type=int, default=1)

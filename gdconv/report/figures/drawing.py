@@ -216,6 +216,9 @@ def frame(
     axes = list(places[: len(titles)])
     for empty in places[len(titles) :]:
         empty.remove()
+    for axis in [*(ax.yaxis for ax in axes), *(ax.xaxis for ax in axes[:-columns])]:
+        # To find the place of a label, even of an empty one, takes a tenth of the time.
+        axis.set_label_coords(0, 0)
     for ax in axes[-columns:]:
         ax.tick_params(labelbottom=True)
         ax.set_xlabel(xlabel)
