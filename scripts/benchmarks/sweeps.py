@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
