@@ -61,7 +61,7 @@ def command(tmp_path, monkeypatch, capsys, hydras_logging, quick_hydra):
     def run(*arguments: str, failed: int = 0, raises: BaseException | None = None) -> Command:
         seen: dict[str, Any] = {"configs": None, "study": None, "reported": None}
 
-        def run_sweep(configs, study, command, engine):
+        def run_sweep(configs, study, command, engine, meanwhile):
             assert command == ["gdconv", *arguments]
             assert engine.section == study.engine
             seen.update(configs=configs, study=study)

@@ -271,7 +271,7 @@ sys.exit(getattr(commands, command)())
             "gdconv: interrupted; the same command continues the study",
         ),
         (signal.SIGTERM, "numpy", "verify", "gdconv-verify: terminated"),
-        (signal.SIGHUP, "matplotlib", "report", "gdconv-report: ended with its terminal"),
+        (signal.SIGHUP, "gdconv.report.report", "report", "gdconv-report: ended with its terminal"),
     ],
 )
 def test_a_signal_during_imports_is_one_line(number, module, command, line, tmp_path):

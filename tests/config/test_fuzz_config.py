@@ -227,13 +227,13 @@ class NotRun(BaseException):
 RUN_SWEEP, GET_MODE = sweep.run_sweep, Hydra.get_mode
 
 
-def run_if_small(configs, *arguments):
+def run_if_small(configs, *arguments, **meanwhile):
     runs = sum(len(each.seed) * each.repetitions * len(each.step.value) for each in configs)
     size = max(sum(sweep.shape(each.problem)) for each in configs)
     iterations = max(each.method.iterations for each in configs)
     if runs > 30 or size > 1000 or iterations > 3000:
         raise NotRun
-    return RUN_SWEEP(configs, *arguments)
+    return RUN_SWEEP(configs, *arguments, **meanwhile)
 
 
 @pytest.fixture(scope="module")

@@ -207,8 +207,12 @@ def test_gaps_and_verdicts_are_those_of_exact_arithmetic(monkeypatch, part):
     for tables, oracle, spectrum in groups(monkeypatch, rng, groups_of_part):
         rounding = 8 * np.sqrt(spectrum.right.shape[0]) * UNIT_ROUNDOFF
         lambda_min = oracle.smallest if spectrum.lambda_min else 0
-        for index, curve in enumerate(tables.curves):
+        run_ids = np.array(tables.curves["run_id"])
+        for index, run_id in enumerate(tables.runs["run_id"]):
             run = {name: values[index] for name, values in tables.runs.items()}
+            curve = {
+                name: np.array(values)[run_ids == run_id] for name, values in tables.curves.items()
+            }
             t = np.array(curve["iteration"])
             exact = roots(oracle.gaps(run["step_size"], t))
             bound, stated = map(roots, oracle.bounds(run["step_size"], t, lambda_min))
