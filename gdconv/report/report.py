@@ -115,6 +115,7 @@ def _print_reports(options: argparse.Namespace) -> int:
         raise RefusedError(f"--compare takes one RESULTS_DIR, not {len(options.folders)}")
 
     from gdconv.report.summary import summary
+    from gdconv.tables.csv import CellError
 
     names = listed("--figures", options.figures, NAMES)
     formats = listed("--format", options.format, FORMATS) or SHOWN_FORMATS
@@ -127,7 +128,8 @@ def _print_reports(options: argparse.Namespace) -> int:
         print(_compare(studies[0], studies[1], names, formats))
         return 0
     for study in studies:
-        with refusing(study.folder, OSError):
+        # Of curves.csv some cells are read only when they are drawn.
+        with refusing(study.folder, OSError, CellError):
             if names is None:
                 _write(study)
                 lines = [f"report: {study.folder / 'report.html'}"]

@@ -240,6 +240,8 @@ def _watched(results: Iterator[Rows], groups: Sequence[Group]) -> Iterator[Rows]
     if stream := bar_stream():
         from tqdm import tqdm
 
+        # The bar needs no thread of its own, beside which a report would not fork.
+        tqdm.monitor_interval = 0
         with tqdm(total=total, unit="run", file=stream) as bar:
             for rows in results:
                 yield rows

@@ -41,6 +41,10 @@ _OTHERS = bytes({*range(256)} - {*b',\n"\r'})
 BLOCK = 2**24
 
 
+class CellError(ValueError):
+    """A cell of a table is not of its column's type."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """The rows of one group as lines of CSV, and a few facts about them that the writer needs.
@@ -176,7 +180,7 @@ def frame(
 
     Raises
     ------
-    ValueError
+    CellError
         If a cell is not of its column's type.
     """
     import pandas as pd
@@ -193,7 +197,7 @@ def frame(
             na_values={column: [""] for column in COLUMNS[name]},
         )
     except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"{TABLES[name]}: {error}") from None
+        raise CellError(f"{TABLES[name]}: {error}") from None
 
 
 def names_of_files(provenance: Any) -> dict[str, list[str]]:

@@ -157,5 +157,20 @@ def test_a_format_has_the_same_bytes_alone_and_with_others(study, made, tmp_path
     assert contents(fresh) == contents(study)
 
 
+def test_a_cell_that_is_read_only_when_it_is_drawn_may_be_refused(study, capsys):
+    lines = (study / "curves.csv").read_bytes().splitlines(keepends=True)
+    cells = lines[8].split(b",")
+    cells[6] = b"many"
+    (study / "curves.csv").write_bytes(b"".join([*lines[:8], b",".join(cells), *lines[9:]]))
+    before = state(study)
+    assert report.main([str(study)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"gdconv-report: {study}: curves.csv: ")
+    assert "many" in err
+    assert err.count("\n") == 1
+    assert state(study) == before
+
+
 def test_every_figure_has_its_name():
     assert [plot.name for plot in catalogue.FIGURES] == list(NAMES)
