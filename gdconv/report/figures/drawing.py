@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -212,6 +213,8 @@ def frame(
     columns = min(len(titles), 2)
     rows = -(-len(titles) // columns)
     figure = Figure((WIDTH, 3.4 if rows == 1 else 1.2 + 1.6 * rows), DPI, layout="constrained")
+    # So the renderer that has measured the texts for the layout also draws them for a PNG.
+    FigureCanvasAgg(figure)
     places = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).ravel()
     axes = list(places[: len(titles)])
     for empty in places[len(titles) :]:
