@@ -471,7 +471,7 @@ def undisturbed(tmp_path_factory):
     ],
 )
 def test_no_process_outlives_the_sweep(engine, number, tmp_path):
-    process = run(tmp_path, f"engine={engine}", "engine.workers=2", "method.iterations=100000")
+    process = run(tmp_path, f"engine={engine}", "engine.workers=2", "method.iterations=1000000")
     wait_for(lambda: len(alive(str(tmp_path))) >= 3 and (tmp_path / "s" / "runs.csv").exists())
     if number == signal.SIGINT:
         # As the terminal sends it: to every process of the group.
