@@ -16,7 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venv" / "bin" / "python"
 
-
+# What a study imports of other packages.
+IMPORTED = (
+    "numpy, scipy.linalg, pandas, hydra, yaml, orjson, loky, threadpoolctl, tqdm,"
+    " matplotlib.figure, matplotlib.backends.backend_agg, matplotlib.backends.backend_svg"
+)
 # The second one has all that the first one has.
 LOCKS = ("requirements.lock", "requirements-tests.lock")
 
@@ -33,14 +37,20 @@ def prepare(lock: str = LOCKS[0]) -> None:
     if known != _wanted(LOCKS[0]):
         # Debian's Python has no ensurepip, so the caller's pip installs into the new environment.
         venv.EnvBuilder(clear=True, symlinks=True, with_pip=False).create(ROOT / ".venv")
-    # Python compiles what is imported. To compile all that is installed takes longer than the rest.
     pip = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "--quiet"]
     pip += ["--no-compile"]
+    # To compile all modules that are installed takes longer than the rest, so only those that a
+    # study imports are compiled. Where PYTHONDONTWRITEBYTECODE is set, it would never happen.
+    writing = {name: os.environ[name] for name in os.environ.keys() - {"PYTHONDONTWRITEBYTECODE"}}
+    compiling = ["-m", "compileall", "-q", "-j", "0", str(ROOT / ".venv" / "lib")]
+    warm = [str(PYTHON), *(["-c", f"import {IMPORTED}"] if lock == LOCKS[0] else compiling)]
     try:
         subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / lock)], check=True)
         subprocess.run(
             [*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True
         )
+        # Packages may hold files that no Python compiles, which changes nothing.
+        subprocess.run(warm, check=False, env=writing, stdout=subprocess.DEVNULL)
     except KeyboardInterrupt:
         sys.exit("setting up .venv was interrupted; the same command begins again")
     except subprocess.CalledProcessError:
