@@ -42,15 +42,18 @@ def prepare(lock: str = LOCKS[0]) -> None:
     # To compile all modules that are installed takes longer than the rest, so only those that a
     # study imports are compiled. Where PYTHONDONTWRITEBYTECODE is set, it would never happen.
     writing = {name: os.environ[name] for name in os.environ.keys() - {"PYTHONDONTWRITEBYTECODE"}}
-    compiling = ["-m", "compileall", "-q", "-j", "0", str(ROOT / ".venv" / "lib")]
-    warm = [str(PYTHON), *(["-c", f"import {IMPORTED}"] if lock == LOCKS[0] else compiling)]
+    packages = [str(ROOT / name) for name in ("gdconv", "nnlib", ".venv/lib")]
+    compiling = [str(PYTHON), "-m", "compileall", "-q", "-j", "0"]
     try:
         subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / lock)], check=True)
         subprocess.run(
             [*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True
         )
         # Packages may hold files that no Python compiles, which changes nothing.
-        subprocess.run(warm, check=False, env=writing, stdout=subprocess.DEVNULL)
+        if lock == LOCKS[0]:
+            subprocess.run([str(PYTHON), "-c", f"import {IMPORTED}"], check=False, env=writing)
+            packages.pop()
+        subprocess.run([*compiling, *packages], check=False, stdout=subprocess.DEVNULL)
     except KeyboardInterrupt:
         sys.exit("setting up .venv was interrupted; the same command begins again")
     except subprocess.CalledProcessError:
