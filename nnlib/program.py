@@ -16,6 +16,9 @@ from nnlib.inputs import Vertex, real
 from nnlib.recorder import Recorder
 from nnlib.shapes import Shape
 
+# So many objects take tenths of a second to search.
+MANY = 100_000
+
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
@@ -26,8 +29,9 @@ def _without_collection() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            if gc.get_freeze_count() == 0:
+            if gc.get_count()[0] > MANY and gc.get_freeze_count() == 0:
                 # Puts new objects with the old ones, or the search would begin with all of them.
+                # Garbage among them is then found late, so this is for a long program only.
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()

@@ -5,6 +5,7 @@ import doctest
 import gc
 import pickle
 import tracemalloc
+import weakref
 
 import cloudpickle
 import numpy as np
@@ -542,3 +543,16 @@ def test_arrays_that_do_not_fit_are_refused(arrays, message):
     program = Program(g, inputs=[W], outputs=[residual])
     with pytest.raises(ValueError, match=message):
         program(*arrays)
+
+
+def test_programs_that_are_no_longer_used_are_not_kept():
+    """A sweep makes one for every group; what they hold is freed without being asked for."""
+    alive = []
+    for _ in range(400):
+        graph = Graph()
+        x = graph.tensor(np.ones(3))
+        (slope,) = graph.grad_graph(graph.sum(graph.square(x)), [x])
+        program = Program(graph, inputs=[x], outputs=[slope])
+        program(np.ones(3))
+        alive.append(weakref.ref(graph))
+    assert sum(each() is not None for each in alive) < 200
