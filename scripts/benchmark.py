@@ -51,8 +51,8 @@ SECTIONS = {
 }
 # What the time of a section is spent on, and how near its limit it is.
 NOTES = {
-    "Set-up": "What is left is pip's own work: it unpacks 31 packages for a study, and 26 more for"
-    " tests. A module is compiled when it is imported first.",
+    "Set-up": "What is left is pip's own work: it unpacks 31 packages for a study, and 52 more for"
+    " tests. What a study imports is compiled then.",
     "Start-up": "Of `gdconv --help`, half is the import of Hydra. A run adds the imports of NumPy,"
     " SciPy and pandas, which the first row has. Of a cell, half is Hydra's parser, and a fifth the"
     " row that is read back.",
