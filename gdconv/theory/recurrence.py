@@ -170,8 +170,7 @@ class Recurrence:
     def summed(self, index: int, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Σ_{s<T} |k_s(λ_i)|, T being the last iteration or, for a growing run, t[k]."""
         sums = self._sums[:, index]
-        grows = self.factors()[index] > 1
-        at = np.where(grows[column], np.minimum(t, len(sums) - 1), len(sums) - 1)
+        at = np.where(self._grows[index, column], np.minimum(t, len(sums) - 1), len(sums) - 1)
         return sums[at.astype(int), column]
 
     @_quiet
@@ -211,6 +210,11 @@ class Recurrence:
             k, before = a * k - b * before, k
 
     @cached_property
+    def _grows(self) -> np.ndarray:
+        """Whether the error along each v_i grows, shape (r, m)."""
+        return self.factors() > 1
+
+    @cached_property
     @_quiet
     def _sums(self) -> np.ndarray:
         """Σ_{s<t} |k_s|, shape (T + 1, r, m), for t up to at most MOST.
@@ -223,7 +227,7 @@ class Recurrence:
         sums = np.concatenate([np.zeros_like(sums[:1]), sums])
         if self.iterations > last:
             tail = np.abs(next(impulses)) / np.maximum(1 - self.factors(), 1 / self.iterations)
-            sums[-1] += np.where(self.factors() > 1, 0.0, tail)
+            sums[-1] += np.where(self._grows, 0.0, tail)
         return sums
 
     @cached_property
