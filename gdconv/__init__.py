@@ -6,15 +6,15 @@ Users import the names below from here. Every other name may move to another mod
 from importlib import import_module
 from typing import Any
 
-# Its methods enter themselves in gdconv.config.sections.
 import gdconv.methods  # noqa: F401
+from gdconv.config.sections import METHODS
 
 # Imported late, so that the command line can check a configuration before NumPy is loaded.
 _HOMES = {
     "run_study": "gdconv.sweep.sweep",
     "read": "gdconv.tables.csv",
     "draw": "gdconv.report.figures.catalogue",
-    "GradientDescent": "gdconv.methods.gradient_descent",
+    **{method.__name__: method.__module__ for method in METHODS.values()},
     **dict.fromkeys(
         (
             *("RunConfig", "Step", "Record", "Zeros", "Normal", "Eigenvector"),

@@ -115,6 +115,18 @@ def one_or_more(rule: Rule) -> Rule:
     return Rule(parse, f"{rule.allowed}, or a list of at least one of them")
 
 
+def either(first: Rule, second: Rule) -> Rule:
+    """What one of two rules accepts."""
+
+    def parse(value: Any) -> Any:
+        try:
+            return first.parse(value)
+        except (ValueError, TypeError):
+            return second.parse(value)
+
+    return Rule(parse, f"{first.allowed}, or {second.allowed.removeprefix('must be ')}")
+
+
 def optional(rule: Rule) -> Rule:
     """A value that the rule accepts, or null."""
     return Rule(lambda value: None if value is None else rule.parse(value), rule.allowed)

@@ -173,6 +173,10 @@ class Iterated(Section):
         " iterate on X",
     )
 
+    def doubtful(self, unit: str | None, value: float | None) -> bool:
+        """Whether its keys may not fit to the eigenvalues of a problem, for this step size."""
+        return False
+
     @property
     def options(self) -> dict[str, Any]:
         """The keys that this method has of its own, with their values."""
@@ -188,8 +192,8 @@ class Step(Section):
     prefix: ClassVar[str] = "step."
     unit: str = key(
         *("lambda_max", choice("lambda_max", "optimal", "absolute", "K")),
-        "`lambda_max`: value/λmax; `optimal`: value·2/(λ⁺min + λmax); `absolute`: value; `K`:"
-        " 1/value",
+        "`lambda_max`: value/λmax; `optimal`: value times the best step size of the method, for"
+        " gradient descent 2/(λ⁺min + λmax); `absolute`: value; `K`: 1/value",
     )
     value: tuple[float, ...] = key(1.0, one_or_more(positive), "step size, or a list", "step.unit")
 
@@ -350,8 +354,20 @@ def problem_options(problem: Problem) -> str:
 
 
 def method_options(method: Iterated) -> str:
-    """Return the keys that only this method has, as KEY=VALUE words."""
-    return _as_words(method.options)
+    """Return the keys that only this method has, as KEY=VALUE words.
+
+    A number as momentum is left out, because it has a column of its own.
+    """
+    shown = {"momentum": constant_momentum(method)}
+    return _as_words(
+        {name: value for name, value in method.options.items() if value != shown.get(name)}
+    )
+
+
+def constant_momentum(method: Iterated) -> float | None:
+    """Return the momentum that was asked for; None if it was not a number."""
+    momentum = method.options.get("momentum")
+    return momentum if isinstance(momentum, float) else None
 
 
 def _as_words(values: Mapping[str, Any]) -> str:

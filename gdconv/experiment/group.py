@@ -110,6 +110,10 @@ def _run_rows(
             "step_size": theory.step_size.tolist(),
             "K": (1 / theory.step_size).tolist(),
             "relative_step": theory.relative_step.tolist(),
+            "momentum": theory.coefficient("momentum").tolist(),
+            "step_limit": theory.step_limit().tolist(),
+            "stable": (theory.log_nu < 0).tolist(),
+            "growth_predicted": _growth(theory, measured, predicted),
             "nu": theory.nu.tolist(),
             "nu_coursework": theory.nu_coursework.tolist(),
             "rate_predicted": theory.rate.tolist(),
@@ -126,6 +130,16 @@ def _run_rows(
         | _verdicts(theory, measured, predicted)
         | _rates(theory, measured, predicted)
     )
+
+
+def _growth(
+    theory: Theory, measured: Trajectories, predicted: dict[str, np.ndarray]
+) -> list[float]:
+    """The largest max p_t² of each run at its recorded iterations; of no number it is nan."""
+    bound = predicted["gap_bound_relative"]
+    # Where no bound is known, it is nan; at iteration 0 one is known.
+    largest = [np.fmax.reduce(bound[rows]) for rows in measured.rows]
+    return [float(each) for each in np.divide(largest, theory.shares.sum())]
 
 
 def _verdicts(

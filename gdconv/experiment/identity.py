@@ -8,11 +8,17 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gdconv.config.sections import Run, identity, method_options, problem_options
+from gdconv.config.sections import (
+    Run,
+    constant_momentum,
+    identity,
+    method_options,
+    problem_options,
+)
 from gdconv.problems.families import problem_identity
 
 # Part of every run_id. Raise it whenever the same configuration gives other rows or columns.
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 # run_id → run, for the runs of one group, see `group_of`.
 Group = Mapping[str, Run]
@@ -111,6 +117,7 @@ def asked_for(runs: Sequence[Run]) -> dict[str, list[Any]]:
         "start_radius": [getattr(run.start, "radius", None) for run in runs],
         "method": [run.method.name for run in runs],
         "method_options": [method_options(run.method) for run in runs],
+        "momentum": [constant_momentum(run.method) for run in runs],
         "step_unit": [run.step_unit for run in runs],
         "step_value": [run.step_value for run in runs],
     }

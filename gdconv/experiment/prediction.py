@@ -25,6 +25,12 @@ def method_of(run: Run) -> Method:
     return run.method
 
 
+def coefficients_of(run: Run, lambda_max: float, lambda_min_positive: float) -> dict[str, float]:
+    """Return the numbers that a run iterates with, see `Method.coefficients`."""
+    method, step = method_of(run), (run.step_unit, run.step_value)
+    return method.coefficients(*step, lambda_max, lambda_min_positive)
+
+
 class Theory:
     """What theory knows of each run before it runs; arrays of shape (m,), a value for each run.
 
@@ -38,14 +44,14 @@ class Theory:
         self.w_star, self.rest = objective.nearest_minimiser(start)
         away = (start - self.w_star) - self.rest
         ends = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
-        each = [method_of(run).coefficients(run.step_unit, run.step_value, *ends) for run in runs]
+        each = [coefficients_of(run, *ends) for run in runs]
         self.coefficients = {name: np.array([found[name] for found in each]) for name in each[0]}
-        self.step_size = self.coefficients.get("step_size", np.full(len(runs), np.nan))
+        self.step_size = self.coefficient("step_size")
         self.relative_step = self.step_size * self.spectrum.lambda_max
-        method = method_of(runs[0])
+        self.method = method = method_of(runs[0])
         positive = self.spectrum.eigenvalues[: self.spectrum.rank]
         self.of_method = method.theory(self.coefficients, positive, method.iterations)
-        self.nu = self.of_method.contraction()
+        self.nu, self.log_nu = self.of_method.contraction(), self.of_method.log_contraction()
         self.rate = self.nu**2
         self.nu_coursework = self.of_method.contraction_coursework(self.spectrum.lambda_min)
         self.iterations_predicted = self.of_method.iterations_to(method.tolerance)
@@ -60,6 +66,16 @@ class Theory:
         reach = self.of_method.reach()
         self.errors = step_errors(matrix, objective.left, start, away, y_norm, self.spectrum, reach)
         self.relative_error = relative_error(matrix.shape[1])
+
+    def coefficient(self, name: str) -> np.ndarray:
+        """A number of each run's iteration; nan if the method has none of this name."""
+        runs = len(next(iter(self.coefficients.values())))
+        return self.coefficients.get(name, np.full(runs, np.nan))
+
+    def step_limit(self) -> np.ndarray:
+        """The step size at which each run's method ceases to converge; nan without one."""
+        limit = self.method.step_limit(self.coefficients, self.spectrum.lambda_max)
+        return np.broadcast_to(np.nan if limit is None else limit, self.nu.shape)
 
     @property
     def error_components_squared(self) -> np.ndarray:
@@ -110,14 +126,14 @@ class Theory:
         """What theory knows of run column[k] at iteration t[k]: column of curves.csv → values."""
         of_method, at = self.of_method, (column, t)
         distance = self.distance_squared
-        scaled = self.spectrum.lambda_max / 2 * distance
+        square, weighted = of_method.maxima(*at)
         return {
             "gap_exact": of_method.gap(self.shares, *at),
-            "gap_bound": of_method.bound(scaled, *at),
+            "gap_bound": square * (self.spectrum.lambda_max / 2 * distance),
             "gap_bound_coursework": of_method.coursework(distance, self.spectrum.lambda_min, *at),
-            "gap_bound_relative": of_method.bound(self.shares.sum(), *at),
-            "gap_bound_sharp": of_method.weighted_bound(distance, *at),
-            "distance_bound": of_method.bound(distance, *at),
+            "gap_bound_relative": square * self.shares.sum(),
+            "gap_bound_sharp": weighted / 2 * distance,
+            "distance_bound": square * distance,
             "gap_floor": self.floor(*at),
         }
 

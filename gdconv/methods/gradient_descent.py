@@ -34,8 +34,8 @@ class GradientDescent(Method):
 
     @staticmethod
     def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
-        """(9): e_{t+1} = (1 − step_size λ) e_t."""
-        return 1 - coefficients["step_size"] * eigenvalue, 0.0
+        """(9): e_{t+1} = e_t − step_size λ e_t."""
+        return 0.0, coefficients["step_size"] * eigenvalue
 
     def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
         """Return 2 / (lambda_min_positive + lambda_max), see `bounds.optimal_step_size`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gdconv.config.rules import ConfigError
+from gdconv.config.rules import ConfigError, Rule, choice, either, real
 from gdconv.config.sections import METHODS, Iterated
 
 # A command checks its configuration before NumPy is loaded, so a method's file does not load it.
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 # Numbers, or arrays that broadcast with the other arguments.
 Coefficients = Mapping[str, Any]
 PARTS = ("update", "recurrence", "optimal_step_size", "step_limit")
+
+
+def momentum_or(*words: str) -> Rule:
+    """A constant momentum, or a word for one that the method chooses."""
+    return either(choice(*words), real(lambda value: 0 <= value < 1, " of at least 0 and below 1"))
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Method(Iterated):
     def coefficients(
         self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
     ) -> dict[str, float]:
-        """Return the numbers that a run iterates with, by name; `step_size` is one of them.
+        """Return the numbers that a run iterates with, by name, as `step_size` and `momentum`.
 
         Parameters
         ----------
@@ -62,6 +67,11 @@ class Method(Iterated):
             step.unit and step.value; None for a method that takes no step size.
         lambda_max, lambda_min_positive : float
             The largest eigenvalue of H, and the smallest one that is not 0.
+
+        Raises
+        ------
+        ConfigError
+            If the keys do not fit to these eigenvalues. `doubtful` says where that may happen.
         """
         if unit is None or value is None:
             return {}
@@ -100,9 +110,10 @@ class Method(Iterated):
 
     @staticmethod
     def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
-        """Return a and b with e_{t+1} = a e_t − b e_{t−1}, for the error e along an eigenvector.
+        """Return b and c with e_{t+1} = e_t + b (e_t − e_{t−1}) − c e_t, along an eigenvector.
 
-        b has to be 0 for t = 0. The eigenvalue and the coefficients broadcast.
+        e is the error v_iᵀ(w − w*). For t = 0 only c counts. The eigenvalue and the coefficients
+        broadcast. Written like this, a small c keeps its digits.
         """
         raise NotImplementedError
 

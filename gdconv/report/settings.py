@@ -17,7 +17,7 @@ from gdconv.tables.csv import ALSO
 # Runs that agree in all of these columns differ only in seed, repetition or step size.
 SETTING = (
     *("problem", "file", "n_samples", "n_features", "noise", "problem_options"),
-    *("start", "start_which", "start_radius", "method", "method_options"),
+    *("start", "start_which", "start_radius", "method", "method_options", "momentum"),
 )
 # Columns that name a problem even if it is the only one, unless they are empty.
 NAMING = SETTING[:4]
@@ -97,11 +97,18 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     runs = runs.assign(
         problem_options=_differing_options(runs, "problem"),
         method_options=_differing_options(runs, "method"),
+        momentum=momentum_asked(runs),
     )
     names = [*(["study"] if "study" in runs else []), *SETTING]
     # The name of a file may be unknown, or shared with another file, so the content counts.
     same = runs.groupby([*names, "content"], dropna=False, observed=True)
     return [(dict(zip(names, values, strict=False)), group) for values, group in same]
+
+
+def momentum_asked(runs: pd.DataFrame) -> pd.Series:
+    """Return each run's momentum; NA if it was chosen for the run's step size."""
+    chosen = runs["method_options"].str.contains(r"(?:^| )momentum=", na=False)
+    return runs["momentum"].where(~chosen.astype(bool))
 
 
 def differing(every: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -184,7 +184,26 @@ def plan(configs: Sequence[RunConfig]) -> Plan:
     problems = [config.problem for config in configs]
     files, told = names_of_files(problems), notices(problems)
     runs = [run for config in configs for run in expand(config, file_content(config.problem))]
+    _refuse_doubtful(runs)
     return Plan(dict(zip(run_ids(runs), runs, strict=True)), files, told)
+
+
+def _refuse_doubtful(runs: Sequence[Run]) -> None:
+    """Raise ConfigError if the keys of a run do not fit to the eigenvalues of its problem."""
+    doubtful = [run for run in runs if run.method.doubtful(run.step_unit, run.step_value)]
+    if not doubtful:
+        return
+    from gdconv.experiment.prediction import coefficients_of
+    from gdconv.problems.families import make
+    from gdconv.problems.least_squares import Objective
+
+    ends: dict[Hashable, tuple[float, float]] = {}
+    for run in doubtful:
+        problem = run.problem, run.seed, run.repetition
+        if problem not in ends:
+            spectrum = Objective(make(*problem), run.method.reduce).spectrum
+            ends[problem] = spectrum.lambda_max, spectrum.lambda_min_positive
+        coefficients_of(run, *ends[problem])
 
 
 def _tell(notices: Sequence[str]) -> None:

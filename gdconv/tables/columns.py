@@ -116,7 +116,13 @@ RUNS = (
         label="radius",
     ),
     Column("method", TEXT, "name of the method"),
-    Column("method_options", TEXT, "the keys that only this method has, as they are typed"),
+    Column(
+        "method_options",
+        TEXT,
+        "the other keys that only this method has, as they are typed: `momentum=optimal"
+        " first_step=full`",
+    ),
+    Column("momentum", NUMBER, "momentum, if it is the same in every step", "β"),
     Column("step_unit", TEXT, "what `step_value` is a multiple of"),
     Column("step_value", NUMBER, "the step size as it was asked for"),
     Column("step_size", NUMBER, "step size", "η", "1/X²"),
@@ -140,9 +146,18 @@ RUNS = (
     Column(
         "nu",
         NUMBER,
-        "contraction factor of the error: max |1 − ηλ| over the eigenvalues λ > 0",
+        "contraction factor of the error: for gradient descent max |1 − ηλ| over the eigenvalues"
+        " λ > 0",
         "ν",
         label="contraction factor",
+    ),
+    Column("stable", TRUTH, "whether ν < 1, so that the method converges from every start"),
+    Column(
+        "step_limit",
+        NUMBER,
+        "step size at which the method ceases to converge: 2/λmax for gradient descent",
+        unit="1/X²",
+        label="largest stable step size",
     ),
     Column(
         "nu_coursework",
@@ -180,7 +195,18 @@ RUNS = (
     Column("iterations", WHOLE, "last iteration of the run"),
     Column("curve_rows", WHOLE, "number of the run's rows in curves.csv"),
     Column("iterations_to_tolerance", WHOLE, "first iteration with gap ≤ tolerance · initial gap"),
-    Column("iterations_predicted", WHOLE, "the number of iterations that ν promises for that"),
+    Column(
+        "iterations_predicted",
+        WHOLE,
+        "the number of iterations that theory promises for that: the least t with max pₜ(λ)² ≤"
+        " tolerance, ν²ᵗ for gradient descent",
+    ),
+    Column(
+        "growth_predicted",
+        NUMBER,
+        "how many times the initial gap a gap may be at most, at the recorded iterations: max"
+        " pₜ(λ)²",
+    ),
     Column(
         "loss_star",
         NUMBER,
@@ -323,7 +349,7 @@ TABLES = {name: f"{name}.csv" for name in COLUMNS}
 FILES = (*TABLES.values(), "config.yaml", "provenance.json")
 RUN_ORDER = (
     *("problem", "content", "n_samples", "n_features", "seed", "repetition"),
-    *("start", "start_which", "start_radius", "method", "method_options"),
+    *("start", "start_which", "start_radius", "method", "method_options", "momentum"),
     *("problem_id", "step_unit", "step_value", "run_id"),
 )
 EIGENVALUE_ORDER = ("n_samples", "n_features", "seed", "repetition", "problem_id", "index")

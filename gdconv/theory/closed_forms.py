@@ -42,13 +42,11 @@ class ClosedForms(Recurrence):
         """See `bounds.exact_gap`."""
         return bounds.exact_gap(self.eigenvalues, shares, self.step_size[column], t)
 
-    def bound(self, scale: float, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """See `bounds.distance_bound`."""
-        return bounds.distance_bound(self.step_size[column], t, scale, *self.ends)
-
-    def weighted_bound(self, scale: float, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """See `bounds.gap_bound_sharp`."""
-        return bounds.gap_bound_sharp(self.step_size[column], t, scale, *self.ends)
+    def maxima(self, column: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `bounds.distance_bound` and `bounds.gap_bound_sharp`."""
+        step_size = self.step_size[column]
+        square = bounds.distance_bound(step_size, t, 1.0, *self.ends)
+        return square, 2 * bounds.gap_bound_sharp(step_size, t, 1.0, *self.ends)
 
     def coursework(
         self, scale: float, lambda_min: float, column: np.ndarray, t: np.ndarray

@@ -3,7 +3,7 @@
 Many methods with coefficients fixed in advance move the error e_t = v_iᵀ(w_t − w*) along the
 eigenvector v_i of H by
 
-    e_{t+1} = a_t(λ_i) e_t − b_t(λ_i) e_{t−1},        b_0 = 0.
+    e_{t+1} = e_t + b_t(λ_i) (e_t − e_{t−1}) − c_t(λ_i) e_t,        e_{−1} = e_0.
 
 So e_t = p_t(λ_i) e_0, where p_t is a polynomial of degree t with p_t(0) = 1, the *residual
 polynomial*. It follows from the same recurrence with p_0 = 1. Everything below is computed from it.
@@ -20,7 +20,7 @@ This takes t² operations, so the bounds end after MOST iterations; later they a
 that none is known. A method that is to be followed longer overrides them with closed forms.
 
 *Rounding.* A perturbation of one step is multiplied by the impulse response k_s afterwards, where
-k_0 = 1, k_1 = a, k_{s+1} = a k_s − b k_{s−1}, with the coefficients of late iterations. This takes
+k_0 = 1, k_{s+1} = k_s + b (k_s − k_{s−1}) − c k_s, k_{−1} = 0, with the b and c of late iterations. This takes
 the place of (1 − step_size λ)^s in `gdconv.theory.rounding`.
 """
 
@@ -32,11 +32,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gdconv.theory.roots import radius
 from gdconv.theory.rounding import relative_error
 
-# recurrence(t, eigenvalue, coefficients) → a, b
+# recurrence(t, eigenvalue, coefficients) → b, c
 Rule = Callable[[int, Any, Mapping[str, Any]], tuple[Any, Any]]
 NODES, MOST = 10, 1000
+# An iteration at which coefficients that change have reached their limits.
+LATE = 10**12
 # What diverges exceeds the largest float in the end. It is recorded only as long as it does not.
 _quiet = np.errstate(over="ignore", invalid="ignore")
 
@@ -84,12 +87,9 @@ class Recurrence:
     def factors(self) -> np.ndarray:
         """The factor by which an iteration multiplies the error along each v_i, shape (r, m).
 
-        In the long run it is the larger root of z² = a z − b, in absolute value.
+        In the long run it is the larger root of z² = (1 + b − c) z − b, in absolute value.
         """
-        a, b = self._late(self.eigenvalues[:, None])
-        discriminant = (a / 2) ** 2 - b
-        real = np.abs(a / 2) + np.sqrt(np.maximum(discriminant, 0))
-        return np.where(discriminant < 0, np.sqrt(np.maximum(b, 0)), real)
+        return radius(*self._late(self.eigenvalues[:, None]))
 
     def contraction(self) -> np.ndarray:
         """The largest of `factors`, shape (m,)."""
@@ -102,8 +102,8 @@ class Recurrence:
 
     def growth(self) -> np.ndarray:
         """How much one step may enlarge the gap, shape (m,)."""
-        a, b = self._late(self.eigenvalues[:, None])
-        return np.max((np.abs(a) + np.abs(b)) ** 2, axis=0)
+        b, c = self._late(self.eigenvalues[:, None])
+        return np.max((np.abs(1 + b - c) + np.abs(b)) ** 2, axis=0)
 
     def iterations_to(self, reduction: float) -> np.ndarray:
         """The least t >= 1 with max p_t² <= reduction, shape (m,); inf if it is not known."""
@@ -126,13 +126,13 @@ class Recurrence:
                 break
         return gap
 
-    def bound(self, scale: float, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """An upper bound of max p_t² times scale, for run column[k] at iteration t[k]."""
-        return self._known(self._maxima.square, column, t) * scale
+    def maxima(self, column: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Upper bounds of max p_t² and max λ p_t², for run column[k] at iteration t[k].
 
-    def weighted_bound(self, scale: float, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """An upper bound of ½ max λ p_t² times scale, likewise."""
-        return self._known(self._maxima.weighted, column, t) / 2 * scale
+        nan where none is known.
+        """
+        found = self._maxima
+        return self._known(found.square, column, t), self._known(found.weighted, column, t)
 
     def coursework(
         self, scale: float, lambda_min: float, column: np.ndarray, t: np.ndarray
@@ -157,10 +157,9 @@ class Recurrence:
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
         """By what a step multiplies rounding errors of the gradient and of w, shape (m,) each."""
         largest = self.eigenvalues[0]
-        a, b = self._late(largest)
-        at_rest = self._late(0.0)
-        gradient = (np.abs(at_rest[0] - a) + np.abs(at_rest[1] - b)) / largest
-        return gradient, np.abs(at_rest[0]) + np.abs(at_rest[1]) + self.states
+        (b, c), (flat, _) = self._late(largest), self._late(0.0)
+        gradient = (np.abs(flat - b + c) + np.abs(flat - b)) / largest
+        return gradient, 1 + 2 * np.abs(flat) + self.states
 
     def step_error(self) -> np.ndarray:
         """The sum of both weights in units of an error of w, shape (m,)."""
@@ -187,27 +186,29 @@ class Recurrence:
         return self._known(unit * (error * carried + p), column, t)
 
     def _late(self, eigenvalue: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The coefficients a and b of late iterations."""
+        """The coefficients b and c of late iterations."""
         shape = np.broadcast_shapes(np.shape(eigenvalue), (self.runs,))
-        a, b = self.rule(max(self.iterations, 1), eigenvalue, self.coefficients)
-        return np.broadcast_to(a, shape), np.broadcast_to(b, shape)
+        b, c = self.rule(LATE, eigenvalue, self.coefficients)
+        return np.broadcast_to(b, shape), np.broadcast_to(c, shape)
 
     def _polynomials(self, eigenvalues: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """t and p_t, shape (len(eigenvalues), m), for t = 0, 1, ..., the last iteration."""
         p = np.ones((len(eigenvalues), self.runs))
-        before = np.zeros_like(p)
+        change = np.zeros_like(p)
         for t in range(self.iterations + 1):
             yield t, p
-            a, b = self.rule(t, eigenvalues[:, None], self.coefficients)
-            p, before = a * p - b * before, p
+            b, c = self.rule(t, eigenvalues[:, None], self.coefficients)
+            change = b * change - c * p
+            p = p + change
 
     def _impulses(self, eigenvalues: np.ndarray) -> Iterator[np.ndarray]:
         """k_s, shape (len(eigenvalues), m), for s = 0, 1, ..."""
-        a, b = self._late(eigenvalues[:, None])
-        k, before = np.ones_like(a), np.zeros_like(a)
+        b, c = self._late(eigenvalues[:, None])
+        k = change = np.ones(b.shape)
         while True:
             yield k
-            k, before = a * k - b * before, k
+            change = b * change - c * k
+            k = k + change
 
     @cached_property
     def _grows(self) -> np.ndarray:

@@ -13,21 +13,21 @@ LABEL = "p_t"
 
 
 def two_terms(case: Case) -> Iterator[Check]:
-    """One step: e_{t+1} = a e_t − b e_{t−1} for the component e of w − w* along each v_i."""
+    """One step: e_{t+1} = e_t + b (e_t − e_{t−1}) − c e_t, e the part of w − w* along each v_i."""
     V, found, expected, sizes = case.spectrum.right, [], [], []
-    at_rest = np.abs(case.method.recurrence(1, 0.0, case.theory.coefficients))
+    flat, _ = case.method.recurrence(1, 0.0, case.theory.coefficients)
     for before, moment in zip(case.moments, case.moments[1:], strict=False):
         if moment.t != before.t + 1 or moment.following is None:
             continue
-        a, b = case.method.recurrence(
+        b, c = case.method.recurrence(
             moment.t, case.eigenvalues, {k: v[0] for k, v in case.theory.coefficients.items()}
         )
         now, earlier = (V.T @ case.away(each.w) for each in (moment, before))
         found.append(V.T @ case.away(moment.following))
-        expected.append(a * now - b * earlier)
+        expected.append(now + b * (now - earlier) - c * now)
         moved = case.move_size(moment, case.lengths) + np.abs(before.w)
-        sizes.append((1 + at_rest.sum()) * np.abs(V.T) @ moved)
-    statement = "vᵢᵀeₜ₊₁ = a vᵢᵀeₜ − b vᵢᵀeₜ₋₁, e = w − w*"
+        sizes.append((2 + 2 * np.abs(flat).max()) * np.abs(V.T) @ moved)
+    statement = "vᵢᵀ(eₜ₊₁ − eₜ) = b vᵢᵀ(eₜ − eₜ₋₁) − c vᵢᵀeₜ, e = w − w*"
     yield agree(LABEL, statement, found, expected, sizes, 2 * case.unit)
 
 

@@ -31,8 +31,7 @@ class HeavyBall(Method):
 
     @staticmethod
     def recurrence(t, eigenvalue, coefficients):
-        momentum, x = coefficients["momentum"], coefficients["step_size"] * eigenvalue
-        return (1 + momentum - x, momentum) if t else (1 - x, 0.0 * momentum)
+        return coefficients["momentum"], coefficients["step_size"] * eigenvalue
 
     def optimal_step_size(self, lambda_max, lambda_min_positive):
         return 4 / (lambda_max**0.5 + lambda_min_positive**0.5) ** 2

@@ -1,0 +1,97 @@
+"""Chebyshev's semi-iterative method, which no method with fixed coefficients beats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gdconv.config.rules import ConfigError, key, one_or_more, positive
+from gdconv.methods.protocol import Coefficients, Method
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Chebyshev(Method):
+    """Chebyshev: momentum and step size change so that the worst error is the least possible.
+
+    It needs an interval [a, b] that holds the eigenvalues, with 0 < a <= b.
+    """
+
+    name: ClassVar[str] = "chebyshev"
+    state: ClassVar[tuple[str, ...]] = ("move",)
+    takes_step: ClassVar[bool] = False
+    lower: tuple[float, ...] = key(
+        1.0,
+        one_or_more(positive),
+        "lower end of the interval in which the eigenvalues are taken to lie, or a list",
+        "λ⁺min",
+    )
+    upper: tuple[float, ...] = key(1.0, one_or_more(positive), "its upper end, or a list", "λmax")
+
+    def coefficients(
+        self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
+    ) -> dict[str, float]:
+        """Return `ratio` r = (√(b/a) − 1)/(√(b/a) + 1), and `first` = 2/(a + b), the first step."""
+        lower: Any = self.lower
+        upper: Any = self.upper
+        a, b = lower * lambda_min_positive, upper * lambda_max
+        if not a <= b:
+            raise ConfigError(
+                "method.lower",
+                lower,
+                f"makes the interval empty: with method.upper={upper:g} and λmax/λ⁺min ="
+                f" {lambda_max / lambda_min_positive:.6g} it must be at most"
+                f" {upper * lambda_max / lambda_min_positive:.6g}",
+            )
+        return {"ratio": (sqrt(b) - sqrt(a)) / (sqrt(b) + sqrt(a)), "first": 2 / (a + b)}
+
+    def doubtful(self, unit: str | None, value: float | None) -> bool:
+        """Whether the interval may be empty, which depends on the condition number."""
+        return self.lower > self.upper
+
+    def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
+        """Return the first step, 2/(lambda_max + lambda_min_positive)."""
+        return 2 / (lambda_max + lambda_min_positive)
+
+    @staticmethod
+    def step_limit(coefficients: Coefficients, lambda_max: float) -> None:
+        """Return None, because it takes no step size."""
+
+    @staticmethod
+    def update(
+        t: int,
+        w: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> None:
+        """One step; `move` is w_t − w_{t+1}."""
+        momentum, step_size = of_step(t, {k: each[..., :1] for k, each in coefficients.items()})
+        move = state["move"]
+        gradient *= step_size
+        move *= momentum
+        move += gradient
+        w -= move
+
+    @staticmethod
+    def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
+        """b is the momentum of this step, c its step size times λ."""
+        momentum, step_size = of_step(t, coefficients)
+        return momentum, step_size * eigenvalue
+
+
+def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:
+    """Return momentum and step size of the step from w_t to w_{t+1}.
+
+    They follow from p_t = T_t((b + a − 2λ)/(b − a))/T_t((b + a)/(b − a)), T_t being Chebyshev's
+    polynomials, whose value at (b + a)/(b − a) is (r^t + r^−t)/2.
+    """
+    r, first = coefficients["ratio"], coefficients["first"]
+    if t == 0:
+        return 0.0 * r, first
+    beyond = 1 + r ** (2 * t + 2)
+    return r**2 * (1 + r ** (2 * t - 2)) / beyond, first * (1 + r**2) * (1 + r ** (2 * t)) / beyond

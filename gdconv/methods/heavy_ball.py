@@ -1,0 +1,93 @@
+"""Heavy ball: gradient descent with momentum (Polyak 1964)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gdconv.config.rules import ConfigError, choice, key, one_or_more
+from gdconv.methods.protocol import Coefficients, Method, momentum_or
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class HeavyBall(Method):
+    """Heavy ball: w_{t+1} = w_t + momentum (w_t − w_{t−1}) − step_size ∇L(w_t)."""
+
+    name: ClassVar[str] = "heavy_ball"
+    state: ClassVar[tuple[str, ...]] = ("move",)
+    momentum: tuple[Any, ...] = key(
+        "optimal",
+        one_or_more(momentum_or("optimal")),
+        "part of the last step that is added to the next one, or a list; `optimal`: the best one"
+        " for this step size",
+    )
+    first_step: str = key(
+        "full",
+        choice("full", "averaged"),
+        "the first step is as long as the others (`full`), or 1/(1 + momentum) as long"
+        " (`averaged`), which keeps the error from growing at first",
+    )
+
+    def coefficients(
+        self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
+    ) -> dict[str, float]:
+        """Return step_size, momentum, and `first`, the length of the first step in step sizes."""
+        found = super().coefficients(unit, value, lambda_max, lambda_min_positive)
+        momentum: Any = self.momentum
+        if momentum == "optimal":
+            ends = found["step_size"] * lambda_max, found["step_size"] * lambda_min_positive
+            momentum = max((1 - sqrt(end)) ** 2 for end in ends)
+            if momentum >= 1:
+                raise ConfigError(
+                    "method.momentum",
+                    "optimal",
+                    f"is 1 or more for step.value={value:g} step.unit={unit}, where the step size"
+                    " is 4/λmax or more: no momentum lets heavy ball converge then. Choose a"
+                    " smaller step.value, or a number as momentum",
+                )
+        first = 1.0 if self.first_step == "full" else 1 / (1 + momentum)
+        return found | {"momentum": momentum, "first": first}
+
+    def doubtful(self, unit: str | None, value: float | None) -> bool:
+        """Whether the best momentum may be 1 or more."""
+        least = {"lambda_max": 4.0, "optimal": 1.1}.get(str(unit), 0.0)
+        return self.momentum == "optimal" and value is not None and value >= least
+
+    def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
+        """Return 4/(√lambda_max + √lambda_min_positive)²: the best one, with the best momentum."""
+        return 4 / (sqrt(lambda_max) + sqrt(lambda_min_positive)) ** 2
+
+    @staticmethod
+    def step_limit(coefficients: Coefficients, lambda_max: float) -> Any:
+        """Return 2 (1 + momentum)/lambda_max."""
+        return 2 * (1 + coefficients["momentum"]) / lambda_max
+
+    @staticmethod
+    def update(
+        t: int,
+        w: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> None:
+        """One step; `move` is w_t − w_{t+1}."""
+        move = state["move"]
+        gradient *= coefficients["step_size"]
+        if t == 0:
+            gradient *= coefficients["first"]
+        move *= coefficients["momentum"]
+        move += gradient
+        w -= move
+
+    @staticmethod
+    def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
+        """b is the momentum, c = step_size λ."""
+        relative_step = coefficients["step_size"] * eigenvalue
+        if t == 0:
+            relative_step = coefficients["first"] * relative_step
+        return coefficients["momentum"], relative_step

@@ -1,0 +1,130 @@
+"""Nesterov's accelerated gradient method (Nesterov 1983)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import nan, sqrt
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gdconv.config.rules import key, one_or_more
+from gdconv.methods.protocol import Coefficients, Method, momentum_or
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Nesterov(Method):
+    """Nesterov: u = w_t + momentum (w_t − w_{t−1}), w_{t+1} = u − step_size ∇L(u)."""
+
+    name: ClassVar[str] = "nesterov"
+    state: ClassVar[tuple[str, ...]] = ("before",)
+    momentum: tuple[Any, ...] = key(
+        "optimal",
+        one_or_more(momentum_or("optimal", "convex")),
+        "part of the last step by which the gradient's point lies ahead, or a list; `optimal`: the"
+        " best one for this step size; `convex`: (t − 1)/(t + 2) in the step from w_t to w_{t+1},"
+        " which does not need λ⁺min",
+    )
+
+    def coefficients(
+        self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
+    ) -> dict[str, float]:
+        """Return step_size, and momentum, which is nan for `convex`."""
+        found = super().coefficients(unit, value, lambda_max, lambda_min_positive)
+        momentum: Any = self.momentum
+        if momentum == "optimal":
+            step_size = found["step_size"]
+            momentum = best_momentum(step_size * lambda_max, step_size * lambda_min_positive)
+        return found | {"momentum": nan if momentum == "convex" else momentum}
+
+    def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
+        """Return 4/(3 lambda_max + lambda_min_positive): the best one, with the best momentum.
+
+        Source: Lessard, Recht and Packard, SIAM J. Optim. 26, 2016, table 1.
+        """
+        return 4 / (3 * lambda_max + lambda_min_positive)
+
+    @staticmethod
+    def step_limit(coefficients: Coefficients, lambda_max: float) -> Any:
+        """Return (2 + 2 momentum)/((1 + 2 momentum) lambda_max), with 1 for `convex`."""
+        momentum = _in_the_end(coefficients["momentum"])
+        return (2 + 2 * momentum) / (1 + 2 * momentum) / lambda_max
+
+    @staticmethod
+    def update(
+        t: int,
+        w: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> None:
+        """One step from s_t = w_t − step_size ∇L(w_t): w_{t+1} = s_t + momentum (s_t − s_{t−1}).
+
+        ∇L is affine, so u − step_size ∇L(u) is the same combination of s_t and s_{t−1} as u is of
+        w_t and w_{t−1}. This needs no gradient at u, beside the one at w_t that shows the loss.
+        """
+        before = state["before"]
+        gradient *= coefficients["step_size"]
+        w -= gradient
+        if t == 0:
+            before[...] = w
+            return
+        gradient[...] = w
+        gradient -= before
+        before[...] = w
+        gradient *= _in_step(t, coefficients["momentum"][..., :1])
+        w += gradient
+
+    @staticmethod
+    def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
+        """With the momentum m and x = step_size λ: b = m (1 − x), c = x."""
+        relative_step = coefficients["step_size"] * eigenvalue
+        momentum = _in_step(max(t, 1), coefficients["momentum"])
+        return momentum * (1 - relative_step), relative_step
+
+
+def best_momentum(largest: float, smallest: float) -> float:
+    """Return the momentum with the smallest contraction factor ρ.
+
+    Parameters
+    ----------
+    largest, smallest : float
+        step_size λ for the largest eigenvalue, and for the smallest one that is not 0.
+
+    Notes
+    -----
+    With m = (1 − √smallest)/(1 + √smallest) the smallest eigenvalue has a double root. If the
+    largest one then has a larger root, ρ is least where both have the same, at less momentum.
+    """
+    low, high = 0.0, (1 - sqrt(smallest)) / (1 + sqrt(smallest)) if smallest < 1 else 0.0
+
+    def too_much(momentum: float) -> bool:
+        return _radius(largest, momentum) > _radius(smallest, momentum)
+
+    if not too_much(high):
+        return high
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (low, middle) if too_much(middle) else (middle, high)
+    return low
+
+
+def _radius(x: float, momentum: float) -> float:
+    """The larger root of z² = (1 + momentum)(1 − x) z − momentum (1 − x), in absolute value."""
+    half, product = (1 + momentum) * (1 - x) / 2, momentum * (1 - x)
+    under = half * half - product
+    return sqrt(product) if under < 0 else abs(half) + sqrt(under)
+
+
+def _in_step(t: int, momentum: Any) -> Any:
+    """The momentum in the step from w_t to w_{t+1}."""
+    import numpy as np
+
+    return np.where(np.isnan(momentum), (t - 1) / (t + 2), momentum)
+
+
+def _in_the_end(momentum: Any) -> Any:
+    import numpy as np
+
+    return np.where(np.isnan(momentum), 1.0, momentum)

@@ -1,0 +1,108 @@
+"""The solutions of e_{t+1} = e_t + b (e_t − e_{t−1}) − c e_t with constant b and c, in closed form.
+
+They follow from the roots z₁, z₂ of z² = a z − b with a = 1 + b − c. With Δ = a² − 4b,
+
+    Δ < 0:   z = √b e^{±iθ},     Δ >= 0:   |z₁| >= |z₂| are real.
+
+A slow component has z₁ close to 1, and a well chosen momentum has z₁ close to z₂. So 1 − z₁ and
+z₁ − z₂ are computed without subtracting numbers that are nearly equal:
+
+    b >= 0:   Δ = ((1 − √b)² − c) ((1 + √b)² − c),          1 − z₁ = 2c/(1 − b + c + √Δ)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+# At the edges a logarithm may be −inf, and a division 0/0; each is replaced.
+_quiet = np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")
+
+
+def radius(b: Any, c: Any) -> np.ndarray:
+    """Return the larger |z|, the factor by which an iteration multiplies e in the long run."""
+    b, c = np.asarray(b, dtype=float), np.asarray(c, dtype=float)
+    under = discriminant(b, c)
+    real = (np.abs(1 + b - c) + np.sqrt(np.maximum(under, 0))) / 2
+    return np.where(under < 0, np.sqrt(np.maximum(b, 0)), real)
+
+
+def discriminant(b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return Δ."""
+    root = np.sqrt(np.maximum(b, 0))
+    factored = (((1 - b) / (1 + root)) ** 2 - c) * ((1 + root) ** 2 - c)
+    return np.where(b < 0, (1 + b - c) ** 2 - 4 * b, factored)
+
+
+class Roots:
+    """The roots for arrays of b and c, and what follows from them for every t.
+
+    Parameters
+    ----------
+    b, c : array_like
+        They broadcast.
+    first : array_like, optional
+        c of the first step, if it is another.
+
+    Attributes
+    ----------
+    log_radius : ndarray
+        ln of the larger |z|, accurate also where |z| is close to 1.
+    """
+
+    @_quiet
+    def __init__(self, b: Any, c: Any, first: Any = None) -> None:
+        b, c, first = np.broadcast_arrays(
+            *(np.asarray(each, dtype=float) for each in (b, c, c if first is None else first))
+        )
+        under = discriminant(b, c)
+        a, width = 1 + b - c, np.sqrt(np.abs(under))
+        self.b = b
+        self.is_complex = under < 0
+        self.sign = np.where(a < 0, -1.0, 1.0)
+        size = (np.abs(a) + width) / 2
+        # 1 − z₁ for a positive z₁.
+        less = 2 * c / (1 - b + c + width)
+        real = np.where((a > 0) & (less < 0.5), np.log1p(-less), np.log(size))
+        self.log_radius = np.where(self.is_complex, np.log(np.maximum(b, 0)) / 2, real)
+        self.angle = np.where(self.is_complex, np.arctan2(width, a), 0.0)
+        # z₂/z₁, and 1 − z₂/z₁.
+        self.apart = np.where(size > 0, width / size, 1.0)
+        self.ratio = 1 - self.apart
+        # (p_1 − Re z₁), to be multiplied by u_t.
+        towards = np.where(a < 0, 1 - first + size, less - first)
+        self.rest = np.where(self.is_complex, (1 - b + c) / 2 - first, towards)
+        self.width = width / 2
+
+    def __getitem__(self, index: Any) -> Roots:
+        """The roots of some elements."""
+        chosen = object.__new__(Roots)
+        for name, values in vars(self).items():
+            setattr(chosen, name, values[index])
+        return chosen
+
+    @_quiet
+    def polynomial(self, t: np.ndarray) -> np.ndarray:
+        """Return p_t, the solution with p_0 = 1 and e_{−1} = e_0: z₁^t + (p_1 − z₁) u_t."""
+        t = np.asarray(t, dtype=float)
+        turned = np.cos(t * self.angle) * np.exp(t * self.log_radius)
+        powers = np.where(self.is_complex, turned, self._powers(t))
+        return np.where(t > 0, powers + self.rest * self.impulse(t - 1), 1.0)
+
+    @_quiet
+    def impulse(self, s: np.ndarray) -> np.ndarray:
+        """Return k_s = u_{s+1}, the solution with k_0 = 1 and k_{−1} = 0: (z₁^{s+1} − z₂^{s+1})/(z₁ − z₂)."""
+        n = np.asarray(s, dtype=float) + 1
+        turned = np.sin(n * self.angle) / self.width * np.exp(n * self.log_radius)
+        # 1 − (z₂/z₁)^n, divided by 1 − z₂/z₁.
+        fast = -np.expm1(n * np.log1p(-self.apart))
+        turning = 1 - (1 - 2 * (n % 2)) * np.abs(self.ratio) ** n
+        several = np.where(self.ratio < 0, turning, fast)
+        steps = np.where(self.apart > 0, several / self.apart, n)
+        return np.where(self.is_complex, turned, self._powers(n - 1) * steps)
+
+    def _powers(self, t: np.ndarray) -> np.ndarray:
+        """The t-th power of the real z₁, which is 1 for t = 0."""
+        turn = np.where(t % 2 == 0, 1.0, self.sign)
+        return np.where(t == 0, 1.0, turn * np.exp(t * self.log_radius))
