@@ -173,6 +173,11 @@ class Iterated(Section):
         " iterate on X",
     )
 
+    @property
+    def kind(self) -> str:
+        """A word that runs share which are iterated together; only some methods have several."""
+        return ""
+
     def doubtful(self, unit: str | None, value: float | None) -> bool:
         """Whether its keys may not fit to the eigenvalues of a problem, for this step size."""
         return False

@@ -97,7 +97,8 @@ def group_of(run: Run) -> Hashable:
 
     Runs of one group are rows of one matrix.
     """
-    method = type(run.method), run.method.iterations, run.method.tolerance, run.method.reduce
+    of = run.method
+    method = type(of), of.kind, of.iterations, of.tolerance, of.reduce
     return run.problem, run.start, method, run.record, run.seed, run.repetition
 
 

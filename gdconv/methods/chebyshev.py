@@ -13,6 +13,8 @@ from gdconv.methods.protocol import Coefficients, Method
 if TYPE_CHECKING:
     import numpy as np
 
+    from gdconv.theory.recurrence import Recurrence
+
 
 @dataclass(frozen=True)
 class Chebyshev(Method):
@@ -35,7 +37,7 @@ class Chebyshev(Method):
     def coefficients(
         self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
     ) -> dict[str, float]:
-        """Return `ratio` r = (√(b/a) − 1)/(√(b/a) + 1), and `first` = 2/(a + b), the first step."""
+        """Return a, b, `ratio` r = (√(b/a) − 1)/(√(b/a) + 1), and the first step 2/(a + b)."""
         lower: Any = self.lower
         upper: Any = self.upper
         a, b = lower * lambda_min_positive, upper * lambda_max
@@ -47,7 +49,8 @@ class Chebyshev(Method):
                 f" {lambda_max / lambda_min_positive:.6g} it must be at most"
                 f" {upper * lambda_max / lambda_min_positive:.6g}",
             )
-        return {"ratio": (sqrt(b) - sqrt(a)) / (sqrt(b) + sqrt(a)), "first": 2 / (a + b)}
+        ratio = (sqrt(b) - sqrt(a)) / (sqrt(b) + sqrt(a))
+        return {"lower": a, "upper": b, "ratio": ratio, "first": 2 / (a + b)}
 
     def doubtful(self, unit: str | None, value: float | None) -> bool:
         """Whether the interval may be empty, which depends on the condition number."""
@@ -82,6 +85,18 @@ class Chebyshev(Method):
         """b is the momentum of this step, c its step size times λ."""
         momentum, step_size = of_step(t, coefficients)
         return momentum, step_size * eigenvalue
+
+    def theory(
+        self,
+        coefficients: Mapping[str, np.ndarray],
+        eigenvalues: np.ndarray,
+        iterations: int,
+    ) -> Recurrence:
+        """Return the closed forms of `gdconv.theory.chebyshev`."""
+        from gdconv.theory.chebyshev import SemiIterative
+
+        given = self.recurrence, coefficients, eigenvalues, iterations, len(self.state)
+        return SemiIterative(*given)
 
 
 def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:

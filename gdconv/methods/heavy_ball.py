@@ -13,6 +13,8 @@ from gdconv.methods.protocol import Coefficients, Method, momentum_or
 if TYPE_CHECKING:
     import numpy as np
 
+    from gdconv.theory.recurrence import Recurrence
+
 
 @dataclass(frozen=True)
 class HeavyBall(Method):
@@ -56,7 +58,8 @@ class HeavyBall(Method):
     def doubtful(self, unit: str | None, value: float | None) -> bool:
         """Whether the best momentum may be 1 or more."""
         least = {"lambda_max": 4.0, "optimal": 1.1}.get(str(unit), 0.0)
-        return self.momentum == "optimal" and value is not None and value >= least
+        momentum: Any = self.momentum
+        return momentum == "optimal" and value is not None and value >= least
 
     def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
         """Return 4/(√lambda_max + √lambda_min_positive)²: the best one, with the best momentum."""
@@ -91,3 +94,15 @@ class HeavyBall(Method):
         if t == 0:
             relative_step = coefficients["first"] * relative_step
         return coefficients["momentum"], relative_step
+
+    def theory(
+        self,
+        coefficients: Mapping[str, np.ndarray],
+        eigenvalues: np.ndarray,
+        iterations: int,
+    ) -> Recurrence:
+        """Return the closed forms of `gdconv.theory.momentum`."""
+        from gdconv.theory.momentum import Momentum
+
+        given = self.recurrence, coefficients, eigenvalues, iterations, len(self.state)
+        return Momentum(*given, ahead=False)

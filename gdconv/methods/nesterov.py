@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import key, one_or_more
@@ -12,6 +12,8 @@ from gdconv.methods.protocol import Coefficients, Method, momentum_or
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from gdconv.theory.recurrence import Recurrence
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,21 @@ class Nesterov(Method):
     def coefficients(
         self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
     ) -> dict[str, float]:
-        """Return step_size, and momentum, which is nan for `convex`."""
+        """Return step_size and momentum; only step_size for `convex`."""
         found = super().coefficients(unit, value, lambda_max, lambda_min_positive)
         momentum: Any = self.momentum
+        if momentum == "convex":
+            return found
         if momentum == "optimal":
             step_size = found["step_size"]
             momentum = best_momentum(step_size * lambda_max, step_size * lambda_min_positive)
-        return found | {"momentum": nan if momentum == "convex" else momentum}
+        return found | {"momentum": momentum}
+
+    @property
+    def kind(self) -> str:
+        """Whether the momentum changes."""
+        momentum: Any = self.momentum
+        return "convex" if momentum == "convex" else "constant"
 
     def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
         """Return 4/(3 lambda_max + lambda_min_positive): the best one, with the best momentum.
@@ -49,7 +59,7 @@ class Nesterov(Method):
     @staticmethod
     def step_limit(coefficients: Coefficients, lambda_max: float) -> Any:
         """Return (2 + 2 momentum)/((1 + 2 momentum) lambda_max), with 1 for `convex`."""
-        momentum = _in_the_end(coefficients["momentum"])
+        momentum = coefficients.get("momentum", 1.0)
         return (2 + 2 * momentum) / (1 + 2 * momentum) / lambda_max
 
     @staticmethod
@@ -74,15 +84,34 @@ class Nesterov(Method):
         gradient[...] = w
         gradient -= before
         before[...] = w
-        gradient *= _in_step(t, coefficients["momentum"][..., :1])
+        gradient *= coefficients.get("momentum", convex(t))
         w += gradient
 
     @staticmethod
     def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
         """With the momentum m and x = step_size λ: b = m (1 − x), c = x."""
         relative_step = coefficients["step_size"] * eigenvalue
-        momentum = _in_step(max(t, 1), coefficients["momentum"])
+        momentum = coefficients.get("momentum", convex(t))
         return momentum * (1 - relative_step), relative_step
+
+    def theory(
+        self,
+        coefficients: Mapping[str, np.ndarray],
+        eigenvalues: np.ndarray,
+        iterations: int,
+    ) -> Recurrence:
+        """Return the closed forms of `gdconv.theory.momentum` if the momentum is constant."""
+        if self.kind == "convex":
+            return super().theory(coefficients, eigenvalues, iterations)
+        from gdconv.theory.momentum import Momentum
+
+        given = self.recurrence, coefficients, eigenvalues, iterations, len(self.state)
+        return Momentum(*given, ahead=True)
+
+
+def convex(t: int) -> float:
+    """Return the momentum that needs no λ⁺min, in the step from w_t to w_{t+1}."""
+    return max(t - 1, 0) / (t + 2)
 
 
 def best_momentum(largest: float, smallest: float) -> float:
@@ -115,16 +144,3 @@ def _radius(x: float, momentum: float) -> float:
     half, product = (1 + momentum) * (1 - x) / 2, momentum * (1 - x)
     under = half * half - product
     return sqrt(product) if under < 0 else abs(half) + sqrt(under)
-
-
-def _in_step(t: int, momentum: Any) -> Any:
-    """The momentum in the step from w_t to w_{t+1}."""
-    import numpy as np
-
-    return np.where(np.isnan(momentum), (t - 1) / (t + 2), momentum)
-
-
-def _in_the_end(momentum: Any) -> Any:
-    import numpy as np
-
-    return np.where(np.isnan(momentum), 1.0, momentum)

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gdconv.theory.roots import radius
+from gdconv.theory.roots import Roots, radius
 from gdconv.theory.rounding import relative_error
 
 # recurrence(t, eigenvalue, coefficients) → b, c
@@ -48,12 +48,10 @@ class Maxima(NamedTuple):
     """Upper bounds of maxima over [λ⁺min, λmax] for m runs, each of shape (T + 1, m), T <= MOST.
 
     square, weighted : max p_t² and max λ p_t²
-    impulse : max |k_t|
     """
 
     square: np.ndarray
     weighted: np.ndarray
-    impulse: np.ndarray
 
 
 class Recurrence:
@@ -71,6 +69,9 @@ class Recurrence:
     states : int
         How many matrices the method keeps; each is rounded in each step.
     """
+
+    # Iterations for which maxima are computed on nodes.
+    most = MOST
 
     def __init__(
         self,
@@ -97,8 +98,7 @@ class Recurrence:
 
     def log_contraction(self) -> np.ndarray:
         """The logarithm of `contraction`, shape (m,)."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.contraction())
+        return np.max(self._roots_late.log_radius, axis=0)
 
     def growth(self) -> np.ndarray:
         """How much one step may enlarge the gap, shape (m,)."""
@@ -144,15 +144,15 @@ class Recurrence:
         """The coursework's contraction factor, likewise."""
         return np.full(self.runs, np.nan)
 
-    @_quiet
     def reach(self) -> np.ndarray:
-        """The largest part of the way to w* along v_i that a run may go, shape (r, m)."""
-        reach = np.zeros((len(self.eigenvalues), self.runs))
-        for _, p in self._polynomials(self.eigenvalues):
-            np.maximum(reach, np.abs(1 - p), out=reach)
-            if (reach >= 1).all():
-                break
-        return np.minimum(reach, 1.0)
+        """The largest part of the way to w* along v_i that a run may go, shape (r, m).
+
+        While p_t >= 0, a step is at most c (1 + b + ... + b^{t−1}).
+        """
+        b, c = self._late(self.eigenvalues[:, None])
+        with np.errstate(divide="ignore"):
+            longest = np.minimum((self.iterations + 1) / 2, 1 / np.maximum(1 - b, 0))
+        return np.minimum(1.0, self.iterations * longest * c)
 
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
         """By what a step multiplies rounding errors of the gradient and of w, shape (m,) each."""
@@ -167,23 +167,24 @@ class Recurrence:
         return iterate + gradient * self.eigenvalues[0]
 
     def summed(self, index: int, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Σ_{s<T} |k_s(λ_i)|, T being the last iteration or, for a growing run, t[k]."""
-        sums = self._sums[:, index]
-        at = np.where(self._grows[index, column], np.minimum(t, len(sums) - 1), len(sums) - 1)
-        return sums[at.astype(int), column]
+        """At most Σ_{s<T} |k_s(λ_i)|, T being the last iteration or, for a growing run, t[k]."""
+        return self._roots_late[index][column].summed(t, self.iterations)
 
     @_quiet
     def drift(self, column: np.ndarray, t: np.ndarray, columns: int) -> np.ndarray:
         """How far rounding may carry w_t off on its way, as a part of the way to w*.
 
-        The error of step s is proportional to max |p_s|, and multiplied by max |k_{t−1−s}|.
+        The error of step s is proportional to max |p_s|, and multiplied by max |k_{t−1−s}|. With
+        the contraction factor ρ, |p_s| <= ρ^s P and |k_s| <= ρ^s K, where P and K grow with s.
         """
-        p, k = np.sqrt(self._maxima.square), self._maxima.impulse
-        unit, error = relative_error(columns), self.step_error()
-        carried = np.zeros_like(p)
-        for run in range(self.runs):
-            carried[1:, run] = np.convolve(p[:-1, run], k[:-1, run])[: len(p) - 1]
-        return self._known(unit * (error * carried + p), column, t)
+        roots, t = self._roots_late, np.asarray(t, dtype=float)
+        unit, error = relative_error(columns), self.step_error()[column]
+        rate = roots.log_radius.max(axis=0)[column]
+        highest = np.minimum(roots.height().max(axis=0)[column], np.maximum(t, 1))
+        rest = np.where(roots.rest == 0, 0.0, np.abs(roots.rest) * np.exp(-roots.log_radius))
+        polynomial = 1 + rest.max(axis=0)[column] * highest
+        steps = np.where(t > 0, t * np.exp((t - 1) * rate), 0.0)
+        return unit * polynomial * (error * highest * steps + np.exp(t * rate))
 
     def _late(self, eigenvalue: Any) -> tuple[np.ndarray, np.ndarray]:
         """The coefficients b and c of late iterations."""
@@ -201,60 +202,128 @@ class Recurrence:
             change = b * change - c * p
             p = p + change
 
-    def _impulses(self, eigenvalues: np.ndarray) -> Iterator[np.ndarray]:
-        """k_s, shape (len(eigenvalues), m), for s = 0, 1, ..."""
-        b, c = self._late(eigenvalues[:, None])
-        k = change = np.ones(b.shape)
-        while True:
-            yield k
-            change = b * change - c * k
-            k = k + change
-
     @cached_property
-    def _grows(self) -> np.ndarray:
-        """Whether the error along each v_i grows, shape (r, m)."""
-        return self.factors() > 1
-
-    @cached_property
-    @_quiet
-    def _sums(self) -> np.ndarray:
-        """Σ_{s<t} |k_s|, shape (T + 1, r, m), for t up to at most MOST.
-
-        Sums that are longer are extended by what is left of a geometric series, or grow evenly.
-        """
-        last = min(self.iterations, MOST)
-        impulses = self._impulses(self.eigenvalues)
-        sums = np.cumsum([np.abs(next(impulses)) for _ in range(last)], axis=0)
-        sums = np.concatenate([np.zeros_like(sums[:1]), sums])
-        if self.iterations > last:
-            tail = np.abs(next(impulses)) / np.maximum(1 - self.factors(), 1 / self.iterations)
-            sums[-1] += np.where(self._grows, 0.0, tail)
-        return sums
+    def _roots_late(self) -> Roots:
+        """The roots of late iterations, after a first step that may be another; shape (r, m)."""
+        values = self.eigenvalues[:, None]
+        shape = len(values), self.runs
+        _, first = self.rule(0, values, self.coefficients)
+        return Roots(*self._late(values), np.broadcast_to(first, shape))
 
     @cached_property
     @_quiet
     def _maxima(self) -> Maxima:
-        last = min(self.iterations, MOST)
+        last = min(self.iterations, self.most)
         largest, smallest = self.eigenvalues[0], self.eigenvalues[-1]
         count = NODES * (last + 1)
         at = np.cos(np.pi * (2 * np.arange(count) + 1) / (2 * count))
         nodes = np.clip((largest + smallest) / 2 + (largest - smallest) / 2 * at, smallest, largest)
         found = []
-        for (t, p), k in zip(self._polynomials(nodes), self._impulses(nodes), strict=False):
+        for t, p in self._polynomials(nodes):
             beyond = 1 / np.cos(np.pi * (2 * t + 1) / (2 * count))
             square = p**2
-            found.append(
-                (
-                    beyond * square.max(axis=0),
-                    beyond * (nodes[:, None] * square).max(axis=0),
-                    beyond * np.abs(k).max(axis=0),
-                )
-            )
+            highest = square.max(axis=0), (nodes[:, None] * square).max(axis=0)
+            found.append([beyond * each for each in highest])
             if t == last:
                 break
         return Maxima(*(np.array(part) for part in zip(*found, strict=True)))
 
     def _known(self, values: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """The value of run column[k] at iteration t[k]; nan after MOST iterations."""
-        within = np.minimum(t, len(values) - 1)
+        """The value of run column[k] at iteration t[k]; nan after the last one that is known."""
+        within = np.minimum(t, len(values) - 1).astype(int)
         return np.where(t < len(values), values[within, column], np.nan)
+
+
+class Enclosed(Recurrence):
+    """A recurrence whose maxima are known for any iteration, from closed forms.
+
+    A subclass supplies `enclosed`.
+    """
+
+    # For so few iterations the nodes of `Recurrence` may give the closer bound.
+    most = 12
+
+    def enclosed(
+        self, column: np.ndarray, t: np.ndarray, weigh: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Upper bounds of max p_t² and, if asked for, of max λ p_t²."""
+        raise NotImplementedError
+
+    def maxima(self, column: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Upper bounds of max p_t² and max λ p_t², for run column[k] at iteration t[k]."""
+        few, closed = super().maxima(column, t), self.enclosed(column, t, weigh=True)
+        return np.fmin(closed[0], few[0]), np.fmin(closed[1], few[1])
+
+    def iterations_to(self, reduction: float) -> np.ndarray:
+        """The least t >= 1 with max p_t² <= reduction, shape (m,); inf if there is none."""
+        runs = np.flatnonzero(self.log_contraction() < 0)
+        low, high = np.zeros(len(runs)), np.ones(len(runs))
+        while (more := self.enclosed(runs, high, weigh=False)[0] > reduction).any():
+            low[more] = high[more]
+            high[more] *= 2
+        while (apart := high - low > 1).any():
+            middle = np.floor((low + high) / 2)
+            enough = self.enclosed(runs, middle, weigh=False)[0] <= reduction
+            high = np.where(apart & enough, middle, high)
+            low = np.where(apart & ~enough, middle, low)
+        found = np.full(self.runs, np.inf)
+        found[runs] = high
+        return found
+
+
+# Where ln(x p²) is sampled: around a guess of the place where it is largest, then around that.
+_AROUND = np.array([-2.0, -0.6, 0.0, 0.6, 2.0])
+_FINER = np.arange(1, 7) / 7
+_NEXT = 1e-3
+
+
+def weighted_below(
+    squared: Callable[[np.ndarray], np.ndarray],
+    low: np.ndarray,
+    high: np.ndarray,
+    guess: np.ndarray,
+) -> np.ndarray:
+    """Return an upper bound of x p(x)² for low <= x <= high, if all zeros of p lie above high.
+
+    Then ln(x p²) is a concave function of ln x, so a line through two of its points bounds it
+    outside of them.
+
+    Parameters
+    ----------
+    squared : callable
+        x, shape (k, m) → p(x)².
+    low, high, guess : ndarray, shape (m,)
+        guess is about where x p² is largest.
+    """
+    start, end, centre = (np.log(each) for each in (low, high, np.clip(guess, low, high)))
+    around = [start, start + _NEXT, *(centre + _AROUND[:, None]), end]
+    at = np.sort(np.clip(around, start, end), axis=0)
+    values = at + np.log(squared(np.exp(at)))
+    best = np.argmax(values, axis=0)
+    left, right = (
+        np.take_along_axis(at, np.clip(best + step, 0, len(at) - 1)[None], axis=0)
+        for step in (-1, 1)
+    )
+    closer = left + _FINER[:, None] * (right - left)
+    at = np.concatenate([at, closer])
+    values = np.concatenate([values, closer + np.log(squared(np.exp(closer)))])
+    order = np.argsort(at, axis=0, kind="stable")
+    return np.exp(_above_concave(*(np.take_along_axis(v, order, axis=0) for v in (at, values))))
+
+
+def _above_concave(at: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """An upper bound of a concave function that rises by at most as much as its argument does.
+
+    Given are its values at sorted arguments, in columns.
+    """
+    wide = np.diff(at, axis=0)
+    # Of points that nearly coincide, rounding decides the slope.
+    slope = np.where(wide > 1e-5, np.diff(values, axis=0) / wide, np.nan)
+    unknown = np.full_like(slope[:1], np.nan)
+    rising, falling = np.concatenate([unknown, slope[:-1]]), np.concatenate([slope[1:], unknown])
+    # Where the lines through the two points before and after a stretch meet.
+    meet = (values[1:] - falling * wide - values[:-1]) / (rising - falling)
+    highest = values[:-1] + rising * np.clip(meet, 0, wide)
+    highest = np.where(rising <= 0, values[:-1], highest)
+    highest = np.where(falling >= 0, values[1:], highest)
+    return np.fmax.reduce(np.fmin(highest, values[:-1] + wide))

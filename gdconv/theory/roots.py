@@ -31,7 +31,11 @@ def radius(b: Any, c: Any) -> np.ndarray:
 def discriminant(b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """Return Δ."""
     root = np.sqrt(np.maximum(b, 0))
-    factored = (((1 - b) / (1 + root)) ** 2 - c) * ((1 + root) ** 2 - c)
+    # The best momentum has a double root, and b and c are rounded.
+    rounding = 4 * np.finfo(float).eps * (c + np.sqrt(np.maximum(c, 0)))
+    ends = (((1 - b) / (1 + root)) ** 2 - c, (1 + root) ** 2 - c)
+    rounding = np.where(b > 1e-12, rounding, 0.0)
+    factored = np.prod([np.where(np.abs(end) <= rounding, 0.0, end) for end in ends], axis=0)
     return np.where(b < 0, (1 + b - c) ** 2 - 4 * b, factored)
 
 
@@ -58,7 +62,7 @@ class Roots:
         )
         under = discriminant(b, c)
         a, width = 1 + b - c, np.sqrt(np.abs(under))
-        self.b = b
+        self.b, self.c = b, c
         self.is_complex = under < 0
         self.sign = np.where(a < 0, -1.0, 1.0)
         size = (np.abs(a) + width) / 2
@@ -88,11 +92,14 @@ class Roots:
         t = np.asarray(t, dtype=float)
         turned = np.cos(t * self.angle) * np.exp(t * self.log_radius)
         powers = np.where(self.is_complex, turned, self._powers(t))
-        return np.where(t > 0, powers + self.rest * self.impulse(t - 1), 1.0)
+        more = np.where(self.rest == 0, 0.0, self.rest * self.impulse(t - 1))
+        sum_ = np.where(t > 0, powers + more, 1.0)
+        # Two terms that are both too large for a float.
+        return np.where(np.isnan(sum_), np.inf, sum_)
 
     @_quiet
     def impulse(self, s: np.ndarray) -> np.ndarray:
-        """Return k_s = u_{s+1}, the solution with k_0 = 1 and k_{−1} = 0: (z₁^{s+1} − z₂^{s+1})/(z₁ − z₂)."""
+        """Return k_s = u_{s+1} = (z₁^{s+1} − z₂^{s+1})/(z₁ − z₂), the solution with k_{−1} = 0."""
         n = np.asarray(s, dtype=float) + 1
         turned = np.sin(n * self.angle) / self.width * np.exp(n * self.log_radius)
         # 1 − (z₂/z₁)^n, divided by 1 − z₂/z₁.
@@ -106,3 +113,24 @@ class Roots:
         """The t-th power of the real z₁, which is 1 for t = 0."""
         turn = np.where(t % 2 == 0, 1.0, self.sign)
         return np.where(t == 0, 1.0, turn * np.exp(t * self.log_radius))
+
+    @_quiet
+    def height(self) -> np.ndarray:
+        """Return a number h with |k_s| <= |z₁|^s min(s + 1, h)."""
+        real = np.where(self.ratio < 0, 1.0, 1 / self.apart)
+        return np.where(self.is_complex, np.exp(self.log_radius) / self.width, real)
+
+    @_quiet
+    def summed(self, n: np.ndarray, last: float) -> np.ndarray:
+        """Return an upper bound of Σ_{s<n} |k_s|; if e does not grow, of Σ_{s<last} |k_s|."""
+        n = np.where(self.log_radius > 0, n, last)
+        # Σ |z₁|^s, and Σ (s + 1) |z₁|^s.
+        powers = np.where(
+            self.log_radius == 0, n, np.expm1(n * self.log_radius) / np.expm1(self.log_radius)
+        )
+        grown = np.minimum(self.height(), n) * powers
+        real = np.where(self.sign > 0, 1 / self.c, 1 / (2 + 2 * self.b - self.c))
+        opposite = 1 / (-np.expm1(self.log_radius) * (1 + self.ratio * np.exp(self.log_radius)))
+        limit = np.where(self.ratio < 0, opposite, real)
+        bounded = np.where(self.is_complex, np.expm1(self.log_radius) ** -2, limit)
+        return np.where(self.log_radius < 0, np.fmin(np.abs(bounded), grown), grown)

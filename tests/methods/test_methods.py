@@ -165,7 +165,7 @@ def test_gradient_descent_s_closed_forms_agree_with_its_recurrence(iterations):
     for index in (0, 10, 19):
         sums = general.summed(index, runs, t)
         assert (sums <= closed.summed(index, runs, t) * (1 + 1e-11)).all()
-    assert (general.drift(runs, t, 20) <= 2 * closed.drift(runs, t, 20)).all()
+    assert (general.drift(runs, t, 20) <= 3 * closed.drift(runs, t, 20)).all()
 
 
 def test_the_predicted_iterations_are_the_least_that_suffice():
@@ -203,7 +203,7 @@ def test_beyond_its_last_iteration_the_enclosure_says_nothing():
     late = tables.curves["iteration"] > MOST
     assert late.any()
     assert tables.curves["gap_exact"].notna().all()
-    for name in ("gap_bound", "gap_bound_sharp", "gap_floor"):
+    for name in ("gap_bound", "gap_bound_sharp"):
         assert (tables.curves[name].isna() == late).all()
     assert tables.runs["bound_holds"].all()
 

@@ -1,0 +1,84 @@
+"""The theory of Chebyshev's method on an interval a <= λ <= b, in closed forms.
+
+With θ = (a + b)/2, δ = (b − a)/2 and r = (√(b/a) − 1)/(√(b/a) + 1), and T_t Chebyshev's polynomial,
+
+    p_t(λ) = T_t((θ − λ)/δ) / T_t(θ/δ),        T_t(θ/δ) = (r^t + r^−t)/2.
+
+So |p_t| <= 1/T_t(θ/δ) = 2 r^t/(1 + r^{2t}) on the interval, and no polynomial of degree t with
+p_t(0) = 1 has a smaller maximum there (Flanders and Shortley, J. Appl. Phys. 21, 1950). Outside,
+|p_t| grows with the distance from the interval:
+
+    |p_t| = q^t (1 + (r/q)^{2t})/(1 + r^{2t}),        q = (1 + r²)/2 (|1 − λ/θ| + √((a − λ)(b − λ))/θ).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gdconv.theory.recurrence import Enclosed, weighted_below
+
+_quiet = np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")
+
+
+class SemiIterative(Enclosed):
+    """What theory knows of m runs of Chebyshev's method."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        names = ("lower", "upper", "ratio", "first")
+        self.lower, self.upper, self.ratio, self.first = (self.coefficients[n] for n in names)
+
+    def factors(self) -> np.ndarray:
+        """r inside the interval, q outside."""
+        return self._factor(self.eigenvalues[:, None], slice(None))
+
+    def log_contraction(self) -> np.ndarray:
+        """The logarithm of `contraction`, shape (m,)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.contraction())
+
+    def reach(self) -> np.ndarray:
+        """The first steps are longer than the later ones, and with more momentum."""
+        return np.minimum(1.0, 4 * super().reach())
+
+    @_quiet
+    def enclosed(
+        self, column: np.ndarray, t: np.ndarray, weigh: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Upper bounds of max p_t² and, if asked for, of max λ p_t²."""
+        column, t = np.asarray(column), np.asarray(t, dtype=float)
+        low, high = self.eigenvalues[-1], self.eigenvalues[0]
+        lower, upper = self.lower[column], self.upper[column]
+        ends = np.array([np.full_like(lower, low), np.full_like(lower, high)])
+        values = self._highest(ends, column, t) ** 2
+        square, weighted = values.max(axis=0), (ends * values).max(axis=0)
+        inside = (lower <= high) & (upper >= low)
+        most = np.where(inside, self._highest(lower, column, t) ** 2, 0.0)
+        square = np.maximum(square, most)
+        weighted = np.maximum(weighted, np.minimum(upper, high) * most)
+        below = np.flatnonzero(low < np.minimum(lower, high))
+        if weigh and len(below):
+            end = np.minimum(lower, high)[below]
+            bound = weighted_below(
+                lambda x: self._highest(x, column[below], t[below]) ** 2,
+                np.full_like(end, low),
+                end,
+                1 / (self.first[column] * np.maximum(t, 1))[below],
+            )
+            weighted[below] = np.maximum(weighted[below], bound)
+        return square, weighted
+
+    def _highest(self, value: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """|p_t| outside of the interval, and inside its largest value there."""
+        ratio, factor = self.ratio[column], self._factor(value, column)
+        # r/q is 0/0 if the interval is a point and an eigenvalue.
+        rest = np.where(factor > 0, ratio / factor, 1.0) ** (2 * t)
+        return np.where(t > 0, factor**t * (1 + rest) / (1 + ratio ** (2 * t)), 1.0)
+
+    def _factor(self, value: np.ndarray, column: Any) -> np.ndarray:
+        ratio, first = self.ratio[column], self.first[column]
+        outside = (self.lower[column] - value) * (self.upper[column] - value) * first**2
+        away = np.abs(1 - first * value) + np.sqrt(np.maximum(outside, 0))
+        return np.where(outside > 0, (1 + ratio**2) / 2 * away, ratio)

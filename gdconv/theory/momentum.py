@@ -1,0 +1,242 @@
+"""The theory of gradient descent with a constant momentum β, in closed forms: for any iteration.
+
+Let η be the step size and x = ηλ. Along an eigenvector, for heavy ball and for Nesterov's method,
+
+    heavy ball:   e_{t+1} − e_t = β (e_t − e_{t−1}) − x e_t
+    Nesterov:     e_{t+1} − e_t = β (1 − x) (e_t − e_{t−1}) − x e_t,
+
+and p_t follows from the roots of a quadratic equation (`gdconv.theory.roots`). They are complex for
+x between two edges, where √b is their absolute value and θ their angle. There
+
+    p_t = b^{t/2} (cos tθ + g sin tθ) = b^{t/2} √(1 + g²) sin(tθ + φ),          cot φ = g,
+    |p_t| <= b^{t/2} min(√(1 + g²), 1 + t |g| sin θ).
+
+    heavy ball:   x = (1 − √β)² + 4 √β sin²(θ/2),   b = β,          0 <= θ <= π
+       with the first step η:           g = (cos θ − √β)/sin θ
+       with the first step η/(1 + β):   g = (1 − β)/(1 + β) cot θ
+    Nesterov:     x = ((1 − β)² + 4 β sin²θ)/(1 + β)²,   b = β (1 − x),   0 <= θ <= π/2
+                                        g = (1 − β)/(1 + β) cot θ
+
+*Maxima over an interval of x.* All zeros of p_t are between the edges (for Nesterov's method also at
+1). So |p_t| falls up to the first zero and rises after the last one. Between the edges, the
+*amplitude* b^t (1 + g²) falls up to one point, and then rises. So p_t² is largest at an end of the
+interval, or within half a period of sin(tθ + φ) from an end of the part between the edges. That
+stretch is cut into CELLS parts; each has a bound from the amplitude at its ends and the range of
+sin². The same holds for the amplitude of x p_t², except that for Nesterov's method it may have a
+maximum inside. Below the edges ln(x p_t²) is a concave function of ln x, so lines through two of
+its points bound it outside of them.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gdconv.theory.recurrence import Enclosed, weighted_below
+from gdconv.theory.roots import Roots
+
+CELLS = 32
+# So many pairs of run and iteration are bounded at a time, which limits the memory.
+AT_ONCE = 20_000
+# A bound that is at most this much above a value that is attained needs no cells.
+CLOSE = 1.02
+_quiet = np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")
+
+
+class Pairs(NamedTuple):
+    """Some pairs of a run and an iteration t; arrays that broadcast."""
+
+    momentum: np.ndarray
+    first: np.ndarray
+    t: np.ndarray
+
+    def __getitem__(self, index: Any) -> Pairs:  # type: ignore[override]
+        """Some of the pairs."""
+        return Pairs(*(each[index] for each in (self.momentum, self.first, self.t)))
+
+
+class Momentum(Enclosed):
+    """What theory knows of m runs with a constant momentum.
+
+    Parameters
+    ----------
+    ahead : bool
+        Whether the gradient is taken ahead, as in Nesterov's method.
+    """
+
+    def __init__(self, *arguments: Any, ahead: bool) -> None:
+        super().__init__(*arguments)
+        self.ahead = ahead
+        self.step_size, self.momentum = (self.coefficients[n] for n in ("step_size", "momentum"))
+        self.first = self.coefficients.get("first", np.ones(self.runs))
+
+    @_quiet
+    def gap(self, shares: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The gap of run column[k] at iteration t[k], given ½ λ_i c_i² of shape (r,)."""
+        gap = np.zeros(len(t))
+        for eigenvalue, share in zip(self.eigenvalues, shares, strict=True):
+            roots = self._roots(self.step_size * eigenvalue, self.momentum, self.first)
+            gap += share * roots[column].polynomial(t) ** 2
+        return gap
+
+    @_quiet
+    def enclosed(
+        self, column: np.ndarray, t: np.ndarray, weigh: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Upper bounds of max p_t² and, if asked for, of max λ p_t²."""
+        parts = []
+        for start in range(0, len(t), AT_ONCE):
+            runs = column[start : start + AT_ONCE]
+            low, high = (self.step_size[runs] * self.eigenvalues[end] for end in (-1, 0))
+            times = np.asarray(t[start : start + AT_ONCE], dtype=float)
+            pairs = Pairs(self.momentum[runs], self.first[runs], times)
+            parts.append(self._of_interval(low, high, pairs, weigh))
+        square, weighted = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return square, weighted / self.step_size[column]
+
+    def _of_interval(
+        self, low: np.ndarray, high: np.ndarray, pairs: Pairs, weigh: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The bounds for low <= x <= high."""
+        ends = np.array([low, high])
+        values = self._squared(ends, pairs)
+        square, weighted = values.max(axis=0), (ends * values).max(axis=0)
+        lower, upper = self._edges(pairs.momentum)
+        edge = np.minimum(high, lower)
+        if weigh and (slow := low < edge).any():
+            some = pairs[slow]
+            guess = (1 - some.momentum) / (2 * np.maximum(some.t, 1))
+            bound = weighted_below(lambda x: self._squared(x, some), low[slow], edge[slow], guess)
+            weighted[slow] = np.maximum(weighted[slow], bound)
+        left, right = np.maximum(low, lower), np.minimum(high, upper)
+        inside = np.flatnonzero((left < right) & (pairs.t > 0))
+        angles = self._angle(np.array([left, right])[:, inside], pairs.momentum[inside])
+        # Without cells, the bounds are the larger amplitude of both ends.
+        most = self._limits(angles, pairs[inside]).max(axis=0)
+        found = most, right[inside] * most
+        loose = most > CLOSE * square[inside]
+        if weigh:
+            loose |= found[1] > CLOSE * weighted[inside]
+        if loose.any():
+            cells = self._between(angles[:, loose], pairs[inside[loose]])
+            for coarse, fine in zip(found, cells, strict=True):
+                coarse[loose] = np.minimum(coarse[loose], fine)
+        square[inside] = np.maximum(square[inside], found[0])
+        weighted[inside] = np.maximum(weighted[inside], found[1])
+        return square, weighted
+
+    def _between(self, angles: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+        """The bounds between two angles, shape (2, k), from cells next to them."""
+        first, last = angles
+        half_period = np.pi / pairs.t
+        offsets = np.arange(CELLS + 1)[:, None] / CELLS * half_period
+        stretches = [np.minimum(first + offsets, last)]
+        if self.ahead:
+            most = self._most_weighted(*angles, pairs)
+            around = most + 2 * offsets - half_period
+            stretches += [np.clip(around, first, last), last[None]]
+        else:
+            stretches.append(np.maximum(last - offsets, first)[::-1])
+        square = weighted = np.zeros(len(first))
+        for angle in stretches:
+            bound = self._of_cells(angle, pairs)
+            x = self._at_angle(angle, pairs.momentum)
+            square = np.maximum(square, bound.max(axis=0, initial=0.0))
+            weighted = np.maximum(weighted, (x[1:] * bound).max(axis=0, initial=0.0))
+        # In what is left between two stretches, the amplitude is largest at an end of it.
+        for left, right in pairwise(stretches):
+            gap = np.array([left[-1], right[0]])
+            amplitude, _ = self._envelopes(gap, pairs)
+            bound = np.where(gap[0] < gap[1], amplitude * self._shrunk(gap, pairs), 0.0)
+            square = np.maximum(square, bound.max(axis=0))
+            x = self._at_angle(gap, pairs.momentum)
+            weighted = np.maximum(weighted, (x * bound).max(axis=0))
+        return square, weighted
+
+    def _of_cells(self, angle: np.ndarray, pairs: Pairs) -> np.ndarray:
+        """A bound of p_t² between each angle and the next one, shape (CELLS, k)."""
+        amplitude, straight = self._envelopes(angle, pairs)
+        phase = pairs.t * angle + np.arctan2(np.sin(angle), self._towards(angle, pairs))
+        turns = np.sin(phase) ** 2
+        peak = np.ceil(phase[:-1] / np.pi - 0.5) <= np.floor(phase[1:] / np.pi - 0.5)
+        turned = np.where(peak, 1.0, _larger(turns))
+        bound = np.minimum(_larger(amplitude) * turned, _larger(straight))
+        # Before the first zero and after the last one, |p_t| is monotone.
+        values = np.where(np.isfinite(amplitude), amplitude * turns, straight)
+        bound = np.where(phase[1:] <= np.pi, values[:-1], bound)
+        bound = np.where(phase[:-1] >= np.pi * pairs.t, values[1:], bound)
+        return bound * self._shrunk(angle[:-1], pairs)
+
+    def _limits(self, angle: np.ndarray, pairs: Pairs) -> np.ndarray:
+        """What p_t² does not exceed at some angles."""
+        return np.minimum(*self._envelopes(angle, pairs)) * self._shrunk(angle, pairs)
+
+    def _envelopes(self, angle: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+        """1 + g² and (1 + t |g| sin θ)²; each times b^t bounds p_t²."""
+        towards, sine = self._towards(angle, pairs), np.sin(angle)
+        # The sine of the float π is not 0.
+        amplitude = np.where(sine > 1e-15, 1 + (towards / sine) ** 2, np.inf)
+        return amplitude, (1 + pairs.t * np.abs(towards)) ** 2
+
+    def _most_weighted(self, first: np.ndarray, last: np.ndarray, pairs: Pairs) -> np.ndarray:
+        """The angle between two at which Nesterov's amplitude of x p_t² is largest inside."""
+        ends = (1 + pairs.momentum) ** 2, (1 - pairs.momentum) ** 2
+        half = (ends[0] + (2 + pairs.t) * ends[1]) / 2
+        under = np.maximum(half**2 - 2 * (1 + pairs.t) * ends[0] * ends[1], 0)
+        x = (half + np.sqrt(under)) / ((1 + pairs.t) * ends[0])
+        return np.clip(self._angle(x, pairs.momentum), first, last)
+
+    def _roots(self, x: np.ndarray, momentum: np.ndarray, first: np.ndarray) -> Roots:
+        return Roots(momentum * (1 - x) if self.ahead else momentum, x, first * x)
+
+    def _squared(self, x: np.ndarray, pairs: Pairs) -> np.ndarray:
+        """p_t² at x."""
+        return self._roots(x, pairs.momentum, pairs.first).polynomial(pairs.t) ** 2
+
+    def _edges(self, momentum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The values of x between which the roots are complex."""
+        if self.ahead:
+            return ((1 - momentum) / (1 + momentum)) ** 2, np.ones_like(momentum)
+        root = np.sqrt(momentum)
+        return ((1 - momentum) / (1 + root)) ** 2, (1 + root) ** 2
+
+    def _width(self, momentum: np.ndarray) -> np.ndarray:
+        """x at the angle θ is the lower edge plus this times sin²θ, or sin²(θ/2) for heavy ball."""
+        return 4 * momentum / (1 + momentum) ** 2 if self.ahead else 4 * np.sqrt(momentum)
+
+    def _angle(self, x: np.ndarray, momentum: np.ndarray) -> np.ndarray:
+        """θ at x, from 0 at the lower edge to π, or to π/2 for Nesterov's method."""
+        lower, upper = self._edges(momentum)
+        width = self._width(momentum)
+        low, high = (
+            np.arcsin(np.sqrt(np.clip(each / width, 0, 1))) for each in (x - lower, upper - x)
+        )
+        angle = np.where(low < 0.8, low, np.pi / 2 - high)
+        return angle if self.ahead else 2 * angle
+
+    def _at_angle(self, angle: np.ndarray, momentum: np.ndarray) -> np.ndarray:
+        """x at θ, the inverse of `_angle`."""
+        sine = np.sin(angle if self.ahead else angle / 2)
+        return self._edges(momentum)[0] + self._width(momentum) * sine**2
+
+    def _towards(self, angle: np.ndarray, pairs: Pairs) -> np.ndarray:
+        """g sin θ."""
+        momentum, cosine = pairs.momentum, np.cos(angle)
+        turned = (1 - momentum) / (1 + momentum) * cosine
+        if self.ahead:
+            return turned
+        return np.where(pairs.first == 1, cosine - np.sqrt(momentum), turned)
+
+    def _shrunk(self, angle: np.ndarray, pairs: Pairs) -> np.ndarray:
+        """b^t."""
+        momentum = pairs.momentum
+        if self.ahead:
+            momentum = (2 * momentum / (1 + momentum) * np.cos(angle)) ** 2
+        return np.exp(pairs.t * np.log(momentum))
+
+
+def _larger(values: np.ndarray) -> np.ndarray:
+    """The larger one of each value and the next one."""
+    return np.maximum(values[:-1], values[1:])
