@@ -11,7 +11,7 @@ from gdconv.methods.protocol import Coefficients, Method
 if TYPE_CHECKING:
     import numpy as np
 
-    from gdconv.theory.closed_forms import ClosedForms
+    from gdconv.theory.bounds import ClosedForms
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,6 @@ class GradientDescent(Method):
         iterations: int,
     ) -> ClosedForms:
         """Return the closed forms of `gdconv.theory.bounds`."""
-        from gdconv.theory.closed_forms import ClosedForms
+        from gdconv.theory.bounds import ClosedForms
 
         return ClosedForms(self.recurrence, coefficients, eigenvalues, iterations, len(self.state))

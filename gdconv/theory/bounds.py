@@ -8,8 +8,13 @@ the coursework's. A value too large for a float is inf, without a warning.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
+
+from gdconv.theory import rounding
+from gdconv.theory.recurrence import Recurrence
 
 
 def optimal_step_size(lambda_max: float, lambda_min_positive: float) -> float:
@@ -173,3 +178,70 @@ def _log_factor(relative_step: np.ndarray) -> np.ndarray:
         return np.where(
             relative_step < 0.5, np.log1p(-relative_step), np.log(np.abs(1 - relative_step))
         )
+
+
+class ClosedForms(Recurrence):
+    """What theory knows of m runs of gradient descent: e_t = (1 − step_size λ_i)^t e_0."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.step_size = self.coefficients["step_size"]
+        self.ends = self.eigenvalues[0], self.eigenvalues[-1]
+
+    def factors(self) -> np.ndarray:
+        """|1 − step_size λ_i|."""
+        return np.abs(1 - np.outer(self.eigenvalues, self.step_size))
+
+    def contraction(self) -> np.ndarray:
+        """See the function `contraction`."""
+        return contraction(self.step_size, *self.ends)
+
+    def log_contraction(self) -> np.ndarray:
+        """See the function `log_contraction`."""
+        return log_contraction(self.step_size, *self.ends)
+
+    def growth(self) -> np.ndarray:
+        """ν², or 1 if that is less."""
+        return np.maximum(self.contraction() ** 2, 1)
+
+    def iterations_to(self, reduction: float) -> np.ndarray:
+        """See the function `iterations_to`."""
+        return iterations_to(reduction, self.log_contraction())
+
+    def gap(self, shares: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """See the function `exact_gap`."""
+        return exact_gap(self.eigenvalues, shares, self.step_size[column], t)
+
+    def maxima(self, column: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See the function `distance_bound` and `gap_bound_sharp`."""
+        step_size = self.step_size[column]
+        square = distance_bound(step_size, t, 1.0, *self.ends)
+        return square, 2 * gap_bound_sharp(step_size, t, 1.0, *self.ends)
+
+    def coursework(
+        self, scale: float, lambda_min: float, column: np.ndarray, t: np.ndarray
+    ) -> np.ndarray:
+        """See the function `gap_bound_coursework`."""
+        return gap_bound_coursework(self.step_size[column], t, scale, self.ends[0], lambda_min)
+
+    def contraction_coursework(self, lambda_min: float) -> np.ndarray:
+        """See the function `contraction_coursework`."""
+        return contraction_coursework(self.step_size, lambda_min)
+
+    def reach(self) -> np.ndarray:
+        """At most the number of iterations times step_size λ_i."""
+        return np.minimum(1.0, self.iterations * np.outer(self.eigenvalues, self.step_size))
+
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """The step size, and 1."""
+        return self.step_size, np.ones(self.runs)
+
+    def summed(self, index: int, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """See `rounding.summed`."""
+        relative = self.step_size[column] * self.eigenvalues[index]
+        return rounding.summed(relative, self.iterations, t)
+
+    def drift(self, column: np.ndarray, t: np.ndarray, columns: int) -> np.ndarray:
+        """See `rounding.drift`."""
+        relative = self.step_size * self.ends[0]
+        return rounding.drift(self.contraction()[column], relative[column], t, columns)

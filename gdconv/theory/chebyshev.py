@@ -8,7 +8,8 @@ So |p_t| <= 1/T_t(θ/δ) = 2 r^t/(1 + r^{2t}) on the interval, and no polynomial
 p_t(0) = 1 has a smaller maximum there (Flanders and Shortley, J. Appl. Phys. 21, 1950). Outside,
 |p_t| grows with the distance from the interval:
 
-    |p_t| = q^t (1 + (r/q)^{2t})/(1 + r^{2t}),        q = (1 + r²)/2 (|1 − λ/θ| + √((a − λ)(b − λ))/θ).
+    |p_t| = q^t (1 + (r/q)^{2t})/(1 + r^{2t}),
+    q = (1 + r²)/2 (|1 − λ/θ| + √((a − λ)(b − λ))/θ).
 """
 
 from __future__ import annotations

@@ -17,14 +17,13 @@ x between two edges, where √b is their absolute value and θ their angle. Ther
     Nesterov:     x = ((1 − β)² + 4 β sin²θ)/(1 + β)²,   b = β (1 − x),   0 <= θ <= π/2
                                         g = (1 − β)/(1 + β) cot θ
 
-*Maxima over an interval of x.* All zeros of p_t are between the edges (for Nesterov's method also at
-1). So |p_t| falls up to the first zero and rises after the last one. Between the edges, the
-*amplitude* b^t (1 + g²) falls up to one point, and then rises. So p_t² is largest at an end of the
-interval, or within half a period of sin(tθ + φ) from an end of the part between the edges. That
-stretch is cut into CELLS parts; each has a bound from the amplitude at its ends and the range of
-sin². The same holds for the amplitude of x p_t², except that for Nesterov's method it may have a
-maximum inside. Below the edges ln(x p_t²) is a concave function of ln x, so lines through two of
-its points bound it outside of them.
+*Maxima over an interval of x.* All zeros of p_t are between the edges, or at the upper edge. So
+|p_t| falls up to the first zero and rises after the last one. Between the edges, the *amplitude*
+b^t (1 + g²) falls up to one point, and then rises. So p_t² is largest at an end of the interval, or
+within half a period of sin(tθ + φ) from an end of the part between the edges. That stretch is cut
+into CELLS parts; each has a bound from the amplitude at its ends and the range of sin². The same
+holds for x p_t², except that for Nesterov's method its amplitude may have a maximum inside, around
+which there are cells too. Below the edges see `recurrence.weighted_below`.
 """
 
 from __future__ import annotations
@@ -52,9 +51,9 @@ class Pairs(NamedTuple):
     first: np.ndarray
     t: np.ndarray
 
-    def __getitem__(self, index: Any) -> Pairs:  # type: ignore[override]
-        """Some of the pairs."""
-        return Pairs(*(each[index] for each in (self.momentum, self.first, self.t)))
+    def some(self, index: np.ndarray) -> Pairs:
+        """Those at an index."""
+        return Pairs(self.momentum[index], self.first[index], self.t[index])
 
 
 class Momentum(Enclosed):
@@ -106,7 +105,7 @@ class Momentum(Enclosed):
         lower, upper = self._edges(pairs.momentum)
         edge = np.minimum(high, lower)
         if weigh and (slow := low < edge).any():
-            some = pairs[slow]
+            some = pairs.some(slow)
             guess = (1 - some.momentum) / (2 * np.maximum(some.t, 1))
             bound = weighted_below(lambda x: self._squared(x, some), low[slow], edge[slow], guess)
             weighted[slow] = np.maximum(weighted[slow], bound)
@@ -114,13 +113,13 @@ class Momentum(Enclosed):
         inside = np.flatnonzero((left < right) & (pairs.t > 0))
         angles = self._angle(np.array([left, right])[:, inside], pairs.momentum[inside])
         # Without cells, the bounds are the larger amplitude of both ends.
-        most = self._limits(angles, pairs[inside]).max(axis=0)
+        most = self._limits(angles, pairs.some(inside)).max(axis=0)
         found = most, right[inside] * most
         loose = most > CLOSE * square[inside]
         if weigh:
             loose |= found[1] > CLOSE * weighted[inside]
         if loose.any():
-            cells = self._between(angles[:, loose], pairs[inside[loose]])
+            cells = self._between(angles[:, loose], pairs.some(inside[loose]))
             for coarse, fine in zip(found, cells, strict=True):
                 coarse[loose] = np.minimum(coarse[loose], fine)
         square[inside] = np.maximum(square[inside], found[0])
@@ -134,7 +133,7 @@ class Momentum(Enclosed):
         offsets = np.arange(CELLS + 1)[:, None] / CELLS * half_period
         stretches = [np.minimum(first + offsets, last)]
         if self.ahead:
-            most = self._most_weighted(*angles, pairs)
+            most = self._most_weighted(first, last, pairs)
             around = most + 2 * offsets - half_period
             stretches += [np.clip(around, first, last), last[None]]
         else:

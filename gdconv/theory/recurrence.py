@@ -17,11 +17,11 @@ Let c_i = e_0, and take maxima over [λ⁺min, λmax]:
 interval as on N Chebyshev nodes of it, if N > n (Ehlich and Zeller, Math. Z. 86, 1964). Here
 n = 2t + 1 and N is NODES times the last iteration or more, so the bounds are at most 6 % too large.
 This takes t² operations, so the bounds end after MOST iterations; later they are nan, which means
-that none is known. A method that is to be followed longer overrides them with closed forms.
+that none is known. `Enclosed` is for methods with closed forms, which know them for any iteration.
 
 *Rounding.* A perturbation of one step is multiplied by the impulse response k_s afterwards, where
-k_0 = 1, k_{s+1} = k_s + b (k_s − k_{s−1}) − c k_s, k_{−1} = 0, with the b and c of late iterations. This takes
-the place of (1 − step_size λ)^s in `gdconv.theory.rounding`.
+k_{−1} = 0, k_0 = 1, k_{s+1} = k_s + b (k_s − k_{s−1}) − c k_s, with b and c of late iterations. It
+takes the place of (1 − step_size λ)^s in `gdconv.theory.rounding`.
 """
 
 from __future__ import annotations
