@@ -16,7 +16,7 @@ from gdconv.problems.families import LeastSquares, file_content, make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.spectrum import eigh_difference
 from gdconv.problems.starts import starting_point
-from gdconv.theory import rates
+from gdconv.theory import oscillating, rates
 
 
 # A number too large for a float is inf, and an empty cell in the tables.
@@ -180,12 +180,17 @@ def _rates(
 ) -> dict[str, list[Any]]:
     """The measured rate of each run, its standard error, and the kind of convergence."""
     t, gap, exact, floor = measured.t, measured.gap, predicted["gap_exact"], predicted["gap_floor"]
-    found = rates.measure_all(t, gap, floor, measured.rows)
-    missed = rates.missed(t, exact, floor, measured.rows, theory.rates_of_start())
-    errors = np.hypot([each.standard_error for each in found], missed)
+    measure_all = rates.measure_all if theory.of_method.is_monotone else oscillating.measure_all
+    found = measure_all(t, gap, floor, measured.rows)
+    missed = rates.missed(measure_all(t, exact, floor, measured.rows), theory.rates_of_start())
+    numbers = np.array([[each.rate, each.standard_error] for each in found])
+    numbers[:, 1] = np.hypot(numbers[:, 1], missed)
+    for run in np.flatnonzero(theory.of_method.follows_invariant()):
+        at = t, measured.invariant, gap, floor, measured.rows[run]
+        numbers[run] = oscillating.from_invariant(*at)
     return {
-        "rate_measured": [each.rate for each in found],
-        "rate_standard_error": errors.tolist(),
+        "rate_measured": numbers[:, 0].tolist(),
+        "rate_standard_error": numbers[:, 1].tolist(),
         "convergence": [each.kind for each in found],
         "order": [each.order for each in found],
     }

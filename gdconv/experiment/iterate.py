@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
 from gdconv.methods.protocol import Method
 from gdconv.problems.least_squares import Objective
 
-# observe(iteration, runs, W, residual), W of shape (height, d) and residual = W matrixᵀ − target:
-# row k belongs to run runs[k], and rows beyond len(runs) are padding. Returns which of the runs
-# leave, shape (len(runs),), or None for none. Both arrays are buffers that are overwritten.
-Observer = Callable[[int, np.ndarray, np.ndarray, np.ndarray], np.ndarray | None]
+# observe(iteration, runs, W, residual, invariant): W has the shape (height, d), and residual is
+# W matrixᵀ − target. Row k belongs to run runs[k]; rows beyond len(runs) are padding. Returns which
+# of the runs leave, shape (len(runs),), or None for none. Both arrays are overwritten later.
+# invariant(W − w*) is `Method.invariant`, a number for each row; None if the method has none.
+Invariant = Callable[[np.ndarray], np.ndarray]
+Observer = Callable[[int, np.ndarray, np.ndarray, np.ndarray, Invariant | None], np.ndarray | None]
 
 
 def iterate(
@@ -57,9 +60,17 @@ def iterate(
             _rows(matrices[name])[: len(runs)] = values[runs, None]
         shown = _rows(w)[:, :columns], _rows(residual)[:, :rows]
         flat = [_rows(array) for array in (w, gradient, *state.values(), *matrices.values())]
+        invariant = None
+        if method.invariant is not Method.invariant:
+            invariant = partial(
+                method.invariant,
+                gradient=_rows(gradient)[:, :columns],
+                coefficients={k: _rows(each)[:, :columns] for k, each in matrices.items()},
+                state={k: _rows(each)[:, :columns] for k, each in state.items()},
+            )
         while True:
             program(w)
-            leaving = observe(iteration, runs, *shown)
+            leaving = observe(iteration, runs, *shown, invariant)
             if iteration == iterations:
                 return
             if leaving is not None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from gdconv.experiment.iterate import Invariant
+
 
 def recorded_iterations(iterations: int, points: int) -> np.ndarray:
     """Return at most `points` iterations, spaced logarithmically, with 0, 1 and the last."""
@@ -22,6 +24,8 @@ class Trajectories:
     ----------
     column, t, loss, gap, distance_squared : ndarray, shape (N,)
         Number of the run, iteration, L(w_t), L(w_t) − L(w*) and ‖w_t − w*‖².
+    invariant : ndarray, shape (N,)
+        `Method.invariant`; nan if the method has none.
     rows : list of slice
         The rows of each run.
     first, last : ndarray, shape (m,)
@@ -37,6 +41,7 @@ class Trajectories:
     loss: np.ndarray
     gap: np.ndarray
     distance_squared: np.ndarray
+    invariant: np.ndarray
     rows: list[slice]
     first: np.ndarray
     last: np.ndarray
@@ -67,7 +72,12 @@ class Recorder:
         self._squares = np.empty((0, 0))
 
     def observe(
-        self, iteration: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray
+        self,
+        iteration: int,
+        runs: np.ndarray,
+        W: np.ndarray,
+        residual: np.ndarray,
+        invariant: Invariant | None = None,
     ) -> np.ndarray | None:
         """Record, and return which runs have reached their floor or are about to overflow."""
         if self._squares.shape != residual.shape:
@@ -87,9 +97,9 @@ class Recorder:
             leaving = self.reached_floor[runs] | self.reached_ceiling[runs]
             self._attend(runs[~leaving])
         if iteration in self.recorded:
-            self._record(iteration, runs, W, gap, slice(None))
+            self._record(iteration, runs, W - self.w_star, gap, invariant, slice(None))
         elif leaving is not None:
-            self._record(iteration, runs, W, gap, leaving)
+            self._record(iteration, runs, W - self.w_star, gap, invariant, leaving)
         return leaving
 
     def _attend(self, runs: np.ndarray) -> None:
@@ -99,18 +109,27 @@ class Recorder:
         self.upper = self.ceiling[runs]
 
     def _record(
-        self, iteration: int, runs: np.ndarray, W: np.ndarray, gap: np.ndarray, chosen: Any
+        self,
+        iteration: int,
+        runs: np.ndarray,
+        away: np.ndarray,
+        gap: np.ndarray,
+        invariant: Invariant | None,
+        chosen: Any,
     ) -> None:
-        distance = np.add.reduce(np.square(W - self.w_star), axis=1)[: len(runs)][chosen]
+        count = len(runs)
+        kept = invariant(away)[:count][chosen] if invariant else None
+        distance = np.add.reduce(np.square(away), axis=1)[:count][chosen]
         runs, gap = runs[chosen], gap[chosen]
-        loss = gap + self.offset
-        self._rows.append((runs, np.full(len(runs), iteration), loss, gap, distance))
+        constant = np.full(len(runs), np.nan) if kept is None else kept
+        loss, t = gap + self.offset, np.full(len(runs), iteration)
+        self._rows.append((runs, t, loss, gap, distance, constant))
 
     def trajectories(self) -> Trajectories:
         """Return what was recorded; to be called after the iteration."""
         columns = [np.concatenate(parts) for parts in zip(*self._rows, strict=True)]
         order = np.lexsort((columns[1], columns[0]))
-        column, t, loss, gap, distance_squared = (values[order] for values in columns)
+        column, t, loss, gap, distance_squared, invariant = (values[order] for values in columns)
         ends = np.searchsorted(column, np.arange(len(self.floor)), side="right")
         first = np.append(0, ends[:-1])
         return Trajectories(
@@ -119,6 +138,7 @@ class Recorder:
             loss,
             gap,
             distance_squared,
+            invariant,
             rows=[slice(start, end) for start, end in zip(first, ends, strict=True)],
             first=first,
             last=ends - 1,

@@ -88,6 +88,23 @@ class HeavyBall(Method):
         w -= move
 
     @staticmethod
+    def invariant(
+        away: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> np.ndarray:
+        """Return S_t = ‖e_t‖² − ⟨e_{t+1}, e_{t−1}⟩, for which S_{t+1} = momentum S_t.
+
+        Along each eigenvector it is the determinant of two successive errors, which the recurrence
+        multiplies by b = momentum whatever the eigenvalue is. See docs/methods.md.
+        """
+        # e_{t−1} = away + move, and e_{t+1} = away − momentum move − step_size gradient.
+        move, momentum = state["move"], coefficients["momentum"]
+        pull = coefficients["step_size"] * gradient
+        return (pull * away + move * (pull + momentum * move - (1 - momentum) * away)).sum(axis=-1)
+
+    @staticmethod
     def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
         """b is the momentum, c = step_size λ."""
         relative_step = coefficients["step_size"] * eigenvalue

@@ -109,6 +109,20 @@ class Method(Iterated):
         raise NotImplementedError
 
     @staticmethod
+    def invariant(
+        away: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> np.ndarray:
+        """Return a number of each run that every iteration multiplies by the same factor.
+
+        Only a method that has one supplies it. away is w_t − w*; the others are as in `update`,
+        before it. The result has the shape of a column.
+        """
+        raise NotImplementedError
+
+    @staticmethod
     def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
         """Return b and c with e_{t+1} = e_t + b (e_t − e_{t−1}) − c e_t, along an eigenvector.
 

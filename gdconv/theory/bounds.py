@@ -183,6 +183,8 @@ def _log_factor(relative_step: np.ndarray) -> np.ndarray:
 class ClosedForms(Recurrence):
     """What theory knows of m runs of gradient descent: e_t = (1 − step_size λ_i)^t e_0."""
 
+    is_monotone = True
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.step_size = self.coefficients["step_size"]

@@ -71,6 +71,11 @@ class Momentum(Enclosed):
         self.step_size, self.momentum = (self.coefficients[n] for n in ("step_size", "momentum"))
         self.first = self.coefficients.get("first", np.ones(self.runs))
 
+    def follows_invariant(self) -> np.ndarray:
+        """Whether all roots of heavy ball are complex, or double; then all have the size √β."""
+        roots = self._roots_late
+        return (roots.is_complex | (roots.apart == 0)).all(axis=0) & (not self.ahead)
+
     @_quiet
     def gap(self, shares: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The gap of run column[k] at iteration t[k], given ½ λ_i c_i² of shape (r,)."""

@@ -94,8 +94,8 @@ def measure_all(
     No sequence's result depends on the others, in any digit.
     """
     found = []
-    for part in _parts(rows):
-        records = _Records(iterations, gaps, floor, part)
+    for part in parts(rows):
+        records = Records(iterations, gaps, floor, part)
         limits, errors = _limits(records)
         rates = np.exp(limits)
         kinds = _kinds(records, limits, errors)
@@ -105,37 +105,30 @@ def measure_all(
 
 
 @np.errstate(all="ignore")
-def missed(
-    iterations: np.ndarray,
-    gaps: np.ndarray,
-    floor: np.ndarray,
-    rows: Sequence[slice],
-    rates: np.ndarray,
-) -> np.ndarray:
+def missed(found: Sequence[Convergence], rates: np.ndarray) -> np.ndarray:
     """Return how far rates measured on exact gaps are from the true ones; 0 if none is measured.
 
     No measurement can detect a component that has not yet appeared in the gap, or that shrinks only
     a little more slowly than the others. The true rate of gaps given by theory is known. So the
     error of a measurement on them tells its error on the same gaps computed by a run.
     """
-    parts = [_Records(iterations, gaps, floor, part) for part in _parts(rows)]
-    measured = np.concatenate([np.exp(_limits(records)[0]) for records in parts])
+    measured = np.array([each.rate for each in found])
     return np.where(np.isnan(measured), 0.0, np.abs(measured - rates))
 
 
-def _parts(rows: Sequence[slice]) -> list[Sequence[slice]]:
+def parts(rows: Sequence[slice]) -> list[Sequence[slice]]:
     """Split sequences so that not too many gaps are measured at a time."""
     longest = max(each.stop - each.start for each in rows)
     count = max(1, _AT_ONCE // max(longest, 1))
     return [rows[start : start + count] for start in range(0, len(rows), count)]
 
 
-def _total(values: np.ndarray) -> np.ndarray:
+def total(values: np.ndarray) -> np.ndarray:
     """The sum of each row, added up from the left, so that zeros at the end change no digit."""
     return np.cumsum(values, axis=-1)[..., -1]
 
 
-class _Records:
+class Records:
     """ln gap against t of m sequences, a row each, counted from the first gap above the floor.
 
     Of each sequence those gaps count that are well above their floor, up to the first one that is
@@ -177,6 +170,10 @@ class _Records:
         scatter = self._scatter()[:, None]
         self.error = np.where(self.valid, np.hypot(2 * np.sqrt(low / gap) + 1e-12, scatter), 0.0)
 
+    def ending(self, most: int) -> np.ndarray:
+        """The iteration at which each sequence's last so many gaps begin, shape (m,)."""
+        return _at(self.t, np.maximum(self.count - most, 0))
+
     def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """t and ln gap of one sequence."""
         kept = slice(0, self.count[index])
@@ -199,7 +196,7 @@ class _Records:
         nodes, values = (_at(each, first[:, None] + self.k[:4]) for each in (self.t, self.log_gap))
         apart = np.where(_ITSELF, 1.0, nodes[:, :, None] - nodes[:, None, :])
         towards = np.where(_ITSELF, 1.0, (t[:, None] - nodes)[:, None, :])
-        return _total(values * np.prod(towards / apart, axis=2))
+        return total(values * np.prod(towards / apart, axis=2))
 
     def error_at(self, t: np.ndarray) -> np.ndarray:
         """The error at any t, on the straight line between recorded iterations."""
@@ -218,7 +215,7 @@ class _Records:
         part = (t[:, 1:-1] - t[:, :-2]) / (t[:, 2:] - t[:, :-2])
         off = log_gap[:, 1:-1] - ((1 - part) * log_gap[:, :-2] + part * log_gap[:, 2:])
         off = np.where(inner, off * np.abs(off) / (1 + part**2 + (1 - part) ** 2), 0.0)
-        sides = _total(np.maximum(off, 0.0)), _total(np.maximum(-off, 0.0))
+        sides = total(np.maximum(off, 0.0)), total(np.maximum(-off, 0.0))
         return np.sqrt(2 * np.minimum(*sides) / np.maximum(inner.sum(axis=1), 1))
 
 
@@ -233,13 +230,13 @@ def _fit(
     x: np.ndarray, y: np.ndarray, error: np.ndarray, chosen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The least-squares slope of each row's chosen elements, and its error."""
-    mean = _total(np.where(chosen, x, 0.0)) / chosen.sum(axis=1)
+    mean = total(np.where(chosen, x, 0.0)) / chosen.sum(axis=1)
     centred = np.where(chosen, x - mean[:, None], 0.0)
-    square = _total(centred**2)
-    return _total(centred * y) / square, np.sqrt(_total((centred * error) ** 2)) / square
+    square = total(centred**2)
+    return total(centred * y) / square, np.sqrt(total((centred * error) ** 2)) / square
 
 
-def _limits(records: _Records) -> tuple[np.ndarray, np.ndarray]:
+def _limits(records: Records) -> tuple[np.ndarray, np.ndarray]:
     """The slope of ln gap for t → ∞ of each sequence, and its standard error."""
     end, count = records.end, records.count
     slope, error = records.slope(end / 2, end)
@@ -279,7 +276,7 @@ def _still_to_come(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
 
 
 def _kinds(
-    records: _Records, limits: np.ndarray, limit_errors: np.ndarray
+    records: Records, limits: np.ndarray, limit_errors: np.ndarray
 ) -> list[tuple[str, float]]:
     """The kind and the order of each sequence."""
     slopes = [records.slope(end / 2, end) for end in (records.end / part for part in (1, 2, 4))]
@@ -293,7 +290,7 @@ def _kinds(
 
 
 def _kind(
-    records: _Records,
+    records: Records,
     index: int,
     count: int,
     late: float,

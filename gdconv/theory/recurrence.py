@@ -70,6 +70,8 @@ class Recurrence:
         How many matrices the method keeps; each is rounded in each step.
     """
 
+    # Whether the error along an eigenvector shrinks by the same factor in every step.
+    is_monotone = False
     # Iterations for which maxima are computed on nodes.
     most = MOST
 
@@ -109,6 +111,10 @@ class Recurrence:
         """The least t >= 1 with max p_t² <= reduction, shape (m,); inf if it is not known."""
         reached = self._maxima.square[1:] <= reduction
         return np.where(reached.any(axis=0), 1.0 + np.argmax(reached, axis=0), np.inf)
+
+    def follows_invariant(self) -> np.ndarray:
+        """Whether the gap shrinks as `Method.invariant` does, in the long run; shape (m,)."""
+        return np.zeros(self.runs, dtype=bool)
 
     @_quiet
     def gap(self, shares: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from gdconv.config.sections import Run
-from gdconv.experiment.iterate import iterate
+from gdconv.experiment.iterate import Invariant, iterate
 from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import recorded_iterations
 from gdconv.methods.gradient_descent import GradientDescent
@@ -264,7 +264,7 @@ class Case:
         moments: list[Moment] = []
 
         def observe(
-            t: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray
+            t: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray, _: Invariant | None
         ) -> np.ndarray | None:
             nonlocal carried, outside
             w, along = W[0].copy(), residual[0]

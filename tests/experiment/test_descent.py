@@ -15,7 +15,7 @@ def iterates(objective, start, step_sizes, iterations, leave_at=None):
     """W_t of every run at every iteration it took part in; run k leaves at leave_at[k]."""
     seen = {run: [] for run in range(len(step_sizes))}
 
-    def observe(iteration, runs, W, residual):
+    def observe(iteration, runs, W, residual, _):
         for place, run in enumerate(runs):
             seen[run].append(W[place].copy())
         if leave_at is None:

@@ -117,7 +117,7 @@ def test_a_trial_finds_the_heights_that_change_nothing(monkeypatch, forgetful):
 def iterates(objective, step_sizes):
     seen = []
 
-    def observe(iteration, runs, W, residual):
+    def observe(iteration, runs, W, residual, _):
         seen.append((W[: len(runs)].copy(), residual[: len(runs)].copy()))
         return runs == iteration
 

@@ -237,7 +237,7 @@ def test_gradient_descent_does_the_example_by_hand():
             np.array([0.0, 1.0]),
             {"step_size": np.array([float(1 / K)])},
             2,
-            lambda t, runs, W, residual, found=found: found.append(np.sum(residual[0] ** 2)),
+            lambda t, runs, W, residual, _, found=found: found.append(np.sum(residual[0] ** 2)),
         )
         # A few roundings of numbers of the size of 1.
         assert found == pytest.approx([float(loss(w)) for w in path(K)], rel=1e-14)

@@ -39,7 +39,7 @@ FLOOR = 1e-30
 def missed(t, gaps, floor, rate):
     """`rates.missed` of one sequence."""
     floors, rows = np.broadcast_to(floor, np.shape(gaps)), [slice(0, len(gaps))]
-    return float(rates.missed(t, gaps, floors, rows, np.array([rate]))[0])
+    return float(rates.missed(rates.measure_all(t, gaps, floors, rows), np.array([rate]))[0])
 
 
 def factorial(t):

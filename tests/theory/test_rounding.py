@@ -46,7 +46,7 @@ def stall(data, reduce, iterations, steps=RELATIVE_STEPS):
     theory = Theory(objective, start, runs(iterations, reduce, steps))
     level = np.zeros(len(steps))
 
-    def observe(iteration, runs, W, residual):
+    def observe(iteration, runs, W, residual, _):
         if iteration > 0.8 * iterations:
             gap = np.sum(residual**2, axis=1)[: len(runs)]
             np.maximum(level, gap, out=level)
