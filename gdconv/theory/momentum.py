@@ -118,7 +118,7 @@ class Momentum(Enclosed):
         inside = np.flatnonzero((left < right) & (pairs.t > 0))
         angles = self._angle(np.array([left, right])[:, inside], pairs.momentum[inside])
         # Without cells, the bounds are the larger amplitude of both ends.
-        most = self._limits(angles, pairs.some(inside)).max(axis=0)
+        most = np.fmin(*self._limits(angles, pairs.some(inside))).max(axis=0)
         found = most, right[inside] * most
         loose = most > CLOSE * square[inside]
         if weigh:
@@ -152,8 +152,7 @@ class Momentum(Enclosed):
         # In what is left between two stretches, the amplitude is largest at an end of it.
         for left, right in pairwise(stretches):
             gap = np.array([left[-1], right[0]])
-            amplitude, _ = self._envelopes(gap, pairs)
-            bound = np.where(gap[0] < gap[1], amplitude * self._shrunk(gap, pairs), 0.0)
+            bound = np.where(gap[0] < gap[1], self._limits(gap, pairs)[0], 0.0)
             square = np.maximum(square, bound.max(axis=0))
             x = self._at_angle(gap, pairs.momentum)
             weighted = np.maximum(weighted, (x * bound).max(axis=0))
@@ -161,8 +160,10 @@ class Momentum(Enclosed):
 
     def _of_cells(self, angle: np.ndarray, pairs: Pairs) -> np.ndarray:
         """A bound of p_t² between each angle and the next one, shape (CELLS, k)."""
-        amplitude, straight = self._envelopes(angle, pairs)
-        phase = pairs.t * angle + np.arctan2(np.sin(angle), self._towards(angle, pairs))
+        cosine, sine = np.cos(angle), np.sin(angle)
+        towards = self._towards(cosine, pairs)
+        amplitude, straight = _envelopes(towards, sine, pairs.t)
+        phase = pairs.t * angle + np.arctan2(sine, towards)
         turns = np.sin(phase) ** 2
         peak = np.ceil(phase[:-1] / np.pi - 0.5) <= np.floor(phase[1:] / np.pi - 0.5)
         turned = np.where(peak, 1.0, _larger(turns))
@@ -171,18 +172,14 @@ class Momentum(Enclosed):
         values = np.where(np.isfinite(amplitude), amplitude * turns, straight)
         bound = np.where(phase[1:] <= np.pi, values[:-1], bound)
         bound = np.where(phase[:-1] >= np.pi * pairs.t, values[1:], bound)
-        return bound * self._shrunk(angle[:-1], pairs)
+        return bound * self._shrunk(cosine[:-1], pairs)
 
-    def _limits(self, angle: np.ndarray, pairs: Pairs) -> np.ndarray:
-        """What p_t² does not exceed at some angles."""
-        return np.minimum(*self._envelopes(angle, pairs)) * self._shrunk(angle, pairs)
-
-    def _envelopes(self, angle: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
-        """1 + g² and (1 + t |g| sin θ)²; each times b^t bounds p_t²."""
-        towards, sine = self._towards(angle, pairs), np.sin(angle)
-        # The sine of the float π is not 0.
-        amplitude = np.where(sine > 1e-15, 1 + (towards / sine) ** 2, np.inf)
-        return amplitude, (1 + pairs.t * np.abs(towards)) ** 2
+    def _limits(self, angle: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+        """b^t (1 + g²) and b^t (1 + t |g| sin θ)² at some angles."""
+        cosine = np.cos(angle)
+        found = _envelopes(self._towards(cosine, pairs), np.sin(angle), pairs.t)
+        shrunk = self._shrunk(cosine, pairs)
+        return found[0] * shrunk, found[1] * shrunk
 
     def _most_weighted(self, first: np.ndarray, last: np.ndarray, pairs: Pairs) -> np.ndarray:
         """The angle between two at which Nesterov's amplitude of x p_t² is largest inside."""
@@ -225,20 +222,29 @@ class Momentum(Enclosed):
         sine = np.sin(angle if self.ahead else angle / 2)
         return self._edges(momentum)[0] + self._width(momentum) * sine**2
 
-    def _towards(self, angle: np.ndarray, pairs: Pairs) -> np.ndarray:
+    def _towards(self, cosine: np.ndarray, pairs: Pairs) -> np.ndarray:
         """g sin θ."""
-        momentum, cosine = pairs.momentum, np.cos(angle)
+        momentum = pairs.momentum
         turned = (1 - momentum) / (1 + momentum) * cosine
         if self.ahead:
             return turned
         return np.where(pairs.first == 1, cosine - np.sqrt(momentum), turned)
 
-    def _shrunk(self, angle: np.ndarray, pairs: Pairs) -> np.ndarray:
+    def _shrunk(self, cosine: np.ndarray, pairs: Pairs) -> np.ndarray:
         """b^t."""
         momentum = pairs.momentum
         if self.ahead:
-            momentum = (2 * momentum / (1 + momentum) * np.cos(angle)) ** 2
+            momentum = (2 * momentum / (1 + momentum) * cosine) ** 2
         return np.exp(pairs.t * np.log(momentum))
+
+
+def _envelopes(
+    towards: np.ndarray, sine: np.ndarray, t: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """1 + g² and (1 + t |g| sin θ)²; each times b^t bounds p_t²."""
+    # The sine of the float π is not 0.
+    amplitude = np.where(sine > 1e-15, 1 + (towards / sine) ** 2, np.inf)
+    return amplitude, (1 + t * np.abs(towards)) ** 2
 
 
 def _larger(values: np.ndarray) -> np.ndarray:

@@ -267,7 +267,8 @@ class Enclosed(Recurrence):
         while (more := self.enclosed(runs, high, weigh=False)[0] > reduction).any():
             low[more] = high[more]
             high[more] *= 2
-        while (apart := high - low > 1).any():
+        # Larger whole numbers are not all floats.
+        while (apart := (high - low > 1) & (high < 2**53)).any():
             middle = np.floor((low + high) / 2)
             enough = self.enclosed(runs, middle, weigh=False)[0] <= reduction
             high = np.where(apart & enough, middle, high)
