@@ -124,23 +124,25 @@ def best_momentum(largest: float, smallest: float) -> float:
 
     Notes
     -----
-    With m = (1 − √smallest)/(1 + √smallest) the smallest eigenvalue has a double root. If the
-    largest one then has a larger root, ρ is least where both have the same, at less momentum.
+    With m = (1 − √smallest)/(1 + √smallest) the smallest eigenvalue has a double root. For steps up
+    to the best one it has the largest root. For longer ones ρ is least where the largest eigenvalue
+    has as large a root, at less momentum.
     """
     low, high = 0.0, (1 - sqrt(smallest)) / (1 + sqrt(smallest)) if smallest < 1 else 0.0
-
-    def too_much(momentum: float) -> bool:
-        return _radius(largest, momentum) > _radius(smallest, momentum)
-
-    if not too_much(high):
+    if 3 * largest + smallest <= 4:
         return high
     while low < (middle := (low + high) / 2) < high:
-        low, high = (low, middle) if too_much(middle) else (middle, high)
+        enough = _short_of_one(largest, middle) < _short_of_one(smallest, middle)
+        low, high = (low, middle) if enough else (middle, high)
     return low
 
 
-def _radius(x: float, momentum: float) -> float:
-    """The larger root of z² = (1 + momentum)(1 − x) z − momentum (1 − x), in absolute value."""
-    half, product = (1 + momentum) * (1 - x) / 2, momentum * (1 - x)
-    under = half * half - product
-    return sqrt(product) if under < 0 else abs(half) + sqrt(under)
+def _short_of_one(x: float, momentum: float) -> float:
+    """1 − |z|, z the larger root for b = momentum (1 − x) and c = x, see `gdconv.theory.roots`."""
+    b, rest = momentum * (1 - x), 1 - momentum + momentum * x
+    if b <= 0:
+        half = (1 + momentum) * (x - 1) / 2
+        return 1 - half - sqrt(half * half - b)
+    root = sqrt(b)
+    discriminant = ((rest / (1 + root)) ** 2 - x) * ((1 + root) ** 2 - x)
+    return rest / (1 + root) if discriminant < 0 else 2 * x / (rest + x + sqrt(discriminant))

@@ -6,7 +6,7 @@ spectrum, w* and the bounds are those of mpmath with 80 digits. VERDICT_CASES=64
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import mpmath
 import numpy as np
@@ -20,11 +20,16 @@ from gdconv.config.sections import (
     Polynomial,
     Prescribed,
     Record,
-    Run,
+    RunConfig,
+    Step,
     Zeros,
+    expand,
 )
 from gdconv.experiment import group as study
+from gdconv.methods.chebyshev import Chebyshev, of_step
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.methods.heavy_ball import HeavyBall
+from gdconv.methods.nesterov import Nesterov, convex
 from gdconv.problems.families import LeastSquares, make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.starts import starting_point
@@ -47,6 +52,16 @@ def integers(values):
         dtype=object,
     )
     return whole.reshape(values.shape), -lowest
+
+
+def scaled(values, factor, digits):
+    """Integers times a float, without their last binary digits."""
+    (whole,), more = integers(np.array([factor]))
+    down = digits + more
+    products = values * whole
+    return np.array(
+        [each >> down if down > 0 else each << -down for each in products], dtype=object
+    )
 
 
 @dataclass
@@ -81,13 +96,16 @@ class Oracle:
     def smallest(self):
         return self.eigenvalues[self.rank - 1]
 
-    def gaps(self, step_size, recorded):
-        """L(w_t) − L(w*) at the recorded iterations."""
+    def gaps(self, coefficients, ahead, recorded):
+        """L(w_t) − L(w*) at the recorded iterations.
+
+        coefficients(t) are momentum and step size of the step from w_t; ahead says whether the
+        gradient is that at w_t + momentum (w_t − w_{t−1}).
+        """
         X, x_digits = integers(self.X)
         sizes = [np.abs(self.start).max(), float(mpmath.norm(self.w_star, mpmath.inf))]
         smallest = min(size for size in [*sizes, 1.0] if size)
         digits = 260 - int(np.floor(np.log2(smallest)))
-        (step,), step_digits = integers(np.array([step_size]))
         with mpmath.workdps(MORE_DIGITS):
             fixed = [int(mpmath.nint(mpmath.ldexp(each, digits))) for each in self.w_star]
         w_star = np.array(fixed, dtype=object)
@@ -97,11 +115,13 @@ class Oracle:
         w, w_digits = integers(self.start)
         shift = digits - w_digits
         w = np.array([each << shift if shift > 0 else each >> -shift for each in w], dtype=object)
-        found, t, down = [], 0, 2 * x_digits + step_digits - 1
+        found, t, last = [], 0, w
         for iteration in recorded.tolist():
             while t < iteration:
-                move = step * (X.T @ (X @ w - y))
-                w = w - np.array([each >> down if down > 0 else each << -down for each in move])
+                momentum, step_size = coefficients(t)
+                moved = w + scaled(w - last, momentum, 0)
+                at = moved if ahead else w
+                w, last = moved - scaled(X.T @ (X @ at - y), step_size, 2 * x_digits - 1), w
                 t += 1
             fit = X @ (w - w_star)
             with mpmath.workdps(DIGITS):
@@ -171,22 +191,22 @@ def rescaled(data, rng):
     return LeastSquares(X, y)
 
 
-def groups(monkeypatch, rng, count):
-    """Tables of random groups, each with its oracle and its recorded iterations."""
+def groups(monkeypatch, rng, count, method_of=lambda rng, **keys: GradientDescent(**keys)):
+    """Tables of random groups, each with its oracle and its spectrum."""
     for seed in range(count):
         problem, start = random_problem(rng), random_start(rng)
         data = rescaled(make(problem, seed, 0), rng)
-        method = GradientDescent(
-            iterations=int(rng.choice([20, 100, 400])), reduce=str(rng.choice(["qr", "none"]))
+        method = method_of(
+            rng, iterations=int(rng.choice([20, 100, 400])), reduce=str(rng.choice(["qr", "none"]))
         )
         objective = Objective(data, method.reduce)
         spectrum = objective.spectrum
         w = starting_point(start, seed, 0, objective)
-        run = Run(problem, start, method, Record(points=25), seed, 0, "lambda_max", 1.0)
-        runs = [
-            replace(run, step_value=each)
-            for each in sorted(random_steps(rng, spectrum.condition_number))
-        ]
+        steps = sorted(random_steps(rng, spectrum.condition_number))
+        config = RunConfig(
+            *(problem, start, method, Step(value=steps), Record(points=25)), seed=seed
+        )
+        runs = list(expand(config))
         monkeypatch.setattr(study, "make", lambda *_, data=data: data)
         tables = study.run_group(runs)
         yield tables, Oracle(data.X, data.y, w, spectrum.rank), spectrum
@@ -214,7 +234,7 @@ def test_gaps_and_verdicts_are_those_of_exact_arithmetic(monkeypatch, part):
                 name: np.array(values)[run_ids == run_id] for name, values in tables.curves.items()
             }
             t = np.array(curve["iteration"])
-            exact = roots(oracle.gaps(run["step_size"], t))
+            exact = roots(oracle.gaps(lambda _, run=run: (0.0, run["step_size"]), False, t))
             bound, stated = map(roots, oracle.bounds(run["step_size"], t, lambda_min))
             gap, floor = (np.sqrt(curve[name]) for name in ("gap", "gap_floor"))
             tolerance = floor + rounding * exact
@@ -242,3 +262,76 @@ def test_gaps_and_verdicts_are_those_of_exact_arithmetic(monkeypatch, part):
 def roots(values):
     with mpmath.workdps(DIGITS):
         return np.array([float(mpmath.sqrt(each)) for each in values])
+
+
+def random_method(rng, **keys):
+    """Any method with momentum, tuned well or not."""
+    momentum = [float(rng.uniform(0, 1)), float(1 - 10 ** rng.uniform(-5, -1)), 0.0]
+    momentum = [each for each in momentum if each < 1]
+    match rng.integers(4):
+        case 0:
+            return HeavyBall(
+                momentum=momentum, first_step=str(rng.choice(["full", "averaged"])), **keys
+            )
+        case 1:
+            return Nesterov(momentum=["optimal", *momentum], **keys)
+        case 2:
+            return Nesterov(momentum="convex", **keys)
+        case _:
+            ends = {"lower": [0.5, 1.0], "upper": [1.0, 1.2]}
+            return Chebyshev(**ends, **keys)
+
+
+def coefficients_of(method, values):
+    """t → momentum and step size of its step from w_t, as floats."""
+
+    def at(t):
+        if isinstance(method, Chebyshev):
+            return of_step(t, values)
+        if isinstance(method, Nesterov):
+            return values.get("momentum", convex(t)) if t else 0.0, values["step_size"]
+        first = values["first"] if t == 0 else 1.0
+        return values["momentum"], values["step_size"] * first
+
+    return at
+
+
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in (1, 2, 3))]
+)
+def test_gaps_and_bounds_with_momentum_are_those_of_exact_arithmetic(monkeypatch, part):
+    """Of each method with momentum: a gap is off by its floor at most, and no verdict is false."""
+    rng = np.random.default_rng(100 + part)
+    runs = grown = 0
+    made = []
+    right = study.Theory
+
+    def remembered(*given):
+        made.append((right(*given), given[2]))
+        return made[-1][0]
+
+    monkeypatch.setattr(study, "Theory", remembered)
+    groups_of_part = int(os.environ.get("VERDICT_CASES", "640")) // 32
+    for tables, oracle, spectrum in groups(monkeypatch, rng, groups_of_part, random_method):
+        theory, planned = made[-1]
+        rounding = 8 * np.sqrt(spectrum.right.shape[0]) * UNIT_ROUNDOFF
+        run_ids = np.array(tables.curves["run_id"])
+        for index, run_id in enumerate(tables.runs["run_id"]):
+            method = planned[index].method
+            values = {name: each[index] for name, each in theory.coefficients.items()}
+            curve = {
+                name: np.array(column)[run_ids == run_id] for name, column in tables.curves.items()
+            }
+            t = np.array(curve["iteration"])
+            ahead = isinstance(method, Nesterov)
+            exact = roots(oracle.gaps(coefficients_of(method, values), ahead, t))
+            gap, floor = (np.sqrt(curve[name]) for name in ("gap", "gap_floor"))
+            assert (np.abs(gap - exact) <= floor + rounding * exact).all(), method
+            for name in ("gap_bound", "gap_bound_relative", "gap_bound_sharp"):
+                assert (exact <= np.sqrt(curve[name]) * (1 + 1e-9) + floor).all(), (method, name)
+            above = gap > floor
+            assert tables.runs["bound_holds"][index] is (True if above.any() else None)
+            runs += 1
+            grown += exact.max() > exact[0]
+    assert runs >= 4 * groups_of_part
+    assert grown >= 0.1 * runs

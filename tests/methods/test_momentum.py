@@ -1,0 +1,493 @@
+"""Heavy ball, Nesterov's and Chebyshev's method against exact values and high precision.
+
+Case B is X = diag(1, …, 6), y = 0, w₀ = (1, …, 1), so λ = 2i², κ = 36, and the initial gap is 91.
+"""
+
+import itertools
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+
+from gdconv import (
+    Chebyshev,
+    GradientDescent,
+    HeavyBall,
+    Nesterov,
+    Prescribed,
+    RunConfig,
+    Step,
+    run_study,
+)
+from gdconv.config.sections import expand
+from gdconv.experiment.iterate import iterate
+from gdconv.methods.nesterov import best_momentum
+from gdconv.problems.families import LeastSquares
+from gdconv.problems.least_squares import Objective
+from gdconv.theory.momentum import Momentum
+from gdconv.theory.roots import Roots, radius
+
+EIGENVALUES = 2.0 * np.arange(6, 0, -1) ** 2
+T = [1, 2, 5, 10, 20, 50]
+FULL, AVERAGED = HeavyBall(), HeavyBall(first_step="averaged")
+# Method, step size, and its gap at T.
+CASE_B = {
+    "gradient descent, 1/72": (
+        GradientDescent(),
+        1 / 72,
+        [
+            *(16.4405864197531, 7.98034967516385, 2.5380890236237),
+            *(0.977250002043138, 0.36011930625911, 0.0598104629540198),
+        ],
+    ),
+    "gradient descent, 2/74": (
+        GradientDescent(),
+        2 / 74,
+        [
+            *(41.3170197224251, 32.1472717658728, 21.5879974621198),
+            *(12.2072918600533, 4.00755909443139, 0.142834708469515),
+        ],
+    ),
+    "heavy ball, best, full": (
+        FULL,
+        2 / 49,
+        [
+            *(167.191586838817, 190.88625661146, 114.717435015852),
+            *(14.2001506388522, 0.06414055238411, 6.6088233764725e-10),
+        ],
+    ),
+    "heavy ball, best, averaged": (
+        AVERAGED,
+        2 / 49,
+        [
+            *(41.3170197224251, 33.3363128766958, 9.87592416127273),
+            *(0.824264914193689, 0.00299125156981079, 2.68358907686548e-11),
+        ],
+    ),
+    "heavy ball, 1/72, 0.9": (
+        HeavyBall(momentum=0.9),
+        1 / 72,
+        [
+            *(16.4405864197531, 40.1364916504725, 35.1703649373314),
+            *(15.1502647956667, 8.05955272268737, 0.290182033887132),
+        ],
+    ),
+    "Nesterov, 1/72, 5/7": (
+        Nesterov(momentum=5 / 7),
+        1 / 72,
+        [
+            *(16.4405864197531, 4.94619411550628, 1.0081100427047),
+            *(0.220477750499734, 0.0130733324482683, 1.05187235036247e-6),
+        ],
+    ),
+    "Nesterov, convex, 1/72": (
+        Nesterov(momentum="convex"),
+        1 / 72,
+        [
+            *(16.4405864197531, 7.98034967516385, 1.64347935498064),
+            *(0.336266236913614, 0.00527473293426744, 0.00100300790932353),
+        ],
+    ),
+    "Chebyshev": (
+        Chebyshev(),
+        None,
+        [
+            *(41.3170197224251, 43.8564505285542, 9.14553599860796),
+            *(0.300202799235167, 0.000329188708902964, 7.33999920815906e-13),
+        ],
+    ),
+}
+# max |p_t| over [2, 72] at T.
+WORST = {
+    "heavy ball, best, full": [
+        *(1.9387755102, 2.25947521866, 1.77965813564),
+        *(0.627227836467, 0.0421733596647, 4.28241613959e-6),
+    ],
+    "heavy ball, best, averaged": [
+        *(0.945945945946, 0.841147269719, 0.48744972735),
+        *(0.146695763413, 0.00894782190501, 8.50229020278e-7),
+    ],
+    "Nesterov, 1/72, 5/7": [
+        *(0.972222222222, 0.925925925926, 0.736775548697),
+        *(0.430681554373, 0.113030897653, 0.00102559164509),
+    ],
+    "Chebyshev": [
+        *(0.945945945946, 0.80964970257766, 0.359442361919572),
+        *(0.0690606849832259, 0.00239038944083287, 9.87707182112018e-8),
+    ],
+}
+
+
+def theory_of(method, step_size, eigenvalues=EIGENVALUES, iterations=2000):
+    """The theory of one run."""
+    (one,) = {each.method for each in expand(RunConfig(method=method))}
+    unit = None if step_size is None else "absolute"
+    found = one.coefficients(unit, step_size, eigenvalues[0], eigenvalues[-1])
+    coefficients = {name: np.array([value]) for name, value in found.items()}
+    return one.theory(coefficients, eigenvalues, iterations), one, found
+
+
+def at(*t):
+    """The first run at some iterations."""
+    return np.zeros(len(t), dtype=int), np.array(t)
+
+
+def polynomial(one, coefficients, eigenvalue, t):
+    """p_t by the method's recurrence, in mpmath."""
+    numbers = {name: mpmath.mpf(value) for name, value in coefficients.items()}
+    p, change = mpmath.mpf(1), mpmath.mpf(0)
+    for step in range(t):
+        b, c = one.recurrence(step, mpmath.mpf(eigenvalue), numbers)
+        change = b * change - c * p
+        p += change
+    return p
+
+
+@pytest.mark.parametrize("name", CASE_B)
+def test_case_b_by_theory_and_by_the_run(name):
+    method, step_size, gaps = CASE_B[name]
+    theory, one, found = theory_of(method, step_size)
+    assert theory.gap(EIGENVALUES / 2, *at(*T)) == pytest.approx(gaps, rel=1e-12, abs=1e-24)
+    objective = Objective(LeastSquares(np.diag(np.arange(1.0, 7.0)), np.zeros(6)), "none")
+    measured = []
+    iterate(
+        one,
+        objective,
+        np.ones(6),
+        {key: np.array([value]) for key, value in found.items()},
+        50,
+        lambda t, runs, W, residual, _: measured.append(float(residual[0] @ residual[0])),
+    )
+    # Rounding of 50 steps, which adds to w.
+    assert np.sqrt([measured[t] for t in T]) == pytest.approx(np.sqrt(gaps), rel=1e-10, abs=1e-14)
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_case_b_at_worst(name):
+    method, step_size, _ = CASE_B[name]
+    theory, *_ = theory_of(method, step_size)
+    square, _ = theory.maxima(*at(*T))
+    assert np.sqrt(square) == pytest.approx(WORST[name], rel=1e-10)
+
+
+def test_where_the_maximum_wanders_it_is_enclosed():
+    """Heavy ball, 1/72, 0.9: maximised numerically at λ = 52.408, 71.881 and 53.383."""
+    theory, *_ = theory_of(*CASE_B["heavy ball, 1/72, 0.9"][:2])
+    square, weighted = theory.maxima(*at(10, 20))
+    largest = np.array([0.640482391893, 0.395915330449])
+    assert (np.sqrt(square) >= largest * (1 - 1e-12)).all()
+    assert (np.sqrt(square) <= largest * 1.03).all()
+    assert 1 - 1e-11 <= weighted[0] / 2 / 10.8496842827 <= 1.06
+
+
+@pytest.mark.parametrize(
+    ("method", "step", "iterations"),
+    [(FULL, 2 / 49, 33), (AVERAGED, 2 / 49, 28), (Chebyshev(), None, 23)],
+)
+def test_the_predicted_iterations_are_those_of_the_worst_case(method, step, iterations):
+    """κ = 36, tolerance 1e-6: ρ alone would promise 21. Chebyshev: T_t(37/35) ≥ 1000."""
+    theory, *_ = theory_of(method, step)
+    assert theory.iterations_to(1e-6).tolist() == [iterations]
+    if isinstance(method, Chebyshev):
+        assert (
+            mpmath.chebyt(22, mpmath.mpf(37) / 35) < 1000 <= mpmath.chebyt(23, mpmath.mpf(37) / 35)
+        )
+
+
+def test_the_predicted_growth_of_heavy_ball():
+    theory, *_ = theory_of(FULL, 2 / 49)
+    square, _ = theory.maxima(*at(*range(51)))
+    assert square.max() == pytest.approx(5.105, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kappa", "peak", "t"),
+    [(10, 1.3088615702, 1), (100, 3.7072169685, 4), (1000, 11.644966013, 15)],
+)
+def test_the_full_first_step_lets_the_error_grow(kappa, peak, t):
+    """About √κ/e at t about √κ/2; with the averaged first step it never grows."""
+    eigenvalues = np.array([float(kappa), 1.0])
+    sizes = {}
+    for method in (FULL, AVERAGED):
+        step_size = method.optimal_step_size(kappa, 1.0)
+        theory, *_ = theory_of(method, step_size, eigenvalues)
+        sizes[method] = np.sqrt(theory.maxima(*at(*range(200)))[0])
+    assert sizes[FULL].max() == pytest.approx(peak, rel=1e-9)
+    assert sizes[FULL].argmax() == t
+    assert sizes[AVERAGED].max() == 1.0
+
+
+@pytest.mark.parametrize(("t", "value"), [(1, 0.07407407407), (2, 0.04096), (5, 0.0133545794)])
+def test_convex_momentum_at_worst(t, value):
+    """max ½xp_t² over (0, 1], which is 2/27, 0.04096, … for η = 1/λmax."""
+    theory, *_ = theory_of(Nesterov(momentum="convex"), 1.0, np.array([1.0, 1e-9]), 20)
+    _, weighted = theory.maxima(*at(t))
+    assert value * (1 - 1e-9) <= weighted[0] / 2 <= 1.06 * value
+
+
+def test_convex_momentum_is_legendre_s_polynomial():
+    """p_t = 2 (1 − x)^{(t+1)/2}/(t x) (s P_t(s) − P_{t+1}(s)), s = √(1 − x)."""
+    x = np.array([0.9, 0.37, 0.01, 1e-4])
+    theory, *_ = theory_of(Nesterov(momentum="convex"), 1.0, x, 200)
+    for index, value in enumerate(x):
+        shares = (np.arange(len(x)) == index).astype(float)
+        for t in (1, 2, 3, 17, 200):
+            with mpmath.workdps(40):
+                s, X = mpmath.sqrt(1 - mpmath.mpf(value)), mpmath.mpf(value)
+                bracket = s * mpmath.legendre(t, s) - mpmath.legendre(t + 1, s)
+                p = 2 * (1 - X) ** (mpmath.mpf(t + 1) / 2) / (t * X) * bracket
+                expected = float(p**2)
+            assert theory.gap(shares, *at(t))[0] == pytest.approx(expected, rel=1e-9, abs=1e-30)
+
+
+# The best parameters, the limits and the contraction factor
+
+
+@pytest.mark.parametrize("kappa", [10.0, 100.0, 1e6, 1e12])
+def test_the_best_parameters_and_their_rates(kappa):
+    root = kappa**0.5
+    for method, expected in (
+        (FULL, (root - 1) / (root + 1)),
+        (Nesterov(), 1 - 2 / (3 * kappa + 1) ** 0.5),
+        (Chebyshev(), (root - 1) / (root + 1)),
+    ):
+        step = None if isinstance(method, Chebyshev) else method.optimal_step_size(kappa, 1.0)
+        theory, _, found = theory_of(method, step, np.array([kappa, 1.0]))
+        assert -theory.log_contraction()[0] == pytest.approx(-np.log(expected), rel=1e-9)
+        if isinstance(method, HeavyBall):
+            assert found["momentum"] == pytest.approx(expected**2, rel=1e-12)
+        if isinstance(method, Nesterov):
+            more = (3 * kappa + 1) ** 0.5
+            assert found["momentum"] == pytest.approx((more - 2) / (more + 2), rel=1e-9)
+
+
+@pytest.mark.parametrize("x", [0.5, 1.0, 1.3, 1.5, 1.9])
+def test_the_best_momentum_of_nesterov_for_a_step(x):
+    """No momentum of a fine grid has a smaller ρ; at ηλmax = 1.5 and κ = 36 it is 0.928."""
+    best = best_momentum(x, x / 36)
+
+    def rho(m):
+        return np.max([radius(m * (1 - z), z) for z in (x, x / 36)], axis=0)
+
+    grid = np.linspace(0, 1, 20001)[:-1]
+    assert rho(best) <= rho(grid).min() + 1e-7
+    if x == 1.5:
+        assert rho(best) == pytest.approx(0.928, abs=5e-4)
+        assert rho((1 - (x / 36) ** 0.5) / (1 + (x / 36) ** 0.5)) == pytest.approx(1.12, abs=5e-3)
+
+
+def test_the_best_momentum_of_heavy_ball_for_a_step():
+    for x, kappa in itertools.product([0.1, 1.0, 3.0, 3.9], [2.0, 36.0, 1e4]):
+        *_, found = theory_of(FULL, x, np.array([1.0, 1 / kappa]))
+        ends = np.array([[x], [x / kappa]])
+        grid = np.linspace(0, 1, 20001)[:-1]
+        assert radius(found["momentum"], ends).max() <= radius(grid, ends).max(axis=0).min() + 1e-7
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.3, 0.9, 0.999])
+def test_the_limits_of_the_step_size(momentum):
+    """Below the limit both roots lie inside the unit circle, above it one lies outside."""
+    for method, limit in (
+        (HeavyBall(momentum=momentum), 2 * (1 + momentum)),
+        (Nesterov(momentum=momentum), (2 + 2 * momentum) / (1 + 2 * momentum)),
+    ):
+        for part, stable in ((0.999, True), (1.001, False)):
+            theory, one, found = theory_of(method, part * limit, np.array([1.0, 0.01]))
+            assert one.step_limit(found, 1.0) == pytest.approx(limit, rel=1e-15)
+            assert (theory.log_contraction()[0] < 0) == stable
+
+
+# Closed forms against the recurrence in high precision
+
+
+def hard_cases():
+    """Momentum and x = step_size λ: slow, fast, close to and at the double roots, divergent."""
+    for beta in (0.0, 0.3, 0.9, 1 - 1e-6):
+        low, high = ((1 - beta) / (1 + beta**0.5)) ** 2, (1 + beta**0.5) ** 2
+        for x in (
+            1e-12,
+            1e-3,
+            0.5,
+            1.0,
+            1.2,
+            low,
+            low * (1 + 1e-9),
+            low * 0.999,
+            high,
+            0.999 * high,
+        ):
+            if x > 0:
+                yield beta, x, x
+                yield beta, x, x / (1 + beta)
+                if x < 1.3:
+                    yield beta * (1 - x), x, x
+
+
+@pytest.mark.parametrize(("b", "c", "first"), list(hard_cases()))
+def test_closed_forms_of_the_roots(b, c, first):
+    roots, t = Roots(b, c, first), np.arange(301)
+    with mpmath.workdps(50):
+        p, change = [mpmath.mpf(1)], mpmath.mpf(0)
+        k, move = [mpmath.mpf(1)], mpmath.mpf(1)
+        for step in range(300):
+            change = mpmath.mpf(b) * change - mpmath.mpf(c if step else first) * p[-1]
+            p.append(p[-1] + change)
+            move = mpmath.mpf(b) * move - mpmath.mpf(c) * k[-1]
+            k.append(k[-1] + move)
+        sums = list(itertools.accumulate(abs(each) for each in k))
+    for found, exact in ((roots.polynomial(t), p), (roots.impulse(t), k)):
+        exact = np.array([float(each) for each in exact])
+        # A zero crossing has no relative error; the size around it has.
+        size = np.maximum.reduce([np.roll(np.abs(exact), shift) for shift in (-2, -1, 0, 1, 2)])
+        assert (np.abs(found - exact) <= 1e-8 * size + 1e-300).all()
+    impulse = np.array([float(each) for each in k])
+    tall = np.where(t > 0, radius(b, c) ** t, 1.0) * np.minimum(t + 1, roots.height())
+    assert (np.abs(impulse) <= tall * (1 + 1e-8)).all()
+    assert (np.array([float(each) for each in sums]) <= roots.summed(t + 1, 301) * (1 + 1e-8)).all()
+
+
+def pairs():
+    rng = np.random.default_rng(4)
+    for _ in range(12):
+        yield 10 ** rng.uniform(0.2, 7), rng
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("averaged", [False, True])
+def test_maxima_are_enclosed(ahead, averaged):
+    """No sample is above the bound, and the bound is hardly above the largest sample."""
+    excess = []
+    for kappa, rng in pairs():
+        best = ((kappa**0.5 - 1) / (kappa**0.5 + 1)) ** 2
+        momentum = np.append(rng.uniform(0, 1, 12), [0.0, best, best**0.5, best**1.01])
+        limit = (2 + 2 * momentum) / (1 + 2 * momentum) if ahead else 2 * (1 + momentum)
+        step_size = limit * rng.uniform(0, 1, 16)
+        step_size[-3:] = 4 / (1 + kappa**-0.5) ** 2 if not ahead else 4 / (3 + 1 / kappa)
+        first = 1 / (1 + momentum) if averaged and not ahead else np.ones(16)
+        coefficients = {"step_size": step_size, "momentum": momentum, "first": first}
+        one = Nesterov if ahead else HeavyBall
+        theory = Momentum(
+            *(one.recurrence, coefficients, np.array([1.0, 1 / kappa]), 2000, 1), ahead=ahead
+        )
+        t = np.unique(np.rint(np.geomspace(1, 2000, 12))).astype(int)
+        column, times = np.repeat(np.arange(16), len(t)), np.tile(t, 16)
+        bounds = theory.maxima(column, times)
+        values = np.unique(
+            np.concatenate([np.geomspace(1 / kappa, 1, 2000), 1 - np.geomspace(1e-9, 1, 2000)])
+        )
+        values = values[values >= 1 / kappa]
+        for k, (run, when) in enumerate(zip(column, times, strict=True)):
+            x = step_size[run] * values
+            b = momentum[run] * (1 - x) if ahead else momentum[run]
+            square = Roots(b, x, first[run] * x).polynomial(when) ** 2
+            for bound, sample in zip(bounds, (square, values * square), strict=True):
+                if sample.max() > 1e-250:
+                    assert bound[k] >= sample.max() * (1 - 1e-9)
+                    excess.append(bound[k] / sample.max() - 1)
+    assert np.quantile(excess, 0.95) <= 0.08
+    assert np.median(excess) <= 0.01
+
+
+def test_on_its_edge_heavy_ball_needs_no_iterations_for_ever():
+    """A contraction factor of 1 up to rounding: the search for the iterations comes to an end."""
+    momentum = np.linspace(0, 0.99, 100)
+    coefficients = {"step_size": 2 * (1 + momentum) / 3.0, "momentum": momentum}
+    coefficients["first"] = np.ones(100)
+    theory = Momentum(HeavyBall.recurrence, coefficients, np.array([3.0, 1.0]), 500, 1, ahead=False)
+    assert (theory.iterations_to(1e-6) >= 1e9).all()
+
+
+# The invariant of heavy ball
+
+
+def test_the_invariant_in_rational_arithmetic():
+    """S_t = ‖e_t‖² + β‖e_{t−1}‖² − (1 + β)⟨e_t, e_{t−1}⟩ + η⟨e_t, He_{t−1}⟩ = 2ηβ^t gap_0."""
+    H = [[Fraction(6), Fraction(2)], [Fraction(2), Fraction(3)]]
+    for eta, beta in ((Fraction(1, 7), Fraction(1, 2)), (Fraction(3), Fraction(9, 10))):
+        e = before = [Fraction(1), Fraction(-2)]
+
+        def times(v):
+            return [sum(h * x for h, x in zip(row, v, strict=True)) for row in H]
+
+        def dot(u, v):
+            return sum(a * b for a, b in zip(u, v, strict=True))
+
+        gap = dot(e, times(e)) / 2
+        for t in range(1, 30):
+            slope = times(e)
+            following = [
+                x + beta * (x - y) - eta * g for x, y, g in zip(e, before, slope, strict=True)
+            ]
+            before, e = e, following
+            S = dot(e, e) + beta * dot(before, before) - (1 + beta) * dot(e, before)
+            S += eta * dot(e, times(before))
+            assert 2 * eta * beta**t * gap == S
+            # And as the method computes it.
+            away, move = np.array(e, dtype=object), np.array(before, dtype=object) - e
+            found = HeavyBall.invariant(
+                away,
+                np.array(times(e), dtype=object),
+                {"step_size": eta, "momentum": beta},
+                {"move": move},
+            )
+            assert found == S / beta * beta
+
+
+@pytest.mark.parametrize("kappa", [36.0, 1e4])
+@pytest.mark.parametrize("first", ["full", "averaged"])
+def test_the_rate_of_heavy_ball_is_measured_to_nine_digits(kappa, first):
+    steps = Step("optimal", [0.97, 1.0])
+    root = kappa**0.5
+    least = ((root - 1) / (root + 1)) ** 2
+    method = HeavyBall(iterations=3000, momentum=[least, least**0.7], first_step=first)
+    runs = run_study(
+        RunConfig(Prescribed(60, 20, condition_number=kappa), method=method, step=steps)
+    ).runs
+    complex_ = runs[~((runs["momentum"] == least) & (runs["step_value"] == 0.97))]
+    assert len(complex_) == 3
+    assert complex_["rate_measured"].to_numpy() == pytest.approx(complex_["momentum"], abs=1e-9)
+    assert complex_["rate_predicted"].to_numpy() == pytest.approx(complex_["momentum"], abs=1e-9)
+
+
+def test_without_momentum_all_are_gradient_descent():
+    """Heavy ball to the last bit; Nesterov but for the rounding of one more sum."""
+    problem, steps = Prescribed(60, 20, condition_number=36.0), Step(value=[0.1, 1.0, 1.9, 2.1])
+    plain, heavy, ahead = (
+        run_study(RunConfig(problem, method=method, step=steps))
+        for method in (
+            GradientDescent(iterations=200),
+            HeavyBall(iterations=200, momentum=0),
+            Nesterov(iterations=200, momentum=0),
+        )
+    )
+    assert heavy.curves["gap"].tolist() == plain.curves["gap"].tolist()
+    assert ahead.curves["gap"].tolist() == plain.curves["gap"].tolist()
+    for name in ("gap_exact", "gap_bound", "gap_bound_relative", "distance_bound"):
+        expected = pytest.approx(plain.curves[name], rel=1e-9)
+        assert heavy.curves[name].to_numpy() == expected
+        assert ahead.curves[name].to_numpy() == expected
+
+
+def test_chebyshev_with_a_wrong_interval():
+    """[2, 72], t = 40: it converges for 0 < λ < 74, and grows beyond."""
+    values = np.array([76, 74.1, 73.9, 73, 0.5])
+    known = [241.57215411, 1.3897917316, 0.7133911952, 0.01984741073, 0.16704122463]
+    _, one, coefficients = theory_of(Chebyshev(), None, np.array([72.0, 2.0]))
+    for value, expected in zip(values, known, strict=True):
+        assert abs(polynomial(one, coefficients, value, 40)) == pytest.approx(expected, rel=1e-9)
+    arrays = {name: np.array([each]) for name, each in coefficients.items()}
+    for ends in itertools.combinations(values, 2):
+        theory = one.theory(arrays, np.array(ends), 100)
+        largest = max(known[list(values).index(each)] for each in ends)
+        assert np.sqrt(theory.maxima(*at(40))[0]) == pytest.approx(largest, rel=1e-9)
+        assert (theory.log_contraction()[0] > 0) == (ends[0] > 74)
+
+
+def test_no_worst_case_is_below_chebyshev_s():
+    chebyshev, *_ = theory_of(Chebyshev(), None)
+    t = np.arange(1, 200)
+    least, _ = chebyshev.maxima(*at(*t))
+    for method, step_size, _ in CASE_B.values():
+        theory, *_ = theory_of(method, step_size, iterations=200)
+        assert (theory.maxima(*at(*t))[0] >= least * (1 - 1e-9)).all()
