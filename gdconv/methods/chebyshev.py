@@ -73,7 +73,8 @@ class Chebyshev(Method):
         state: Mapping[str, np.ndarray],
     ) -> None:
         """One step; `move` is w_t − w_{t+1}."""
-        momentum, step_size = of_step(t, {k: each[..., :1] for k, each in coefficients.items()})
+        narrow = {name: coefficients[name][..., :1] for name in ("ratio", "first")}
+        momentum, step_size = of_step(t, narrow)
         move = state["move"]
         gradient *= step_size
         move *= momentum
@@ -105,8 +106,9 @@ def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:
     They follow from p_t = T_t((b + a − 2λ)/(b − a))/T_t((b + a)/(b − a)), T_t being Chebyshev's
     polynomials, whose value at (b + a)/(b − a) is (r^t + r^−t)/2.
     """
-    r, first = coefficients["ratio"], coefficients["first"]
+    square, first = coefficients["ratio"] ** 2, coefficients["first"]
     if t == 0:
-        return 0.0 * r, first
-    beyond = 1 + r ** (2 * t + 2)
-    return r**2 * (1 + r ** (2 * t - 2)) / beyond, first * (1 + r**2) * (1 + r ** (2 * t)) / beyond
+        return 0.0 * square, first
+    power = square**t
+    beyond = 1 + power * square
+    return (square + power) / beyond, first * (1 + square) * (1 + power) / beyond
