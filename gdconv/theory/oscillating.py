@@ -27,6 +27,7 @@ EXPLAINED = 0.5
 _quiet = np.errstate(all="ignore")
 
 
+@_quiet
 def measure_all(
     iterations: np.ndarray, gaps: np.ndarray, floor: np.ndarray, rows: Sequence[slice]
 ) -> list[Convergence]:
