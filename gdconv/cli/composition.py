@@ -22,6 +22,7 @@ from hydra._internal import hydra as internals
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import env_override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
@@ -29,8 +30,16 @@ from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
-from gdconv.config.mapping import flat, from_mapping
-from gdconv.config.rules import ConfigError, on_one_line, quoted, typed
+from gdconv.config.mapping import (
+    chosen_in,
+    flat,
+    from_mapping,
+    having,
+    is_foreign,
+    leave_out_foreign,
+    not_a_key,
+)
+from gdconv.config.rules import ConfigError, nearest, on_one_line, quoted, typed
 from gdconv.config.sections import RunConfig, StudyConfig
 
 
@@ -85,6 +94,7 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
     if unswept:
         allowed = f"would drop the experiment's sweep over {', '.join(unswept)}; -m runs it"
         raise ConfigError("hydra.mode", "RUN", allowed)
+    leave_out_foreign(mappings)
     known: dict[tuple[str, str], Any] = {}
     return [from_mapping(mapping, known) for mapping in mappings]
 
@@ -185,10 +195,23 @@ class _Loader(ConfigLoaderImpl):
         """Add no other places: looking into a package would run its code."""
 
     def load_configuration(
-        self, config_name: str | None, overrides: list[str], *arguments: Any, **options: Any
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        *arguments: Any,
+        **options: Any,
     ) -> DictConfig:
         """Return what Hydra composes, before it acts on it."""
-        config = super().load_configuration(config_name, overrides, *arguments, **options)
+        late = [word for word in overrides if having(word.partition("=")[0])]
+        # In a sweep, each job decides whether its choices have such a key.
+        late = late if run_mode == RunMode.MULTIRUN else []
+        early = [word for word in overrides if word not in late]
+        config = super().load_configuration(config_name, early, run_mode, *arguments, **options)
+        if late:
+            _set_late(config, late)
+            tasks = {*late, *config.hydra.overrides.task}
+            config.hydra.overrides.task = [word for word in overrides if word in tasks]
         path = create_config_search_path(str(configuration_folder()))
         words = [word for word in overrides if "hydra" in word and not _HARMLESS.match(word)]
         # Without a name, as for --hydra-help, the configuration has only Hydra's own keys.
@@ -197,6 +220,18 @@ class _Loader(ConfigLoaderImpl):
         if words or foreign or config_name != usual:
             _refuse_changes(_own(usual or None), _settled(config), words)
         return config
+
+
+def _set_late(config: DictConfig, words: list[str]) -> None:
+    """Set the keys of some overrides that the configs chosen so far have."""
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    chosen = {group: [name] for group, name in chosen_in(plain).items()}
+    values = [
+        override
+        for override in OverridesParser.create().parse_overrides(words)
+        if not (override.is_sweep_override() or is_foreign(override.key_or_group, chosen))
+    ]
+    ConfigLoaderImpl._apply_overrides_to_config(values, config)
 
 
 @cache
@@ -274,13 +309,17 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
             )
         case MissingConfigException(missing_cfg_file=str(path), options=[_, *_] as options):
             group, _, option = path.rpartition("/")
-            return f"{group}={option}: must be one of {', '.join(options)}"
+            return (
+                f"{group}={option}: must be one of {', '.join(options)}{nearest(option, options)}"
+            )
         case HydraException(__cause__=ConfigAttributeError() | ConfigKeyError() as cause) if (
             override := text.partition("\nTo append to your config use +")[2]
         ):
             prefix = str(cause.full_key).removesuffix(cause.key)
             keys = [prefix + key for key in sorted(cause.parent_node) if key not in _NOT_KEYS]
-            return f"{override}: is not a key; allowed: {', '.join(keys) or 'none'}"
+            node = cause.parent_node
+            chosen = str(node.get("name")) if isinstance(node, DictConfig) else ""
+            return f"{override}: {not_a_key(str(cause.full_key), [chosen], keys)}"
         case HydraException(__cause__=OmegaConfBaseException() as cause) if text:
             override = text.removeprefix("Error merging override ")
             return f"{override}: {str(cause).partition(_DETAILS)[0]}"

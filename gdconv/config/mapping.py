@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import Field, fields
 from typing import Any, NamedTuple
 
-from gdconv.config.rules import ConfigError, Section, typed
+from gdconv.config.rules import ConfigError, Section, nearest, typed
 from gdconv.config.sections import (
     ENGINES,
     METHODS,
@@ -66,11 +66,16 @@ def to_mapping(config: Section) -> dict[str, Any]:
         if isinstance(value, Section):
             named = {"name": value.name} if declared.name in GROUPS else {}
             mapping[declared.name] = named | to_mapping(value)
-        elif isinstance(value, tuple):
-            mapping[declared.name] = list(value) if len(value) > 1 else value[0]
         else:
-            mapping[declared.name] = value
+            mapping[declared.name] = _as_typed(value)
     return mapping
+
+
+def _as_typed(value: Any) -> Any:
+    """A list for a tuple, but the element itself for a tuple of one."""
+    if not isinstance(value, tuple):
+        return value
+    return _as_typed(value[0]) if len(value) == 1 else [_as_typed(each) for each in value]
 
 
 def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -102,7 +107,8 @@ def _section(name: str, value: Any) -> Any:
             raise ConfigError(name, value, f"has the keys {_listed(kind)}: set one of them")
     else:
         return value
-    _refuse_unknown(value, {declared.name for declared in fields(kind)}, kind.prefix)
+    known = {declared.name for declared in fields(kind)}
+    _refuse_unknown(value, known, kind.prefix, kind.name)
     return kind(**value)
 
 
@@ -110,11 +116,75 @@ def _listed(kind: type[Section]) -> str:
     return ", ".join(kind.prefix + declared.name for declared in fields(kind)) or "none"
 
 
-def _refuse_unknown(mapping: Mapping[str, Any], known: set[str], prefix: str) -> None:
+def _refuse_unknown(
+    mapping: Mapping[str, Any], known: set[str], prefix: str, chosen: str = ""
+) -> None:
     for name, value in mapping.items():
         if name not in known:
-            allowed = ", ".join(prefix + each for each in sorted(known)) or "none"
-            raise ConfigError(f"{prefix}{name}", value, f"is not a key; allowed: {allowed}")
+            allowed = [prefix + each for each in sorted(known)]
+            raise ConfigError(prefix + name, value, not_a_key(prefix + name, [chosen], allowed))
+
+
+def not_a_key(key: str, chosen: Collection[str], allowed: Collection[str]) -> str:
+    """Say why a key is refused.
+
+    Parameters
+    ----------
+    chosen
+        The names that are chosen for its group, none of which has the key.
+    allowed
+        The keys that there are.
+    """
+    group = key.rpartition(".")[0]
+    if others := having(key):
+        lacking, of_others = (
+            [f"{group}={name}" for name in names] for names in (sorted(chosen), others)
+        )
+        return f"is not a key of {' or '.join(lacking)}, but of {' and '.join(of_others)}"
+    every = [each.name for each in declared_keys() if each.name.rpartition(".")[0] == group]
+    return f"is not a key; allowed: {', '.join(allowed) or 'none'}{nearest(key, every)}"
+
+
+def having(key: str) -> list[str]:
+    """Return the choices that have a key of a group, such as method.momentum."""
+    group, _, name = key.partition(".")
+    kinds = GROUPS.get(group, {})
+    return [
+        choice for choice, kind in kinds.items() if name in {each.name for each in fields(kind)}
+    ]
+
+
+def is_foreign(key: str, chosen: Mapping[str, Collection[str]]) -> bool:
+    """Whether other choices of a group have a key, but none of those that are chosen."""
+    group = key.partition(".")[0]
+    return group in chosen and bool(others := having(key)) and not {*others} & {*chosen[group]}
+
+
+def chosen_in(mapping: Mapping[str, Any]) -> dict[str, str]:
+    """Return which name is chosen for each group, where one is."""
+    names = {group: mapping.get(group) for group in GROUPS}
+    return {
+        group: section["name"]
+        for group, section in names.items()
+        if isinstance(section, Mapping) and isinstance(section.get("name"), str)
+    }
+
+
+def leave_out_foreign(mappings: Iterable[dict[str, Any]]) -> None:
+    """Remove from each mapping the keys that another mapping's choices have, but not its own.
+
+    An experiment may set a key and sweep over methods of which only some have it.
+    """
+    mappings = list(mappings)
+    chosen = [chosen_in(mapping) for mapping in mappings]
+    every = {group: {each[group] for each in chosen if group in each} for group in GROUPS}
+    if not any(len(names) > 1 for names in every.values()):
+        return
+    for mapping, own in zip(mappings, chosen, strict=True):
+        for group, name in own.items():
+            for key in [f"{group}.{each}" for each in mapping[group]]:
+                if is_foreign(key, {group: [name]}) and not is_foreign(key, every):
+                    del mapping[group][key.partition(".")[2]]
 
 
 class Key(NamedTuple):

@@ -49,6 +49,16 @@ def quoted(key: str, value: str) -> str:
     return shlex.quote(f'{key}="{escaped}"')
 
 
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return a question that asks for the most similar of some words; "" if none is similar."""
+    from difflib import get_close_matches
+
+    # What stands before the last dot is the same for all, and would make them similar.
+    of_last = {each.rpartition(".")[2]: each for each in words}
+    found = get_close_matches(word.rpartition(".")[2], of_last, n=1, cutoff=0.7)
+    return f"; did you mean {of_last[found[0]]}?" if found else ""
+
+
 @dataclass(frozen=True)
 class Rule:
     """What a key accepts: `parse` returns the value in its declared type or raises ValueError."""
@@ -98,21 +108,26 @@ def choice(*options: str) -> Rule:
             raise ValueError
         return value
 
-    return Rule(parse, "must be one of " + ", ".join(options))
+    return Rule(parse, "must be " + "one of " * (len(options) > 1) + ", ".join(options))
 
 
 def one_or_more(rule: Rule) -> Rule:
-    """A value or a non-empty list of values, kept as a tuple without repeats."""
+    """A value or a non-empty list of values, kept as a tuple."""
 
     def parse(value: Any) -> tuple[Any, ...]:
         if isinstance(value, str) or not isinstance(value, Iterable):
             value = [value]
-        values = tuple(dict.fromkeys(rule.parse(element) for element in value))
+        values = tuple(rule.parse(element) for element in value)
         if not values:
             raise ValueError
         return values
 
     return Rule(parse, f"{rule.allowed}, or a list of at least one of them")
+
+
+def without_repeats(rule: Rule) -> Rule:
+    """The tuple that another rule makes, each of its elements once."""
+    return Rule(lambda value: tuple(dict.fromkeys(rule.parse(value))), rule.allowed)
 
 
 def either(first: Rule, second: Rule) -> Rule:

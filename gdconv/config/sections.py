@@ -1,7 +1,7 @@
 """The configuration of a study: plain dataclasses that refuse bad values when they are made.
 
 A `RunConfig` says what to run; a `StudyConfig` says how to run it and where the results go.
-`expand` turns a RunConfig into its `Run`s, one for each seed, repetition and step size.
+`expand` turns a RunConfig into its `Run`s, one for each combination of its lists.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
-from itertools import product
-from math import prod
 from typing import Any, ClassVar
 
+from gdconv.config.pairs import combined, number_of_combinations, pairs_of_keys, refuse_unequal
 from gdconv.config.rules import (
+    ConfigError,
     Section,
     any_real,
     boolean,
@@ -33,6 +33,7 @@ from gdconv.config.rules import (
     scheduler_address,
     study_name,
     typed,
+    without_repeats,
 )
 
 # Of all families with random data.
@@ -41,6 +42,10 @@ _NOISE = "standard deviation of the noise in y"
 # The formats of figures, and those that are made unless others are asked for.
 FORMATS = ("png", "svg", "pdf")
 SHOWN_FORMATS = ("png", "svg")
+_PAIR = (
+    "keys whose values are taken together, the first with the first and so on, instead of in every"
+    " combination, as `pair=[step.value,method.momentum]`"
+)
 _WORKERS = "number of processes; by default one for each core"
 
 
@@ -262,7 +267,7 @@ ENGINES = {kind.name: kind for kind in (Serial, Processes, Dask)}
 
 @dataclass(frozen=True)
 class RunConfig(Section):
-    """What to run. seed and step.value may be lists; each element is its own run."""
+    """What to run. Some keys may be lists, see `lists`; each combination of elements is a run."""
 
     problem: Problem = field(default_factory=Gaussian, metadata={"meaning": "family of problems"})
     start: Start = field(default_factory=Zeros, metadata={"meaning": "the start w₀"})
@@ -276,6 +281,31 @@ class RunConfig(Section):
         0, one_or_more(integer(0, 2**63 - 1)), "seed of the random numbers, or a list"
     )
     repetitions: int = key(1, integer(1, 10**6), "independent draws of the problem for each seed")
+    pair: tuple[tuple[str, ...], ...] = key((), pairs_of_keys, _PAIR)
+
+    def __post_init__(self) -> None:
+        """Parse the keys, and refuse a pair whose lists cannot be taken together."""
+        super().__post_init__()
+        for pair in self.pair:
+            counts = {each: len(values) for each, values in self.lists.items()}
+            for each in pair:
+                if each not in counts:
+                    allowed = (
+                        f"{each} cannot be a list here, but {', '.join(counts)} can; other keys are"
+                        " paired if they are swept over with -m"
+                    )
+                    raise ConfigError("pair", pair, allowed)
+            refuse_unequal(pair, counts)
+
+    @property
+    def lists(self) -> dict[str, tuple[Any, ...]]:
+        """The values of each key that may be a list."""
+        of_method = {
+            self.method.prefix + name: value
+            for name, value in self.method.options.items()
+            if isinstance(value, tuple)
+        }
+        return {"seed": self.seed, **of_method, "step.value": self.step.value}
 
 
 @dataclass(frozen=True)
@@ -286,7 +316,7 @@ class StudyConfig(Section):
     results_dir: str = key("results", folder_path, "folder that holds the studies")
     report: bool = key(True, boolean, "end with figures and report.html")
     report_formats: tuple[str, ...] = key(
-        *(SHOWN_FORMATS, one_or_more(choice(*FORMATS))),
+        *(SHOWN_FORMATS, without_repeats(one_or_more(choice(*FORMATS)))),
         "formats of the figures: `png`, `svg`, `pdf`",
     )
     retry_failed: bool = key(False, boolean, "`true`: run the failed runs again")
@@ -320,33 +350,46 @@ class Run:
 
 def expand(config: RunConfig, content: str | None = None) -> Iterator[Run]:
     """Return the runs of a configuration; the step size varies fastest. content: see `Run`."""
-    unit, values = config.step.unit, config.step.value
-    steps = [(unit, value) for value in values] if config.method.takes_step else [(None, None)]
-    draws = product(config.seed, range(config.repetitions), _each(config.method), steps)
-    for seed, repetition, method, step in draws:
+    methods: dict[tuple[Any, ...], Iterated] = {}
+    seeds, *lists = _lists(config).items()
+    draws = dict([seeds, ("repetitions", range(config.repetitions)), *lists])
+    for seed, repetition, *of_method, value in combined(draws, config.pair):
+        options = tuple(of_method)
+        if options not in methods:
+            methods[options] = _with_options(config, options)
         yield Run(
-            config.problem, config.start, method, config.record, seed, repetition, *step, content
+            config.problem,
+            config.start,
+            methods[options],
+            config.record,
+            seed,
+            repetition,
+            None if value is None else config.step.unit,
+            value,
+            content,
         )
 
 
 def number_of_runs(config: RunConfig) -> int:
     """Return how many runs `expand` returns, without making them."""
-    steps = len(config.step.value) if config.method.takes_step else 1
-    lists = (len(value) for value in config.method.options.values() if isinstance(value, tuple))
-    return len(config.seed) * config.repetitions * steps * prod(lists)
+    return number_of_combinations(_lists(config), config.pair) * config.repetitions
 
 
-def _each(method: Iterated) -> list[Iterated]:
-    """The method with each combination of the values that its keys list."""
-    lists = {key: value for key, value in method.options.items() if isinstance(value, tuple)}
-    methods = []
-    for values in product(*lists.values()):
-        one = copy(method)
-        for name, value in zip(lists, values, strict=True):
-            # Not parsed again, because the rule would make a list of the value.
-            object.__setattr__(one, name, value)
-        methods.append(one)
-    return methods
+def _lists(config: RunConfig) -> dict[str, tuple[Any, ...]]:
+    """The lists of a configuration, without step sizes if its method takes none."""
+    if config.method.takes_step:
+        return config.lists
+    return config.lists | {"step.value": (None,) * len(config.step.value)}
+
+
+def _with_options(config: RunConfig, options: tuple[Any, ...]) -> Iterated:
+    """The method with one value of each of its lists."""
+    method = copy(config.method)
+    _, *keys, _ = config.lists
+    for each, value in zip(keys, options, strict=True):
+        # Not parsed again, because the rule would make a list of the value.
+        object.__setattr__(method, each.removeprefix(method.prefix), value)
+    return method
 
 
 def problem_options(problem: Problem) -> str:

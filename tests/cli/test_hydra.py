@@ -17,7 +17,7 @@ from gdconv.cli.composition import RESOLVERS, configuration_folder
 
 # Hydra's scan for plugins executes their modules, so an import before it would give other classes.
 Plugins.instance()
-from hydra_plugins.gdconv.grouped import Composer  # noqa: E402
+from hydra_plugins.gdconv.composer import Composer  # noqa: E402
 
 LEGAL = {
     "nothing": [],

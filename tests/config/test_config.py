@@ -5,7 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from gdconv.config.mapping import GROUPS, SECTIONS, declared_keys, from_mapping, to_mapping
+from gdconv.config.mapping import GROUPS, SECTIONS, declared_keys, flat, from_mapping, to_mapping
 from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import (
     PROBLEMS,
@@ -46,10 +46,11 @@ def test_every_key_is_listed_once_with_its_default():
         if "rule" in field.metadata
     }
     assert listed.keys() == declared.keys() | GROUPS.keys()
+    defaults = flat(to_mapping(RunConfig()) | to_mapping(StudyConfig()))
     for name, default in declared.items():
         assert listed[name].default == ("" if default is None else typed(default))
     for name, choices in GROUPS.items():
-        assert listed[name].default == next(iter(choices))
+        assert listed[name].default == defaults[f"{name}.name"]
         assert all(f"`{choice}`" in listed[name].meaning for choice in choices)
 
 
@@ -163,7 +164,10 @@ def test_options_are_what_has_no_column(problem, options):
     [
         ({"typo": 3}, ["typo=3", "is not a key", "repetitions"]),
         ({"problem": {"name": "gaussian", "typo": 3}}, ["problem.typo=3", "problem.n_samples"]),
-        ({"problem": {"name": "gaussian", "path": "x"}}, ["problem.path=x", "problem.noise"]),
+        (
+            {"problem": {"name": "gaussian", "path": "x"}},
+            ["problem.path=x", "is not a key of problem=gaussian, but of problem=csv"],
+        ),
         ({"problem": {"name": "nosuch"}}, ["problem.name=nosuch", ", ".join(PROBLEMS)]),
         ({"problem": "gaussian"}, ["problem=gaussian", "must be one of"]),
         ({"step": 3}, ["step=3", "step.unit, step.value"]),

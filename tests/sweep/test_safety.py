@@ -27,7 +27,7 @@ ATTRIBUTES = {
 # gdconv from checked configurations, on their way between its own processes.
 # The grader runs a student's file, as its help says, and the scripts of its own cases.
 ALLOWED = {
-    *{("grouped.py", "pickle"), ("student.py", "exec")},
+    *{("composer.py", "pickle"), ("student.py", "exec")},
     *{("grade.py", "exec"), ("grade.py", "eval")},
 }
 

@@ -1,28 +1,29 @@
 """A sweeper and a launcher that compose a sweep of thousands of jobs in seconds.
 
 Hydra's own pair composes every job twice, at 50 ms or more each. Here a job costs less than one
-millisecond: composing happens once for each distinct choice of config groups, and the value
-overrides are applied to a copy, which is what Hydra itself does after composing.
+millisecond, see `composer`.
 """
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType, RangeSweep
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig
 
+from gdconv.config.mapping import declared_keys, is_foreign, not_a_key
+from gdconv.config.pairs import Pairs, combined, refuse_unequal
 from gdconv.config.rules import ConfigError
+
+from .composer import Composer
 
 _store = ConfigStore.instance().store
 _store("grouped", {"_target_": f"{__name__}.GroupedSweeper", "params": {}}, "hydra/sweeper")
@@ -32,11 +33,32 @@ _store("grouped", {"_target_": f"{__name__}.GroupedLauncher"}, "hydra/launcher")
 MOST_JOBS = 10**5
 
 
+class Choice(NamedTuple):
+    """A choice of one config in each group, for which jobs are made.
+
+    Attributes
+    ----------
+    overrides : dict
+        Key → override; no group is swept over any more.
+    names : dict
+        Group → the name of what is chosen.
+    pairs : tuple
+        See `gdconv.config.pairs`.
+    """
+
+    overrides: dict[str, Override]
+    names: dict[str, str]
+    pairs: Pairs
+
+
 class GroupedSweeper(BasicSweeper):
     """Expands overrides as Hydra's basic sweeper does, but writes nothing and composes nothing.
 
     A config may bring a sweep along as hydra.sweeper.params, as an experiment does. Hydra knows it
     if the config is the same for all jobs. Here each one that is swept over brings its own, too.
+
+    Two more things are not Hydra's. A key that only some choices of a group have is left out for
+    the others. The values of the keys in `pair` are taken together, not multiplied.
     """
 
     hydra_context: Any
@@ -47,10 +69,25 @@ class GroupedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         """Launch every combination of the swept values as one batch."""
-        return self.launcher.launch(self._jobs(self._parse_config(), arguments), initial_job_idx=0)
+        return self.launcher.launch(self._jobs(arguments), initial_job_idx=0)
 
-    def _jobs(self, params: Sequence[str], arguments: Sequence[str]) -> list[list[str]]:
-        """Return the overrides of every job.
+    def _jobs(self, arguments: Sequence[str]) -> list[list[str]]:
+        """Return the overrides of every job."""
+        choices = list(self._choices(self._parse_config(), arguments))
+        chosen: dict[str, set[str]] = {}
+        for each in choices:
+            for group, name in each.names.items():
+                chosen.setdefault(group, set()).add(name)
+        jobs: list[list[str]] = []
+        for each in choices:
+            jobs += _jobs_of(_without_foreign(each, chosen))
+            if len(jobs) > MOST_JOBS:
+                swept = (one for one in self._by_key(arguments).values() if one.is_sweep_override())
+                raise _too_many(next(swept))
+        return jobs
+
+    def _choices(self, params: Sequence[str], arguments: Sequence[str]) -> Iterator[Choice]:
+        """Yield every choice of configs that the groups which are swept over make.
 
         Parameters
         ----------
@@ -61,20 +98,26 @@ class GroupedSweeper(BasicSweeper):
         brought = self._by_key(params)
         overrides = {key: each for key, each in brought.items() if key not in given} | given
         swept = {key: each for key, each in overrides.items() if each.is_sweep_override()}
-        _refuse_too_many(swept.values())
+        counts = {key: _count(each) for key, each in swept.items()}
         composer = self.launcher.composer
-        group = next((key for key, each in swept.items() if composer.is_group(each)), None)
-        if group is None:
-            [jobs] = self.split_arguments(list(overrides.values()), max_batch_size=None)
-            return jobs
-        jobs = []
-        others = [str(each.input_line) for key, each in given.items() if key != group]
-        for option in swept[group].sweep_string_iterator():
-            chosen = [*others, f"{group}={option}"]
-            jobs += self._jobs(composer.params(chosen), chosen)
-            if len(jobs) > MOST_JOBS:
-                raise _too_many(swept[group])
-        return jobs
+        settled = [str(each.input_line) for key, each in overrides.items() if key not in swept]
+        pairs = composer.pairs(settled)
+        groups = [key for key, each in swept.items() if composer.is_group(each)]
+        if not groups:
+            yield Choice(overrides, composer.names(settled), pairs)
+            return
+        # An experiment comes first, because it may bring pairs and further groups along.
+        group = min(groups, key=lambda key: key != "experiment")
+        together = next((pair for pair in pairs if group in pair), (group,))
+        if len(together) > 1:
+            _refuse_unswept(together, swept)
+            refuse_unequal(together, counts)
+            rest = tuple(pair for pair in pairs if pair != together)
+            given["pair"] = self._by_key([_pair_override(rest)])["pair"]
+        others = [str(each.input_line) for key, each in given.items() if key not in together]
+        for words in zip(*(_words(swept[key]) for key in together), strict=True):
+            chosen = [*others, *words]
+            yield from self._choices(composer.params(chosen), chosen)
 
     def _by_key(self, lines: Sequence[str]) -> dict[str, Override]:
         """The overrides; of several of one key the last, in the place of the first."""
@@ -82,16 +125,92 @@ class GroupedSweeper(BasicSweeper):
         return {each.get_key_element(): each for each in parser.parse_overrides(list(lines))}
 
 
-def _refuse_too_many(swept: Iterable[Override]) -> None:
-    count = 1
-    for override in swept:
-        if override.is_interval_sweep():
-            raise _refused(override, "cannot be listed: write a,b,c or range(a,b,step)")
-        count *= _count_up_to(MOST_JOBS + 1, override)
-        if count == 0:
-            raise _refused(override, "holds no value")
-        if count > MOST_JOBS:
-            raise _too_many(override)
+def _without_foreign(choice: Choice, chosen: dict[str, set[str]]) -> Choice:
+    """Leave out of a choice the keys that only other choices of the sweep have.
+
+    Raises
+    ------
+    ConfigError
+        If other choices have a key, but none of those that are chosen in the sweep.
+    """
+    own = {group: [name] for group, name in choice.names.items()}
+    overrides = {}
+    for key, override in choice.overrides.items():
+        if not is_foreign(key, own):
+            overrides[key] = override
+        elif is_foreign(key, chosen):
+            raise _refused(override, not_a_key(key, chosen[key.partition(".")[0]], []))
+    pairs = []
+    for pair in choice.pairs:
+        for key in pair:
+            if is_foreign(key, chosen):
+                what = not_a_key(key, chosen[key.partition(".")[0]], [])
+                raise ConfigError("pair", pair, f"{key} {what}")
+        pairs.append(tuple(key for key in pair if not is_foreign(key, own)))
+    return Choice(overrides, choice.names, tuple(pairs))
+
+
+def _jobs_of(choice: Choice) -> list[list[str]]:
+    """Return the overrides of every job of a choice; a pair without a swept key is left to it."""
+    swept = {key: each for key, each in choice.overrides.items() if each.is_sweep_override()}
+    counts = {key: _count(each) for key, each in swept.items()}
+    left = [pair for pair in choice.pairs if len(pair) > 1 and not {*pair} & swept.keys()]
+    pairs = tuple(pair for pair in choice.pairs if {*pair} & swept.keys())
+    for pair in pairs:
+        _refuse_unswept(pair, swept)
+        if len(pair) > 1:
+            refuse_unequal(pair, counts)
+    total = 1
+    multiplied = counts.keys() - {key for _, *others in pairs for key in others}
+    for key in [key for key in swept if key in multiplied]:
+        total *= counts[key]
+        if total > MOST_JOBS:
+            raise _too_many(swept[key])
+    lists = {key: _words(each) for key, each in choice.overrides.items()}
+    if len(left) < len(choice.pairs):
+        lists.pop("pair", None)
+        lists["pair"] = [_pair_override(left)]
+    return [list(job) for job in combined(lists, pairs)]
+
+
+def _words(override: Override) -> list[str]:
+    """An override as it is typed for each of its values."""
+    key = override.get_key_element()
+    if override.is_sweep_override():
+        return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    return [f"{key}={override.get_value_element_as_str()}"]
+
+
+def _pair_override(pairs: Iterable[Sequence[str]]) -> str:
+    return "pair=[" + ",".join(f"[{','.join(pair)}]" for pair in pairs) + "]"
+
+
+def _refuse_unswept(pair: Sequence[str], swept: Mapping[str, Override]) -> None:
+    """Raise ConfigError unless all keys of a pair are swept over, as one of them is."""
+    for key in pair:
+        if key not in swept:
+            known = {each.name for each in declared_keys()}
+            what = "is not swept over, but" if key in known else "is not a key;"
+            one = next(each for each in pair if each in swept)
+            raise ConfigError("pair", pair, f"{key} {what} {one} is; all keys need values for -m")
+
+
+def _count(override: Override) -> int:
+    """Return how many values are swept over; raise ConfigError if there are none or too many."""
+    if override.get_key_element() == "pair":
+        raise _refused(override, "cannot be swept over; put the list in quotes and brackets")
+    if override.is_interval_sweep():
+        raise _refused(override, "cannot be listed: write a,b,c or range(a,b,step)")
+    swept = override.value()
+    # To shuffle them, Hydra would list them.
+    values = swept.range() if isinstance(swept, RangeSweep) else override.sweep_iterator()
+    # A range may have no end.
+    count = sum(1 for _ in islice(values, MOST_JOBS + 1))
+    if count == 0:
+        raise _refused(override, "holds no value")
+    if count > MOST_JOBS:
+        raise _too_many(override)
+    return count
 
 
 def _too_many(override: Override) -> ConfigError:
@@ -101,14 +220,6 @@ def _too_many(override: Override) -> ConfigError:
 def _refused(override: Override, allowed: str) -> ConfigError:
     key, _, value = str(override.input_line).partition("=")
     return ConfigError(key, value, allowed)
-
-
-def _count_up_to(most: int, override: Override) -> int:
-    """Count the values of a sweep, none of which is made for a range without end."""
-    swept = override.value()
-    # To shuffle them, Hydra would list them.
-    values = swept.range() if isinstance(swept, RangeSweep) else override.sweep_iterator()
-    return sum(1 for _ in islice(values, most))
 
 
 class GroupedLauncher(Launcher):
@@ -125,130 +236,3 @@ class GroupedLauncher(Launcher):
         """Compose and resolve all jobs, then run them as one."""
         self._task_function([self.composer.mapping(overrides) for overrides in job_overrides])
         return [JobReturn(status=JobStatus.COMPLETED)]
-
-
-class _Base(NamedTuple):
-    """A configuration, the same as a mapping unless it has interpolations, and its own sweep.
-
-    Both are pickled. Seven times as fast as copy.deepcopy; the bytes never leave this process.
-    """
-
-    config: bytes
-    mapping: bytes | None
-    params: list[str]
-
-
-class Composer:
-    """Composes the jobs of one sweep, remembering what jobs have in common.
-
-    Parameters
-    ----------
-    loader
-        Hydra's configuration loader.
-    master
-        The configuration of the sweep itself, `hydra` node included.
-    """
-
-    def __init__(self, loader: ConfigLoaderImpl, master: DictConfig) -> None:
-        self._loader = loader
-        self._master = master
-        self._parser = OverridesParser.create(config_loader=loader)
-        _, self._repository = loader._parse_overrides_and_create_caching_repo(
-            master.hydra.job.config_name, list(master.hydra.overrides.hydra)
-        )
-        self._parsed: dict[str, tuple[Override, bool]] = {}
-        self._bases: dict[tuple[str, ...], _Base] = {}
-
-    def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """Return the task's configuration that Hydra would compose, without the `hydra` node.
-
-        Raises
-        ------
-        HydraException
-            For every override that Hydra refuses.
-        """
-        config = pickle.loads(self._base(overrides).config)
-        parsed = [self._parse(line) for line in overrides]
-        values = [override for override, sets_value in parsed if sets_value]
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        return config
-
-    def mapping(self, overrides: Sequence[str]) -> Any:
-        """Return the same as a nested mapping, with all interpolations resolved; raises likewise.
-
-        Where no value is an interpolation, this takes a twentieth of the time.
-        """
-        plain = self._base(overrides).mapping
-        parsed = [self._parse(line) for line in overrides]
-        if plain is not None:
-            mapping = pickle.loads(plain)
-            if all(_set(mapping, override) for override, sets_value in parsed if sets_value):
-                return mapping
-        return OmegaConf.to_container(self.compose(overrides), resolve=True)
-
-    def params(self, overrides: Sequence[str]) -> list[str]:
-        """Return the sweep that the chosen configs bring along, as overrides.
-
-        Raises
-        ------
-        HydraException
-            For every choice that Hydra refuses.
-        """
-        return self._base(
-            [line for line in overrides if not self._parse(line)[0].is_sweep_override()]
-        ).params
-
-    def is_group(self, override: Override) -> bool:
-        """Whether the override chooses a config of a group."""
-        return bool(self._repository.group_exists(override.key_or_group))
-
-    def _base(self, overrides: Sequence[str]) -> _Base:
-        """What the overrides that set no value compose."""
-        choices = tuple(line for line in overrides if not self._parse(line)[1])
-        if choices not in self._bases:
-            config = self._loader.load_sweep_config(self._master, list(choices))
-            params = [
-                f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()
-            ]
-            # The hydra node is most of the configuration, and none of the task's.
-            with read_write(config), open_dict(config):
-                del config["hydra"]
-            plain = OmegaConf.to_container(config, resolve=False)
-            mapping = pickle.dumps(plain) if _is_plain(plain) else None
-            self._bases[choices] = _Base(pickle.dumps(config), mapping, params)
-        return self._bases[choices]
-
-    def _parse(self, line: str) -> tuple[Override, bool]:
-        if line not in self._parsed:
-            [override] = self._parser.parse_overrides([line])
-            self._parsed[line] = override, self._sets_value(override)
-        return self._parsed[line]
-
-    def _sets_value(self, override: Override) -> bool:
-        """Whether Hydra applies the override after composing, rather than composes by it."""
-        if override.is_hydra_override() or override.is_sweep_override():
-            return False
-        return isinstance(override.value(), dict) or not self.is_group(override)
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value has no interpolation in it."""
-    if isinstance(value, dict | list):
-        return all(map(_is_plain, value.values() if isinstance(value, dict) else value))
-    return not isinstance(value, str) or "${" not in value
-
-
-def _set(mapping: dict[str, Any], override: Override) -> bool:
-    """Set a plain value that a mapping has already; return whether the override is that simple."""
-    value, (*path, name) = override.value(), override.key_or_group.split(".")
-    if override.type != OverrideType.CHANGE or override.package is not None:
-        return False
-    if isinstance(value, dict) or not _is_plain(value):
-        return False
-    place: Any = mapping
-    for part in path:
-        place = place.get(part) if isinstance(place, dict) else None
-    if not isinstance(place, dict) or isinstance(place.get(name, {}), dict):
-        return False
-    place[name] = value
-    return True
