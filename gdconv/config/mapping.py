@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import Field, fields
 from typing import Any, NamedTuple
 
@@ -141,7 +141,7 @@ def not_a_key(key: str, chosen: Collection[str], allowed: Collection[str]) -> st
             [f"{group}={name}" for name in names] for names in (sorted(chosen), others)
         )
         return f"is not a key of {' or '.join(lacking)}, but of {' and '.join(of_others)}"
-    every = [each.name for each in declared_keys() if each.name.rpartition(".")[0] == group]
+    every = [each.name for each in declared_keys() if group in ("", each.name.rpartition(".")[0])]
     return f"is not a key; allowed: {', '.join(allowed) or 'none'}{nearest(key, every)}"
 
 
@@ -170,21 +170,25 @@ def chosen_in(mapping: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def leave_out_foreign(mappings: Iterable[dict[str, Any]]) -> None:
+def leave_out_foreign(mappings: Sequence[dict[str, Any]]) -> None:
     """Remove from each mapping the keys that another mapping's choices have, but not its own.
 
     An experiment may set a key and sweep over methods of which only some have it.
     """
-    mappings = list(mappings)
     chosen = [chosen_in(mapping) for mapping in mappings]
     every = {group: {each[group] for each in chosen if group in each} for group in GROUPS}
-    if not any(len(names) > 1 for names in every.values()):
-        return
+    left_out: dict[tuple[str, str, str], bool] = {}
     for mapping, own in zip(mappings, chosen, strict=True):
         for group, name in own.items():
-            for key in [f"{group}.{each}" for each in mapping[group]]:
-                if is_foreign(key, {group: [name]}) and not is_foreign(key, every):
-                    del mapping[group][key.partition(".")[2]]
+            for key in list(mapping[group]) if len(every[group]) > 1 else ():
+                # There may be a hundred thousand jobs, so each key is looked up once.
+                place = group, name, key
+                if place not in left_out:
+                    typed_key = f"{group}.{key}"
+                    foreign = is_foreign(typed_key, {group: [name]})
+                    left_out[place] = foreign and not is_foreign(typed_key, every)
+                if left_out[place]:
+                    del mapping[group][key]
 
 
 class Key(NamedTuple):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gdconv.config.rules import ConfigError, Section
-from gdconv.config.sections import Run, RunConfig, Serial, StudyConfig, expand, number_of_runs
+from gdconv.config.sections import Run, RunConfig, Serial, Step, StudyConfig, expand, number_of_runs
 from gdconv.experiment.identity import Group, group_of, run_ids
 from gdconv.problems.families import file_content, names_of_files, notices, shape
 from gdconv.sweep import engines
@@ -159,7 +159,7 @@ class Plan(NamedTuple):
     files : dict
         The names of each content of a file.
     notices : list of str
-        What the user should know about the files.
+        What the user should know about the files, and about keys without effect.
     """
 
     runs: dict[str, Run]
@@ -183,9 +183,21 @@ def plan(configs: Sequence[RunConfig]) -> Plan:
             raise ConfigError("repetitions", config.repetitions, allowed)
     problems = [config.problem for config in configs]
     files, told = names_of_files(problems), notices(problems)
+    told += _without_step(configs)
     runs = [run for config in configs for run in expand(config, file_content(config.problem))]
     _refuse_doubtful(runs)
     return Plan(dict(zip(run_ids(runs), runs, strict=True)), files, told)
+
+
+def _without_step(configs: Sequence[RunConfig]) -> list[str]:
+    """Say once of each method that takes no step size if one is asked for all the same."""
+    names = dict.fromkeys(
+        config.method.name
+        for config in configs
+        if not config.method.takes_step and config.step != Step()
+    )
+    effect = "takes no step size, so step.value and step.unit have no effect on it"
+    return [f"method={name}: {effect}" for name in names]
 
 
 def _refuse_doubtful(runs: Sequence[Run]) -> None:

@@ -33,13 +33,9 @@ def case_of(config: RunConfig) -> Case:
     """
     runs = list(expand(config))
     if len(runs) > 1:
-        counts = {
-            "seed": len(config.seed),
-            "repetitions": config.repetitions,
-            "step.value": len(config.step.value),
-        }
-        key, count = next((key, count) for key, count in counts.items() if count > 1)
-        given = {"seed": config.seed, "step.value": config.step.value}.get(key, count)
+        lists = config.lists | {"repetitions": range(config.repetitions)}
+        key = next(key for key, values in lists.items() if len(values) > 1)
+        given = lists[key] if key in config.lists else config.repetitions
         raise ConfigError(key, given, "must be one value, because a single run is checked")
     try:
         with threadpoolctl.threadpool_limits(1):
