@@ -43,8 +43,8 @@ _NOISE = "standard deviation of the noise in y"
 FORMATS = ("png", "svg", "pdf")
 SHOWN_FORMATS = ("png", "svg")
 _PAIR = (
-    "keys whose values are taken together, the first with the first and so on, instead of in every"
-    " combination, as `pair=[step.value,method.momentum]`"
+    "keys whose values are taken together, the first with the first and the second with the second,"
+    " instead of in every combination: `pair=[step.value,method.momentum]`"
 )
 _WORKERS = "number of processes; by default one for each core"
 
@@ -202,10 +202,15 @@ class Step(Section):
     prefix: ClassVar[str] = "step."
     unit: str = key(
         *("lambda_max", choice("lambda_max", "optimal", "absolute", "K")),
-        "`lambda_max`: value/λmax; `optimal`: value times the best step size of the method, for"
-        " gradient descent 2/(λ⁺min + λmax); `absolute`: value; `K`: 1/value",
+        "`lambda_max`: the step size is value/λmax; `optimal`: value times the method's best step"
+        " size, which is 2/(λ⁺min + λmax) for gradient_descent, 4/(√λ⁺min + √λmax)² for heavy_ball"
+        " and 4/(λ⁺min + 3λmax) for nesterov; `absolute`: value; `K`: 1/value",
     )
-    value: tuple[float, ...] = key(1.0, one_or_more(positive), "step size, or a list", "step.unit")
+    value: tuple[float, ...] = key(
+        *(1.0, one_or_more(positive)),
+        "step size, or a list; chebyshev takes none and ignores it",
+        "step.unit",
+    )
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,16 @@ class Chebyshev(Method):
     lower: tuple[float, ...] = key(
         1.0,
         one_or_more(positive),
-        "lower end of the interval in which the eigenvalues are taken to lie, or a list",
+        "lower end of the interval in which the method expects the eigenvalues, or a list; 1 is"
+        " the smallest eigenvalue that is not 0",
         "λ⁺min",
     )
-    upper: tuple[float, ...] = key(1.0, one_or_more(positive), "its upper end, or a list", "λmax")
+    upper: tuple[float, ...] = key(
+        1.0,
+        one_or_more(positive),
+        "upper end of this interval, or a list; 1 is the largest eigenvalue",
+        "λmax",
+    )
 
     def coefficients(
         self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float

@@ -25,14 +25,14 @@ class HeavyBall(Method):
     momentum: tuple[Any, ...] = key(
         "optimal",
         one_or_more(momentum_or("optimal")),
-        "part of the last step that is added to the next one, or a list; `optimal`: the best one"
-        " for this step size",
+        "β from 0 to below 1, or a list: β times the last step, w_t − w_{t−1}, is added to the"
+        " next one; `optimal`: the best β for the step size",
     )
     first_step: str = key(
         "full",
         choice("full", "averaged"),
-        "the first step is as long as the others (`full`), or 1/(1 + momentum) as long"
-        " (`averaged`), which keeps the error from growing at first",
+        "`full`: the first step has the step size of the others; `averaged`: it has the step size"
+        " divided by 1 + β, which keeps the error from growing at first",
     )
 
     def coefficients(
@@ -57,8 +57,8 @@ class HeavyBall(Method):
 
     def doubtful(self, unit: str | None, value: float | None) -> bool:
         """Whether the best momentum may be 1 or more."""
-        least = {"lambda_max": 4.0, "optimal": 1.1}.get(str(unit), 0.0)
         momentum: Any = self.momentum
+        least = {"lambda_max": 4.0, "optimal": 1.1}.get(str(unit), 0.0)
         return momentum == "optimal" and value is not None and value >= least
 
     def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:

@@ -25,9 +25,9 @@ class Nesterov(Method):
     momentum: tuple[Any, ...] = key(
         "optimal",
         one_or_more(momentum_or("optimal", "convex")),
-        "part of the last step by which the gradient's point lies ahead, or a list; `optimal`: the"
-        " best one for this step size; `convex`: (t − 1)/(t + 2) in the step from w_t to w_{t+1},"
-        " which does not need λ⁺min",
+        "β from 0 to below 1, or a list: the gradient is taken at w_t + β(w_t − w_{t−1});"
+        " `optimal`: the best β for the step size; `convex`: β = (t − 1)/(t + 2) in the step from"
+        " w_t to w_{t+1}, which does not depend on the eigenvalues",
     )
 
     def coefficients(

@@ -320,6 +320,7 @@ PROBLEM_KEYS = "is not a key; allowed: problem.feature_mean, problem.n_features,
 LAUNCHER = "is not supported; of Hydra"
 NUMBER = "must be a finite number from 1e-100"
 SEVERAL = "add -m to sweep over the values, or write a list as [a,b]"
+MOMENTUM = "must be optimal, or a finite number of at least 0 and below 1, or a list"
 GRID = "with two numbers and a COUNT from 1 to 100000"
 
 # Argument: what the line says after it.
@@ -336,6 +337,18 @@ BAD = {
     "step.unit=bogus": "must be one of lambda_max, optimal, absolute, K",
     "step=3": "has the keys step.unit, step.value",
     "method.iterations=-1": "must be a whole number from 1",
+    "method=heavybal": "gradient_descent, heavy_ball, nesterov; did you mean heavy_ball?",
+    "method.momentum=0.5": "is not a key of method=gradient_descent, but of method=heavy_ball and"
+    " method=nesterov",
+    "method.iteration=5": "; did you mean method.iterations?",
+    "momentum=0.5": "; did you mean method.momentum?",
+    "pair=step.value": "must be a list of two or more different keys",
+    "pair=[step.value]": "must be a list of two or more different keys",
+    "pair=[seed,seed]": "must be a list of two or more different keys",
+    "pair=[[seed,step.value],[seed,method.momentum]]": "two or more different keys",
+    "pair=[seed,step.value]": "at least 2; seed has 1 value, step.value has 1 value",
+    "pair=[seed,problem.noise]": "problem.noise cannot be a list here, but seed, step.value can",
+    "pair=[seed,typo]": "typo cannot be a list here, but seed, step.value can",
     "repetitions=0": "must be a whole number from 1",
     "study=../up": "must be a folder's name",
     "problem=nosuch": "must be one of correlated, csv, gaussian, polynomial, spectrum",
@@ -399,6 +412,81 @@ BAD_TOGETHER = [
         ["problem=spectrum", "problem.condition_number=0.5"],
         "problem.condition_number=0.5: ",
         "must be a finite number from 1 to 1e18",
+    ),
+    *(
+        (["method=heavy_ball", f"method.momentum={each}"], f"method.momentum={each}: ", MOMENTUM)
+        for each in ("-0.1", "1", "optimall", "nan", "convex", "[0.5,1]", "null")
+    ),
+    (["method=nesterov", "method.momentum=2"], "method.momentum=2: ", "one of optimal, convex, or"),
+    (["-m", "method=heavy_ball", "method.momentum=0.5,1"], "method.momentum=1: ", MOMENTUM),
+    (
+        ["method=heavy_ball", "method.first_step=half"],
+        "method.first_step=half: ",
+        "must be one of full, averaged",
+    ),
+    *(
+        (["method=chebyshev", f"method.lower={each}"], f"method.lower={each}: ", NUMBER)
+        for each in ("-1", "0")
+    ),
+    (["-m", "method=nesterov,heavybal"], "method=heavybal: ", "did you mean heavy_ball?"),
+    (
+        ["-m", "method=gradient_descent,chebyshev", "method.momentum=0.5,0.9"],
+        "method.momentum=0.5,0.9: ",
+        "is not a key of method=chebyshev or method=gradient_descent, but of method=heavy_ball and",
+    ),
+    (
+        ["-m", "method=gradient_descent,chebyshev", "method.momentum=0.5"],
+        "method.momentum=0.5: ",
+        "is not a key of method=chebyshev or method=gradient_descent, but of method=heavy_ball and",
+    ),
+    (
+        ["-m", "method.momentum=0.5"],
+        "method.momentum=0.5: ",
+        "not a key of method=gradient_descent",
+    ),
+    (
+        ["-m", "method=gradient_descent,heavy_ball", "method.momentun=0.5"],
+        "method.momentun=0.5: ",
+        "did you mean method.momentum?",
+    ),
+    (["-m", "start=zeros,normal", "start.which=min"], "start.which=min: ", "of start=eigenvector"),
+    (
+        ["seed=[1,2,3]", "step.value=[0.5,1]", "pair=[seed,step.value]"],
+        "pair=[seed,step.value]: ",
+        "must be keys with equally many values, at least 2; seed has 3 values, step.value has 2",
+    ),
+    (
+        ["-m", "seed=1,2,3", "problem.noise=0,1", "pair=[seed,problem.noise]"],
+        "pair=[seed,problem.noise]: ",
+        "must be keys with equally many values, at least 2; seed has 3 values, problem.noise has 2",
+    ),
+    (
+        ["-m", "seed=1,2,3", "problem=gaussian,spectrum", "pair=[seed,problem]"],
+        "pair=[seed,problem]: ",
+        "seed has 3 values, problem has 2 values",
+    ),
+    (
+        ["-m", "seed=1,2", "step.value=[0.5,1]", "pair=[seed,step.value]"],
+        "pair=[seed,step.value]: ",
+        "step.value is not swept over, but seed is",
+    ),
+    (
+        ["-m", "problem=gaussian,spectrum", "seed=1", "pair=[seed,problem]"],
+        "pair=[seed,problem]: ",
+        "seed is not swept over, but problem is",
+    ),
+    (["-m", "seed=1,2", "pair=[seed,typo]"], "pair=[seed,typo]: ", "typo is not a key"),
+    (
+        ["-m", "seed=1,2", "pair=[seed,method.momentum]"],
+        "pair=[seed,method.momentum]: ",
+        "method.momentum is not a key of method=gradient_descent, but of method=heavy_ball",
+    ),
+    (["-m", "pair=[seed,step.value],[]"], "pair=[seed,step.value],[]: ", "cannot be swept over"),
+    (["-m", "seed=1,2", "pair=[seed]"], "pair=[seed]: ", "two or more different keys"),
+    (
+        ["-m", "seed=range(0,317)", "step.value=range(1,318)", "start.radius=1,2", "start=normal"],
+        "step.value=range(1,318): ",
+        "makes more than 100000 jobs",
     ),
     (["start=normal", "start.radius=0"], "start.radius=0: ", "finite number from 1e-100"),
     (["start=eigenvector", "start.which=middle"], "start.which=middle: ", "max, min"),

@@ -78,6 +78,23 @@ LEGAL = {
     **{group: list(kinds) for group, kinds in GROUPS.items()},
     "problem=csv problem.path=table.csv problem.target": ["y", "b"],
 }
+# Of the cases from FIRST_OF_METHODS on.
+OF_METHODS = {
+    "method": [*METHODS, "gradient_descent,heavy_ball", "nesterov,chebyshev,heavy_ball"],
+    "method.momentum": ["0.5", "optimal", "convex", "[0,0.9]", "[optimal,0.5]", "0.5,0.9"],
+    "method.first_step": ["full", "averaged", "full,averaged"],
+    "method.lower": ["1", "0.1", "[0.5,1]", "1,2", "1e9"],
+    "method.upper": ["1", "1.5", "[1,2]", "1,2"],
+    "step.value": ["1", "4", "[0.5,1]", "[1,1,2]", "0.5,1", "1,1,2"],
+    "seed": ["0", "[1,2]", "0,1"],
+    "problem.n_features": ["3", "3,4"],
+    "pair": [
+        *("[]", "null", "[seed,step.value]", "[step.value,method.momentum]", "[seed]"),
+        *("[method,step.value]", "[[seed,problem.n_features],[method.lower,method.upper]]"),
+        *("[seed,step.value,method.momentum]", "[a,b]", "[[seed,a],step.value]", "[seed,seed]"),
+    ],
+}
+FIRST_OF_METHODS = 10**6
 NO_KEYS = [
     *("typo", "seed.typo", "problem.typo", "step", "record", "problem.name", "start.name", "name"),
     *("hydra.run.dir", "hydra.sweep.dir", "hydra.output_subdir", "hydra.job.chdir", "hydra"),
@@ -187,9 +204,12 @@ OPTIONS = [
 def arguments_of(number):
     """The command line of a case: a small study, and up to five random words."""
     rng = random.Random(number)
+    of_methods = number >= FIRST_OF_METHODS
+    legal = OF_METHODS if of_methods else LEGAL
 
     def word():
-        kind = rng.random()
+        # What is no key is tried often enough without the keys of methods.
+        kind = rng.uniform(0.4, 1) if of_methods else rng.random()
         if kind < 0.06:
             return rng.choice(OPTIONS).split(" ")
         if kind < 0.12:
@@ -197,18 +217,18 @@ def arguments_of(number):
         if kind < 0.24:
             key, value = rng.choice(NO_KEYS), rng.choice(ABSURD)
         elif kind < 0.45:
-            key, value = rng.choice(list(LEGAL)), rng.choice(ABSURD)
+            key, value = rng.choice(list(legal)), rng.choice(ABSURD)
         elif kind < 0.5:
-            key, value = rng.choice(list(LEGAL)), rng.choice(rng.choice(list(LEGAL.values())))
+            key, value = rng.choice(list(legal)), rng.choice(rng.choice(list(legal.values())))
         else:
-            key = rng.choice(list(LEGAL))
-            value = rng.choice(LEGAL[key])
+            key = rng.choice(list(legal))
+            value = rng.choice(legal[key])
         *given, key = key.split(" ") if "=" in key else [key]
         prefix = rng.choice(["", "+", "++", "~"]) if rng.random() < 0.1 else ""
         return [*given, f"{prefix}{key}={value}"]
 
     words = [each for _ in range(rng.randint(1, 5)) for each in word()]
-    if rng.random() < 0.3:
+    if rng.random() < (0.7 if of_methods else 0.3):
         words.insert(rng.randrange(len(words) + 1), "-m")
     small = ["report=false", "method.iterations=20", "problem.n_samples=9", "problem.n_features=3"]
     if any(each.startswith(("problem=csv", "problem=polynomial")) for each in words):
@@ -341,7 +361,8 @@ def complaint(arguments, status, out, err, written):
 )
 def test_any_command_line(part, world, monkeypatch, trials):
     found, statuses = {}, []
-    for number in sorted({*range(CASES * trials), *FOUND})[part :: len(PARTS)]:
+    of_methods = range(FIRST_OF_METHODS, FIRST_OF_METHODS + CASES * trials)
+    for number in sorted({*range(CASES * trials), *FOUND, *of_methods})[part :: len(PARTS)]:
         enter(world)
         arguments = arguments_of(number)
         try:
