@@ -1,36 +1,16 @@
 """Sweeps over methods and their keys: which runs there are, and that lists and sweeps agree."""
 
-import sys
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from hydra.core.hydra_config import HydraConfig
 
 from gdconv.cli import main as cli
-from gdconv.cli.composition import compose
 
 SMALL = ["problem.n_samples=12", "problem.n_features=3", "method.iterations=20", "report=false"]
 PAIR = "pair=[step.value,method.momentum]"
 TABLES = "runs.csv", "curves.csv", "eigenvalues.csv"
-
-
-@pytest.fixture
-def gdconv(tmp_path, monkeypatch, capsys, hydras_logging, quick_hydra):
-    """Run the command and return its exit status and what it says, or only compose its jobs."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments, composed=False, command=cli.main):
-        monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
-        monkeypatch.setattr(sys, "argv", ["gdconv", *arguments])
-        if composed:
-            return [config for config, _ in compose()]
-        capsys.readouterr()
-        status = command()
-        return status, capsys.readouterr().err
-
-    return run
 
 
 def tables_of(study):
@@ -157,6 +137,7 @@ def test_a_key_is_left_out_where_a_choice_does_not_have_it(gdconv, arguments, ke
     assert jobs_of(gdconv("-m", *arguments, composed=True), *keys) == jobs
 
 
+@pytest.mark.slow
 def test_an_experiment_s_sweep_pair_and_keys(gdconv, tmp_path_factory):
     """The sweep, the pair and the keys that an experiment brings along, in its params or above."""
     folder = tmp_path_factory.mktemp("conf")

@@ -209,7 +209,7 @@ def arguments_of(number):
 
     def word():
         # What is no key is tried often enough without the keys of methods.
-        kind = rng.uniform(0.4, 1) if of_methods else rng.random()
+        kind = rng.uniform(0.43, 1) if of_methods else rng.random()
         if kind < 0.06:
             return rng.choice(OPTIONS).split(" ")
         if kind < 0.12:
@@ -228,7 +228,9 @@ def arguments_of(number):
         return [*given, f"{prefix}{key}={value}"]
 
     words = [each for _ in range(rng.randint(1, 5)) for each in word()]
-    if rng.random() < (0.7 if of_methods else 0.3):
+    if of_methods:
+        words.insert(0, f"method={rng.choice(OF_METHODS['method'])}")
+    if rng.random() < 0.3 or (of_methods and "," in "".join(words)):
         words.insert(rng.randrange(len(words) + 1), "-m")
     small = ["report=false", "method.iterations=20", "problem.n_samples=9", "problem.n_features=3"]
     if any(each.startswith(("problem=csv", "problem=polynomial")) for each in words):
@@ -361,7 +363,7 @@ def complaint(arguments, status, out, err, written):
 )
 def test_any_command_line(part, world, monkeypatch, trials):
     found, statuses = {}, []
-    of_methods = range(FIRST_OF_METHODS, FIRST_OF_METHODS + CASES * trials)
+    of_methods = range(FIRST_OF_METHODS, FIRST_OF_METHODS + CASES * trials // 4)
     for number in sorted({*range(CASES * trials), *FOUND, *of_methods})[part :: len(PARTS)]:
         enter(world)
         arguments = arguments_of(number)

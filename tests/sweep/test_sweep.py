@@ -8,9 +8,11 @@ import pytest
 import threadpoolctl
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Csv, Gaussian, RunConfig, Step, StudyConfig
+from gdconv.config.sections import Csv, Gaussian, Prescribed, RunConfig, Step, StudyConfig
 from gdconv.experiment import group as studies
+from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.methods.heavy_ball import HeavyBall
 from gdconv.problems.families import file_content
 from gdconv.sweep import sweep
 from gdconv.sweep.sweep import grouped, plan, run_study, run_sweep
@@ -27,6 +29,48 @@ def test_every_run_is_planned_once():
     again = RunConfig(SMALL.problem, method=SMALL.method, step=Step(value=[1.0, 1.5]))
     runs = plan([SMALL, again]).runs
     assert [run.step_value for run in runs.values()] == [0.5, 1.0, 1.5]
+
+
+def test_a_method_without_a_step_size_is_planned_once_and_told_once():
+    configs = [
+        RunConfig(SMALL.problem, method=method, step=Step(value=value))
+        for method in (Chebyshev(lower=[0.5, 1.0]), SMALL.method)
+        for value in (0.5, [1.0, 1.5])
+    ]
+    planned = plan(configs)
+    assert [(run.method.name, run.step_value) for run in planned.runs.values()] == [
+        *(("chebyshev", None), ("chebyshev", None)),
+        *(("gradient_descent", value) for value in (0.5, 1.0, 1.5)),
+    ]
+    assert planned.notices == [
+        "method=chebyshev: takes no step size, so step.value and step.unit have no effect on it"
+    ]
+    assert plan([RunConfig(SMALL.problem, method=Chebyshev()), SMALL]).notices == []
+
+
+def test_a_pair_is_planned_as_its_runs_alone():
+    heavy_ball = HeavyBall(iterations=50, momentum=[0.5, 0.9])
+    pair = "step.value", "method.momentum"
+    together = RunConfig(SMALL.problem, method=heavy_ball, step=SMALL.step, pair=pair)
+    alone = [
+        RunConfig(
+            SMALL.problem,
+            method=HeavyBall(iterations=50, momentum=momentum),
+            step=Step(value=value),
+        )
+        for value, momentum in [(0.5, 0.5), (1.0, 0.9)]
+    ]
+    assert plan([together]).runs == plan(alone).runs
+    for found, expected in zip(run_study(together), run_study(alone), strict=True):
+        pd.testing.assert_frame_equal(found, expected)
+
+
+def test_keys_that_do_not_fit_to_the_eigenvalues_are_refused_before_anything_is_written(tmp_path):
+    study = StudyConfig(study="s", results_dir=str(tmp_path))
+    empty = RunConfig(Prescribed(12, 3, condition_number=9), method=Chebyshev(lower=[1, 10]))
+    with pytest.raises(ConfigError, match=r"method\.lower=10\.0: makes .* it must be at most 9$"):
+        run_sweep([SMALL, empty], study)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_plan_that_memory_cannot_hold_is_refused_before_it_is_made():

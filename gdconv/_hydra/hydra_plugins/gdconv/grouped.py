@@ -190,9 +190,11 @@ def _refuse_unswept(pair: Sequence[str], swept: Mapping[str, Override]) -> None:
     for key in pair:
         if key not in swept:
             known = {each.name for each in declared_keys()}
-            what = "is not swept over, but" if key in known else "is not a key;"
+            if key not in known:
+                raise ConfigError("pair", pair, f"{key} is not a key")
             one = next(each for each in pair if each in swept)
-            raise ConfigError("pair", pair, f"{key} {what} {one} is; all keys need values for -m")
+            what = f"{key} is not swept over, but {one} is: with -m, all need values, as {one}=a,b"
+            raise ConfigError("pair", pair, what)
 
 
 def _count(override: Override) -> int:
