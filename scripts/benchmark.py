@@ -4,7 +4,8 @@ nnlib    the gradient of ‖Xw − y‖² by nnlib, NumPy, and the peers that ar
          PyTorch, JAX), at eight sizes. All take turns; the figures are medians.
 sweep    the whole command `gdconv -m` (start-up, CSVs; figures only with --report) on 384 runs,
          against a plain NumPy script that loops over the same runs one at a time, in turn; medians
-         as well. With --workers 2 both use two processes, the script through joblib.
+         as well. With --workers 2 both use two processes, the script through joblib. With
+         --momentum 0.9 both use heavy ball.
 scale    a sweep of 100,000 runs against one of 10,000: time and memory a run.
 flops    an iteration of groups of 1 to 512 runs, beside that of a plain script.
 growth   how the time of a study grows with d, step sizes, iterations and repetitions.
@@ -12,6 +13,7 @@ problems the whole command on a tall problem, a square one and a large file, in 
          against the least that has to be done, in turn.
 startup  how long the shortest commands take.
 setup    how long a fresh clone takes to install what a study needs, and what tests need.
+methods  an iteration of each method beside gradient descent's, and studies of heavy ball.
 reports  figures and page of the reference study, of one run, and of 100,000 runs.
 all      all of these, written to docs/performance.md with the machine and the versions.
 
@@ -29,7 +31,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from textwrap import fill
 
-from benchmarks import gradients, problems, reports, sweeps
+from benchmarks import gradients, methods, problems, reports, sweeps
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 VERSIONS = ("numpy", "scipy", "pandas", "hydra-core", "joblib")
@@ -43,6 +45,8 @@ SECTIONS = {
     "sweep": "A sweep against a plain script",
     "sweep --iterations 10000 --workers 2": "The same, longer, with two processes",
     "sweep --iterations 10000 --workers 2 --report": "The same with its report",
+    "sweep --iterations 10000 --workers 2 --momentum 0.5": "The same with heavy ball",
+    "methods": "Methods",
     "scale": "100,000 runs",
     "problems": "Large problems",
     "growth": "How cost grows",
@@ -133,6 +137,7 @@ def main() -> None:
     command.add_argument("--rounds", type=int, default=3)
     command.add_argument("--workers", type=int, default=1)
     command.add_argument("--report", action="store_true")
+    command.add_argument("--momentum", type=float, default=0.0)
     command = add("scale", sweeps.scale, "100,000 runs against 10,000")
     command.add_argument("--runs", type=int, default=100_000)
     command.add_argument("--workers", type=int, default=1)
@@ -145,10 +150,14 @@ def main() -> None:
     command.add_argument("--rounds", type=int, default=3)
     command = add("startup", sweeps.startup, "the shortest commands")
     command.add_argument("--rounds", type=int, default=7)
+    command = add("methods", methods.methods, "methods with momentum")
+    command.add_argument("--rounds", type=int, default=5)
+    add("plain-momentum", methods.plain_momentum, "a plain script of heavy ball by itself")
     command = add("reports", reports.reports, "figures and page")
     command.add_argument("--rounds", type=int, default=3)
     command.add_argument("--runs", type=int, default=100_000)
     command = add("plain", sweeps.plain, "the plain NumPy script by itself")
+    command.add_argument("--momentum", type=float, default=0.0)
     command.add_argument("--iterations", type=int, default=2000)
     command.add_argument("--workers", type=int, default=1)
     add("setup", sweeps.setup, "the set-up of a fresh clone")

@@ -27,12 +27,12 @@ REPETITIONS = 3
 RELATIVE_STEPS = (0.1, 1.9, 32)
 
 
-def plain(iterations: int, workers: int) -> None:
+def plain(iterations: int, workers: int, momentum: float = 0.0) -> None:
     """Do the runs of the sweep as one would without gdconv: one by one, with gaps at 60 times."""
     from joblib import Parallel, delayed
 
     jobs = [
-        delayed(plain_run)(n_features, repetition, relative_step, iterations)
+        delayed(plain_run)(n_features, repetition, relative_step, iterations, momentum)
         for n_features in N_FEATURES
         for repetition in range(REPETITIONS)
         for relative_step in grid(*RELATIVE_STEPS)
@@ -42,9 +42,9 @@ def plain(iterations: int, workers: int) -> None:
 
 
 def plain_run(
-    n_features: int, repetition: int, relative_step: float, iterations: int
+    n_features: int, repetition: int, relative_step: float, iterations: int, momentum: float
 ) -> dict[int, float]:
-    """Do one run; return the gap at each recorded iteration."""
+    """Do one run; return the gap at each recorded iteration. With momentum it is heavy ball."""
     import numpy as np
 
     recorded = recorded_iterations(iterations)
@@ -52,12 +52,15 @@ def plain_run(
     w_star = np.linalg.lstsq(X, y)[0]
     step_size = relative_step / (2 * np.linalg.norm(X, 2) ** 2)
     gaps = {}
-    w = np.zeros(n_features)
+    w, velocity = np.zeros(n_features), np.zeros(n_features)
     for t in range(iterations + 1):
         if t in recorded:
             error = X @ (w - w_star)
             gaps[t] = error @ error
-        w -= step_size * (2 * (X.T @ (X @ w - y)))
+        gradient = 2 * (X.T @ (X @ w - y))
+        if momentum:
+            velocity = gradient = momentum * velocity + gradient
+        w -= step_size * gradient
     return gaps
 
 
@@ -83,9 +86,12 @@ def grid(start: float, stop: float, count: int) -> list[float]:
     return [(start * (count - 1 - i) + stop * i) / (count - 1) for i in range(count)]
 
 
-def sweep(iterations: int, rounds: int, workers: int, report: bool = False) -> None:
+def sweep(
+    iterations: int, rounds: int, workers: int, report: bool = False, momentum: float = 0.0
+) -> None:
     """Time the whole command against `plain`, in turn."""
     engine = ["engine=processes", f"engine.workers={workers}"] if workers > 1 else []
+    method = ["method=heavy_ball", f"method.momentum={momentum}"] if momentum else []
     with tempfile.TemporaryDirectory() as folder:
 
         def command(round_number: int) -> list[str]:
@@ -101,10 +107,11 @@ def sweep(iterations: int, rounds: int, workers: int, report: bool = False) -> N
                 'problem.n_samples="${multiply:2,${problem.n_features}}"',
                 "step.value=${linspace:" + ",".join(map(str, RELATIVE_STEPS)) + "}",
                 *engine,
+                *method,
             ]
 
         script = [sys.executable, sys.argv[0], "plain", f"--iterations={iterations}"]
-        script += [f"--workers={workers}"]
+        script += [f"--workers={workers}", f"--momentum={momentum}"]
         seconds: dict[str, list[float]] = {"gdconv": [], "plain NumPy": []}
         for number in range(rounds):
             seconds["gdconv"].append(command_seconds(command(number)))
