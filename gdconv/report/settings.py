@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gdconv.report.numerals import short
+from gdconv.report.numerals import same, short
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import ALSO
 
@@ -19,6 +19,8 @@ SETTING = (
     *("problem", "file", "n_samples", "n_features", "noise", "problem_options"),
     *("start", "start_which", "start_radius", "method", "method_options", "momentum"),
 )
+# Of these, the columns that tell how a problem was solved; the others tell which problem it was.
+METHOD = SETTING[-3:]
 # Columns that name a problem even if it is the only one, unless they are empty.
 NAMING = SETTING[:4]
 # Columns that tell apart the draws of a setting, and its steps as they were asked for.
@@ -80,12 +82,14 @@ def told(run: pd.Series, names: Iterable[str]) -> str:
     return ", ".join(QUANTITIES[name].tell(short(run[name])) for name in names)
 
 
-def settings(runs: pd.DataFrame) -> list[Setting]:
+def settings(runs: pd.DataFrame, but: Collection[str] = ()) -> list[Setting]:
     """Split runs into groups that differ only in seed, repetition and step size.
 
     Parameters
     ----------
     runs : DataFrame
+    but : collection of str
+        Columns of `SETTING` that may differ in a group, as `METHOD`, and are left out.
 
     Returns
     -------
@@ -99,10 +103,11 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
         method_options=_differing_options(runs, "method"),
         momentum=momentum_asked(runs),
     )
-    names = [*(["study"] if "study" in runs else []), *SETTING]
+    names = [*(["study"] if "study" in runs else [])]
+    names += [name for name in SETTING if name not in but]
     # The name of a file may be unknown, or shared with another file, so the content counts.
-    same = runs.groupby([*names, "content"], dropna=False, observed=True)
-    return [(dict(zip(names, values, strict=False)), group) for values, group in same]
+    alike = runs.groupby([*names, "content"], dropna=False, observed=True)
+    return [(dict(zip(names, values, strict=False)), group) for values, group in alike]
 
 
 def momentum_asked(runs: pd.DataFrame) -> pd.Series:
@@ -129,6 +134,15 @@ def telling(every: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name for name in SETTING if name in {*named, *differing(every)}]
 
 
+def several_methods(every: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether some settings of one problem differ in their method."""
+    of_problem: dict[str, set[str]] = {}
+    for setting in every:
+        problem = str({name: setting[name] for name in setting if name not in METHOD})
+        of_problem.setdefault(problem, set()).add(str([setting[name] for name in METHOD]))
+    return any(len(methods) > 1 for methods in of_problem.values())
+
+
 def options_of(text: str) -> list[str]:
     """Return the options in a cell of problem_options; values may contain blanks."""
     return re.split(r" (?=\w+=)", text)
@@ -149,9 +163,28 @@ def of_gradient_descent(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["method"] == "gradient_descent"]
 
 
+def relative_limit(runs: pd.DataFrame) -> float:
+    """Return the relative step at which the method of some runs ceases to converge.
+
+    nan if it is not the same for all of them, or there is none.
+    """
+    limits = (runs["step_limit"] * runs["lambda_max"]).dropna()
+    if limits.empty or not same(limits.min(), limits.max()):
+        return float("nan")
+    # The product of rounded numbers is 2 only up to rounding.
+    return round(float(limits.median()), 12)
+
+
 def to_tolerance(runs: pd.DataFrame) -> pd.Series:
     """Return the iterations to the tolerance; inf for a run that never reached it."""
     return runs["iterations_to_tolerance"].astype("float64").fillna(np.inf)
+
+
+def at_step(runs: pd.DataFrame, step: Sequence[Any]) -> pd.DataFrame:
+    """Return the runs with a step as it was asked for; nan stands for a method that takes none."""
+    if pd.isna(step[0]):
+        return runs[runs["step_unit"].isna()]
+    return runs[(runs["step_unit"] == step[0]) & (runs["step_value"] == step[1])]
 
 
 def spread(count: int, most: int) -> list[int]:

@@ -14,7 +14,8 @@ from matplotlib.colors import to_rgba
 from gdconv.config.sections import FORMATS, Csv, Gaussian, Prescribed, RunConfig, Step
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures.convergence import MOST_STEPS
-from gdconv.report.figures.drawing import MOST_PANELS, apart
+from gdconv.report.figures.drawing import MOST_PANELS
+from gdconv.report.figures.scales import apart
 from gdconv.report.settings import SETTING, settings
 from gdconv.sweep.sweep import run_study
 
@@ -69,8 +70,8 @@ def test_one_panel_a_dimension(tables, drawn):
         titles = [ax.get_title() for ax in panels(figure)]
         assert [title.split(",")[0] for title in titles] == ["$d$ = 4", "$d$ = 9"]
         header = figure.get_suptitle()
-        start = "" if name == "spectrum" else "start zeros, "
-        assert f"gaussian, $n$ = 60, noise 1, {start}gradient descent" in header
+        solved = "" if name == "spectrum" else ", start zeros, gradient descent"
+        assert f"gaussian, $n$ = 60, noise 1{solved}; " in f"{header}; "
 
 
 def test_axes_say_symbol_and_unit(drawn):
@@ -319,7 +320,8 @@ def test_a_figure_needs_no_other_columns(tables):
     for plot in figures.FIGURES[:-1]:
         kept = {table: list(columns) for table, columns in naming.items()}
         for table, columns in plot.columns.items():
-            kept[table] += [column for column in columns if column not in kept[table]]
+            also = plot.also if table == "runs" else ()
+            kept[table] += [name for name in (*columns, *also) if name not in kept[table]]
         narrow = tables._replace(
             **{table: getattr(tables, table)[columns] for table, columns in kept.items()}
         )

@@ -13,11 +13,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from gdconv.report.curves import Shown, positive
-from gdconv.report.figures import drawing
+from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, which_draw
-from gdconv.report.numerals import distinct, number, same
-from gdconv.report.settings import settings, spread, with_all_parts
+from gdconv.report.numerals import same
+from gdconv.report.settings import relative_limit, settings, spread, with_all_parts
 from gdconv.tables.columns import QUANTITIES
 
 MOST_STEPS = 5
@@ -47,18 +47,18 @@ def draw(tables: Shown) -> Figure:
     note = which_draw(group for _, group in panels)
     figure, axes = drawing.grid(panels, every, note, axis("iteration"), axis("gap"), sharex=False)
     axes[0].set(yscale="log", ylim=(bottom, top))
-    drawing.logarithmic(axes[0].yaxis, np.log10(top / bottom))
+    scales.logarithmic(axes[0].yaxis, np.log10(top / bottom))
     for ax, (_, group) in zip(axes, panels, strict=True):
         lines = [curves[run_id] for run_id in group["run_id"]]
         ax.set_xlim(0, max(1, _last_iteration(lines, top)))
         for curve, step in zip(lines, group["relative_step"], strict=True):
-            _draw_curve(ax, curve, colours.to_rgba(step))
+            _draw_curve(ax, curve, _colour(colours, step))
         _label_ends(ax, lines, group["relative_step"], min(len(panels), 2))
         floor = group["gap_floor"][group["status"] != "diverged"].min()
         if floor > bottom:
             shade: Look = {"color": drawing.GREY, "linewidth": 0, "zorder": 0}
             ax.axhspan(bottom, floor, **shade, label=QUANTITIES["gap_floor"].words)
-    if not same(steps.min(), steps.max()):
+    if steps.nunique() > 1 and not same(steps.min(), steps.max()):
         figure.colorbar(colours, ax=axes, aspect=40).set_label(axis("relative_step"))
     drawing.legend(figure, axes, colour="black")
     return figure
@@ -69,9 +69,14 @@ def representative(runs: pd.DataFrame) -> pd.DataFrame:
     steps = runs["relative_step"].to_numpy()
     landmarks: list[Any] = [0, np.argmin(np.abs(steps - 1))]
     landmarks += [np.argmin(runs["rate_predicted"].fillna(np.inf))]
-    landmarks += [*np.flatnonzero(drawing.beyond_edge(steps) < 0)[-1:]]
-    landmarks += [*np.flatnonzero(drawing.beyond_edge(steps) > 0)[:1]]
+    side = drawing.beyond_edge(steps, relative_limit(runs))
+    landmarks += [*np.flatnonzero(side < 0)[-1:], *np.flatnonzero(side > 0)[:1]]
     return drawing.at_most(runs, [*landmarks, *spread(len(steps), MOST_STEPS)], MOST_STEPS)
+
+
+def _colour(colours: ScalarMappable, step: Any) -> Any:
+    """The colour of a relative step; black for a method that takes none."""
+    return colours.to_rgba(step) if pd.notna(step) else "black"
 
 
 def _gap_limits(runs: pd.DataFrame, curves: Mapping[str, pd.DataFrame]) -> tuple[float, float]:
@@ -82,6 +87,8 @@ def _gap_limits(runs: pd.DataFrame, curves: Mapping[str, pd.DataFrame]) -> tuple
     settled = runs["run_id"][runs["status"] != "diverged"]
     smallest = min(curves[run_id]["gap"].min() for run_id in (settled if len(settled) else curves))
     top = 1e3 * max(curve[["gap", "gap_bound"]].iloc[0].max() for curve in curves.values())
+    # With momentum a gap may grow at first.
+    top = max([top, *(2 * curves[run_id]["gap"].max() for run_id in settled)])
     return smallest * (smallest / top) ** 0.1, top
 
 
@@ -115,7 +122,7 @@ def _label_ends(
     """Write each relative step where its curve ends or leaves the panel."""
     right, (bottom, top) = ax.get_xlim()[1], np.log(ax.get_ylim())
     over, below, beside = [], [], []
-    for curve, step in zip(curves, distinct(list(steps), 3, number), strict=True):
+    for curve, step in zip(curves, drawing.step_texts(list(steps)), strict=True):
         # In parts of the panel's width and height, with straight lines between recorded iterations.
         x = curve["iteration"].to_numpy() / right
         y = (np.log(curve["gap"].to_numpy()) - bottom) / (top - bottom)
@@ -132,10 +139,10 @@ def _label_ends(
     width = 0.08 * columns
     for ends, offset, align in ((over, (5, -4), "left"), (below, (0, -2), "center")):
         ends.sort()
-        for (_, y, step), x in zip(ends, drawing.apart([x for x, *_ in ends], width), strict=True):
+        for (_, y, step), x in zip(ends, scales.apart([x for x, *_ in ends], width), strict=True):
             drawing.write(ax, step, (x, y), offset, va="top", ha=align)
     beside.sort()
-    heights = drawing.apart([y for y, _ in beside], 0.09, last=0.98)
+    heights = scales.apart([y for y, _ in beside], 0.09, last=0.98)
     for (_, step), y in zip(beside, heights, strict=True):
         drawing.write(ax, step, (1, y), (3, 0), va="center")
 
@@ -145,20 +152,21 @@ PLOT = Plot(
     "The gap L(wₜ) − L(w*) against the iteration t, for one repetition and up to five relative"
     " steps ηλmax. The steps are written at the ends of the curves: the smallest, the one nearest"
     " to 1, the one with the best predicted rate, the nearest below and above the edge of stability"
-    " 2. If some of these coincide, others take their place. A straight line means linear"
-    " convergence. Solid: the measured gap. Dashed: the bound (λmax/2) ν²ᵗ ‖w₀ − w*‖² with ν = max"
-    " |1 − ηλᵢ|. Thin: the sharp bound. No bound that uses only λ⁺min, λmax and ‖w₀ − w*‖ is"
-    " better. Dotted: the coursework's bound, which has 1 − λmin/K, K = 1/η, in place of ν. It is"
-    " drawn where it differs; beyond the optimal step the measured gap can rise above it. Grey:"
-    " below the rounding floor a gap is only rounding noise. Triangle: a diverging run leaves the"
-    " panel. Runs that start along an eigenvector show one component of the error only; they are"
-    " left out if the study has other starts.",
+    " (2 for gradient descent). If some of these coincide, others take their place. If several"
+    " methods solve one problem, each has a panel. A straight line means linear convergence. Solid:"
+    " the measured gap. Dashed: the bound, (λmax/2) ‖w₀ − w*‖² times the largest pₜ(λ)² for λ from"
+    " λ⁺min to λmax, where pₜ(λ) is the factor of the error along an eigenvector after t"
+    " iterations. For gradient descent this is (λmax/2) ν²ᵗ ‖w₀ − w*‖² with ν = max |1 − ηλᵢ|."
+    " Thin: the sharp bound. No bound that uses only λ⁺min, λmax and ‖w₀ − w*‖ is better. Dotted,"
+    " for gradient descent only: the coursework's bound, which has 1 − λmin/K, K = 1/η, in place of"
+    " ν. It is drawn where it differs; beyond the optimal step the measured gap can rise above it."
+    " Grey: below the rounding floor a gap is only rounding noise. Triangle: a diverging run leaves"
+    " the panel. Runs that start along an eigenvector show one component of the error only; they"
+    " are left out if the study has other starts.",
     {
-        "runs": (
-            *("step_unit", "step_value", "relative_step", "condition_number"),
-            *("rate_predicted", "gap_floor", "start"),
-        ),
+        "runs": ("condition_number", "rate_predicted", "gap_floor", "start"),
         "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp"),
     },
     draw,
+    also=("step_unit", "step_value", "relative_step", "step_limit", "lambda_max"),
 )

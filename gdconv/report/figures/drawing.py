@@ -5,28 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from gdconv.report.curves import Shown
+from gdconv.report.figures.scales import ascending
 from gdconv.report.figures.titles import kappa, names, part_of, with_kappa, wrapped
-from gdconv.report.numerals import ROUNDING, ten_to
-from gdconv.report.settings import DRAW, STEP, Setting, spread
+from gdconv.report.numerals import ROUNDING, distinct, number
+from gdconv.report.settings import (
+    DRAW,
+    METHOD,
+    STEP,
+    Setting,
+    of_gradient_descent,
+    several_methods,
+    spread,
+)
 
 MOST_PANELS = 6
-MANY_DECADES = 2.2
 # Characters of a title that fit above one of two panels.
 LONGEST_TITLE = 28
 # Characters of the smaller line above all panels.
@@ -59,6 +65,8 @@ COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.85, 25
 WIDTH = 5.2
 
 
+# What has a setting, as the runs of a panel.
+Part = TypeVar("Part")
 # Keywords of Matplotlib's functions that say how something is drawn.
 Look = dict[str, Any]
 
@@ -81,12 +89,15 @@ class Plot:
         Table → the columns without which there is nothing to draw.
     draw : callable
         Tables → Figure; raises NothingToShowError.
+    also : tuple of str
+        Columns of runs.csv that it uses as well, which are empty for some methods.
     """
 
     name: str
     caption: str
     columns: Mapping[str, Sequence[str]]
     draw: Callable[[Shown], Figure]
+    also: Sequence[str] = ()
 
 
 def known(table: pd.DataFrame, looks: Mapping[str, Look]) -> list[tuple[str, Look]]:
@@ -103,20 +114,22 @@ def style() -> Iterator[None]:
         yield
 
 
-def choose(panels: Sequence[Setting], most: int = MOST_PANELS) -> list[Setting]:
+def choose(
+    panels: Sequence[tuple[dict[str, Any], Part]], most: int = MOST_PANELS
+) -> list[tuple[dict[str, Any], Part]]:
     """Return at most so many panels, spread evenly, with the first and the last problem.
 
-    The panels of one problem in several studies stay together. If any problem is in several
-    studies, no other problems are chosen.
+    The panels of one problem in several studies or with several methods stay together. If any
+    problem has several, no problems with fewer are chosen.
     """
-    problems: dict[str, list[Setting]] = {}
-    for setting, runs in panels:
-        problem = str({name: value for name, value in setting.items() if name != "study"})
-        problems.setdefault(problem, []).append((setting, runs))
-    studies = max(map(len, problems.values()), default=1)
-    groups = [group for group in problems.values() if len(group) == studies]
-    shown = spread(len(groups), max(1, most // studies))
-    return [panel for index in shown for panel in groups[index]]
+    of_problem: dict[str, list[tuple[dict[str, Any], Part]]] = {}
+    for setting, part in panels:
+        problem = {name: setting[name] for name in setting if name not in ("study", *METHOD)}
+        of_problem.setdefault(str(problem), []).append((setting, part))
+    largest = max(map(len, of_problem.values()), default=1)
+    groups = [group for group in of_problem.values() if len(group) == largest]
+    shown = spread(len(groups), max(1, most // largest))
+    return [groups[index][each] for index in shown for each in spread(largest, most)]
 
 
 def at_most(runs: pd.DataFrame, wanted: Iterable[float], most: int) -> pd.DataFrame:
@@ -140,13 +153,7 @@ def distinct_steps(runs: pd.DataFrame) -> pd.DataFrame:
 
     Steps that differ only by rounding count as equal: for κ = 1, 1/λmax is the optimal step.
     """
-    return runs.iloc[_ascending(runs["relative_step"].to_numpy())]
-
-
-def _ascending(values: np.ndarray) -> np.ndarray:
-    """Indices of positive values in ascending order, without those that differ by rounding only."""
-    order = np.argsort(values, kind="stable")
-    return order[np.diff(values[order], prepend=-np.inf) > ROUNDING * values[order]]
+    return runs.iloc[ascending(runs["relative_step"].to_numpy())]
 
 
 def count_steps(runs: pd.DataFrame) -> int:
@@ -158,15 +165,38 @@ def count_steps(runs: pd.DataFrame) -> int:
     return len(distinct_steps(medians))
 
 
-def beyond_edge(steps: ArrayLike) -> np.ndarray:
-    """Return −1, 0 or 1 for relative steps below, at (up to rounding) and beyond the edge."""
-    off = np.asarray(steps) - STABILITY_EDGE
-    return np.sign(np.where(np.abs(off) <= ROUNDING * STABILITY_EDGE, 0, off))
+def beyond_edge(steps: ArrayLike, edge: float = STABILITY_EDGE) -> np.ndarray:
+    """Return −1, 0 or 1 for relative steps below, at (up to rounding) and beyond an edge.
+
+    nan if there is no step or no edge.
+    """
+    off = np.asarray(steps, dtype=float) - edge
+    return np.sign(np.where(np.abs(off) <= ROUNDING * edge, 0, off))
+
+
+def step_texts(steps: Sequence[float]) -> list[str]:
+    """Return relative steps as texts that differ; empty for a method that takes no step."""
+    texts = iter(distinct([step for step in steps if pd.notna(step)], 3, number))
+    return [next(texts) if pd.notna(step) else "" for step in steps]
+
+
+def with_gradient_descent(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of gradient descent; raise NothingToShowError if there are none."""
+    found = of_gradient_descent(runs)
+    if found.empty:
+        raise NothingToShowError("no run is one of gradient descent, of which it uses formulas")
+    return found
 
 
 def optimal_step(kappa: Any) -> Any:
     """Return the relative step with the best predicted rate, for one condition number or many."""
     return 2 / (1 + 1 / kappa)
+
+
+def problems(every: Sequence[Setting]) -> str:
+    """Return what some settings are called."""
+    several = several_methods(setting for setting, _ in every)
+    return "pairs of problem and method" if several else "problems"
 
 
 def grid(
@@ -196,7 +226,8 @@ def grid(
     one_problem = len(set(kappas)) == 1 and len(panels) > 1 and all(titles)
     if not one_problem:
         titles = [with_kappa(title, runs) for title, (_, runs) in zip(titles, panels, strict=True)]
-    header = [common, kappas[0] * one_problem, note, part_of(panels, every, "problems")]
+    shared = kappas[0] if one_problem and r"\kappa" not in common else ""
+    header = [common, shared, note, part_of(panels, every, problems(every))]
     return frame(titles, header, xlabel, ylabel, sharex=sharex)
 
 
@@ -279,33 +310,3 @@ def write(
         path_effects=[withStroke(linewidth=1.5, foreground="white")],
         **align,
     )
-
-
-def apart(positions: Sequence[float], distance: float, last: float = np.inf) -> list[float]:
-    """Return ascending positions, moved until neighbours are a distance apart.
-
-    They are pushed up; those that would end above `last` are then pushed down.
-    """
-    moved: list[float] = []
-    for position in positions:
-        moved.append(max(position, moved[-1] + distance) if moved else position)
-    for index in reversed(range(len(moved))):
-        moved[index] = min(moved[index], last - distance * (len(moved) - 1 - index))
-    return moved
-
-
-def logarithmic(axis: Axis, decades: float) -> None:
-    """Label a logarithmic axis that spans so many decades, at 1, 2, 5 or at powers of ten."""
-    if decades < MANY_DECADES:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.5 else range(1, 10)))
-        axis.set_major_formatter("{x:g}")
-    else:
-        axis.set_major_formatter(lambda value, _: ten_to(round(np.log10(value))))
-    axis.set_minor_locator(NullLocator())
-
-
-def evenly_by_factors(values: ArrayLike) -> bool:
-    """Return whether some positive values are spaced by equal factors rather than evenly."""
-    ascending = np.asarray(values)[_ascending(np.asarray(values))]
-    gaps, factors = np.diff(ascending), np.diff(np.log(ascending))
-    return len(ascending) > 2 and factors.std() / factors.mean() < gaps.std() / gaps.mean()

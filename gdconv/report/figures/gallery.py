@@ -15,7 +15,7 @@ from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import names, which_draw, with_kappa
 from gdconv.report.numerals import distinct, number
-from gdconv.report.settings import of_gradient_descent, settings
+from gdconv.report.settings import settings
 
 FEWEST = 3
 # A run stands for a wanted step if its own step differs by at most this relative amount and lies on
@@ -60,7 +60,8 @@ class Scene:
 
 def draw(tables: Shown) -> Figure:
     """Draw trajectories of one problem, one panel for each step size."""
-    runs = of_gradient_descent(tables.runs).dropna(subset=["relative_step", "condition_number"])
+    runs = drawing.with_gradient_descent(tables.runs)
+    runs = runs.dropna(subset=["relative_step", "condition_number"])
     runs = runs[(runs["n_features"] == 2) & (runs["rank"] == 2)]
     if runs.empty:
         raise NothingToShowError("no problem has two features and rank 2")

@@ -10,11 +10,11 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from gdconv.report.curves import Shown
-from gdconv.report.figures import drawing
+from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.families import Family, families
 from gdconv.report.figures.titles import axis, count_draws, names, part_of
-from gdconv.report.settings import STEP, of_gradient_descent, to_tolerance
+from gdconv.report.settings import STEP, relative_limit, to_tolerance
 
 MOST_LABELS = 12
 FEWEST_STEPS = 3
@@ -23,7 +23,7 @@ FEWEST_STEPS = 3
 def draw(tables: Shown) -> Figure:
     """Draw a row of cells for each problem, one panel for each family."""
     known = ["relative_step", "condition_number", "status"]
-    runs = of_gradient_descent(tables.runs).dropna(subset=known)
+    runs = tables.runs.dropna(subset=known)
     every = [
         family
         for family in families(runs[runs["relative_step"] <= drawing.FARTHEST])
@@ -54,12 +54,12 @@ def draw(tables: Shown) -> Figure:
     steps = pd.concat([row["relative_step"] for family in rows for row in family])
     for ax, family, members in zip(axes, shown, rows, strict=True):
         _draw_family(ax, family, members, colours)
-        if drawing.evenly_by_factors(steps):
+        if scales.evenly_by_factors(steps):
             ax.set_xscale("log")
-            drawing.logarithmic(ax.xaxis, np.log10(steps.max() / steps.min()))
+            scales.logarithmic(ax.xaxis, np.log10(steps.max() / steps.min()))
     bar = figure.colorbar(colours, ax=axes, aspect=40)
     bar.set_label(axis("iterations_to_tolerance"))
-    drawing.logarithmic(bar.ax.yaxis, np.log10(most / least))
+    scales.logarithmic(bar.ax.yaxis, np.log10(most / least))
     drawing.legend(figure, axes)
     return figure
 
@@ -79,14 +79,15 @@ def cells(runs: pd.DataFrame) -> pd.DataFrame:
     row = by_step[["relative_step", "iterations", "diverged"]].median()
     row = drawing.distinct_steps(row)
     row["diverged"] = row["diverged"] >= 0.5
-    steps = row["relative_step"].to_numpy()
-    beyond = drawing.beyond_edge(steps) > 0
+    steps, edge = row["relative_step"].to_numpy(), relative_limit(runs)
+    beyond = drawing.beyond_edge(steps, edge) > 0
     halfway = (steps[1:] + steps[:-1]) / 2
-    between = np.where(beyond[1:] > beyond[:-1], drawing.STABILITY_EDGE, halfway)
+    between = np.where(beyond[1:] > beyond[:-1], edge, halfway)
     inner = [between[0], between[-1]] if len(between) else [1.5 * steps[0], 0.5 * steps[0]]
     first, last = max(steps[0] / 2, 2 * steps[0] - inner[0]), 2 * steps[-1] - inner[1]
-    row["left"] = [max(first, drawing.STABILITY_EDGE) if beyond[0] else first, *between]
-    row["right"] = [*between, last if beyond[-1] else min(last, drawing.STABILITY_EDGE)]
+    # Without an edge, fmin takes the other number.
+    row["left"] = [max(first, edge) if beyond[0] else first, *between]
+    row["right"] = [*between, last if beyond[-1] else np.fmin(last, edge)]
     return row
 
 
@@ -107,17 +108,16 @@ def _draw_family(
             place = {"width": width, "height": 1, "bottom": cell["row"] - 0.5, "align": "edge"}
             # Matplotlib draws a hatch in the colour of the edge.
             ax.bar(cell["left"], **place, linewidth=0, **look)
-    kappas = np.array([runs["condition_number"].median() for _, runs in family.members])
-    optimum: Look = {
-        "color": "white",
-        "markeredgecolor": "black",
-        "markersize": 4,
-        "linestyle": "none",
-    }
-    ax.plot(drawing.optimal_step(kappas), range(len(rows)), "D", **optimum, label="optimum")
-    ax.axvline(drawing.STABILITY_EDGE, color="black", linewidth=0.9, linestyle="-.", label="edge")
-    # The edge and every optimum lie inside, even if no run has so large a step.
-    right = max(every["right"].max(), 1.03 * drawing.STABILITY_EDGE)
+    if family.setting["method"] == "gradient_descent":
+        kappas = np.array([runs["condition_number"].median() for _, runs in family.members])
+        diamond: Look = {"color": "white", "markeredgecolor": "black", "markersize": 4}
+        best = drawing.optimal_step(kappas)
+        ax.plot(best, range(len(rows)), "D", **diamond, linestyle="none", label="optimum")
+    right, edge = every["right"].max(), relative_limit(family.runs)
+    if edge <= drawing.FARTHEST:
+        ax.axvline(edge, color="black", linewidth=0.9, linestyle="-.", label="edge")
+        # The edge and every optimum lie inside, even if no run has so large a step.
+        right = max(right, 1.03 * edge)
     ax.set(ylim=(-0.5, len(rows) - 0.5), xlim=(every["left"].min(), right))
     stride = -(-len(rows) // MOST_LABELS)
     labels = family.labels()
@@ -134,11 +134,13 @@ PLOT = Plot(
     " colour; it is the median over seeds and repetitions. The tolerance is 1e-6 unless"
     " method.tolerance says otherwise. The horizontal axis is the relative step ηλmax. Each row is"
     " a dimension d (or n or κ, if one of these varies instead). A cell stands for the step inside"
-    " it; it reaches halfway to the next step, but not across the edge of stability 2. Hatched: the"
-    " run diverged. Dotted: it did not reach the tolerance within its iterations. Diamonds: the"
-    " step with the best predicted rate, 2/(1 + 1/κ) for the row's median κ; it moves towards 2 as"
-    " κ grows. The fewest iterations may be left of the diamond: if the error has a small component"
-    " along the slowest eigenvector, the run reaches the tolerance before that component matters.",
+    " it; it reaches halfway to the next step, but not across the edge of stability (2 for gradient"
+    " descent). Each method has a panel, without an edge where it depends on a momentum that was"
+    " chosen for each step. Hatched: the run diverged. Dotted: it did not reach the tolerance"
+    " within its iterations. Diamonds, for gradient descent only: the step with the best predicted"
+    " rate, 2/(1 + 1/κ) for the row's median κ; it moves towards 2 as κ grows. The fewest"
+    " iterations may be left of the diamond: if the error has a small component along the slowest"
+    " eigenvector, the run reaches the tolerance before that component matters.",
     {
         "runs": (
             *("step_unit", "step_value", "relative_step", "n_features", "condition_number"),
@@ -146,4 +148,5 @@ PLOT = Plot(
         )
     },
     draw,
+    also=("step_limit", "lambda_max"),
 )

@@ -14,13 +14,13 @@ from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, count_draws
 from gdconv.report.numerals import number, same
-from gdconv.report.settings import STEP, of_gradient_descent, settings, with_all_parts
+from gdconv.report.settings import STEP, relative_limit, settings, with_all_parts
 
 
 def draw(tables: Shown) -> Figure:
     """Draw a panel for each problem."""
-    known = ["relative_step", "nu", "nu_coursework", "condition_number"]
-    runs = with_all_parts(of_gradient_descent(tables.runs).dropna(subset=known))
+    known = ["relative_step", "rate_predicted", "condition_number"]
+    runs = with_all_parts(tables.runs.dropna(subset=known))
     near = runs[runs["relative_step"] <= drawing.FARTHEST]
     every = [
         (setting, runs)
@@ -44,7 +44,7 @@ def draw(tables: Shown) -> Figure:
         _draw_rates(ax, runs, last)
     least, most = zip(*(ax.dataLim.intervaly for ax in axes), strict=True)
     # The best rate of an ill-conditioned problem rounds to 1.
-    width = max(1e-12, min(1 - _optimum(runs)[1] ** 2 for _, runs in panels))
+    width = max(1e-12, min(1 - _best_rate(runs) for _, runs in panels))
     _stretch_around_one(axes[0], width, min(least), max(most))
     drawing.legend(figure, axes)
     return figure
@@ -56,12 +56,33 @@ def _optimum(runs: pd.DataFrame) -> tuple[float, float]:
     return drawing.optimal_step(kappa), (kappa - 1) / (kappa + 1)
 
 
+def _best_rate(runs: pd.DataFrame) -> float:
+    of_gradient_descent = runs["nu_coursework"].notna().all()
+    return _optimum(runs)[1] ** 2 if of_gradient_descent else runs["rate_predicted"].min()
+
+
 def _draw_rates(ax: Axes, runs: pd.DataFrame, last: float) -> None:
-    columns = ["relative_step", "nu", "nu_coursework", "rate_measured"]
+    columns = ["relative_step", "rate_predicted", "nu", "nu_coursework", "rate_measured"]
     repetitions = runs.groupby(STEP)
     median = repetitions[columns].median().sort_values("relative_step")
     spread = repetitions["rate_measured"].agg(["min", "max"]).loc[median.index]
-    steps, nu, stated, measured = median.to_numpy().T
+    steps, measured = median["relative_step"].to_numpy(), median["rate_measured"].to_numpy()
+    ax.axhline(1, color="0.5", linewidth=0.6)
+    if (edge := relative_limit(runs)) <= last:
+        ax.axvline(edge, color="black", linewidth=0.8, linestyle="-.", label="edge")
+    if median["nu_coursework"].notna().all():
+        _draw_predicted(ax, runs, median, last)
+    else:
+        # No line joins them, because the rate of such a method is no straight line between steps.
+        ax.plot(steps, median["rate_predicted"], "k+", markersize=5, label=r"$\nu^2$ at this step")
+    circles: Look = {"color": drawing.MEASURED, "markersize": 4, "fillstyle": "none"}
+    ax.vlines(steps, spread["min"], spread["max"], color=drawing.MEASURED, linewidth=0.8)
+    ax.plot(steps, measured, "o", **circles, label="measured")
+
+
+def _draw_predicted(ax: Axes, runs: pd.DataFrame, median: pd.DataFrame, last: float) -> None:
+    """Draw what theory says of gradient descent: its rate, its optimum, the coursework's bound."""
+    steps, nu, stated = median[["relative_step", "nu", "nu_coursework"]].to_numpy().T
     best_step, best_nu = _optimum(runs)
     # Both factors are straight lines in the step, except for the kink of the true ν at the optimum.
     kink = np.searchsorted(steps, best_step)
@@ -77,15 +98,10 @@ def _draw_rates(ax: Axes, runs: pd.DataFrame, last: float) -> None:
     if not same(smallest, 1):
         shade: Look = {"color": drawing.GREY, "linewidth": 0, "zorder": 0}
         ax.axvspan(fails_from, last, **shade, label="coursework's bound fails")
-    ax.axhline(1, color="0.5", linewidth=0.6)
-    ax.axvline(drawing.STABILITY_EDGE, color="black", linewidth=0.8, linestyle="-.", label="edge")
     dotted: Look = {"color": drawing.STATED, "linewidth": 1.5, "linestyle": ":"}
     ax.plot(between, promised**2, **dotted, label="coursework's bound")
     ax.plot(between, true**2, color="black", linewidth=1, label=r"predicted $\nu^2$")
     ax.plot(best_step, best_nu**2, "kD", markersize=4.5, label="optimum")
-    circles: Look = {"color": drawing.MEASURED, "markersize": 4, "fillstyle": "none"}
-    ax.vlines(steps, spread["min"], spread["max"], color=drawing.MEASURED, linewidth=0.8)
-    ax.plot(steps, measured, "o", **circles, label="measured")
 
 
 def _stretch_around_one(ax: Axes, width: float, least: float, most: float) -> None:
@@ -117,10 +133,11 @@ def _stretch_around_one(ax: Axes, width: float, least: float, most: float) -> No
 
 PLOT = Plot(
     "rate_vs_step",
-    "The rate against the relative step ηλmax. The rate is the factor by which one"
-    " iteration late in a run multiplies the gap. Below 1 gradient descent converges; beyond the"
-    " edge of stability, step 2, it diverges. Circles: measured, the median over seeds and"
-    " repetitions, with a bar from the least to the greatest. Line: the predicted factor ν². It is"
+    "The rate against the relative step ηλmax. The rate is the factor by which one iteration late"
+    " in a run multiplies the gap. Below 1 a method converges; beyond the edge of stability, step 2"
+    " for gradient descent, it diverges. Circles: measured, the median over seeds and repetitions,"
+    " with a bar from the least to the greatest. Line: the predicted factor ν². If several methods"
+    " solve one problem, each has a panel; all that follows is about gradient descent. Its ν² is"
     " least at the optimum 2/(1 + 1/κ), where ν = (κ − 1)/(κ + 1). Dotted: the factor (1 − λmin/K)²"
     " of the coursework's bound, with K = 1/η. That bound holds only for K ≥ (λmin + λmax)/2, which"
     " means relative steps up to 2/(1 + λmin/λmax); if X has full column rank, this is the optimum."
@@ -131,9 +148,10 @@ PLOT = Plot(
     " around 1, where many slow rates lie.",
     {
         "runs": (
-            *("relative_step", "nu", "nu_coursework", "condition_number", "rate_measured"),
+            *("relative_step", "nu", "rate_predicted", "condition_number", "rate_measured"),
             *("lambda_min", "lambda_max", "step_unit", "step_value", "start"),
         )
     },
     draw,
+    also=("nu_coursework", "step_limit"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,16 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gdconv.report.curves import Shown
-from gdconv.report.figures import drawing
+from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, Plot
 from gdconv.report.figures.families import Family, families
 from gdconv.report.figures.titles import axis, count_draws, mathtext, names, part_of, with_unit
 from gdconv.report.numerals import exact, number, same, with_powers
-from gdconv.report.settings import STEP, spread, to_tolerance
+from gdconv.report.settings import METHOD, STEP, at_step, several_methods, spread, to_tolerance
 from gdconv.tables.columns import QUANTITIES
 from gdconv.theory import random_matrices
 
-MOST_FAMILIES = 3
+MOST_FAMILIES, MOST_METHODS = 3, 6
 BAND = (0.1, 0.9)
 # An axis is logarithmic if its ends differ by at least this factor.
 FLAT = 4.0
@@ -29,7 +30,10 @@ BEYOND = 1e3
 # Values that differ by at most this part are equal up to rounding.
 SAME = 1e-6
 
-_LOOKS = (("o", drawing.MEASURED, "0.8"), ("s", drawing.STATED, "0.87"), ("^", "0.25", "0.93"))
+_LOOKS = (
+    *(("o", drawing.MEASURED, "0.8"), ("s", drawing.STATED, "0.87"), ("^", "0.25", "0.93")),
+    *(("D", "#3f8f6b", "0.8"), ("v", "#8a5aa8", "0.87"), ("X", "0.55", "0.93")),
+)
 _ALONE = ("D", "black", "0.87")
 
 
@@ -58,17 +62,21 @@ class Curve:
 
 def draw(tables: Shown) -> Figure:
     """Draw one panel for each quantity."""
-    every = families(tables.runs.dropna(subset=["relative_step", "condition_number"]))
+    every = families(tables.runs.dropna(subset=["condition_number"]))
     shown = [every[index] for index in spread(len(every), MOST_FAMILIES)]
+    if methods := several_methods(family.setting for family in every):
+        pairs = [(family.setting, family) for family in every]
+        shown = [family for _, family in drawing.choose(pairs, MOST_METHODS)]
     common, told = names([family.setting for family in shown])
     if len(shown) == 1:
         common, told = ", ".join(filter(None, (common, told[0]))), [""]
     at = ", step nearest to 1" if len(shown) > 1 else ""
-    panels = {axis("iterations_to_tolerance") + at: _iterations(shown, told)}
+    at = ", fastest step" if methods else at
+    panels = {axis("iterations_to_tolerance") + at: _iterations(shown, told, methods)}
     for name in ("lambda_max", "lambda_min_positive", "condition_number"):
         if name != shown[0].column:
             title = with_unit(mathtext(QUANTITIES[name].symbol), name)
-            panels[title] = _spectral(tables, shown, told, name)
+            panels[title] = _spectral(tables, shown, name)
     _, draws = count_draws(runs for family in shown for _, runs in family.members)
     header = [common, draws, part_of(shown, every, "families")]
     x_label = axis(shown[0].column)
@@ -94,15 +102,14 @@ def _x(family: Family) -> np.ndarray:
     return x / np.array([float(runs["n_features"].median()) for _, runs in family.members])
 
 
-def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
+def _iterations(shown: Sequence[Family], told: Sequence[str], methods: bool) -> list[Curve]:
     curves: list[Curve] = []
     for family, name in zip(shown, told, strict=True):
-        for unit, value in _steps(family)[: 2 if len(shown) == 1 else 1]:
-            alike = [
-                runs[(runs["step_unit"] == unit) & (runs["step_value"] == value)]
-                for _, runs in family.members
-            ]
-            label = name or _step_name(unit, value, pd.concat(alike)["relative_step"])
+        steps = _steps(family)[-1:] if methods else _steps(family)
+        for step in steps[: 2 if len(shown) == 1 else 1]:
+            alike = [at_step(runs, step) for _, runs in family.members]
+            at = _step_name(*step, pd.concat(alike)["relative_step"])
+            label = ", ".join(filter(None, (name, at * (methods or not name)))) or "measured"
             reached = [to_tolerance(runs).to_numpy() for runs in alike]
             promised = [runs["iterations_predicted"].astype("float64").median() for runs in alike]
             look = _LOOKS[len(curves)]
@@ -111,7 +118,12 @@ def _iterations(shown: Sequence[Family], told: Sequence[str]) -> list[Curve]:
 
 
 def _step_name(unit: str, value: float, relative: pd.Series) -> str:
-    """The relative step or, if that differs between problems, the step as it was asked for."""
+    """The relative step or, if that differs between problems, the step as it was asked for.
+
+    Empty for a method that takes none.
+    """
+    if relative.isna().all():
+        return ""
     if same(relative.min(), relative.max()):
         return f"step {number(relative.median())}"
     asked = with_powers(exact(value, 3))
@@ -125,13 +137,17 @@ def _steps(family: Family) -> list[tuple[str, float]]:
     medians = pd.concat(
         [
             runs.assign(iterations=to_tolerance(runs))
-            .groupby(STEP)[["relative_step", "iterations"]]
+            .groupby(STEP, dropna=False)[["relative_step", "iterations"]]
             .median()
             for _, runs in family.members
         ],
         keys=range(len(family.members)),
     )
-    steps = {step: rows for step, rows in medians.groupby(STEP) if len(rows) == len(family.members)}
+    steps = {
+        step: rows
+        for step, rows in medians.groupby(STEP, dropna=False)
+        if len(rows) == len(family.members)
+    }
     if not steps:
         return []
     nearest = min(steps, key=lambda step: abs(steps[step]["relative_step"].median() - 1))
@@ -139,15 +155,20 @@ def _steps(family: Family) -> list[tuple[str, float]]:
     return list(dict.fromkeys([nearest, fastest]))
 
 
-def _spectral(
-    tables: Shown, shown: Sequence[Family], told: Sequence[str], column: str
-) -> list[Curve]:
-    looks = _LOOKS if len(shown) > 1 else (_ALONE,)
+def _spectral(tables: Shown, shown: Sequence[Family], column: str) -> list[Curve]:
+    # Eigenvalues do not depend on the method.
+    of_problems: dict[str, tuple[dict[str, Any], Family]] = {}
+    for family in shown:
+        setting = {name: family.setting[name] for name in family.setting if name not in METHOD}
+        of_problems.setdefault(str(setting), (setting, family))
+    problems = [*of_problems.values()]
+    looks = _LOOKS if len(problems) > 1 else (_ALONE,)
+    told = names([setting for setting, _ in problems])[1] if len(problems) > 1 else [""]
     curves: list[Curve] = []
-    for family, name, look in zip(shown, told, looks, strict=False):
-        problems = [runs.drop_duplicates("problem_id") for _, runs in family.members]
-        values = [runs[column].to_numpy() for runs in problems]
-        predicted = np.array([_law(tables, runs, column) for runs in problems])
+    for (_, family), name, look in zip(problems, told, looks, strict=False):
+        each = [runs.drop_duplicates("problem_id") for _, runs in family.members]
+        values = [runs[column].to_numpy() for runs in each]
+        predicted = np.array([_law(tables, runs, column) for runs in each])
         curves.append(Curve(name or "of $H$", _x(family), values, predicted, look))
     return curves
 
@@ -195,36 +216,37 @@ def _draw_band(ax: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colou
 
 def _scale(ax: Axes, x: np.ndarray) -> None:
     """Make axes logarithmic if their values span a large factor, with ticks that can be read."""
-    if drawing.evenly_by_factors(x):
+    if scales.evenly_by_factors(x):
         ax.set_xscale("log")
-        drawing.logarithmic(ax.xaxis, np.log10(x.max() / x.min()))
+        scales.logarithmic(ax.xaxis, np.log10(x.max() / x.min()))
     low, high = ax.dataLim.intervaly
     if high - low < SAME * high:
         ax.set_ylim(0, 2 * high)
     if not 0 < FLAT * low < high:
         return
     ax.set_yscale("log")
-    drawing.logarithmic(ax.yaxis, np.log10(high / low))
+    scales.logarithmic(ax.yaxis, np.log10(high / low))
 
 
 PLOT = Plot(
     "scaling",
     "How four quantities grow with the dimension d: the iterations to the tolerance, the extreme"
     " eigenvalues of H, and κ. If n varies the axis is n/d; if only κ varies it is κ. Iterations"
-    " are shown for the step nearest to 1 and for the step whose worst case over the axis is best."
-    " Large markers: the median over seeds and repetitions. Band: from the 10 % to the 90 %"
-    " quantile. Dashed, with small markers of the same shape: predicted. Iterations are predicted"
-    " from ν of each problem. Eigenvalues are predicted from the edges 2n(1 ± √(d/n))² of the"
-    " Marchenko-Pastur law, if the features are independent with mean 0. The predicted iterations"
-    " belong to the slowest eigenvector; a run whose error has a small component along it needs"
-    " fewer. A point is missing if half of the runs never reached the tolerance. A band leaves the"
-    " panel if more than a tenth did not.",
+    " are shown for the step nearest to 1 and for the step whose worst case over the axis is best;"
+    " if several methods solve one problem, each has a curve, at the latter step. Large markers:"
+    " the median over seeds and repetitions. Band: from the 10 % to the 90 % quantile. Dashed, with"
+    " small markers of the same shape: predicted. Iterations are predicted from ν of each problem."
+    " Eigenvalues are predicted from the edges 2n(1 ± √(d/n))² of the Marchenko-Pastur law, if the"
+    " features are independent with mean 0. The predicted iterations belong to the slowest"
+    " eigenvector; a run whose error has a small component along it needs fewer. A point is missing"
+    " if half of the runs never reached the tolerance. A band leaves the panel if more than a tenth"
+    " did not.",
     {
         "runs": (
-            *("step_unit", "step_value", "relative_step", "iterations_to_tolerance"),
-            *("iterations_predicted", "n_samples", "n_features"),
+            *("iterations_to_tolerance", "iterations_predicted", "n_samples", "n_features"),
             *("lambda_max", "lambda_min_positive", "condition_number"),
         )
     },
     draw,
+    also=("step_unit", "step_value", "relative_step"),
 )

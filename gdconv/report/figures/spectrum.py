@@ -10,15 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gdconv.report.curves import Shown
-from gdconv.report.figures import drawing
+from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import count_draws, mathtext, names, part_of, with_unit
 from gdconv.report.numerals import number, same
-from gdconv.report.settings import DRAW, SETTING, settings
+from gdconv.report.settings import DRAW, METHOD, SETTING, settings
 from gdconv.tables.columns import QUANTITIES
 from gdconv.theory import random_matrices
 
 FEWEST = 8
+# Eigenvalues do not depend on these.
+WITHOUT = ("start", "start_which", "start_radius", *METHOD)
 # Without a law to draw, a spectrum whose ends differ by more than this factor has a logarithmic
 # axis.
 WIDE = 100.0
@@ -66,17 +68,14 @@ class Spectra:
 def draw(tables: Shown) -> Figure:
     """Draw a panel for each problem."""
     runs = tables.runs.dropna(subset=["problem_id", "n_samples", "condition_number"])
-    # Eigenvalues do not depend on the start.
-    of_start = ("start", "start_which", "start_radius")
-    runs = runs.assign(**dict.fromkeys(of_start, ""))
     one = ["study"] if "study" in runs else []
-    one += [*SETTING, "content", *DRAW, "condition_number"]
+    one += [*(name for name in SETTING if name not in WITHOUT), "content"]
+    one += [*DRAW, "condition_number"]
     every = []
-    for setting, group in settings(runs.drop_duplicates(one)):
+    for setting, group in settings(runs.drop_duplicates(one), WITHOUT):
         spectra = _spectra(group, tables.eigenvalues)
         if len(spectra.values) >= FEWEST:
-            of_problem = {name: setting[name] for name in setting if name not in of_start}
-            every.append((of_problem, group, spectra))
+            every.append((setting, group, spectra))
     if not every:
         raise NothingToShowError(f"no problem has {FEWEST} eigenvalues that are not 0")
     found = {id(group): spectra for _, group, spectra in every}
@@ -137,7 +136,7 @@ def _draw_spectra(ax: Axes, spectra: Spectra) -> bool:
     )
     if wide:
         ax.set_xscale("log")
-        drawing.logarithmic(ax.xaxis, span[1] - span[0])
+        scales.logarithmic(ax.xaxis, span[1] - span[0])
         return True
     if spectra.law:
         # More points close to a, where the density may be infinite and bends most.

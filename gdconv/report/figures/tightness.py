@@ -6,14 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 
 from gdconv.report.curves import Shown, clear
-from gdconv.report.figures import drawing
+from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, names, part_of, which_draw, with_kappa
-from gdconv.report.numerals import distinct, number
-from gdconv.report.settings import settings, spread
+from gdconv.report.settings import relative_limit, settings, several_methods, spread
 from gdconv.tables.columns import QUANTITIES
 
 MOST_PROBLEMS = 3
@@ -35,7 +33,7 @@ BOUNDS: dict[str, Look] = {
 
 def draw(tables: Shown) -> Figure:
     """Draw a panel for some runs of some problems."""
-    runs = tables.runs.dropna(subset=["relative_step", "condition_number"])
+    runs = tables.runs.dropna(subset=["condition_number"])
     known = runs["run_id"].isin(tables.curves.several(clear))
     runs = runs[known & (runs["status"] != "diverged")]
     if runs.empty:
@@ -43,16 +41,19 @@ def draw(tables: Shown) -> Figure:
             "no run that did not diverge has two recorded iterations well above the rounding floor"
         )
     every = settings(runs)
+    several = several_methods(setting for setting, _ in every)
     problems = [
         (setting, drawing.one_draw(group))
-        for setting, group in drawing.choose(every, MOST_PROBLEMS)
+        for setting, group in drawing.choose(
+            every, drawing.MOST_PANELS if several else MOST_PROBLEMS
+        )
     ]
     each = drawing.MOST_PANELS // len(problems)
     panels = [
-        (setting | {"step": step}, runs[index : index + 1])
+        (setting | {"step": step or pd.NA}, runs[index : index + 1])
         for setting, group in problems
         for runs in [landmarks(group, each)]
-        for index, step in enumerate(distinct([*runs["relative_step"]], 3, number))
+        for index, step in enumerate(drawing.step_texts([*runs["relative_step"]]))
     ]
     if "study" in panels[0][0]:
         # Puts the same step of both studies side by side.
@@ -60,7 +61,7 @@ def draw(tables: Shown) -> Figure:
     common, told = names([setting for setting, _ in panels])
     titles = [with_kappa(title, run) for title, (_, run) in zip(told, panels, strict=True)]
     draw = which_draw(run for _, run in panels)
-    header = [common, draw, part_of(problems, every, "problems")]
+    header = [common, draw, part_of(problems, every, drawing.problems(every))]
     ratio = "bound / measured   (dimensionless)"
     figure, axes = drawing.frame(titles, header, axis("iteration"), ratio, sharey=False)
     rows = tables.curves.of(run["run_id"].iloc[0] for _, run in panels)
@@ -74,7 +75,8 @@ def draw(tables: Shown) -> Figure:
 def landmarks(runs: pd.DataFrame, most: int) -> pd.DataFrame:
     """Return some of the runs: the step nearest to 1, the last below the edge, then others."""
     steps = runs["relative_step"].to_numpy()
-    wanted = [np.argmin(np.abs(steps - 1)), *np.flatnonzero(drawing.beyond_edge(steps) < 0)[-1:]]
+    below = drawing.beyond_edge(steps, relative_limit(runs)) < 0
+    wanted = [np.argmin(np.abs(steps - 1)), *np.flatnonzero(below)[-1:]]
     wanted += [np.argmin(runs["rate_predicted"].fillna(np.inf)), 0]
     return drawing.at_most(runs, [*wanted, *spread(len(steps), most)], most)
 
@@ -96,15 +98,10 @@ def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
         if column != "gap_bound_coursework":
             top = max(top, ratio.max())
     ax.set(yscale="log", ylim=(min(0.5, max(LEAST, ax.dataLim.y0 / 1.5)), 2 * top))
-    drawing.logarithmic(ax.yaxis, np.log10(np.divide(*ax.get_ylim()[::-1])))
+    scales.logarithmic(ax.yaxis, np.log10(np.divide(*ax.get_ylim()[::-1])))
     ax.axhspan(LEAST / 10, 1, color=drawing.GREY, linewidth=0, zorder=0, label="bound broken")
     last = max(1, int(t[-1]))
-    ax.set_xscale("symlog", linthresh=1, linscale=0.4)
-    ax.set_xlim(0, last)
-    powers = [10**power for power in range(len(str(last))) if 10**power <= last]
-    ax.xaxis.set_major_locator(FixedLocator([0, *powers]))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_locator(NullLocator())
+    scales.from_zero(ax, last)
 
 
 PLOT = Plot(
@@ -112,17 +109,20 @@ PLOT = Plot(
     "The ratio of each bound to the quantity it bounds, against the iteration t (linear up to 1,"
     " logarithmic beyond), for one repetition and as long as the gap is well above its rounding"
     " floor. A ratio of 1 means that the bound is attained; below 1 (shaded) the bound is broken."
-    " Dashed: the bound (λmax/2) ν²ᵗ ‖w₀ − w*‖². It combines the largest eigenvalue with the"
-    " slowest factor, so it may end up to a factor κ above the sharp bound. Dash-dotted: the"
-    " relative bound, ν²ᵗ times the initial gap. Solid: the sharp bound. Dotted: the coursework's"
-    " bound, where it differs; beyond the optimal step it is broken. With bars: ν²ᵗ ‖w₀ − w*‖² over"
-    " ‖wₜ − w*‖².",
+    " Let m be the largest pₜ(λ)² for λ from λ⁺min to λmax, where pₜ(λ) is the factor of the error"
+    " along an eigenvector after t iterations; for gradient descent m = ν²ᵗ. Dashed: the bound"
+    " (λmax/2) m ‖w₀ − w*‖². It combines the largest eigenvalue with the slowest factor, so it may"
+    " end up to a factor κ above the sharp bound. Dash-dotted: the relative bound, m times the"
+    " initial gap. Solid: the sharp bound. Dotted, for gradient descent only: the coursework's"
+    " bound, where it differs; beyond the optimal step it is broken. With bars: m ‖w₀ − w*‖² over"
+    " ‖wₜ − w*‖². If several methods solve one problem, each has a panel.",
     {
-        "runs": ("relative_step", "condition_number", "rate_predicted"),
+        "runs": ("condition_number", "rate_predicted"),
         "curves": (
             *("iteration", "gap", "gap_floor", "distance_squared"),
             *("gap_bound", "gap_bound_relative", "gap_bound_sharp", "distance_bound"),
         ),
     },
     draw,
+    also=("step_unit", "step_value", "relative_step", "step_limit", "lambda_max"),
 )

@@ -1,0 +1,65 @@
+"""Axes of figures: logarithmic ones that can be read, and positions of labels beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from numpy.typing import ArrayLike
+
+from gdconv.report.numerals import ROUNDING, ten_to
+
+MANY_DECADES = 2.2
+
+
+def ascending(values: np.ndarray) -> np.ndarray:
+    """Return indices of positive values in ascending order, each value once.
+
+    Values that differ by rounding only count as one. Values that are nan come last.
+    """
+    order = np.argsort(values, kind="stable")
+    again = np.diff(values[order], prepend=-np.inf) <= ROUNDING * values[order]
+    return order[~again]
+
+
+def logarithmic(axis: Axis, decades: float) -> None:
+    """Label a logarithmic axis that spans so many decades, at 1, 2, 5 or at powers of ten."""
+    if decades < MANY_DECADES:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.5 else range(1, 10)))
+        axis.set_major_formatter("{x:g}")
+    else:
+        axis.set_major_formatter(lambda value, _: ten_to(round(np.log10(value))))
+    axis.set_minor_locator(NullLocator())
+
+
+def evenly_by_factors(values: ArrayLike) -> bool:
+    """Return whether some positive values are spaced by equal factors rather than evenly."""
+    distinct = np.asarray(values)[ascending(np.asarray(values))]
+    gaps, factors = np.diff(distinct), np.diff(np.log(distinct))
+    return len(distinct) > 2 and factors.std() / factors.mean() < gaps.std() / gaps.mean()
+
+
+def from_zero(ax: Axes, last: int) -> None:
+    """Make the horizontal axis linear from 0 to 1 and logarithmic from there to `last`."""
+    ax.set_xscale("symlog", linthresh=1, linscale=0.4)
+    ax.set_xlim(0, last)
+    powers = [10**power for power in range(len(str(last))) if 10**power <= last]
+    ax.xaxis.set_major_locator(FixedLocator([0, *powers]))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def apart(positions: Sequence[float], distance: float, last: float = np.inf) -> list[float]:
+    """Return ascending positions, moved until neighbours are a distance apart.
+
+    They are pushed up; those that would end above `last` are then pushed down.
+    """
+    moved: list[float] = []
+    for position in positions:
+        moved.append(max(position, moved[-1] + distance) if moved else position)
+    for index in reversed(range(len(moved))):
+        moved[index] = min(moved[index], last - distance * (len(moved) - 1 - index))
+    return moved
