@@ -101,3 +101,31 @@ def no_waiting():
             signal.signal(signal.SIGALRM, before)
 
     return alarm
+
+
+@pytest.fixture(scope="session")
+def check_texts():
+    """A function that fails if two texts of a figure overlap, or one is cut off."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    def check(figure):
+        canvas = FigureCanvasAgg(figure)
+        # A legend and labels of axes come to their places when they are drawn.
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        outer = figure.bbox
+        shown = [figure._suptitle, *figure.legends[0].get_texts()]
+        for ax in figure.axes:
+            shown += [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
+            for axis in (ax.xaxis, ax.yaxis):
+                # The ticks inside the panel, where they are drawn now.
+                shown += [tick.label1 for tick in axis._update_ticks()]
+        shown = [text for text in shown if text.get_text() and text.get_visible()]
+        boxes = [text.get_window_extent(renderer) for text in shown]
+        for number, box in enumerate(boxes):
+            assert outer.x0 <= box.x0 < box.x1 <= outer.x1
+            assert outer.y0 <= box.y0 < box.y1 <= outer.y1
+            over = [k for k in range(number) if box.overlaps(boxes[k])]
+            assert over == [], [shown[k].get_text() for k in (*over, number)]
+
+    return check

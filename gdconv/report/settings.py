@@ -139,7 +139,7 @@ def several_methods(every: Iterable[Mapping[str, Any]]) -> bool:
     of_problem: dict[str, set[str]] = {}
     for setting in every:
         problem = str({name: setting[name] for name in setting if name not in METHOD})
-        of_problem.setdefault(problem, set()).add(str([setting[name] for name in METHOD]))
+        of_problem.setdefault(problem, set()).add(str([setting.get(name) for name in METHOD]))
     return any(len(methods) > 1 for methods in of_problem.values())
 
 
@@ -185,6 +185,18 @@ def at_step(runs: pd.DataFrame, step: Sequence[Any]) -> pd.DataFrame:
     if pd.isna(step[0]):
         return runs[runs["step_unit"].isna()]
     return runs[(runs["step_unit"] == step[0]) & (runs["step_value"] == step[1])]
+
+
+def by_speed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return medians over repetitions, with a row for each step as it was asked for.
+
+    The step with the fewest iterations to the tolerance stands first. A run that never reached the
+    tolerance counts as slower than all others.
+    """
+    order = ["iterations_to_tolerance", "iterations_predicted", "rate_predicted", "relative_step"]
+    counts = runs.assign(iterations_to_tolerance=to_tolerance(runs))
+    rows = counts.groupby(STEP, dropna=False)[order].median().astype("float64")
+    return rows.sort_values(order)
 
 
 def spread(count: int, most: int) -> list[int]:

@@ -21,6 +21,9 @@ EXPERIMENTS = {
     "feature_mean": (["problem.n_features=3"], ["problem_options", "step_unit", "step_value"]),
     "errata": (["problem.n_features=3"], ["start", "relative_step"]),
     "reference": (["problem.n_features=2,20"], ["n_features", "start", "step_unit", "rank"]),
+    "methods": (["problem.n_features=3"], ["method", "method_options", "condition_number"]),
+    "momentum": (["problem.n_features=3"], ["method_options", "condition_number", "momentum"]),
+    "stability": (["problem.n_features=3"], ["momentum", "relative_step"]),
     "csv": (
         [f"problem.path={DIABETES}", "problem.target=progression"],
         ["step_unit", "relative_step"],

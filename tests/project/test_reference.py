@@ -23,6 +23,9 @@ SHIFTED = 0.002
 # What the last digits of two BLAS libraries leave, and errors add to √gap.
 RELATIVE = 1e-9
 
+# Figures that a study of gradient descent alone does not have.
+WITHOUT = {"methods", "stability", "transient"}
+
 
 @pytest.fixture(scope="module")
 def tables():
@@ -32,7 +35,8 @@ def tables():
 @pytest.fixture(scope="module")
 def drawn(tables):
     made, omitted = figures.draw(tables)
-    assert omitted == {}
+    # They need several methods or momenta.
+    assert omitted.keys() == WITHOUT
     return made
 
 
@@ -47,7 +51,7 @@ def test_it_is_complete_and_small(tables):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [plot.name for plot in figures.FIGURES])
+@pytest.mark.parametrize("name", [p.name for p in figures.FIGURES if p.name not in WITHOUT])
 def test_the_committed_figures_are_those_of_the_committed_tables(drawn, name, tmp_path):
     (tmp_path / f"{name}.png").write_bytes(figures.rendered(drawn[name], "png"))
     made, committed = (

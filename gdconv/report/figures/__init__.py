@@ -2,6 +2,7 @@
 
 # The figures in the order in which the page shows them.
 NAMES = (
-    *("convergence", "rate_vs_step", "iterations_heatmap", "scaling"),
+    *("convergence", "methods", "rate_vs_step"),
+    *("stability", "transient", "iterations_heatmap", "scaling"),
     *("spectrum", "tightness", "errata", "gallery"),
 )

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from gdconv.report.curves import Shown
 from gdconv.report.figures.scales import ascending
-from gdconv.report.figures.titles import kappa, names, part_of, with_kappa, wrapped
+from gdconv.report.figures.titles import kappa, length, names, part_of, with_kappa, wrapped
 from gdconv.report.numerals import ROUNDING, distinct, number
 from gdconv.report.settings import (
     DRAW,
@@ -39,6 +39,8 @@ LONGEST_TITLE = 28
 LONGEST_HEADER = 95
 # A legend with more names than this takes two lines.
 MOST_NAMES = 5
+# Letters of a legend that fit below the panels, and those that a line and a gap take.
+LONGEST_LEGEND, MARGIN = 104, 8
 
 # Dots per inch of a PNG. Figures are laid out with the same, so that text is measured only once.
 DPI = 200
@@ -281,10 +283,13 @@ def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> N
         for ax in axes
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
+    columns = len(handles) if len(handles) <= MOST_NAMES else -(-len(handles) // 2)
+    while columns > 1 and _width(list(handles), columns) > LONGEST_LEGEND:
+        columns -= 1
     drawn = figure.legend(
         handles=list(handles.values()),
         loc="outside lower center",
-        ncols=len(handles) if len(handles) <= MOST_NAMES else -(-len(handles) // 2),
+        ncols=columns,
         frameon=False,
         handlelength=2,
         handletextpad=0.5,
@@ -293,6 +298,13 @@ def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> N
     for handle in drawn.legend_handles:
         if colour and isinstance(handle, Line2D):
             handle.set_color(colour)
+
+
+def _width(names: Sequence[str], columns: int) -> int:
+    """About how many letters wide a legend is, which is filled column by column."""
+    rows = -(-len(names) // columns)
+    widths = [max(map(length, names[at : at + rows])) for at in range(0, len(names), rows)]
+    return sum(widths) + MARGIN * len(widths)
 
 
 def write(

@@ -111,7 +111,13 @@ def _iterations(shown: Sequence[Family], told: Sequence[str], methods: bool) -> 
             at = _step_name(*step, pd.concat(alike)["relative_step"])
             label = ", ".join(filter(None, (name, at * (methods or not name)))) or "measured"
             reached = [to_tolerance(runs).to_numpy() for runs in alike]
-            promised = [runs["iterations_predicted"].astype("float64").median() for runs in alike]
+            # With their predictions, more curves than these could not be told apart.
+            promised = [
+                np.nan
+                if len(shown) > MOST_FAMILIES
+                else runs["iterations_predicted"].astype("float64").median()
+                for runs in alike
+            ]
             look = _LOOKS[len(curves)]
             curves.append(Curve(label, _x(family), reached, np.array(promised), look))
     return curves

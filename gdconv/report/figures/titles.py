@@ -94,18 +94,18 @@ def wrapped(title: str, longest: int) -> str:
     lines = [""]
     for part in title.split(", "):
         line = f"{lines[-1]}, {part}" if lines[-1] else part
-        if _length(line) <= longest:
+        if length(line) <= longest:
             lines[-1] = line
             continue
         if lines[-1]:
             lines[-1] += ","
             lines.append("")
-        whole = _length(part) <= longest
+        whole = length(part) <= longest
         lines[-1:] = [part] if whole else textwrap.wrap(part, longest, break_long_words=False)
     return "\n".join(lines)
 
 
-def _length(text: str) -> int:
+def length(text: str) -> int:
     """About how many letters wide a text is when it is drawn."""
     return len(re.sub(r"[$^{}]|\\[a-z]+", "", text))
 
@@ -135,7 +135,8 @@ def _option(name: str, value: str) -> str:
     try:
         value = _plain(value) if name in _NAMES else with_powers(exact(float(value), 3))
     except ValueError:
-        value = _plain(value.replace("_", " "))
+        words = QUANTITIES.get(name, Column(name, TEXT, "")).words
+        return f"{words} {_plain(value.replace('_', ' '))}"
     return _named(name, value)
 
 
