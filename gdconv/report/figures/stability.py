@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from gdconv.report.curves import Shown
 from gdconv.report.figures import drawing, scales
@@ -52,8 +53,10 @@ def draw(tables: Shown) -> Figure:
     colours = ScalarMappable(Normalize(least, most if least < most else least + 1), drawing.COLOURS)
     draws, said = count_draws(group for _, group in panels)
     note = f"medians of {said}" * (draws > 1)
-    labels = axis("relative_step"), axis("momentum")
-    figure, axes = drawing.grid(panels, every, note, *labels, sharex=False)
+    # Beside a colour bar two panels have no room for the label in one line.
+    label = axis("relative_step")
+    label = label if len(panels) == 1 else label.replace("   ", "\n")
+    figure, axes = drawing.grid(panels, every, note, label, axis("momentum"), sharex=False)
     for ax, (setting, group), grid in zip(axes, panels, grids, strict=True):
         _draw_cells(ax, grid, colours)
         _draw_theory(ax, str(setting["method"]), group, grid)
@@ -147,30 +150,43 @@ def _draw_cells(ax: Axes, grid: pd.DataFrame, colours: ScalarMappable) -> None:
 
 
 def _draw_theory(ax: Axes, method: str, runs: pd.DataFrame, grid: pd.DataFrame) -> None:
-    """Draw the predicted limit, the region where √β is the contraction factor, and the optimum."""
+    """Draw the predicted limit, the region where √β is the contraction factor, and the optimum.
+
+    What lies outside the cells is left out.
+    """
     limits = grid.groupby("momentum")["limit"].median().dropna()
-    halo: Look = {"color": "white", "linewidth": 2.4, "zorder": 2}
-    line: Look = {"color": "black", "linewidth": 1.1, "zorder": 3}
-    ax.plot(limits, limits.index, **halo)
-    ax.plot(limits, limits.index, **line, label="limit by theory")
+    _draw_line(ax, limits, limits.index, "-", "limit by theory")
     kappa = runs["condition_number"].median()
     if method == "heavy_ball":
         root = np.sqrt(np.linspace(*ax.get_ylim(), 200).clip(0, 1))
-        from_, to = kappa * (1 - root) ** 2, (1 + root) ** 2
-        inside = from_ <= to
-        for side in (from_, to):
-            ax.plot(side[inside], root[inside] ** 2, **halo)
-        name = r"between: $\nu = \sqrt{\beta}$"
-        for side in (from_, to):
-            ax.plot(side[inside], root[inside] ** 2, **line, linestyle="--", label=name)
-    marker: Look = {"linestyle": "none", "markeredgecolor": "black", "zorder": 4, "clip_on": False}
+        left, right = kappa * (1 - root) ** 2, (1 + root) ** 2
+        region = left <= right
+        for side in (left, right):
+            label = r"between: $\nu = \sqrt{\beta}$"
+            _draw_line(ax, side[region], root[region] ** 2, "--", label)
+    marker: Look = {"linestyle": "none", "markeredgecolor": "black", "color": "white", "zorder": 4}
     if method in OPTIMUM and not same(kappa, 1):
         best = OPTIMUM[method](kappa)
-        ax.plot(*best, "D", color="white", markersize=5, **marker, label="optimum by theory")
+        if _inside(ax, *best).all():
+            ax.plot(*best, "D", markersize=5, **marker, label="optimum by theory")
     converged = grid[~grid["diverged"]].dropna(subset=["rate"])
-    fastest = converged.loc[converged["rate"].idxmin()]
-    at = fastest["relative_step"], fastest["momentum"]
-    ax.plot(*at, "*", color="white", markersize=8, **marker, label="least measured")
+    if len(converged):
+        fastest = converged.loc[converged["rate"].idxmin()]
+        at = fastest["relative_step"], fastest["momentum"]
+        ax.plot(*at, "*", markersize=8, **marker, label="least measured")
+
+
+def _draw_line(ax: Axes, x: ArrayLike, y: ArrayLike, style: str, label: str) -> None:
+    """Draw a black line on a white one, if some of it is inside the cells."""
+    if _inside(ax, x, y).any():
+        ax.plot(x, y, color="white", linewidth=2.4, zorder=2)
+        ax.plot(x, y, color="black", linewidth=1.1, zorder=3, linestyle=style, label=label)
+
+
+def _inside(ax: Axes, x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    x, y = np.asarray(x), np.asarray(y)
+    return np.asarray((left <= x) & (x <= right) & (low <= y) & (y <= high))
 
 
 PLOT = Plot(
