@@ -15,8 +15,7 @@ results.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,48 +23,18 @@ from gdconv.config.sections import Run
 from gdconv.experiment.iterate import Invariant, iterate
 from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import recorded_iterations
-from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.starts import starting_point
 from gdconv.theory import bounds
-from gdconv.theory.recurrence import MOST
+from gdconv.verify.moments import Moment, rounding_of
 from nnlib import Graph
 
-# A run is followed for at most so many iterations.
-LONGEST = 10_000
 POINTS = 40
 FARTHEST = 1e250
 RANDOM_POINTS = 8
 # These iterations are recorded too, so that a reader can compute them by hand.
 FEW = (0, 1, 2, 3, 10, 100, 1000, 10_000)
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A recorded iteration of the run, and how far rounding errors may have moved it.
-
-    Attributes
-    ----------
-    t : int
-    w : ndarray, shape (d,)
-    following : ndarray, shape (d,), or None
-        w_{t+1}; None if the run was stopped because it had moved too far away.
-    gap : float
-        ‖X(w_t − w*)‖².
-    components_error : ndarray, shape (rank,)
-        How far v_iᵀ w_t may be off.
-    distance_error, gap_error : float
-        How far ‖w_t − w*‖ and √gap may be off.
-    """
-
-    t: int
-    w: np.ndarray
-    following: Any
-    gap: float
-    components_error: np.ndarray
-    distance_error: float
-    gap_error: float
 
 
 class Case:
@@ -92,6 +61,7 @@ class Case:
         self.lambda_min = self.spectrum.lambda_min
         self.lambda_min_positive = self.spectrum.lambda_min_positive
         self.eigenvalues = self.spectrum.eigenvalues[: self.spectrum.rank]
+        # nan if the method takes no step size.
         self.step_size = float(self.theory.step_size[0])
         self.K = 1 / self.step_size
         columns = np.linalg.norm(self.X, axis=0)
@@ -129,6 +99,16 @@ class Case:
     def log_nu(self) -> float:
         """ln ν."""
         return float(self.theory.of_method.log_contraction()[0])
+
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """The numbers that the run iterates with."""
+        return {name: float(values[0]) for name, values in self.theory.coefficients.items()}
+
+    @property
+    def factors(self) -> np.ndarray:
+        """The factor by which an iteration multiplies the error along each v_i in the long run."""
+        return self.theory.of_method.factors()[:, 0]
 
     @property
     def logs(self) -> np.ndarray:
@@ -181,8 +161,10 @@ class Case:
 
     def move_size(self, moment: Moment, lengths: np.ndarray | float) -> np.ndarray:
         """The size of the terms added up in a step and in w − w*, for each component."""
+        _, relative_step = self.method.recurrence(moment.t, self.lambda_max, self.coefficients)
+        step_size = float(relative_step) / self.lambda_max
         values = np.abs(moment.w) + np.abs(moment.following) + np.abs(self.w_star)
-        return values + 2 * self.step_size * lengths * self.magnitude(moment.w, self.w_star)
+        return values + 2 * step_size * lengths * self.magnitude(moment.w, self.w_star)
 
     def step_along(self, index: int) -> tuple[float, float]:
         """Return the factor by which one step with nnlib's gradient multiplies an error along v_i.
@@ -240,56 +222,29 @@ class Case:
         self.graph = graph
 
     def _follow(self) -> list[Moment]:
-        """Run the iteration, and add up how far rounding may move it.
-
-        A step multiplies the component e_i = v_iᵀ(w − w*), and all earlier errors of it, by
-        1 − step_size λ_i. It adds a new error from w and from the gradient; the residual's error
-        enters the gradient through Xᵀ and is therefore multiplied by σ_i. For a method other than
-        gradient descent, the error of √gap is the root of the rounding floor.
-        """
-        longest = min(self.run.method.iterations, LONGEST)
-        floors = None
-        if not isinstance(self.method, GradientDescent):
-            longest = min(longest, MOST)
-            times = np.arange(longest + 2)
-            floors = np.sqrt(self.theory.floor(np.zeros_like(times), times))
-        singular, V = self.spectrum.singular_values, np.abs(self.spectrum.right).T
-        factor = np.abs(1 - self.step_size * self.eigenvalues)
-        recorded = {*recorded_iterations(longest, POINTS).tolist(), *FEW}
-        # |v_ij| is at most c_j / σ_i, and the error of v_ij at most unit times that.
-        largest = np.minimum(1.0, self.columns / singular[:, None])
-        away = self.away(self.start)
-        carried = self.unit * (largest @ np.abs(away))
-        outside = self.unit * float(np.linalg.norm(self.start) + np.linalg.norm(away))
+        """Run the iteration, and find out how far rounding may move it."""
+        rounding = rounding_of(self)
+        recorded = {*recorded_iterations(rounding.iterations, POINTS).tolist(), *FEW}
+        largest = self.factors.max()
         moments: list[Moment] = []
 
         def observe(
             t: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray, _: Invariant | None
         ) -> np.ndarray | None:
-            nonlocal carried, outside
             w, along = W[0].copy(), residual[0]
             gap = float(along @ along)
             # If the start is tiny or 0 along the slowest v_i, the power overflows before the gap.
-            if not gap <= FARTHEST or factor.max() ** (2 * t) > FARTHEST:
+            if not gap <= FARTHEST or largest ** (2 * t) > FARTHEST:
                 return np.array([True])
-            magnitude = self.magnitude(w)
-            noise = float(np.linalg.norm(singular * carried))
-            noise += self.unit * (magnitude + self.width * outside)
-            if floors is not None:
-                noise = float(floors[t])
+            noise = rounding.of_gap(t, w)
             if moments and moments[-1].t == t - 1:
                 moments[-1] = replace(moments[-1], following=w)
             if t in recorded:
-                components_error = carried + self.unit * (largest @ np.abs(self.away(w)))
-                distance_error = float(np.hypot(np.linalg.norm(components_error), outside))
-                moments.append(Moment(t, w, None, gap, components_error, distance_error, noise))
-            product = self.width * float(np.linalg.norm(along))
-            carried = factor * carried + self.unit * (
-                V @ np.abs(w) + 2 * self.step_size * (singular * magnitude + product)
-            )
-            outside += self.unit * (float(np.linalg.norm(w)) + 2 * self.step_size * product)
+                moments.append(Moment(t, w, None, gap, *rounding.of_error(t, w), noise))
+            rounding.step(w, along)
             return np.array([True]) if t >= POINTS and gap <= noise**2 else None
 
+        longest = rounding.iterations + 1
         coefficients = self.theory.coefficients
-        iterate(self.method, self.objective, self.start, coefficients, longest + 1, observe)
+        iterate(self.method, self.objective, self.start, coefficients, longest, observe)
         return moments

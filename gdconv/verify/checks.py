@@ -23,6 +23,8 @@ HALF = 0.5
 DIGITS = 200
 # Closed forms are compared only up to this size, because they or powers inside them may overflow.
 MOST_COMPARED = 1e200
+# And down to this one, because smaller ones lose digits.
+LEAST_COMPARED = 1e-200
 # If a step size is closer to a threshold than this part of it, rounding decides on which side it
 # lies.
 CLOSE = 8 * EPS
@@ -81,6 +83,40 @@ def agree(
     small = (np.maximum(np.abs(found), np.abs(expected)) <= size * tolerance).all()
     says = may_be_zero or not small or not np.any(expected)
     return _worst(equation, statement, "deviation", deviation, tolerance, good, share, says)
+
+
+def enclosing(
+    equation: str,
+    statement: str,
+    found: ArrayLike,
+    least: np.ndarray,
+    above: float,
+    error: np.ndarray,
+) -> Check:
+    """Return whether least <= found <= (1 + above) least, up to a relative error.
+
+    What would be too small or too large for a float is left out, and what is not known.
+    """
+    found, least, error = np.broadcast_arrays(np.asarray(found, dtype=float), least, error)
+    fits = np.isfinite(found) & (least >= LEAST_COMPARED) & (least <= MOST_COMPARED)
+    deviation, error = found[fits] / least[fits] - 1, error[fits]
+    good = (deviation >= -error) & (deviation <= above + error)
+    order = np.where(good, np.abs(deviation), np.inf)
+    return _worst(equation, statement, "deviation", deviation, above + error, good, order, True)
+
+
+def step_asked_for(case: Case, optimal: Decimal) -> float:
+    """Return the step size as a part of the one that was asked for, given the optimal one."""
+    unit, value = case.run.step_unit or "", case.run.step_value or 0.0
+    with localcontext(prec=DIGITS):
+        asked = Decimal(value)
+        expected = {
+            "lambda_max": asked / Decimal(case.lambda_max),
+            "optimal": asked * optimal,
+            "absolute": asked,
+            "K": 1 / asked,
+        }[unit]
+        return float(Decimal(case.step_size) / expected)
 
 
 def not_below(equation: str, statement: str, slack: ArrayLike, tolerance: ArrayLike) -> Check:

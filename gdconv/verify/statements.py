@@ -8,14 +8,18 @@ difference is said there or in `gdconv.verify.case`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.methods.heavy_ball import HeavyBall
+from gdconv.methods.nesterov import Nesterov
+from gdconv.methods.protocol import Method
 from gdconv.verify.case import Case
 from gdconv.verify.checks import Check
-from gdconv.verify.error import (
+from gdconv.verify.coursework.error import (
     distance_14,
     eigenvectors_12,
     quadratic_form_13,
@@ -24,10 +28,19 @@ from gdconv.verify.error import (
     step_8,
     unrolled_9,
 )
-from gdconv.verify.gap import bound_18, bound_19, gap_16, gap_17, taylor_15
-from gdconv.verify.loss import gradient_3, hessian_4, loss_1, optimum_5
-from gdconv.verify.polynomial import bounds_hold, exact_gap, limit_of_steps, two_terms
-from gdconv.verify.rate import condition_j, kind_k, rate_20
+from gdconv.verify.coursework.gap import bound_18, bound_19, gap_16, gap_17, taylor_15
+from gdconv.verify.coursework.loss import gradient_3, hessian_4, loss_1, optimum_5
+from gdconv.verify.coursework.rate import condition_j, kind_k, rate_20
+from gdconv.verify.largest import iterations_predicted, largest_values, least_of_any_method
+from gdconv.verify.momentum import interval, invariant, momentum_asked_for
+from gdconv.verify.polynomial import (
+    bounds_hold,
+    contraction,
+    exact_gap,
+    limit_of_steps,
+    size_of_steps,
+    two_terms,
+)
 
 Equations = Sequence[Callable[[Case], Iterator[Check]]]
 EQUATIONS: Equations = (
@@ -35,16 +48,23 @@ EQUATIONS: Equations = (
     *(eigenvectors_12, quadratic_form_13, distance_14, taylor_15, gap_16, gap_17),
     *(bound_18, bound_19, rate_20, condition_j, kind_k),
 )
-
-
 OF_ANY_METHOD: Equations = (
     *(loss_1, gradient_3, hessian_4, optimum_5, eigenvectors_12, quadratic_form_13, taylor_15),
-    *(gap_16, two_terms, exact_gap, bounds_hold, limit_of_steps),
+    *(gap_16, size_of_steps, limit_of_steps, two_terms, exact_gap, bounds_hold, largest_values),
+    *(contraction, iterations_predicted, least_of_any_method),
 )
+# What is checked besides.
+OF_ONE_METHOD: Mapping[type[Method], Equations] = {
+    HeavyBall: (momentum_asked_for, invariant),
+    Nesterov: (momentum_asked_for,),
+    Chebyshev: (interval,),
+}
 
 
 def verify(case: Case) -> list[Check]:
     """Return every statement's check for one run."""
-    equations = EQUATIONS if isinstance(case.method, GradientDescent) else OF_ANY_METHOD
+    equations = EQUATIONS
+    if not isinstance(case.method, GradientDescent):
+        equations = (*OF_ANY_METHOD, *OF_ONE_METHOD.get(type(case.method), ()))
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         return [check for equation in equations for check in equation(case)]

@@ -12,14 +12,29 @@ import threadpoolctl
 
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import RunConfig, expand
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import notices
 from gdconv.verify.case import FEW, Case
 from gdconv.verify.checks import Check
-from gdconv.verify.rate import factor
+from gdconv.verify.coursework.rate import factor
 from gdconv.verify.statements import verify
 
+OF_GRADIENT_DESCENT = {
+    "exact (17)": "gap_exact",
+    "bound (18)": "gap_bound",
+    "bound (19)": "gap_bound_coursework",
+    "ν²ᵗ gap₀": "gap_bound_relative",
+    "sharp": "gap_bound_sharp",
+}
+OF_OTHERS = {
+    "exact": "gap_exact",
+    "bound": "gap_bound",
+    "relative": "gap_bound_relative",
+    "sharp": "gap_bound_sharp",
+}
 log = logging.getLogger("gdconv")
 
+NAMES = {"momentum": "β"}
 CSV_COLUMNS = ("equation", "statement", "measure", "value", "tolerance", "verdict")
 
 
@@ -81,28 +96,34 @@ def numbers_of(case: Case) -> str:
             f"λmin {case.lambda_min:.6g}, λmax {case.lambda_max:.6g},"
             f" κ {case.spectrum.condition_number:.6g}, ‖w₀ − w*‖² {case.distance_squared:.6g},"
             f" L(w₀) − L(w*) {case.moments[0].gap:.6g}",
-            f"η {case.step_size:.6g}, K {case.K:.6g} = {case.K / case.lambda_max:.6g} λmax,"
-            f" ν {factor(case.log_nu)}",
+            f"{_coefficients(case)}, ν {factor(case.log_nu)}",
         ]
     )
 
 
+def _coefficients(case: Case) -> str:
+    """The numbers that the run iterates with."""
+    if isinstance(case.method, GradientDescent):
+        return f"η {case.step_size:.6g}, K {case.K:.6g} = {case.K / case.lambda_max:.6g} λmax"
+    of_run = case.coefficients
+    words = [case.method.name]
+    if "step_size" in of_run:
+        relative = of_run["step_size"] * case.lambda_max
+        words.append(f"η {of_run['step_size']:.6g} = {relative:.6g}/λmax")
+    for name, value in of_run.items():
+        if name != "step_size" and not np.isnan(value):
+            words.append(f"{NAMES.get(name, name)} {value:.6g}")
+    return ", ".join(words)
+
+
 def gaps_of(case: Case) -> str:
-    """Return gap, exact gap (17) and bounds at a few iterations, so that rows can be recomputed."""
+    """Return gap, exact gap and bounds at a few iterations, so that rows can be recomputed."""
     moments = [moment for moment in case.moments if moment.t in FEW]
     t = np.array([moment.t for moment in moments])
     known = case.theory.curves(np.zeros_like(t), t)
-    columns: dict[str, Iterable[float]] = {
-        "t": t,
-        "gap": [moment.gap for moment in moments],
-        "exact (17)": known["gap_exact"],
-        "bound (18)": known["gap_bound"],
-        "bound (19)": known["gap_bound_coursework"],
-        "ν²ᵗ gap₀": known["gap_bound_relative"],
-        "sharp": known["gap_bound_sharp"],
-    }
-    if np.isnan(known["gap_bound_coursework"]).all():
-        del columns["bound (19)"]
+    columns: dict[str, Iterable[float]] = {"t": t, "gap": [moment.gap for moment in moments]}
+    names = OF_GRADIENT_DESCENT if isinstance(case.method, GradientDescent) else OF_OTHERS
+    columns |= {shown: known[name] for shown, name in names.items()}
     cells = [[name, *(f"{value:.6g}" for value in values)] for name, values in columns.items()]
     return "\n".join("".join(f"{cell:>15}" for cell in row) for row in zip(*cells, strict=True))
 

@@ -18,25 +18,19 @@ from gdconv.verify.checks import (
     closed_form,
     not_below,
     positive,
+    step_asked_for,
     under,
 )
 
 
 def step_6(case: Case) -> Iterator[Check]:
     """(6) The step size is the one asked for; the optimal one has 1 − ηλ⁺min = −(1 − ηλmax)."""
-    unit, value = case.run.step_unit or "", case.run.step_value or 0.0
     with localcontext(prec=DIGITS):
-        asked, largest = Decimal(value), Decimal(case.lambda_max)
-        smallest = Decimal(case.lambda_min_positive)
-        expected = {
-            "lambda_max": asked / largest,
-            "optimal": 2 * asked / (smallest + largest),
-            "absolute": asked,
-            "K": 1 / asked,
-        }[unit]
-        ratio = float(Decimal(case.step_size) / expected)
+        both = Decimal(case.lambda_min_positive) + Decimal(case.lambda_max)
+        ratio = step_asked_for(case, 2 / both)
         best = Decimal(bounds.optimal_step_size(case.lambda_max, case.lambda_min_positive))
-        twice = float(best * (smallest + largest))
+        twice = float(best * both)
+    unit = case.run.step_unit
     yield agree("(6)", f"η is step.value in the unit {unit}", ratio, 1.0, 1.0, 4 * EPS)
     yield agree("(6)", "at the optimal η, η(λ⁺min + λmax) = 2", twice, 2.0, 1.0, 4 * EPS)
 
