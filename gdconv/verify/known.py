@@ -226,6 +226,10 @@ class KnownChebyshev(Known):
             return None
         return least_worst(self.smallest, self.largest, t)
 
+    def best_step_size(self) -> Decimal:
+        """2/(λmax + λ⁺min), its first step if the interval is the spectrum's."""
+        return 2 / (self.largest + self.smallest)
+
 
 def chebyshev(a: Any, b: Any, n: int) -> tuple[Any, Any]:
     """Return b^{n/2} T_n(s) and b^{(n−1)/2} U_{n−1}(s), with s = a/(2√b).

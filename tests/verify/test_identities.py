@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,9 @@ from gdconv.verify import statements as identities
 from gdconv.verify.case import Case
 from gdconv.verify.statements import verify
 from nnlib.ops import OPS
+
+sys.path.insert(0, str(Path(__file__).parent))
+from scaled import scaled
 
 DIABETES = str(Path(__file__).parents[1] / "data" / "diabetes.csv")
 PROBLEMS = {
@@ -152,20 +156,6 @@ def operations(tree):
     ]
 
 
-class Scaled(ast.NodeTransformer):
-    """Multiplies the value of one node."""
-
-    def __init__(self, node, factor):
-        self.node, self.factor = node, factor
-
-    def visit(self, node):
-        if node is not self.node:
-            return super().visit(node)
-        value = node.value if isinstance(node, ast.Return) else node
-        product = ast.BinOp(ast.Constant(self.factor), ast.Mult(), value)
-        return ast.Return(product) if isinstance(node, ast.Return) else product
-
-
 SOURCE = inspect.getsource(bounds)
 FORMULAS = [ast.unparse(node) for node in operations(ast.parse(SOURCE))]
 
@@ -195,10 +185,7 @@ def test_the_named_runs_pass(named_runs):
 @pytest.mark.parametrize("factor", [1.001, 0.999])
 @pytest.mark.parametrize("place", range(len(FORMULAS)), ids=FORMULAS)
 def test_a_formula_off_by_a_thousandth_is_noticed(place, factor, named_runs, monkeypatch):
-    tree = ast.parse(SOURCE)
-    wrong = ast.fix_missing_locations(Scaled(operations(tree)[place], factor).visit(tree))
-    names = {"__name__": bounds.__name__}
-    exec(compile(wrong, bounds.__file__, "exec"), names)
+    names = scaled(SOURCE, operations, place, factor, bounds.__file__, bounds.__name__)
     for name, value in names.items():
         if inspect.isfunction(value):
             monkeypatch.setattr(bounds, name, value)
@@ -210,20 +197,20 @@ def test_a_formula_off_by_a_thousandth_is_noticed(place, factor, named_runs, mon
 def test_a_formula_of_the_case_off_by_a_thousandth_is_noticed(
     name, factor, named_runs, monkeypatch
 ):
-    def scaled(value):
+    def off(value):
         return (factor * value[0], *value[1:]) if isinstance(value, tuple) else factor * value
 
     right = vars(Case).get(name)
     if isinstance(right, property):
-        monkeypatch.setattr(Case, name, property(lambda self: scaled(right.fget(self))))
+        monkeypatch.setattr(Case, name, property(lambda self: off(right.fget(self))))
     elif right:
-        monkeypatch.setattr(Case, name, lambda self, *given: scaled(right(self, *given)))
+        monkeypatch.setattr(Case, name, lambda self, *given: off(right(self, *given)))
     else:
         init = Case.__init__
 
         def wrong(self, run):
             init(self, run)
-            setattr(self, name, scaled(getattr(self, name)))
+            setattr(self, name, off(getattr(self, name)))
 
         monkeypatch.setattr(Case, "__init__", wrong)
     assert noticed(named_runs)
