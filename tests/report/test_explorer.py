@@ -127,7 +127,7 @@ def slide(page, name, value):
 
 
 def press(page, name):
-    page.find_element(By.CSS_SELECTOR, f"#places [value={name}]").click()
+    page.find_element(By.CSS_SELECTOR, f"#step-places [value={name}]").click()
 
 
 def choose(page, run):

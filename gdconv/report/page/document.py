@@ -34,7 +34,7 @@ from gdconv.tables import disk
 from gdconv.tables.columns import FILES, QUANTITIES
 from gdconv.tables.csv import Tables
 
-SCRIPTS = ("plot.js", "explorer.js", "table.js")
+SCRIPTS = ("plot.js", "methods.js", "explorer.js", "table.js")
 
 
 def page(
@@ -66,7 +66,8 @@ def page(
     shown += [f"<p>{escape(name)} is left out: {escape(why)}.</p>" for name, why in omitted.items()]
     style, script = _asset("page.css"), "".join(map(_asset, SCRIPTS))
     names = {name: each.words for name, each in QUANTITIES.items()}
-    names |= {name: QUANTITIES[name].title for name in ("relative_step", "nu", "step_size")}
+    titles = ("relative_step", "momentum", "nu", "step_size")
+    names |= {name: QUANTITIES[name].title for name in titles}
     return Template(_asset("page.html")).substitute(
         names,
         title=escape(folder.resolve().name),

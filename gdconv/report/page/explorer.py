@@ -16,7 +16,6 @@ from gdconv.report.settings import (
     DRAW,
     NAMING,
     differing,
-    of_gradient_descent,
     problem_name,
     settings,
     with_files,
@@ -37,27 +36,44 @@ MOST_POINTS_OF_A_RUN, FEWEST_POINTS_OF_A_RUN = 30, 6
 # The columns of runs.csv that the page shows.
 SHOWN = (
     *("status", "problem", "file", "n_samples", "n_features", "seed", "repetition"),
-    "relative_step",
+    *("method", "method_options", "momentum", "relative_step"),
     *("bound_holds", "bound_coursework_holds", "rate_predicted", "rate_measured", "convergence"),
     *("iterations", "iterations_to_tolerance", "iterations_predicted"),
     *("first_violation_coursework", "condition_number", "start", "start_which", "run_id", "error"),
 )
+OF_METHOD = ("method", "method_options", "momentum")
+# The methods that the page has formulas of, with those options on which the formulas depend.
+METHODS = {
+    "gradient_descent": "gradient descent",
+    "heavy_ball first_step=full": "heavy ball",
+    "heavy_ball first_step=averaged": "heavy ball, averaged first step",
+    "nesterov": "Nesterov",
+    "nesterov momentum=convex": "Nesterov, convex momentum",
+    "chebyshev lower=1.0 upper=1.0": "Chebyshev",
+}
 
 
 def embedded(tables: Tables | Shown) -> str:
     """Return the page's data as JSON that may stand inside a script element.
 
     The table has the first `MOST_RUNS` runs and the columns of `SHOWN` that are not empty. Its
-    numbers have five digits, or as many as they need to differ from 1 and 2. The explorer has up to
-    `MOST_PROBLEMS` problems with at most `MOST_EIGENVALUES` eigenvalues in total. Every setting
-    gets one draw before any gets a second one. Eigenvalues have all their digits, because a
-    contraction factor close to 1 needs them; squared error components have 12. Each run has some
-    of its recorded gaps.
+    numbers have five digits, or as many as they need to differ from 1 and 2. The explorer offers
+    `METHODS`, and has up to `MOST_PROBLEMS` problems with at most `MOST_EIGENVALUES` eigenvalues in
+    total. Every setting gets one draw before any gets a second one. Eigenvalues, step sizes and
+    momenta have all their digits, because a contraction factor close to 1 needs them; squared error
+    components have 12. Each run has some of its recorded gaps.
     """
     runs = with_files(tables.runs)[:MOST_RUNS]
-    problems = _problems(runs, shown(tables))
+    known = _with_formula(runs)
+    methods = list(dict.fromkeys((*METHODS, *known["formula"])))
+    problems = _problems(known, shown(tables), methods)
     titles = {name: QUANTITIES[name].title for name in ("iteration", "relative_step")}
-    data = {"table": _table(runs), "problems": problems, "first": _first(problems)}
+    data = {
+        "table": _table(runs),
+        "methods": [_method(formula) for formula in methods],
+        "problems": problems,
+        "first": _first(problems),
+    }
     text = json.dumps(data | {"titles": titles}, allow_nan=False, separators=(",", ":"))
     # These characters could end the script element or begin a comment.
     for each in "<>&":
@@ -66,7 +82,13 @@ def embedded(tables: Tables | Shown) -> str:
 
 
 def _table(runs: pd.DataFrame) -> dict[str, Any]:
-    names = [name for name in SHOWN if runs[name].notna().any()]
+    # In most studies all runs have the same method.
+    names = [
+        name
+        for name in SHOWN
+        if runs[name].notna().any()
+        and (name not in OF_METHOD or runs[name].nunique(dropna=False) > 1)
+    ]
     columns = [_plain(runs[name], 5) for name in names]
     return {
         "columns": names,
@@ -76,7 +98,35 @@ def _table(runs: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _problems(runs: pd.DataFrame, tables: Shown) -> list[dict[str, Any]]:
+def _with_formula(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs whose method the page has formulas of, and a column that tells these."""
+    options = runs["method_options"].fillna("").str.replace("momentum=optimal", "")
+    formula = (runs["method"] + " " + options).str.split().str.join(" ")
+    known = formula.isin(list(METHODS)) | (runs["method"] == "chebyshev")
+    needed = ["problem_id", "initial_distance"]
+    return runs.assign(formula=formula)[known.fillna(False)].dropna(subset=needed)
+
+
+def _method(formula: str) -> dict[str, Any]:
+    """What the page has to know of a method, and which of its parts it shows for it."""
+    name, *options = formula.split()
+    known = dict(option.split("=") for option in options)
+    method = {
+        "words": METHODS.get(formula, f"Chebyshev, {' '.join(options)}"),
+        "usual": formula in METHODS,
+        "descent": name == "gradient_descent",
+        "other": name != "gradient_descent",
+        "heavy": name == "heavy_ball",
+        "averaged": known.get("first_step") == "averaged",
+        "convex": known.get("momentum") == "convex",
+        "chebyshev": name == "chebyshev",
+        "step": name != "chebyshev",
+        "momentum": name in ("heavy_ball", "nesterov") and "momentum" not in known,
+    }
+    return method | {key: float(known[key]) for key in ("lower", "upper") if key in known}
+
+
+def _problems(runs: pd.DataFrame, tables: Shown, methods: Sequence[str]) -> list[dict[str, Any]]:
     spectra = dict(list(tables.eigenvalues.groupby("problem_id")))
     chosen: list[tuple[str, pd.DataFrame, pd.DataFrame]] = []
     room = MOST_EIGENVALUES
@@ -97,7 +147,7 @@ def _problems(runs: pd.DataFrame, tables: Shown) -> list[dict[str, Any]]:
         known = points.setdefault(run_id, [[], []])
         known[0].append(iteration)
         known[1].append(gap)
-    return [_problem(label, group, spectrum, points) for label, group, spectrum in chosen]
+    return [_problem(*each, points, methods) for each in chosen]
 
 
 def _first(problems: Sequence[Mapping[str, Any]]) -> int:
@@ -111,11 +161,12 @@ def _first(problems: Sequence[Mapping[str, Any]]) -> int:
 
 def _draws(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Name and runs of each problem: first one draw of every setting, then a second one of each."""
-    needed = ["problem_id", "step_size", "initial_distance"]
-    known = of_gradient_descent(runs).dropna(subset=needed)
-    every = settings(known)
+    # Runs of one problem belong together, whatever their method is.
+    none = pd.Series(pd.NA, runs.index, dtype="string")
+    every = settings(runs.assign(method="", method_options=none, momentum=math.nan))
+    every = [(setting, runs.loc[group.index]) for setting, group in every]
     names = [name for name in differing([setting for setting, _ in every]) if name not in NAMING]
-    names += [name for name in DRAW if known[name].nunique() > 1]
+    names += [name for name in DRAW if runs[name].nunique() > 1]
     draws = [[group for _, group in rows.groupby("problem_id", sort=False)] for _, rows in every]
     for group in (group for some in zip_longest(*draws) for group in some if group is not None):
         yield _label(group.iloc[0], names), group
@@ -133,18 +184,24 @@ def _label(run: pd.Series, names: Sequence[str]) -> str:
 
 
 def _problem(
-    label: str, runs: pd.DataFrame, spectrum: pd.DataFrame, points: Mapping[str, list[list[Any]]]
+    label: str,
+    runs: pd.DataFrame,
+    spectrum: pd.DataFrame,
+    points: Mapping[str, list[list[Any]]],
+    methods: Sequence[str],
 ) -> dict[str, Any]:
     positive = spectrum[spectrum["eigenvalue"] > 0]
     return {
         "label": label,
         "eigenvalue": positive["eigenvalue"].tolist(),
         "error_component_squared": _plain(positive["error_component_squared"], 12),
+        "largest": positive["eigenvalue"].iloc[0],
+        "smallest": positive["eigenvalue"].iloc[-1],
         "lambda_min": spectrum["eigenvalue"].iloc[-1],
         "distance_squared": runs["initial_distance"].iloc[0] ** 2,
         "row": runs.index.tolist(),
-        "step_size": runs["step_size"].tolist(),
-        "relative_step": runs["relative_step"].tolist(),
+        "method": [methods.index(formula) for formula in runs["formula"]],
+        **{name: _exactly(runs[name]) for name in ("step_size", "relative_step", "momentum")},
         "gap_floor": _plain(runs["gap_floor"], 4),
         "points": [points.get(run_id, [[], []]) for run_id in runs["run_id"]],
     }
@@ -155,3 +212,8 @@ def _plain(column: pd.Series, digits: int) -> list[Any]:
     if column.dtype == NUMBER:
         return [float(rounded(v, digits)) if math.isfinite(v) else None for v in column.tolist()]
     return [None if pd.isna(value) else value for value in column.tolist()]
+
+
+def _exactly(column: pd.Series) -> list[float | None]:
+    """The numbers of a column with all their digits, and null for an empty cell."""
+    return [value if math.isfinite(value) else None for value in column.tolist()]

@@ -1,229 +1,284 @@
-// The explorer: closed forms of theory, for the chosen problem and step size.
-const MOST_PARTS = 24, MOST_STEMS = 300, RANGE = 1e18;
+// The explorer: what theory predicts for the chosen problem, method, step size and momentum, beside the runs.
+const MOST_PARTS = 24, MOST_STEMS = 300, RANGE = 1e18, NEXT = 256 * Number.EPSILON;
+const state = {}; // Problem, method, t, and step and momentum, which are stops {at, marks} of sliders.
 
-/** ln |1 − x|; for a small x, log1p keeps the digits that computing 1 − x would lose. */
-const logFactor = (x) => (x < 0.5 ? Math.log1p(-x) : Math.log(Math.abs(1 - x)));
-const power = (log, t) => (t === 0 ? 1 : Math.exp(2 * t * log));
 /** Text for a contraction factor, given by its logarithm; close to 1 it is written as 1 − a small number. */
 const nearOne = (log, off = -Math.expm1(log)) =>
   off > 0 && off < 1e-3 ? `1\u00a0−\u00a0${show(off)}` : show(Math.exp(log));
+const nearest = (some, value, of) => some.reduce((a, b) => (Math.abs(of(b) - value) < Math.abs(of(a) - value) ? b : a));
+const nearStop = (stops, at) => nearest(stops, at, (stop) => stop.at);
+const runsOf = ({ row, method }, wanted) => [...row.keys()].filter((run) => methods[method[run]] === wanted);
+const cellOf = (problem, run, name) => rows[problem.row[run]][columns.indexOf(name)] ?? null;
+const put = (id, value, textContent = show(value)) => Object.assign(byId(id), { value, textContent });
 
-/** At most so many indices, spread evenly from the first to the last. */
-function spread(count, most) {
-  const step = Math.max(1, (count - 1) / (most - 1));
-  return Array.from({ length: Math.min(count, most) }, (_, k) => Math.round(k * step));
-}
-
-/** What theory predicts at a step size; part(i, t) is what eigenvalue i contributes to the gap after t iterations. */
-function theoryOf(problem, step) {
-  const { largest, smallest, distance_squared: distance } = problem;
-  const logs = problem.eigenvalue.map((lambda) => logFactor(step * lambda));
-  const parts = problem.eigenvalue.map((lambda, i) => (lambda * problem.error_component_squared[i]) / 2);
-  const logNu = Math.max(logs[0], logs.at(-1));
-  const stated = 1 - step * problem.lambda_min;
-  const part = (i, t) => parts[i] && parts[i] * power(logs[i], t);
-  return {
-    logs, logNu, part, stated,
-    nu: Math.max(Math.abs(1 - step * largest), Math.abs(1 - step * smallest)),
-    gap: (t) => parts.reduce((total, _, i) => total + part(i, t), 0),
-    bound: (t) => (largest / 2) * distance * power(logNu, t),
-    boundAsStated: (t) => (largest / 2) * distance * power(Math.log(Math.abs(stated)), t),
-    boundSharp: (t) => {
-      const inner = Math.min(largest, Math.max(smallest, 1 / (step * (2 * t + 1))));
-      const [a, b] = [inner, largest].map((lambda) => lambda * power(logFactor(step * lambda), t));
-      return (Math.max(a, b) / 2) * distance;
-    },
-    iterationsTo: (part) => (logNu < 0 ? Math.max(1, Math.ceil(Math.log(part) / (2 * logNu))) : Infinity),
-  };
-}
-
-/** The step sizes at which the slider stops: a grid, the landmarks, and the exact steps of the runs. */
-function stopsOf({ largest, smallest, relative_step: measured, step_size: steps }) {
-  const best = 2 / (smallest + largest);
-  const at = (relative, ...marks) => ({ relative, step: relative / largest, marks });
-  const stops = [at(1, "safe"), at(2, "edge"), { relative: best * largest, step: best, marks: ["optimum"] }];
-  for (let k = 1; k <= 250; k++) stops.push(at(k / 100));
-  for (let relative = 0.01; relative > Math.min(...measured); relative /= 1.25) stops.push(at(relative));
-  // If the optimum is close to the edge, the grid is too coarse to show what happens between them.
-  const margin = 2 - best * largest;
-  if (margin < 0.02) for (const part of [-8, -4, -1, 0.5, 2, 4, 8]) stops.push(at(2 - part * margin));
-  measured.forEach((relative, run) => stops.push({ relative, step: steps[run], marks: [], run }));
+/** The stops of a slider in order, those at the same place joined; a run keeps the last digits of its place. */
+function joined(stops) {
   const kept = [];
-  for (const stop of stops.sort((a, b) => a.relative - b.relative)) {
+  for (const stop of stops.sort((a, b) => a.at - b.at)) {
     const last = kept.at(-1);
-    if (!last || stop.relative - last.relative > 8 * Number.EPSILON * stop.relative) kept.push(stop);
-    else Object.assign(last, last.run === undefined ? stop : {}, { marks: [...last.marks, ...stop.marks] });
+    if (!last || stop.at - last.at > NEXT * stop.at) kept.push(stop);
+    else Object.assign(last, last.exact ? {} : stop, { marks: [...last.marks, ...stop.marks] });
   }
   return kept;
 }
 
-/** Whether gradient descent converges at a step size: a word, its style, and a sentence. */
-function verdict({ largest, lambda_min: least }, { relative, step, marks }, { logs, logNu, stated }) {
-  const rate = `Each iteration multiplies the gap by at most ν² = ${nearOne(2 * logNu)}`;
-  if (marks.includes("edge")) return ["On the edge", "edge", "The part of λmax neither shrinks nor grows."];
-  if (marks.includes("optimum"))
-    return ["Optimal", "optimal", `${rate}: the parts of λmax and λ⁺min shrink equally fast. ` +
-      "No other fixed step size has a smaller ν."];
-  if (relative > 2)
-    return ["Diverges", "diverges", `${rate}; ${logs.filter((log) => log > 0).length} of ` +
-      `${logs.length} parts grow${Math.abs(stated) < 1 ? ", but the coursework’s bound promises convergence" : ""}.`];
-  const slowest = logs[0] > logs.at(-1) ? "λmax, whose error changes sign in every iteration" : "λ⁺min";
-  return ["Converges", "converges", `${rate}. The slowest part is that of ${slowest}. ` +
-    `The coursework’s bound is ${step * (least + largest) <= 2 || same(least, largest) ? "true" : "false"} here.`];
+/** The relative steps at which a slider stops: a grid, the landmarks, the exact steps of the runs, and where it is. */
+function stepsOf(problem, method, momentum, here) {
+  const limit = limitOf(method, momentum), best = optimumOf(method, problem);
+  const stop = (at, ...marks) => ({ at, step: at / problem.largest, marks });
+  const stops = [stop(1, "safe"), stop(limit, "edge"), ...here, ...(best ? [{ ...best, marks: ["optimum"] }] : [])];
+  for (const run of method.step ? runsOf(problem, method) : [])
+    stops.push({ at: problem.relative_step[run], step: problem.step_size[run], marks: [], exact: true });
+  const least = Math.min(...stops.map(({ at }) => at));
+  for (let k = 1; k <= 125 * limit; k++) stops.push(stop(k / 100));
+  for (let at = 0.01; at > least; at /= 1.25) stops.push(stop(at));
+  // If the optimum is close to the edge, the grid is too coarse to show what happens between them.
+  const margin = best ? limit - best.at : 0, parts = margin > 0 && margin < 0.02 ? [-8, -4, -1, 0.5, 2, 4, 8] : [];
+  return joined([...stops, ...parts.map((part) => stop(limit - part * margin))]);
 }
 
-/** The last iteration of the chart: about where the gap leaves it, or where the longest run ends. */
-function horizon({ logNu }, { points }) {
+function momentaOf(problem, method, x, here) {
+  const best = bestMomentum(method, x, problem.largest / problem.smallest);
+  const runs = runsOf(problem, method).map((run) => ({ at: problem.momentum[run], marks: [], exact: true }));
+  const grid = spread(109, 109).map((k) => ({ at: k < 100 ? k / 100 : 0.99 + (k - 99) / 1000, marks: [] }));
+  grid.push({ at: 0, marks: ["zero"] }, { at: optimumOf(method, problem).momentum, marks: ["overall"] });
+  return joined([...grid, ...here, ...runs, ...(best < 1 ? [{ at: best, marks: ["best"] }] : [])]);
+}
+
+/** The run that is nearest to the chosen step and momentum, and whether it has these. */
+function nearestRun({ problem, method, step, momentum }) {
+  const x = (run) => method.step && problem.relative_step[run] / step.at - 1;
+  const apart = (run) => Math.hypot(x(run), method.momentum && problem.momentum[run] - momentum.at);
+  const runs = runsOf(problem, method), run = runs.length ? nearest(runs, 0, apart) : undefined;
+  return { run, exact: apart(run) <= NEXT };
+}
+
+/** Whether a method converges: a word, its style, and a sentence; growth is the maximum of p_t² over t. */
+function verdict({ problem, method, step, momentum }, { logs, logNu, stated }, growth) {
+  const { largest, lambda_min: least } = problem, best = optimumOf(method, problem), { descent } = method;
+  const [each, most] = descent ? ["Each", "at most "] : ["In the long run, an", ""];
+  const rate = `${each} iteration multiplies the gap by ${most}ν² = ${nearOne(2 * logNu)}`;
+  const more = growth > 1.005 ? ` Before that it may grow, up to ${show(growth, 3)} times its initial value.` : "";
+  if (method.step && same(step.at, limitOf(method, momentum.at)))
+    return ["On the edge", "edge", "The part of λmax neither shrinks nor grows."];
+  if (logNu > 0)
+    return ["Diverges", "diverges", `${rate}; ${logs.filter((log) => log > 0).length} of ${logs.length} parts grow` +
+      `${descent && Math.abs(stated) < 1 ? ", but the coursework’s bound promises convergence" : ""}.`];
+  if (best && same(step.at, best.at) && Math.abs(momentum.at - best.momentum) < 1e-12)
+    return ["Optimal", "optimal", descent
+      ? `${rate}: the parts of λmax and λ⁺min shrink equally fast. No other fixed step size has a smaller ν.`
+      : `${rate}. No other step size and momentum have a smaller ν.${more}`];
+  if (method.lower === 1 && method.upper === 1)
+    return ["Optimal", "optimal", `${rate}. No method with coefficients fixed in advance has a smaller bound.`];
+  const slowest = logs[0] > logs.at(-1) ? "λmax, whose error changes sign in every iteration" : "λ⁺min";
+  const even = !descent && Math.abs(logs[0] - logs.at(-1)) < 1e-12;
+  const which = even ? "All parts shrink equally fast." : `The slowest part is that of ${slowest}.`;
+  const holds = step.step * (least + largest) <= 2 || same(least, largest) ? "true" : "false";
+  return ["Converges", "converges", `${rate}. ${which}${descent ? ` The coursework’s bound is ${holds} here.` : more}`];
+}
+
+/** The chosen iteration, and those of the chart: to about where the gap leaves it, or where the longest run ends. */
+function timesOf({ logNu, limit }, { points }, chosen) {
   const needed = Math.log(logNu < 0 ? RANGE : 1e4) / (2 * Math.abs(logNu));
   const longest = Math.max(100, ...points.map(([t]) => t.at(-1) ?? 0));
-  const last = Math.max(5, Math.min(Number.isFinite(needed) ? needed : longest, 1e9));
-  const unit = 10 ** Math.floor(Math.log10(last));
-  return Math.ceil(last / unit) * unit;
+  const least = Math.max(5, Math.min(Number.isFinite(needed) ? needed : longest, limit));
+  const unit = 10 ** Math.floor(Math.log10(least)), last = Math.min(limit, Math.ceil(least / unit) * unit);
+  const early = spread(40, 40).map((k) => last ** (k / 40)), t = Math.min(chosen ?? Math.round(last / 4), last);
+  return [t, [...new Set([...spread(last + 1, 200), ...early.map(Math.round), t])].sort((a, b) => a - b)];
 }
 
-function drawGap({ problem, stop }, theory, last, t) {
-  const [from, to] = [(theory.gap(0) || 1) / RANGE, 1e3 * (theory.bound(0) || 1)];
-  const chart = new Chart(byId("gap-chart"), { from: 0, to: last, label: titles.iteration }, { from, to, log: true });
-  if (theory.logNu <= 0 && stop.run !== undefined)
-    add(chart.inside, "rect", { y: chart.y(problem.gap_floor[stop.run]), width: "100%", height: 9999, class: "floor" });
-  const early = spread(40, 40).map((k) => Math.round(last ** (k / 40)));
-  const times = [...spread(last + 1, 200), ...early].sort((a, b) => a - b);
-  const line = (values, style) => chart.line(times, times.map(values), style);
-  for (const i of spread(theory.logs.length, MOST_PARTS).slice(1, -1)) line((s) => theory.part(i, s), "part");
-  line((s) => theory.part(theory.logs.length - 1, s), "smallest");
-  line((s) => theory.part(0, s), "largest");
-  line(theory.boundSharp, "sharp");
-  line(theory.bound, "bound");
-  line(theory.boundAsStated, "stated");
-  line(theory.gap, "exact");
-  chart.line([t, t], [from, to], "now");
-  const [at, gaps] = problem.points[stop.run] ?? [[], []];
+function drawGap(problem, theory, times, curve, now, run) {
+  const [from, to] = [(curve[0].exact || 1) / RANGE, 1e3 * (curve[0].bound || 1)];
+  const across = { from: 0, to: times.at(-1), label: titles.iteration };
+  const chart = new Chart(byId("gap-chart"), across, { from, to, log: true });
+  if (theory.logNu <= 0 && run !== undefined)
+    add(chart.inside, "rect", { y: chart.y(problem.gap_floor[run]), width: "100%", height: 9999, class: "floor" });
+  const line = (value, style) => chart.line(times, curve.map(value), style);
+  for (const i of spread(theory.count, MOST_PARTS).slice(1, -1)) line(({ part }) => part[i], "part");
+  for (const [style, i] of [["smallest", -1], ["largest", 0]]) line(({ part }) => part.at(i), style);
+  for (const each of ["sharp", "bound", "stated", "exact"]) if (now[each] !== null) line((at) => at[each], each);
+  chart.line([now.t, now.t], [from, to], "now");
+  const [at, gaps] = problem.points[run] ?? [[], []];
   at.forEach((s, k) => chart.dot(s, gaps[k], 4, "dot"));
-  chart.dot(t, theory.gap(t), 4.5, "here");
+  chart.dot(now.t, now.exact, 4.5, "here");
 }
 
-function drawRate({ problem, stop }, theory) {
-  const [to, top] = [Math.max(2.5, 1.02 * Math.min(4, Math.max(...problem.relative_step))), 1.6];
-  const svg = byId("rate-chart");
-  const chart = new Chart(svg, { from: 0, to, label: titles.relative_step }, { from: 0, to: top });
-  const kappa = problem.largest / problem.smallest;
-  const steps = [...spread(201, 201).map((k) => (k * to) / 200), 2 / (1 + 1 / kappa)].sort((a, b) => a - b);
-  chart.line([0, to], [1, 1], "now");
-  chart.line(steps, steps.map((x) => (1 - (x * problem.lambda_min) / problem.largest) ** 2), "stated");
-  chart.line(steps, steps.map((x) => Math.max(Math.abs(1 - x), Math.abs(1 - x / kappa)) ** 2), "exact");
-  // A run without a measured rate is drawn below the chart, where it cannot be seen.
-  problem.relative_step.forEach((x, run) => chart.dot(x, cellOf(problem, run, "rate_measured") ?? -1, 3.5, "dot"));
-  chart.line([stop.relative, stop.relative], [0, top], "now");
-  chart.dot(stop.relative, theory.nu ** 2, 4.5, "here");
-  svg.onpointerdown = svg.onpointermove = (event) => {
-    const across = event.clientX - svg.getBoundingClientRect().left - chart.left;
-    if (event.buttons) goNear((across / chart.x(to)) * to);
+/** A chart over relative steps up to a little more than a limit, and steps to draw at; a click goes where it is. */
+function stepChart(id, { problem, method }, limit, to, goTo) {
+  const svg = byId(id), runs = runsOf(problem, method).map((run) => problem.relative_step[run]);
+  const last = Math.max(1.25 * limit, 1.02 * Math.min(2 * limit, Math.max(...runs)));
+  const chart = new Chart(svg, { from: 0, to: last, label: titles.relative_step }, { from: 0, to });
+  svg.onpointerdown = svg.onpointermove = ({ buttons, clientX, clientY }) => {
+    const { left, top } = svg.getBoundingClientRect(), up = chart.y(0) - (clientY - top - chart.top);
+    if (buttons) goTo(((clientX - left - chart.left) / chart.x(last)) * last, (up / (chart.y(0) - chart.y(to))) * to);
   };
+  const steps = [...spread(201, 201).map((k) => (k * last) / 200), optimumOf(method, problem)?.at ?? 1];
+  return [chart, last, steps.sort((a, b) => a - b)];
 }
 
-function drawParts({ problem: { eigenvalue, largest, smallest } }, theory, t) {
-  const last = eigenvalue.length - 1, log = smallest < 0.05 * largest, start = theory.gap(0) || 1;
-  const x = { from: log ? smallest / largest / 1.5 : 0, to: log ? 1.5 : 1.05, log, label: "λ/λmax" };
-  const chart = new Chart(byId("part-chart"), x, { from: start / RANGE, to: 1e3 * start, log: true });
-  for (const i of spread(last + 1, MOST_STEMS)) {
-    const at = eigenvalue[i] / largest, style = i === 0 ? "largest" : i === last ? "smallest" : "";
-    chart.line([at, at], [theory.part(i, 0), theory.part(i, t)], `part ${style}`);
-    chart.dot(at, theory.part(i, 0), 3, "ring");
-    chart.dot(at, theory.part(i, t), style ? 4.5 : 3, `full ${style}`);
+function drawRate(state, theory) {
+  const { problem, method, step, momentum } = state, { largest, smallest, lambda_min: least } = problem, top = 1.6;
+  const goTo = (x) => change({ step: nearStop(state.steps, x) }), limit = limitOf(method, momentum.at);
+  const [chart, last, steps] = stepChart("rate-chart", state, limit, top, goTo);
+  chart.line([0, last], [1, 1], "now");
+  if (theory.stated !== null) chart.line(steps, steps.map((x) => (1 - (x * least) / largest) ** 2), "stated");
+  const log = (x) => Math.max(...[1, smallest / largest].map((part) => solved(method, x * part, momentum.at).log));
+  chart.line(steps, steps.map((x) => Math.exp(2 * log(x))), "exact");
+  // A run without a measured rate is drawn below the chart, where it cannot be seen.
+  for (const run of runsOf(problem, method))
+    if (!method.momentum || Math.abs(problem.momentum[run] - momentum.at) <= NEXT)
+      chart.dot(problem.relative_step[run], cellOf(problem, run, "rate_measured") ?? -1, 3.5, "dot");
+  chart.line([step.at, step.at], [0, top], "now");
+  chart.dot(step.at, theory.nu ** 2, 4.5, "here");
+}
+
+function drawPlane(state) {
+  const { problem, method, step, momentum } = state, best = optimumOf(method, problem);
+  const goTo = (x, y) => change({ step: nearStop(state.steps, x), momentum: nearStop(state.momenta, y) });
+  const [chart, , all] = stepChart("plane-chart", state, method.heavy ? 4 : 2, 1, goTo);
+  const steps = all.filter((x) => x <= 4), betas = spread(101, 101).map((k) => k / 100);
+  const lowest = steps.map((x) => bestMomentum(method, x, problem.largest / problem.smallest));
+  const limits = betas.map((beta) => limitOf(method, beta));
+  chart.line([0, ...limits, 0], [0, ...betas, 1], "stable");
+  // With more than its best momentum, heavy ball has complex roots only, whose absolute value is √β.
+  if (method.heavy) chart.line([...steps, 4, 0], [...lowest, 1, 1], "robust");
+  chart.line(limits, betas, "limit");
+  chart.line(steps, lowest, "bound");
+  for (const run of runsOf(problem, method)) chart.dot(problem.relative_step[run], problem.momentum[run], 3.5, "dot");
+  chart.dot(best.at, best.momentum, 7, "best");
+  chart.dot(step.at, momentum.at, 4.5, "here");
+}
+
+/** The charts over the eigenvalues: their parts of the gap, and p_t. */
+function drawEigenvalues({ eigenvalue, largest, smallest }, { lambdas, count }, start, { part, exact, squares, most }) {
+  const log = smallest < 0.05 * largest, label = "λ/λmax", gap = start.exact || 1;
+  const x = { from: log ? smallest / largest / 1.5 : 0, to: log ? 1.5 : 1.05, log, label };
+  const parts = new Chart(byId("part-chart"), x, { from: gap / RANGE, to: 1e3 * gap, log: true });
+  const modes = new Chart(byId("mode-chart"), x, { from: 10 / Math.sqrt(RANGE), to: 10, log: true });
+  modes.line([smallest / largest, 1], Array(2).fill(Math.sqrt(most)), "bound");
+  modes.line(lambdas.slice(count).map((lambda) => lambda / largest), squares.slice(count).map(Math.sqrt), "thin exact");
+  for (const i of spread(count, MOST_STEMS)) {
+    const at = eigenvalue[i] / largest, style = i === 0 ? "largest" : i === count - 1 ? "smallest" : "";
+    parts.line([at, at], [start.part[i], part[i]], `part ${style}`);
+    parts.dot(at, start.part[i], 3, "ring");
+    parts.dot(at, part[i], style ? 4.5 : 3, `full ${style}`);
+    modes.dot(at, Math.sqrt(squares[i]), style ? 4.5 : 3, `full ${style}`);
   }
-  const parts = eigenvalue.map((_, i) => theory.part(i, t)), gap = theory.gap(t);
-  const most = parts.indexOf(parts.reduce((a, b) => Math.max(a, b)));
-  const share = `eigenvalue ${most + 1} makes up ${show((100 * parts[most]) / gap, 3)} % of the gap`;
-  byId("dominant").textContent = gap > 0 && gap < Infinity ? share : "";
+  const top = part.indexOf(part.reduce((a, b) => Math.max(a, b)));
+  const share = `eigenvalue ${top + 1} makes up ${show((100 * part[top]) / exact, 3)} % of the gap`;
+  byId("dominant").textContent = exact > 0 && exact < Infinity ? share : "";
 }
 
-/** The cell of runs.csv for a run of a problem. */
-const cellOf = (problem, run, name) => rows[problem.row[run]][columns.indexOf(name)] ?? null;
-
-function tellRun({ problem, stop: { run } }) {
+/** What was measured in a run, whether it is exactly the chosen one or only near. */
+function tell({ problem, method }, { run, exact }) {
+  if (run === undefined) return "No run of this study takes this method to this problem.";
   const cell = (name) => (kinds[columns.indexOf(name)] === "Int64" ? whole : show)(cellOf(problem, run, name));
-  byId("measured-run").textContent = run === undefined
-    ? "No run of this study has exactly this step size."
-    : `Run ${cellOf(problem, run, "run_id")} has this step size. Status: ${cellOf(problem, run, "status")}. Rate:` +
-      ` ${cell("rate_measured")} measured, ${cell("rate_predicted")} predicted. Iterations to the study's` +
-      ` tolerance: ${cell("iterations_to_tolerance")} measured, ${cell("iterations_predicted")} predicted.`;
+  const has = !method.step ? "method" : method.momentum ? "step size and momentum" : "step size";
+  const beta = method.momentum ? ` and β = ${show(problem.momentum[run])}` : "";
+  const which = exact ? `Run ${cellOf(problem, run, "run_id")} has this ${has}.` : "No run of this study has exactly" +
+    ` this ${has}. The nearest has ηλmax = ${show(problem.relative_step[run])}${beta}.`;
+  return `${which} Status: ${cellOf(problem, run, "status")}. Rate: ${cell("rate_measured")} measured,` +
+    ` ${cell("rate_predicted")} predicted. Iterations to the study's tolerance:` +
+    ` ${cell("iterations_to_tolerance")} measured, ${cell("iterations_predicted")} predicted.`;
 }
 
-const state = { problem: null, stops: [], stop: null, t: null };
-
-const put = (id, value, textContent = show(value)) => Object.assign(byId(id), { value, textContent });
+/** Set a slider to a stop, and enable the buttons of those stops that there are. */
+function putSlider(name, stops, stop, word) {
+  Object.assign(byId(name), { max: stops.length - 1, value: stops.indexOf(stop) });
+  byId(name).setAttribute("aria-valuetext", `${show(stop.at)}, ${word}`);
+  byId(`${name}-marks`).replaceChildren();
+  for (const button of byId(`${name}-places`).querySelectorAll(":not([data-by])")) {
+    const value = stops.findIndex(({ marks }) => marks.includes(button.value));
+    if (!(button.disabled = value < 0)) add(byId(`${name}-marks`), "option", { value });
+  }
+}
 
 /** Update everything to the state. */
 function draw() {
-  const { problem, stops, stop } = state;
-  const theory = theoryOf(problem, stop.step);
-  const last = horizon(theory, problem);
-  const t = Math.min(state.t ?? Math.round(last / 4), last);
-  const [word, style, sentence] = verdict(problem, stop, theory);
+  const { problem, method, steps, step, momenta, momentum } = state;
+  const theory = theoryOf(problem, { method, step: step.step, momentum: momentum.at });
+  const [t, times] = timesOf(theory, problem, state.t), curve = theory.follow(times), now = curve[times.indexOf(t)];
+  const [word, style, sentence] = verdict(state, theory, Math.max(...curve.map(({ most }) => most)));
+  byId("problem").value = data.problems.indexOf(problem);
+  byId("method").value = methods.indexOf(method);
   byId("verdict").className = style;
   [`${word}.`, sentence].forEach((text, k) => (byId("verdict").children[k].textContent = text));
-  byId("step").value = stops.indexOf(stop);
-  byId("step").setAttribute("aria-valuetext", `${show(stop.relative)}, ${word}`);
-  put("relative-step", stop.relative, show(stop.relative, Math.abs(2 - stop.relative) < 1e-3 ? 9 : 4));
+  for (const node of document.querySelectorAll("[data-for]")) node.hidden = !method[node.dataset.for];
+  putSlider("step", steps, step, word);
+  putSlider("momentum", momenta, momentum, word);
+  put("relative-step", step.at, show(step.at, Math.abs(limitOf(method, momentum.at) - step.at) < 1e-3 ? 9 : 4));
+  for (const [id, value] of [["beta", momentum.at], ["nu-coursework", theory.stated], ["step-size", step.step]])
+    put(id, value ?? "", show(value));
   put("nu", theory.nu, nearOne(theory.logNu));
-  put("nu-coursework", theory.stated);
-  put("step-size", stop.step);
   const needed = theory.iterationsTo(Number(byId("tolerance").value));
-  put("iterations", needed, needed < Infinity ? whole(needed) : "never");
-  Object.assign(byId("iteration"), { max: last, value: t });
+  put("iterations", needed ?? "", needed === Infinity ? "never" : needed ? whole(needed) : `> ${whole(theory.limit)}`);
+  Object.assign(byId("iteration"), { max: times.at(-1), value: t });
   put("iteration-shown", t, whole(t));
   byId("after").textContent = `${whole(t)} iteration${t === 1 ? "" : "s"}`;
-  const [at, gaps] = problem.points[stop.run] ?? [[], []];
-  const gap = theory.gap(t), measured = gaps[at.indexOf(t)] ?? null;
-  const values = [gap, measured, theory.boundSharp(t), theory.bound(t), theory.boundAsStated(t)];
-  document.querySelectorAll(".readout data").forEach((cell, k) => {
-    put(cell.id, values[k] ?? "", show(values[k]));
-    cell.parentElement.nextElementSibling.textContent = k && gap > 0 ? show(values[k] && values[k] / gap) : "";
+  const near = nearestRun(state), run = near.exact ? near.run : undefined, [at, gaps] = problem.points[run] ?? [[], []];
+  const values = [now.exact, gaps[at.indexOf(t)] ?? null, now.sharp, now.bound, now.stated];
+  document.querySelectorAll(".readout data").forEach(({ id, parentElement }, k) => {
+    put(id, values[k] ?? "", show(values[k]));
+    parentElement.nextElementSibling.textContent = k && now.exact > 0 ? show(values[k] && values[k] / now.exact) : "";
   });
-  tellRun(state);
-  drawGap(state, theory, last, t);
-  drawRate(state, theory);
-  drawParts(state, theory, t);
+  byId("measured-run").textContent = tell(state, near);
+  drawGap(problem, theory, times, curve, now, run);
+  if (method.step) drawRate(state, theory);
+  drawEigenvalues(problem, theory, curve[0], now);
+  if (method.momentum) drawPlane(state);
 }
 
-/** The element nearest to a value. */
-const nearest = (some, value, of) =>
-  some.reduce((a, b) => (Math.abs(of(b) - value) < Math.abs(of(a) - value) ? b : a));
-const go = (stop) => draw((state.stop = stop));
-const goNear = (relative) => go(nearest(state.stops, relative, (stop) => stop.relative));
+/** Change a part of the state, find the stops of the sliders, and draw. */
+function change(changes) {
+  const before = state.method, here = (stop) => (changes.problem ? [] : [{ ...stop, marks: [], exact: false }]);
+  Object.assign(state, changes.problem && { t: null }, changes);
+  const offered = methods.filter((each) => each.usual || runsOf(state.problem, each).length);
+  for (const option of byId("method").options) option.hidden = !offered.includes(methods[option.value]);
+  if (!offered.includes(state.method)) state.method = methods[0];
+  const { problem, method, step } = state;
+  if (!method.momentum) state.momentum = { at: 0, marks: [] };
+  else if (before && !before.momentum && !changes.momentum)
+    state.momentum = { at: Math.min(0.99, bestMomentum(method, step.at, problem.largest / problem.smallest)) };
+  state.steps = stepsOf(problem, method, state.momentum.at, here(step));
+  state.step = nearStop(state.steps, step.at);
+  state.momenta = method.momentum ? momentaOf(problem, method, step.at, here(state.momentum)) : [state.momentum];
+  state.momentum = nearStop(state.momenta, state.momentum.at);
+  draw();
+}
 
-/** Choose a problem, and the stop nearest to a relative step. */
-function explore(problem, relative) {
-  Object.assign(state, { problem, stops: stopsOf(problem), t: null });
-  byId("problem").value = data.problems.indexOf(problem);
-  byId("step").max = state.stops.length - 1;
-  byId("landmarks").replaceChildren();
-  state.stops.forEach((stop, k) => stop.marks.length && add(byId("landmarks"), "option", { value: k }));
-  goNear(relative);
+/** Choose a problem and a run of it. */
+function explore(problem, run) {
+  const step = { at: problem.relative_step[run] ?? state.step?.at ?? 1 }, momentum = { at: problem.momentum[run] ?? 0 };
+  change({ problem, method: methods[problem.method[run]], step, momentum });
+}
+
+/** Go to the next run in the order of step size and momentum, or to the one before. */
+function exploreNext({ problem, method, step, momentum }, by) {
+  const order = (a, b, c, d) => by * (Math.abs(a - c) > NEXT * c ? a - c : Math.abs(b - d) > NEXT ? b - d : 0);
+  const place = (run) => [problem.relative_step[run], problem.momentum[run] ?? 0];
+  const next = runsOf(problem, method).filter((run) => order(...place(run), step.at, momentum.at) > 0);
+  if (next.length) explore(problem, next.sort((a, b) => order(...place(a), ...place(b)))[0]);
 }
 
 function startExplorer() {
-  const places = {
-    previous: () => state.stops.findLast(({ relative, run }) => run >= 0 && relative < state.stop.relative),
-    next: () => state.stops.find(({ relative, run }) => run >= 0 && relative > state.stop.relative),
-  };
-  for (const button of document.querySelectorAll("#places button"))
-    button.onclick = () => {
-      const marked = () => state.stops.find((stop) => stop.marks.includes(button.value));
-      go((places[button.value] ?? marked)() ?? state.stop);
-    };
-  data.problems.forEach((problem, k) => add(byId("problem"), "option", { value: k }, problem.label));
-  byId("problem").onchange = (event) => explore(data.problems[event.target.value], state.stop.relative);
-  byId("step").oninput = (event) => go(state.stops[event.target.value]);
+  for (const [name, stops] of [["step", "steps"], ["momentum", "momenta"]]) {
+    byId(name).oninput = (event) => change({ [name]: state[stops][event.target.value] });
+    for (const button of byId(`${name}-places`).children)
+      button.onclick = () => button.dataset.by ? exploreNext(state, button.dataset.by)
+        : change({ [name]: state[stops].find(({ marks }) => marks.includes(button.value)) });
+  }
+  data.problems.forEach(({ label }, value) => add(byId("problem"), "option", { value }, label));
+  methods.forEach(({ words }, value) => add(byId("method"), "option", { value }, words));
+  byId("problem").onchange = (event) => change({ problem: data.problems[event.target.value] });
+  byId("method").onchange = (event) => change({ method: methods[event.target.value] });
   byId("iteration").oninput = (event) => draw((state.t = Number(event.target.value)));
   byId("tolerance").onchange = draw;
-  const problem = data.problems[data.first];
-  explore(problem, nearest(problem.relative_step, 2 / (1 + problem.smallest / problem.largest), Number));
+  const problem = data.problems[data.first], method = methods[Math.min(...problem.method)];
+  const step = optimumOf(method, problem) ?? { at: 1, momentum: 0 };
+  explore(problem, nearestRun({ problem, method, step, momentum: { at: step.momentum } }).run);
   new ResizeObserver(draw).observe(document.querySelector(".charts"));
 }
 
 document.documentElement.classList.add("ready");
-for (const problem of data.problems)
-  Object.assign(problem, { largest: problem.eigenvalue[0], smallest: problem.eigenvalue.at(-1) });
 if (data.problems.length) startExplorer();
 else for (const node of [byId("explorer"), document.querySelector('a[href="#explorer"]')]) node.remove();

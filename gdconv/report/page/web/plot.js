@@ -1,7 +1,7 @@
 // Numbers as text, and charts as SVG elements. Text from the study is never treated as markup.
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
-const { titles, table: { columns, headings, kinds, rows } } = data;
+const { titles, methods, table: { columns, headings, kinds, rows } } = data;
 
 /** A whole power of ten with a superscript, such as 10⁻³. */
 const tenTo = (power) => `10${String(power).replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] ?? "⁻")}`;
@@ -56,7 +56,7 @@ class Chart {
     svg.replaceChildren();
     const [left, top] = [46, 8];
     const [width, height] = [Math.max(80, svg.clientWidth - left - 14), Math.max(80, svg.clientHeight - top - 36)];
-    Object.assign(this, { left, x: scale(x, 0, width), y: scale(y, height, 0) });
+    Object.assign(this, { left, top, x: scale(x, 0, width), y: scale(y, height, 0) });
     this.inside = add(svg, "svg", { x: left, y: top, width, height });
     for (const [value, label] of ticks(y, Math.max(2, height / 45))) {
       this.line([x.from, x.to], [value, value], "tick");

@@ -3,7 +3,7 @@ const AT_FIRST = 100, MORE = 400;
 const table = { sorted: null, down: false, shown: AT_FIRST, found: rows };
 const explored = new Map();
 for (const problem of data.problems)
-  problem.row.forEach((row, run) => explored.set(rows[row], [problem, problem.relative_step[run]]));
+  problem.row.forEach((row, run) => explored.set(rows[row], [problem, run]));
 
 const isNumber = (column) => ["Int64", "float64"].includes(kinds[column]);
 
@@ -59,7 +59,7 @@ function drawRows() {
     add(first, "button", { type: "button", "aria-label": "show in the explorer" }, "explore").onclick = () => {
       explore(...explored.get(row));
       byId("explorer").scrollIntoView();
-      byId("step").focus({ preventScroll: true });
+      byId(state.method.step ? "step" : "method").focus({ preventScroll: true });
     };
   }
   byId("run-table").tBodies[0].replaceWith(body);
