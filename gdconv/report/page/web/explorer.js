@@ -29,9 +29,8 @@ function stepsOf(problem, method, momentum, here) {
   const stops = [stop(1, "safe"), stop(limit, "edge"), ...here, ...(best ? [{ ...best, marks: ["optimum"] }] : [])];
   for (const run of method.step ? runsOf(problem, method) : [])
     stops.push({ at: problem.relative_step[run], step: problem.step_size[run], marks: [], exact: true });
-  const least = Math.min(...stops.map(({ at }) => at));
   for (let k = 1; k <= 125 * limit; k++) stops.push(stop(k / 100));
-  for (let at = 0.01; at > least; at /= 1.25) stops.push(stop(at));
+  for (let at = 0.01, least = Math.min(...stops.map((each) => each.at)); at > least; at /= 1.25) stops.push(stop(at));
   // If the optimum is close to the edge, the grid is too coarse to show what happens between them.
   const margin = best ? limit - best.at : 0, parts = margin > 0 && margin < 0.02 ? [-8, -4, -1, 0.5, 2, 4, 8] : [];
   return joined([...stops, ...parts.map((part) => stop(limit - part * margin))]);
@@ -88,16 +87,15 @@ function timesOf({ logNu, limit }, { points }, chosen) {
 }
 
 function drawGap(problem, theory, times, curve, now, run) {
-  const [from, to] = [(curve[0].exact || 1) / RANGE, 1e3 * (curve[0].bound || 1)];
-  const across = { from: 0, to: times.at(-1), label: titles.iteration };
-  const chart = new Chart(byId("gap-chart"), across, { from, to, log: true });
+  const y = { from: (curve[0].exact || 1) / RANGE, to: 1e3 * (curve[0].bound || 1), log: true };
+  const chart = new Chart(byId("gap-chart"), { from: 0, to: times.at(-1), label: titles.iteration }, y);
   if (theory.logNu <= 0 && run !== undefined)
     add(chart.inside, "rect", { y: chart.y(problem.gap_floor[run]), width: "100%", height: 9999, class: "floor" });
   const line = (value, style) => chart.line(times, curve.map(value), style);
   for (const i of spread(theory.count, MOST_PARTS).slice(1, -1)) line(({ part }) => part[i], "part");
   for (const [style, i] of [["smallest", -1], ["largest", 0]]) line(({ part }) => part.at(i), style);
   for (const each of ["sharp", "bound", "stated", "exact"]) if (now[each] !== null) line((at) => at[each], each);
-  chart.line([now.t, now.t], [from, to], "now");
+  chart.line([now.t, now.t], [y.from, y.to], "now");
   const [at, gaps] = problem.points[run] ?? [[], []];
   at.forEach((s, k) => chart.dot(s, gaps[k], 4, "dot"));
   chart.dot(now.t, now.exact, 4.5, "here");
@@ -164,9 +162,8 @@ function drawEigenvalues({ eigenvalue, largest, smallest }, { lambdas, count }, 
     parts.dot(at, part[i], style ? 4.5 : 3, `full ${style}`);
     modes.dot(at, Math.sqrt(squares[i]), style ? 4.5 : 3, `full ${style}`);
   }
-  const top = part.indexOf(part.reduce((a, b) => Math.max(a, b)));
-  const share = `eigenvalue ${top + 1} makes up ${show((100 * part[top]) / exact, 3)} % of the gap`;
-  byId("dominant").textContent = exact > 0 && exact < Infinity ? share : "";
+  const top = part.indexOf(Math.max(...part)), share = (100 * part[top]) / exact;
+  byId("dominant").textContent = share >= 0 ? `eigenvalue ${top + 1} makes up ${show(share, 3)} % of the gap` : "";
 }
 
 /** What was measured in a run, whether it is exactly the chosen one or only near. */
@@ -184,8 +181,8 @@ function tell({ problem, method }, { run, exact }) {
 
 /** Set a slider to a stop, and enable the buttons of those stops that there are. */
 function putSlider(name, stops, stop, word) {
-  Object.assign(byId(name), { max: stops.length - 1, value: stops.indexOf(stop) });
-  byId(name).setAttribute("aria-valuetext", `${show(stop.at)}, ${word}`);
+  const ariaValueText = `${show(stop.at)}, ${word}`;
+  Object.assign(byId(name), { max: stops.length - 1, value: stops.indexOf(stop), ariaValueText });
   byId(`${name}-marks`).replaceChildren();
   for (const button of byId(`${name}-places`).querySelectorAll(":not([data-by])")) {
     const value = stops.findIndex(({ marks }) => marks.includes(button.value));

@@ -2,10 +2,8 @@
 const MOST_WORK = 3e6;
 
 /** At most so many indices, spread evenly from the first to the last. */
-function spread(count, most) {
-  const step = Math.max(1, (count - 1) / (most - 1));
-  return Array.from({ length: Math.min(count, most) }, (_, k) => Math.round(k * step));
-}
+const spread = (count, most, step = Math.max(1, (count - 1) / (most - 1))) =>
+  Array.from({ length: Math.min(count, most) }, (_, k) => Math.round(k * step));
 
 /** ln |1 − x|; for a small x, log1p keeps the digits that computing 1 − x would lose. */
 const logFactor = (x) => (x < 0.5 ? Math.log1p(-x) : Math.log(Math.abs(1 - x)));
@@ -72,10 +70,10 @@ function firstTime(holds) {
   return before;
 }
 
-/** λ/λmax of about 400 values of λ. Most are close to the ends, for the largest waves of a late p_t are short there. */
+/** λ/λmax of 501 values of λ. Most are close to the ends, for the largest waves of a late p_t are short there. */
 function gridOf(kappa) {
   const even = spread(201, 201).map((k) => (k * Math.PI) / 400);
-  const close = spread(100, 100).map((k) => 1e-6 * 1e4 ** (k / 100));
+  const close = spread(150, 150).map((k) => 1e-5 * 1e4 ** (k / 150));
   const angles = [...even, ...close, ...close.map((angle) => Math.PI / 2 - angle)];
   return angles.sort((a, b) => a - b).map((angle) => Math.cos(angle) ** 2 / kappa + Math.sin(angle) ** 2);
 }
@@ -90,16 +88,21 @@ function theoryOf(problem, { method, step, momentum }) {
   const logs = each.slice(0, count).map(({ log }) => log), logNu = Math.max(logs[0], logs.at(-1));
   const plain = method.descent || (method.momentum && momentum === 0);
   const stated = method.descent ? 1 - step * problem.lambda_min : null;
+  // The maximum between λ⁺min and λmax, with a parabola through the highest value of the grid and its neighbours.
+  const peak = (values) => {
+    const grid = values.slice(count), most = Math.max(...grid), k = grid.indexOf(most);
+    const [a, b] = [grid[k - 1], grid[k + 1]], seen = Math.min(a, b) > most / 2;
+    return Math.max(...values, most + (seen && ((b - a) ** 2 / (8 * (2 * most - a - b)) || 0)));
+  };
   const told = (t, squares) => {
     const part = parts.map((each, i) => each && each * squares[i]);
-    // Maxima over λ have closed forms for gradient descent; else they are those over the eigenvalues and the grid.
-    const most = plain ? power(logNu, t) : Math.max(...squares);
+    const most = plain ? power(logNu, t) : peak(squares); // Gradient descent has closed forms.
     const inner = [largest, Math.min(largest, Math.max(smallest, 1 / (step * (2 * t + 1))))];
-    const weighted = plain ? inner.map((lambda) => lambda * power(logFactor(step * lambda), t))
-      : squares.map((square, k) => square * lambdas[k]);
+    const weighted = plain ? Math.max(...inner.map((lambda) => lambda * power(logFactor(step * lambda), t)))
+      : peak(squares.map((square, k) => square * lambdas[k]));
     return {
       t, part, squares, most, exact: part.reduce((total, each) => total + each, 0),
-      sharp: (Math.max(...weighted) / 2) * distance, bound: (largest / 2) * distance * most,
+      sharp: (weighted / 2) * distance, bound: (largest / 2) * distance * most,
       stated: stated === null ? null : (largest / 2) * distance * power(Math.log(Math.abs(stated)), t),
     };
   };
