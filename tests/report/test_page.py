@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from gdconv.config.sections import Eigenvector, Gaussian, Polynomial, RunConfig, Step, Zeros
+from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.methods.heavy_ball import HeavyBall
+from gdconv.methods.nesterov import Nesterov
 from gdconv.report.page import explorer
 from gdconv.report.page.document import SCRIPTS, page
 from gdconv.sweep.sweep import run_study
@@ -52,6 +55,43 @@ def test_eigenvalues_are_embedded_to_the_last_bit_and_give_the_exact_gap(tables)
             gap = bounds.exact_gap(positive, positive * squares / 2, step, curve.iteration)
             # Twelve digits of the squares.
             assert gap == pytest.approx(curve.gap_exact.to_numpy(), rel=1e-11, abs=1e-300)
+
+
+def test_the_runs_of_all_methods_belong_to_one_problem():
+    problem, steps = Gaussian(40, 5), Step(value=STEPS)
+    with_step = (
+        GradientDescent(),
+        HeavyBall(momentum=(0.3, 0.9)),
+        HeavyBall(first_step="averaged"),
+        Nesterov(),
+        Nesterov(momentum="convex"),
+    )
+    intervals = Chebyshev(lower=(0.5, 1.0))
+    configs = [RunConfig(problem, step=steps, method=each) for each in with_step]
+    tables = run_study([*configs, RunConfig(problem, method=intervals)])
+    data = embedded(tables)
+    (found,) = data["problems"]
+    assert found["label"].startswith("gaussian 40 × 5, κ = ")
+    for name in ("momentum", "step_size", "relative_step"):
+        known = [None if np.isnan(value) else value for value in tables.runs[name][found["row"]]]
+        assert found[name] == known
+    words = {
+        "gradient_descent": "gradient descent",
+        "heavy_ball first_step=full": "heavy ball",
+        "heavy_ball momentum=optimal first_step=averaged": "heavy ball, averaged first step",
+        "nesterov momentum=optimal": "Nesterov",
+        "nesterov momentum=convex": "Nesterov, convex momentum",
+        "chebyshev lower=0.5 upper=1.0": "Chebyshev, lower=0.5 upper=1.0",
+        "chebyshev lower=1.0 upper=1.0": "Chebyshev",
+    }
+    runs = tables.runs.loc[found["row"]]
+    typed = (runs.method + " " + runs.method_options.fillna("")).str.strip()
+    methods = [data["methods"][index]["words"] for index in found["method"]]
+    assert methods == [words[each] for each in typed]
+    assert set(methods) == set(words.values())
+    assert [each["words"] for each in data["methods"] if not each["usual"]] == [
+        "Chebyshev, lower=0.5 upper=1.0"
+    ]
 
 
 def test_problems_are_told_apart_by_what_differs(tables):
