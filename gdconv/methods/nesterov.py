@@ -125,24 +125,13 @@ def best_momentum(largest: float, smallest: float) -> float:
     Notes
     -----
     With m = (1 − √smallest)/(1 + √smallest) the smallest eigenvalue has a double root. For steps up
-    to the best one it has the largest root. For longer ones ρ is least where the largest eigenvalue
-    has as large a root, at less momentum.
+    to the best one it has the largest root. For longer ones ρ is least where both have the root ρ:
+    with p = largest − 1 and q = 1 − smallest, ρ² − (1 + m) q ρ + m q = 0 = ρ² − (1 + m) p ρ − m p.
     """
-    low, high = 0.0, (1 - sqrt(smallest)) / (1 + sqrt(smallest)) if smallest < 1 else 0.0
+    p, q = largest - 1, 1 - smallest
     if 3 * largest + smallest <= 4:
-        return high
-    while low < (middle := (low + high) / 2) < high:
-        enough = _short_of_one(largest, middle) < _short_of_one(smallest, middle)
-        low, high = (low, middle) if enough else (middle, high)
-    return low
-
-
-def _short_of_one(x: float, momentum: float) -> float:
-    """1 − |z|, z the larger root for b = momentum (1 − x) and c = x, see `gdconv.theory.roots`."""
-    b, rest = momentum * (1 - x), 1 - momentum + momentum * x
-    if b <= 0:
-        half = (1 + momentum) * (x - 1) / 2
-        return 1 - half - sqrt(half * half - b)
-    root = sqrt(b)
-    discriminant = ((rest / (1 + root)) ** 2 - x) * ((1 + root) ** 2 - x)
-    return rest / (1 + root) if discriminant < 0 else 2 * x / (rest + x + sqrt(discriminant))
+        return (1 - sqrt(smallest)) / (1 + sqrt(smallest))
+    if p >= q:
+        return 0.0
+    rho = 4 * p * q / (p + q + sqrt((p + q) ** 2 - 8 * p * q * (q - p)))
+    return rho * (rho - p) / (p * (1 + rho))

@@ -91,7 +91,7 @@ class Momentum(Enclosed):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Upper bounds of max p_t² and, if asked for, of max λ p_t²."""
         parts = []
-        for start in range(0, len(t), AT_ONCE):
+        for start in range(0, max(len(t), 1), AT_ONCE):
             runs = column[start : start + AT_ONCE]
             low, high = (self.step_size[runs] * self.eigenvalues[end] for end in (-1, 0))
             times = np.asarray(t[start : start + AT_ONCE], dtype=float)

@@ -70,7 +70,8 @@ class Roots:
         less = 2 * c / (1 - b + c + width)
         real = np.where((a > 0) & (less < 0.5), np.log1p(-less), np.log(size))
         self.log_radius = np.where(self.is_complex, np.log(np.maximum(b, 0)) / 2, real)
-        self.angle = np.where(self.is_complex, np.arctan2(width, a), 0.0)
+        # That of |a|, because close to π it would lose digits.
+        self.angle = np.where(self.is_complex, np.arctan2(width, np.abs(a)), 0.0)
         # z₂/z₁, and 1 − z₂/z₁.
         self.apart = np.where(size > 0, width / size, 1.0)
         self.ratio = 1 - self.apart
@@ -90,8 +91,8 @@ class Roots:
     def polynomial(self, t: np.ndarray) -> np.ndarray:
         """Return p_t, the solution with p_0 = 1 and e_{−1} = e_0: z₁^t + (p_1 − z₁) u_t."""
         t = np.asarray(t, dtype=float)
-        turned = np.cos(t * self.angle) * np.exp(t * self.log_radius)
-        powers = np.where(self.is_complex, turned, self._powers(t))
+        turned = np.where(self.is_complex, np.cos(t * self.angle), 1.0)
+        powers = turned * self._powers(t)
         more = np.where(self.rest == 0, 0.0, self.rest * self.impulse(t - 1))
         sum_ = np.where(t > 0, powers + more, 1.0)
         # Two terms that are both too large for a float.
@@ -101,16 +102,16 @@ class Roots:
     def impulse(self, s: np.ndarray) -> np.ndarray:
         """Return k_s = u_{s+1} = (z₁^{s+1} − z₂^{s+1})/(z₁ − z₂), the solution with k_{−1} = 0."""
         n = np.asarray(s, dtype=float) + 1
-        turned = np.sin(n * self.angle) / self.width * np.exp(n * self.log_radius)
+        waves = np.sin(n * self.angle) / np.sin(self.angle)
         # 1 − (z₂/z₁)^n, divided by 1 − z₂/z₁.
         fast = -np.expm1(n * np.log1p(-self.apart))
         turning = 1 - (1 - 2 * (n % 2)) * np.abs(self.ratio) ** n
         several = np.where(self.ratio < 0, turning, fast)
         steps = np.where(self.apart > 0, several / self.apart, n)
-        return np.where(self.is_complex, turned, self._powers(n - 1) * steps)
+        return self._powers(n - 1) * np.where(self.is_complex, waves, steps)
 
     def _powers(self, t: np.ndarray) -> np.ndarray:
-        """The t-th power of the real z₁, which is 1 for t = 0."""
+        """The t-th power of |z₁| with the sign of a, which is 1 for t = 0."""
         turn = np.where(t % 2 == 0, 1.0, self.sign)
         return np.where(t == 0, 1.0, turn * np.exp(t * self.log_radius))
 
