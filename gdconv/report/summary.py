@@ -10,7 +10,14 @@ from typing import Any
 import pandas as pd
 
 from gdconv.report.numerals import NONE, exact, same, short
-from gdconv.report.settings import STEP, problem_name, settings, telling, to_tolerance, with_files
+from gdconv.report.settings import (
+    by_speed,
+    options_of,
+    problem_name,
+    settings,
+    telling,
+    with_files,
+)
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import read_runs
 
@@ -50,7 +57,7 @@ def summary(
         width = max(map(len, facts))
         lines += [f"  {name:{width}}  {value}" for name, value in facts.items()]
     elif len(runs):
-        lines += aligned(rows_by_setting(runs))
+        lines += _table(rows_by_setting(runs))
     errors = runs["error"].value_counts(sort=False)
     lines += [f"{count} failed: {error}" for error, count in errors[:MOST_EXAMPLES].items()]
     if (more := len(errors) - MOST_EXAMPLES) > 0:
@@ -133,12 +140,16 @@ def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
     The values stand under the headings of their quantities.
     """
-    every = settings(runs)
+    every = [(_told_once(setting), group) for setting, group in settings(runs)]
     names = telling([setting for setting, _ in every])
     deficient = (runs["rank"] < runs["n_features"]).any()
+    stated = runs.empty or not _other_method(runs).all()
     rows = []
     for setting, group in every:
         count = by_status(group)
+        verdict = verdicts(group)
+        if _other_method(group).all():
+            verdict["bound_coursework_fails"] = NONE
         row = (
             {name: as_asked(setting[name]) for name in names}
             | ({"rank": group["rank"].min()} if deficient else {})
@@ -146,7 +157,7 @@ def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
             | {name: count.get(name, 0) for name in ("converged", "diverged", "failed")}
             | {"condition_number": group["condition_number"].median()}
             | _best_step(group)
-            | verdicts(group)
+            | {name: verdict[name] for name in verdict if stated or name == "bound_holds"}
         )
         rows.append({QUANTITIES[name].heading: value for name, value in row.items()})
     return rows
@@ -157,13 +168,24 @@ def as_asked(value: Any) -> Any:
     return exact(value, 4) if isinstance(value, float) and pd.notna(value) else value
 
 
+def _other_method(runs: pd.DataFrame) -> pd.Series:
+    """Which runs are of a method for which the coursework's bound is not stated."""
+    return runs["method"].notna() & (runs["method"] != "gradient_descent").fillna(False)
+
+
+def _told_once(setting: dict[str, Any]) -> dict[str, Any]:
+    """A setting without the option that asks for κ, which has a column of its own."""
+    options = setting["problem_options"]
+    if pd.isna(options):
+        return setting
+    others = [word for word in options_of(options) if not word.startswith("condition_number=")]
+    return setting | {"problem_options": " ".join(others) or pd.NA}
+
+
 def _best_step(runs: pd.DataFrame) -> dict[str, Any]:
     needed = ["relative_step", "iterations_to_tolerance", "iterations_predicted"]
-    # A run that never reached the tolerance counts as slower than all others.
-    counts = runs.assign(iterations_to_tolerance=to_tolerance(runs))
-    by_step = counts.groupby(STEP)[needed].median().astype("float64")
-    order = ["iterations_to_tolerance", "iterations_predicted", "relative_step"]
-    best = by_step[by_step["iterations_to_tolerance"] < float("inf")].sort_values(order)[:1]
+    by_step = by_speed(runs)
+    best = by_step[by_step["iterations_to_tolerance"] < float("inf")][:1]
     values = best[needed].iloc[0] if len(best) else dict.fromkeys(needed)
     return {"best_step": values["relative_step"]} | {name: values[name] for name in needed[1:]}
 
@@ -175,6 +197,18 @@ def verdicts(runs: pd.DataFrame) -> dict[str, str]:
         "bound_holds": f"{holds.sum()}/{len(holds)}",
         "bound_coursework_fails": f"{(~stated).sum()}/{len(stated)}",
     }
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    """The lines of a table; if it is too wide, what is the same in all rows is told once."""
+    lines = aligned(rows)
+    if len(lines[0]) <= WIDTH or len(rows) == 1:
+        return lines
+    cells = [{name: short(value, 4) for name, value in row.items()} for row in rows]
+    alike = [name for name in cells[0] if len({cell[name] for cell in cells}) == 1]
+    told = ", ".join(f"{name} {cells[0][name]}" for name in alike)
+    left = [{name: row[name] for name in row if name not in alike} for row in rows]
+    return [f"in all rows: {told}", *aligned(left)] if alike and left[0] else lines
 
 
 def aligned(rows: list[dict[str, Any]]) -> list[str]:
@@ -227,7 +261,7 @@ def _facts(run: pd.Series) -> dict[str, str]:
         f" {value['n_features']}, {_rank(run)}seed {value['seed']}, repetition"
         f" {value['repetition']}",
         "condition_number": value["condition_number"],
-        "relative_step": f"{value['relative_step']} (step_size {value['step_size']})",
+        **_of_method(run, value),
         "rate_measured": f"{value['rate_measured']} ({value['convergence']}),"
         f" predicted {value['rate_predicted']}",
         "iterations": value["iterations"],
@@ -236,13 +270,34 @@ def _facts(run: pd.Series) -> dict[str, str]:
         "final_gap": f"{value['final_gap']} of {value['initial_gap']}, rounding floor"
         f" {value['gap_floor']}",
         "bound_holds": value["bound_holds"],
-        "bound_coursework_holds": value["bound_coursework_holds"],
     }
+    if not _other_method(run.to_frame().T).all():
+        facts["bound_coursework_holds"] = value["bound_coursework_holds"]
     if value["first_violation_coursework"] != NONE:
         facts["bound_coursework_holds"] += (
             f", first broken at iteration {value['first_violation_coursework']}"
         )
     return facts if run["status"] != "failed" else {"problem": facts["problem"]}
+
+
+def _of_method(run: pd.Series, value: pd.Series) -> dict[str, str]:
+    """The method, unless it is gradient descent, its step, and what momentum does to it."""
+    facts, stable = {}, run["stable"]
+    other = _other_method(run.to_frame().T).all()
+    if other:
+        options = f" {run['method_options']}" if pd.notna(run["method_options"]) else ""
+        facts["method"] = f"{run['method']}{options}"
+        if pd.notna(run["momentum"]):
+            facts["momentum"] = value["momentum"]
+    if pd.notna(run["relative_step"]) or not other:
+        facts["relative_step"] = f"{value['relative_step']} (step_size {value['step_size']})"
+    if pd.notna(stable) and (not stable or (other and pd.notna(run["step_limit"]))):
+        limit = f", limit of step_size {value['step_limit']}" * pd.notna(run["step_limit"])
+        facts["stable"] = f"{value['stable']}{limit}"
+    growth = run["growth_predicted"]
+    if pd.notna(stable) and stable and pd.notna(growth) and growth > 1 and not same(growth, 1):
+        facts["growth_predicted"] = f"at most {value['growth_predicted']} times the initial gap"
+    return facts
 
 
 def _rank(run: pd.Series) -> str:

@@ -191,7 +191,9 @@ def test_the_content_stands_beside_a_name_that_two_files_have(tmp_path):
     titles = [title.split(",")[0] for title in titles_of(tables, "rate_vs_step")]
     assert titles == [name for name in sorted(named) if name != "diabetes.csv"]
     lines = summary(tmp_path / "s").splitlines()
-    assert [name in line for name, line in zip(sorted(named), lines[3:], strict=True)] == [True] * 3
+    assert [name in line for name, line in zip(sorted(named), lines[-3:], strict=True)] == [
+        True
+    ] * 3
     # Also where this command's runs alone would need no more than the name.
     one = runs.run_id[runs.file == sorted(named)[0]]
     assert sorted(named)[0] in summary(tmp_path / "s", run_ids=one)

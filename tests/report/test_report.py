@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import product
 
 import pytest
 
@@ -275,6 +276,71 @@ def test_a_single_run_is_told_and_not_tabulated(tmp_path):
     assert facts["bound_coursework_holds"] == "no, first broken at iteration 2"
 
 
+def test_a_single_run_with_momentum_says_what_matters_for_it(tmp_path):
+    cells = {
+        "method": "heavy_ball",
+        "method_options": "momentum=optimal first_step=full",
+        "momentum": 0.25,
+        "step_limit": 0.02,
+        "stable": True,
+        "growth_predicted": 13.75,
+        "bound_coursework_holds": "",
+    }
+    folder = make_study(tmp_path / "one", run(**cells))
+    facts = dict(line.split(maxsplit=1) for line in summary(folder).splitlines()[1:])
+    assert facts["method"] == "heavy_ball momentum=optimal first_step=full"
+    assert facts["momentum"] == "0.25"
+    assert facts["stable"] == "yes, limit of step_size 0.02"
+    assert facts["growth_predicted"] == "at most 13.75 times the initial gap"
+    assert "bound_coursework_holds" not in facts
+    # Chebyshev's method has neither momentum nor step size, and this one does not grow.
+    none = dict.fromkeys(("momentum", "step_limit", "step_size", "relative_step"), "")
+    other = {"method": "chebyshev", "method_options": "lower=1.0 upper=0.5", "stable": False}
+    folder = make_study(tmp_path / "other", run(**cells | none | other))
+    facts = dict(line.split(maxsplit=1) for line in summary(folder).splitlines()[1:])
+    assert facts["stable"] == "no"
+    assert not facts.keys() & {"momentum", "relative_step", "growth_predicted"}
+
+
+def test_methods_are_rows_and_what_all_share_is_told_once(tmp_path):
+    methods = {
+        "chebyshev": "lower=1.0 upper=1.0",
+        "gradient_descent": "",
+        "heavy_ball": "momentum=optimal first_step=averaged",
+        "nesterov": "momentum=optimal",
+    }
+    runs = [
+        run(
+            number,
+            problem="spectrum",
+            problem_options=f"condition_number={kappa} profile=geometric",
+            condition_number=kappa,
+            method=method,
+            method_options=methods[method],
+            iterations_to_tolerance=10 + number,
+            bound_coursework_holds=True if method == "gradient_descent" else "",
+            **dict.fromkeys(("step_unit", "step_value", "relative_step"), "")
+            if method == "chebyshev"
+            else {},
+        )
+        for number, (kappa, method) in enumerate(product((100.0, 1e4), methods))
+    ]
+    runs.append(runs[2] | {"run_id": "z", "method_options": "momentum=optimal first_step=full"})
+    _, shared, *lines = summary(make_study(tmp_path / "study", *runs)).splitlines()
+    assert shared.startswith("in all rows: problem spectrum, n 60, d 4, ")
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert len(lines[0]) <= 100
+    rows = [line.split() for line in lines[2:]]
+    # The option that asks for κ is not told beside κ itself.
+    assert not any("condition_number" in cell for row in rows for cell in row)
+    assert sorted(row[0] for row in rows) == sorted([*methods, *methods, "heavy_ball"])
+    for row in rows:
+        # Method, iterations to the tolerance, and the coursework's bound.
+        assert (row[-1] == "–") == (row[0] != "gradient_descent")
+    # A method that takes no step has its iterations all the same.
+    assert [row[-2] for row in rows if row[0] == "chebyshev"] == ["10", "14"]
+
+
 @pytest.mark.parametrize(("rank", "said"), [(4, False), (3, True)])
 def test_a_rank_below_the_number_of_features_is_said(tmp_path, rank, said):
     single = summary(make_study(tmp_path / "one", run(rank=rank)))
@@ -536,7 +602,7 @@ def test_the_page_is_the_same_with_figures_it_does_not_find(tmp_path, folder, pa
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--figures", "scaling,gallry"], "'gallry' is not one of convergence, rate_vs_step,"),
+        (["--figures", "scaling,gallry"], "'gallry' is not one of convergence, methods,"),
         (["--figures", ""], "'' is not one of convergence,"),
         (["--format", "jpg"], "--format=jpg: 'jpg' is not one of png, svg, pdf"),
         (["--format", "png,"], "'' is not one of png, svg, pdf"),
