@@ -161,5 +161,10 @@ def _row(
 def _name(run: pd.Series) -> str:
     options = f" {run['problem_options']}" if pd.notna(run["problem_options"]) else ""
     at = told(run, ("n_samples", "n_features", "seed", "repetition", "start"))
-    step = f"step.{run['step_unit']} {as_asked(run['step_value'])}"
-    return f"{problem_name(run)}{options}, {at}, {step}"
+    method = "" if pd.isna(run["method_options"]) else f"{run['method']} {run['method_options']}"
+    momentum = told(run, ["momentum"]) if pd.notna(run["momentum"]) else ""
+    step = ""
+    # A method may take no step.
+    if pd.notna(run["step_unit"]):
+        step = f"step.{run['step_unit']} {as_asked(run['step_value'])}"
+    return ", ".join(filter(None, (f"{problem_name(run)}{options}", at, method, momentum, step)))
