@@ -167,7 +167,7 @@ def of_method(name):
         for words in COMMANDS:
             config = OmegaConf.to_container(compose("config", words.split()), resolve=True)
             config["problem"] |= {"n_samples": 30, "n_features": 5}
-            config["method"]["iterations"] = 40
+            config["method"]["iterations"] = 80
             runs += expand(from_mapping(config)[0])
     return [run for run in runs if run.method.name == name]
 
@@ -223,7 +223,7 @@ def places():
 # A wrong exponent may divide by 0.
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_formula_of_a_method_off_by_a_thousandth_is_noticed(method, place, factor, monkeypatch):
-    module = inspect.getmodule(method)
+    module, named = inspect.getmodule(method), of_method(method.name)
     for register in (METHODS, known.KNOWN, statements.OF_ONE_METHOD):
         for key, value in list(register.items()):
             monkeypatch.setitem(register, key, value)
@@ -233,7 +233,7 @@ def test_a_formula_of_a_method_off_by_a_thousandth_is_noticed(method, place, fac
     for register in (known.KNOWN, statements.OF_ONE_METHOD):
         monkeypatch.setitem(register, wrong, register[method])
     runs = []
-    for run in of_method(method.name):
+    for run in named:
         # Its fields are those of a single run already.
         other = object.__new__(wrong)
         vars(other).update(vars(run.method))
