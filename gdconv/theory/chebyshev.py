@@ -53,10 +53,11 @@ class SemiIterative(Enclosed):
         low, high = self.eigenvalues[-1], self.eigenvalues[0]
         lower, upper = self.lower[column], self.upper[column]
         ends = np.array([np.full_like(lower, low), np.full_like(lower, high)])
-        values = self._highest(ends, column, t) ** 2
+        values = np.where((ends < lower) | (ends > upper), self._highest(ends, column, t) ** 2, 0.0)
         square, weighted = values.max(axis=0), (ends * values).max(axis=0)
-        inside = (lower <= high) & (upper >= low)
-        most = np.where(inside, self._highest(lower, column, t) ** 2, 0.0)
+        ends = np.clip(ends, lower, upper)
+        most = self._turned(ends, column, t) * self._highest(lower, column, t) ** 2
+        most = np.where((lower <= high) & (upper >= low), most, 0.0)
         square = np.maximum(square, most)
         weighted = np.maximum(weighted, np.minimum(upper, high) * most)
         below = np.flatnonzero(low < np.minimum(lower, high))
@@ -70,6 +71,36 @@ class SemiIterative(Enclosed):
             )
             weighted[below] = np.maximum(weighted[below], bound)
         return square, weighted
+
+    @_quiet
+    def attained(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The maximum itself."""
+        return self.enclosed(column, t, weigh=False)[0]
+
+    @_quiet
+    def surely(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """As if the eigenvalues inside the interval met no maximum of T_t, unless they must."""
+        ends = np.array([self.eigenvalues[[-1, 0]]] * len(column)).T
+        lower, upper = self.lower[column], self.upper[column]
+        outside = ((ends <= lower) | (ends >= upper)) * self._highest(ends, column, t) ** 2
+        angles = [self._angle(end, column) for end in np.clip(ends, lower, upper)]
+        inside = (angles[1] - angles[0] >= np.pi / t) * self._highest(lower, column, t) ** 2
+        return np.maximum(outside.max(axis=0), inside)
+
+    def _turned(self, ends: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The largest T_t² between two values inside the interval, where T_t(cos φ) = cos tφ."""
+        phases = [t * self._angle(each, column) for each in ends]
+        close = 1e-9
+        peak = np.ceil(phases[0] / np.pi - close) <= np.floor(phases[1] / np.pi + close)
+        return np.where(peak, 1.0, np.maximum(*(np.cos(phase) ** 2 for phase in phases)))
+
+    def _angle(self, value: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """φ with cos φ = (θ − λ)/δ, which is 0 at a and π at b."""
+        length = self.upper[column] - self.lower[column]
+        parts = (value - self.lower[column], self.upper[column] - value)
+        low, high = (2 * np.arcsin(np.sqrt(np.clip(part / length, 0, 1))) for part in parts)
+        angle = np.where(low < np.pi / 2, low, np.pi - high)
+        return np.where(length > 0, angle, 0.0)
 
     def _highest(self, value: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """|p_t| outside of the interval, and inside its largest value there."""

@@ -94,11 +94,42 @@ class Momentum(Enclosed):
         for start in range(0, max(len(t), 1), AT_ONCE):
             runs = column[start : start + AT_ONCE]
             low, high = (self.step_size[runs] * self.eigenvalues[end] for end in (-1, 0))
-            times = np.asarray(t[start : start + AT_ONCE], dtype=float)
-            pairs = Pairs(self.momentum[runs], self.first[runs], times)
+            pairs = self._pairs(runs, t[start : start + AT_ONCE])
             parts.append(self._of_interval(low, high, pairs, weigh))
         square, weighted = (np.concatenate(part) for part in zip(*parts, strict=True))
         return square, weighted / self.step_size[column]
+
+    @_quiet
+    def attained(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The larger p_t² of the two ends."""
+        ends = np.outer(self.eigenvalues[[-1, 0]], self.step_size[column])
+        return self._squared(ends, self._pairs(column, t)).max(axis=0)
+
+    @_quiet
+    def surely(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The amplitude half a period from an end: before, sin² is 1 somewhere."""
+        pairs = self._pairs(column, t)
+        low, high = np.outer(self.eigenvalues[[-1, 0]], self.step_size[column])
+        lower, upper = self._edges(pairs.momentum)
+        at_ends = self._squared(np.array([low, high]), pairs)
+        found = np.where([low <= lower, high >= upper], at_ends, 0.0)
+        ends = np.array([np.maximum(low, lower), np.minimum(high, upper)])
+        first, last = self._angle(ends, pairs.momentum)
+        away = np.pi / pairs.t
+        calm = np.arccos(np.where((pairs.first == 1) & ~self.ahead, np.sqrt(pairs.momentum), 0))
+        for angle, falls in (
+            (first + away, first + away < calm),
+            (last - away, last - away > calm),
+        ):
+            inside = (first <= angle) & (angle <= last) & falls
+            amplitude, _ = self._limits(angle, pairs)
+            found = np.append(found, [np.where(inside, amplitude, 0.0)], axis=0)
+            if self.ahead:
+                break
+        return found.max(axis=0)
+
+    def _pairs(self, column: np.ndarray, t: np.ndarray) -> Pairs:
+        return Pairs(self.momentum[column], self.first[column], np.asarray(t, dtype=float))
 
     def _of_interval(
         self, low: np.ndarray, high: np.ndarray, pairs: Pairs, weigh: bool
@@ -235,7 +266,7 @@ class Momentum(Enclosed):
         momentum = pairs.momentum
         if self.ahead:
             momentum = (2 * momentum / (1 + momentum) * cosine) ** 2
-        return np.exp(pairs.t * np.log(momentum))
+        return momentum**pairs.t
 
 
 def _envelopes(

@@ -40,6 +40,8 @@ Rule = Callable[[int, Any, Mapping[str, Any]], tuple[Any, Any]]
 NODES, MOST = 10, 1000
 # An iteration at which coefficients that change have reached their limits.
 LATE = 10**12
+# Up to so many iterations every one is tried, and so many at most before one that suffices.
+SHORT, LONGEST = 64, 10_000
 # What diverges exceeds the largest float in the end. It is recorded only as long as it does not.
 _quiet = np.errstate(over="ignore", invalid="ignore")
 
@@ -243,7 +245,7 @@ class Recurrence:
 class Enclosed(Recurrence):
     """A recurrence whose maxima are known for any iteration, from closed forms.
 
-    A subclass supplies `enclosed`.
+    A subclass supplies `enclosed`, `attained` and `surely`.
     """
 
     # For so few iterations the nodes of `Recurrence` may give the closer bound.
@@ -274,8 +276,39 @@ class Enclosed(Recurrence):
             high = np.where(apart & enough, middle, high)
             low = np.where(apart & ~enough, middle, low)
         found = np.full(self.runs, np.inf)
-        found[runs] = high
+        found[runs] = self._first(runs, high, reduction)
         return found
+
+    def _first(self, runs: np.ndarray, enough: np.ndarray, reduction: float) -> np.ndarray:
+        """The least t with max p_t² <= reduction, if `enough` is one after which all suffice.
+
+        Where p_t oscillates, an earlier one may be among those that `surely` does not exclude.
+        """
+        length = np.minimum(np.where(enough <= SHORT, enough - 1, 1), enough - 1)
+        while (open_ := (length < enough - 1) & (length < LONGEST)).any():
+            excluded = self.surely(runs, enough - length) > reduction
+            if (excluded | ~open_).all():
+                break
+            longer = np.minimum(2 * length, enough - 1)
+            length = np.where(open_ & ~excluded, longer, length)
+        length = np.where(np.isfinite(enough), length, 0).astype(int)
+        of_run = np.repeat(np.arange(len(runs)), length)
+        back = np.arange(len(of_run)) - np.repeat(np.cumsum(length) - length, length) + 1
+        t = enough[of_run] - back
+        maybe = self.attained(runs[of_run], t) <= reduction
+        of_run, t = of_run[maybe], t[maybe]
+        suffices = self.enclosed(runs[of_run], t, weigh=False)[0] <= reduction
+        least = enough.copy()
+        np.minimum.at(least, of_run[suffices], t[suffices])
+        return least
+
+    def attained(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """A value of p_t² in the interval."""
+        raise NotImplementedError
+
+    def surely(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """A lower bound of max p_t² that falls with t, after the first few iterations."""
+        raise NotImplementedError
 
 
 # Where ln(x p²) is sampled: around a guess of the place where it is largest, then around that.

@@ -72,6 +72,7 @@ class Roots:
         self.log_radius = np.where(self.is_complex, np.log(np.maximum(b, 0)) / 2, real)
         # That of |a|, because close to π it would lose digits.
         self.angle = np.where(self.is_complex, np.arctan2(width, np.abs(a)), 0.0)
+        self.size = np.where(self.is_complex, np.sqrt(np.maximum(b, 0)), size)
         # z₂/z₁, and 1 − z₂/z₁.
         self.apart = np.where(size > 0, width / size, 1.0)
         self.ratio = 1 - self.apart
@@ -113,7 +114,9 @@ class Roots:
     def _powers(self, t: np.ndarray) -> np.ndarray:
         """The t-th power of |z₁| with the sign of a, which is 1 for t = 0."""
         turn = np.where(t % 2 == 0, 1.0, self.sign)
-        return np.where(t == 0, 1.0, turn * np.exp(t * self.log_radius))
+        # Where |z₁| is close to 1 its logarithm has more digits, elsewhere the power has.
+        close = np.abs(self.log_radius) < 0.5
+        return turn * np.where(close, np.exp(t * self.log_radius), self.size**t)
 
     @_quiet
     def height(self) -> np.ndarray:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from math import isnan
 from typing import Any
 
 import numpy as np
@@ -299,7 +298,7 @@ def known_of(
     kind = KNOWN.get(type(method))
     if kind is None:
         return None
-    if kind is KnownNesterov and isnan(coefficients["momentum"]):
+    if kind is KnownNesterov and "momentum" not in coefficients:
         # That momentum tends to 1.
         kind, coefficients = KnownConvex, {**coefficients, "momentum": 1.0}
     smallest, largest = map(number, ends)
