@@ -114,7 +114,7 @@ def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:
     """
     square, first = coefficients["ratio"] ** 2, coefficients["first"]
     if t == 0:
-        return 0.0 * square, first
+        return 0.0, first
     power = square**t
     beyond = 1 + power * square
     return (square + power) / beyond, first * (1 + square) * (1 + power) / beyond

@@ -58,6 +58,7 @@ def form_of(case: Case, now: np.ndarray, before: np.ndarray) -> Form:
 def invariant(case: Case) -> Iterator[Check]:
     """Heavy ball: S_t shrinks by the momentum β in every step, whatever H, η and β are."""
     beta, found, expected, sizes, errors = case.coefficients["momentum"], [], [], [], []
+    measured = []
     for before, moment in pairwise(case.moments):
         if moment.t != before.t + 1 or moment.following is None:
             continue
@@ -70,9 +71,16 @@ def invariant(case: Case) -> Iterator[Check]:
         expected.append(beta * now.value)
         sizes.append(beta * now.size + after.size)
         errors.append(_off(case, moment, before, after, scale))
+        slope = case.gradient(moment.w) / scale
+        by_method = case.method.invariant(
+            second, slope, case.coefficients, {"move": (before.w - moment.w) / scale}
+        )
+        measured.append(beta * float(by_method))
     tolerance = np.array(errors) / positive(sizes) + 2 * case.unit
     statement = "Sₜ₊₁ = β Sₜ, Sₜ a quadratic form of eₜ and eₜ₋₁"
     yield agree("S_t", statement, found, expected, sizes, tolerance)
+    statement = "Sₜ = ‖eₜ‖² − eₜ₊₁ᵀeₜ₋₁, from which the rate is measured"
+    yield agree("S_t", statement, measured, found, sizes, 2 * tolerance)
     yield from _first_form(case)
 
 

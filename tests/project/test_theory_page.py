@@ -10,8 +10,21 @@ PAGE = (DOCS / "theory.md").read_text(encoding="utf-8")
 
 
 def test_every_check_is_named_and_every_name_is_a_check():
+    """The coursework's first, then those of any method, then those that only one method has."""
     named = re.findall(r"`statements\.(\w+)`", PAGE)
-    assert named == [function.__name__ for function in statements.EQUATIONS]
+    own = [each for equations in statements.OF_ONE_METHOD.values() for each in equations]
+    functions = dict.fromkeys([*statements.EQUATIONS, *statements.OF_ANY_METHOD, *own])
+    assert named == [function.__name__ for function in functions]
+
+
+def test_what_is_checked_of_the_problem_is_named():
+    (told,) = re.findall(
+        r"For \[another method\]\(methods\.md\), (.*?) are checked too", PAGE, re.DOTALL
+    )
+    assert " ".join(told.split()) == "(1) to (5), (12), (13), (15) and (16)"
+    both = [each for each in statements.OF_ANY_METHOD if each in statements.EQUATIONS]
+    numbers = [each.__name__.rpartition("_")[2] for each in both]
+    assert numbers == ["1", "3", "4", "5", "12", "13", "15", "16"]
 
 
 def test_its_commands_are_those_of_the_coursework_page():

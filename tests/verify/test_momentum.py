@@ -183,9 +183,9 @@ def test_the_named_runs_pass(name):
 
 
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
-CALLS = ("sqrt", "max", "best_momentum", "_radius")
-# No error: `_radius` is compared with itself only, and 0 is 0 times anything.
-HARMLESS = ("sqrt(product)", "abs(half) + sqrt(under)", "0.0 * r")
+CALLS = ("sqrt", "max", "best_momentum")
+# No error: where one formula of the best momentum takes over from the other, both are the same.
+HARMLESS = ("3 * largest + smallest", "3 * largest")
 
 
 def operations(tree):
