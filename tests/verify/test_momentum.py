@@ -35,6 +35,7 @@ from gdconv.verify import known, statements
 from gdconv.verify.case import Case
 from gdconv.verify.known import known_of
 from gdconv.verify.statements import verify
+from gdconv.verify.table import gaps_of, numbers_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 from scaled import scaled
@@ -131,6 +132,21 @@ def test_every_method_has_its_statements():
         checks = verify(one(problem, *RUNS[run]))
         assert labels(checks) == common + own
         assert all(check.verdict == "holds" for check in checks)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("heavy ball, 0.9", "heavy_ball, η 0.0125 = 1/λmax, β 0.9, first 1, ν 0.948683"),
+        ("nesterov, convex", "nesterov, η 0.0125 = 1/λmax, ν 0.986013"),
+        ("chebyshev", "chebyshev, ratio 0.714286, first 0.0243243, ν 0.714286"),
+    ],
+)
+def test_the_numbers_of_a_run_are_those_of_its_method(name, line):
+    """λmax is 80 and κ 36: √0.9, √(1 − 1/36), 5/7, and 2/(80 + 80/36)."""
+    case = one(PROBLEMS["condition number 36"], *RUNS[name])
+    assert numbers_of(case).splitlines()[2] == line
+    assert gaps_of(case).split()[:6] == ["t", "gap", "exact", "bound", "relative", "sharp"]
 
 
 def test_a_divergent_run_has_its_quadratic_form():
