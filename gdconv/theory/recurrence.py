@@ -187,7 +187,8 @@ class Recurrence:
         """
         roots, t = self._roots_late, np.asarray(t, dtype=float)
         unit, error = relative_error(columns), self.step_error()[column]
-        rate = roots.log_radius.max(axis=0)[column]
+        # Rounding changes the factor of a step as well.
+        rate = np.log(np.exp(roots.log_radius.max(axis=0)[column]) + unit * error)
         highest = np.minimum(roots.height().max(axis=0)[column], np.maximum(t, 1))
         rest = np.where(roots.rest == 0, 0.0, np.abs(roots.rest) * np.exp(-roots.log_radius))
         polynomial = 1 + rest.max(axis=0)[column] * highest

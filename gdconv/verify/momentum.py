@@ -72,9 +72,9 @@ def invariant(case: Case) -> Iterator[Check]:
         sizes.append(beta * now.size + after.size)
         errors.append(_off(case, moment, before, after, scale))
         slope = case.gradient(moment.w) / scale
-        by_method = case.method.invariant(
-            second, slope, case.coefficients, {"move": (before.w - moment.w) / scale}
-        )
+        numbers = {name: np.array(value) for name, value in case.coefficients.items()}
+        state = {"move": (before.w - moment.w) / scale}
+        by_method = case.method.invariant(second, slope, numbers, state)
         measured.append(beta * float(by_method))
     tolerance = np.array(errors) / positive(sizes) + 2 * case.unit
     statement = "Sₜ₊₁ = β Sₜ, Sₜ a quadratic form of eₜ and eₜ₋₁"
