@@ -34,8 +34,11 @@ COPIED += ["pyproject.toml", "README.md"]
 # File → the tests that should notice, the quickest first. nnlib/cases.py is itself input of tests.
 TESTS = {
     "gdconv/theory/bounds.py": ["theory/test_bounds", "verify/test_identities"],
-    "gdconv/theory/recurrence.py": ["methods/test_methods"],
-    "gdconv/theory/closed_forms.py": ["methods/test_methods", "theory/test_rounding"],
+    "gdconv/theory/recurrence.py": ["methods/test_methods", "methods/test_momentum"],
+    "gdconv/theory/roots.py": ["methods/test_momentum"],
+    "gdconv/theory/momentum.py": ["methods/test_momentum"],
+    "gdconv/theory/chebyshev.py": ["methods/test_momentum"],
+    "gdconv/theory/oscillating.py": ["theory/test_oscillating"],
     "gdconv/methods/protocol.py": ["methods/test_methods"],
     "gdconv/theory/rates.py": ["theory/test_rates"],
     "gdconv/problems/doubled.py": ["problems/test_doubled", "problems/test_spectra"],
