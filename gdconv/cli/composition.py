@@ -210,7 +210,9 @@ class _Loader(ConfigLoaderImpl):
         config = super().load_configuration(config_name, early, run_mode, *arguments, **options)
         if late:
             _set_late(config, late)
-            tasks = {*late, *config.hydra.overrides.task}
+            # Read one by one, OmegaConf would replace an interpolation by its value.
+            early_tasks: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+            tasks = {*late, *early_tasks}
             config.hydra.overrides.task = [word for word in overrides if word in tasks]
         path = create_config_search_path(str(configuration_folder()))
         words = [word for word in overrides if "hydra" in word and not _HARMLESS.match(word)]

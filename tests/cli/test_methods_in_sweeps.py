@@ -137,6 +137,13 @@ def test_a_key_is_left_out_where_a_choice_does_not_have_it(gdconv, arguments, ke
     assert jobs_of(gdconv("-m", *arguments, composed=True), *keys) == jobs
 
 
+@pytest.mark.parametrize("other", ["problem.n_features=3,4", "method.momentum=0.5,0.9"])
+def test_a_key_of_some_choices_keeps_a_list_made_by_a_function(gdconv, other):
+    grid = "step.value=${linspace:0.5,1.5,3}"
+    configs = gdconv("-m", "method=heavy_ball", other, grid, composed=True)
+    assert [config.step.value for config in configs] == [(0.5, 1.0, 1.5)] * 2
+
+
 @pytest.mark.slow
 def test_an_experiment_s_sweep_pair_and_keys(gdconv, tmp_path_factory):
     """The sweep, the pair and the keys that an experiment brings along, in its params or above."""
