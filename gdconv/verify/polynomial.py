@@ -60,7 +60,8 @@ def size_of_steps(case: Case) -> Iterator[Check]:
     with localcontext(prec=DIGITS):
         best, form = Decimal(found), known(case)
         if form and (exact := form.best_step_size()):
-            statement = "the optimal η in closed form, to 200 digits"
+            which = "the optimal η" if case.method.takes_step else "η₀ for a = λ⁺min, b = λmax"
+            statement = f"{which} in closed form, to 200 digits"
             yield agree("η", statement, float(best / exact), 1.0, 1.0, 8 * EPS)
             best = exact
     if not case.method.takes_step:
@@ -184,9 +185,11 @@ def contraction(case: Case) -> Iterator[Check]:
 
 def converges(equation: str, condition: str, case: Case, margin: float) -> Check:
     """Return whether the method converges if and only if the margin is positive."""
-    passed = min(abs(margin), abs(case.nu - 1)) <= CLOSE or (case.nu < 1) == (margin > 0)
-    verdict, statement = HOLDS if passed else FAILS, f"it converges if and only if {condition}"
-    return Check(equation, statement, "slack", margin, CLOSE, verdict, passed)
+    on_the_edge = min(abs(margin), abs(case.nu - 1)) <= CLOSE
+    passed = on_the_edge or (case.nu < 1) == (margin > 0)
+    outcome = "" if on_the_edge else ": it converges" if margin > 0 else ": it does not converge"
+    verdict, statement = HOLDS + outcome, f"it converges if and only if {condition}"
+    return Check(equation, statement, "slack", margin, CLOSE, verdict if passed else FAILS, passed)
 
 
 def limit_of_steps(case: Case) -> Iterator[Check]:
@@ -203,5 +206,5 @@ def limit_of_steps(case: Case) -> Iterator[Check]:
     b, c = (Decimal(float(each)) for each in case.method.recurrence(LATE, case.lambda_max, there))
     with localcontext(prec=DIGITS):
         found, error = (float(of(1 + b - c, b)) for of in (radius, radius_error))
-    statement = "at this η a late iteration keeps the error along v_max"
+    statement = f"at η = {limit:.6g} a late iteration keeps the error along v_max"
     yield agree("η", statement, found, 1.0, 1.0, error + 10 / LATE)

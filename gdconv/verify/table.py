@@ -34,7 +34,7 @@ OF_OTHERS = {
 }
 log = logging.getLogger("gdconv")
 
-NAMES = {"momentum": "β"}
+NAMES = {"momentum": "β", "lower": "a", "upper": "b", "ratio": "r", "first": "η₀"}
 CSV_COLUMNS = ("equation", "statement", "measure", "value", "tolerance", "verdict")
 
 
@@ -110,6 +110,9 @@ def _coefficients(case: Case) -> str:
     if "step_size" in of_run:
         relative = of_run["step_size"] * case.lambda_max
         words.append(f"η {of_run['step_size']:.6g} = {relative:.6g}/λmax")
+    if "first" in of_run:
+        # Heavy ball's is a part of the step size.
+        of_run = of_run | {"first": of_run["first"] * of_run.get("step_size", 1.0)}
     for name, value in of_run.items():
         if name != "step_size" and not np.isnan(value):
             words.append(f"{NAMES.get(name, name)} {value:.6g}")

@@ -103,9 +103,13 @@ def test_the_transient_growth_is_as_told(printed):
 def test_limits_are_as_told(printed):
     def slack(command, row):
         (line,) = re.findall(
-            rf"^{row} .*it converges if and only if .*\(slack\) +(\S+) ", command, re.M
+            rf"^{row} .*it converges if and only if .*\(slack\) +(\S+) .* holds: (.*)$",
+            command,
+            re.M,
         )
-        return float(line)
+        slack, outcome = line
+        assert outcome == ("it converges" if float(slack) > 0 else "it does not converge")
+        return float(slack)
 
     (nesterov,) = (
         text
