@@ -162,7 +162,7 @@ def _draw_theory(ax: Axes, method: str, runs: pd.DataFrame, grid: pd.DataFrame) 
         left, right = kappa * (1 - root) ** 2, (1 + root) ** 2
         region = left <= right
         for side in (left, right):
-            label = r"between: $\nu = \sqrt{\beta}$"
+            label = r"between these lines $\nu = \sqrt{\beta}$"
             _draw_line(ax, side[region], root[region] ** 2, "--", label)
     marker: Look = {"linestyle": "none", "markeredgecolor": "black", "color": "white", "zorder": 4}
     if method in OPTIMUM and not same(kappa, 1):
@@ -173,7 +173,7 @@ def _draw_theory(ax: Axes, method: str, runs: pd.DataFrame, grid: pd.DataFrame) 
     if len(converged):
         fastest = converged.loc[converged["rate"].idxmin()]
         at = fastest["relative_step"], fastest["momentum"]
-        ax.plot(*at, "*", markersize=8, **marker, label="least measured")
+        ax.plot(*at, "*", markersize=8, **marker, label="least measured rate")
 
 
 def _draw_line(ax: Axes, x: ArrayLike, y: ArrayLike, style: str, label: str) -> None:

@@ -96,7 +96,8 @@ def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
         ax.plot(t[drawn], ratio[drawn], **look, label=QUANTITIES[column].words)
         # The coursework's bound can be arbitrarily far off, so it may leave the panel.
         if column != "gap_bound_coursework":
-            top = max(top, ratio.max())
+            # The bounds of some methods are known for the first iterations only.
+            top = np.max(ratio[drawn], initial=top)
     ax.set(yscale="log", ylim=(min(0.5, max(LEAST, ax.dataLim.y0 / 1.5)), 2 * top))
     scales.logarithmic(ax.yaxis, np.log10(np.divide(*ax.get_ylim()[::-1])))
     ax.axhspan(LEAST / 10, 1, color=drawing.GREY, linewidth=0, zorder=0, label="bound broken")

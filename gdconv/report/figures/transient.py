@@ -45,7 +45,7 @@ def draw(tables: Shown) -> Figure:
             " same step size and momentum"
         )
     panels = drawing.choose(every, MOST_PROBLEMS)
-    note = which_draw(pair for _, pair in panels)
+    note = f"heavy ball; {which_draw(pair for _, pair in panels)}"
     labels = axis("iteration"), "error / initial error   (dimensionless)"
     figure, axes = drawing.grid(panels, every, note, *labels, sharex=False)
     tops = [_draw_pair(ax, tables, pair) for ax, (_, pair) in zip(axes, panels, strict=True)]

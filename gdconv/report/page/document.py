@@ -107,7 +107,7 @@ def _cards(runs: pd.DataFrame) -> list[str]:
     if deviation.notna().any():
         run = runs.loc[deviation.idxmax()]
         largest = short(deviation.max())
-        at = told(run, ("n_features", "repetition", "relative_step"))
+        at = told(run, ("method", "n_features", "repetition", "relative_step"))
         where = f"run {run['run_id']}: {problem_name(run)}, {at}"
     fails = ("coursework's bound fails", verdict["bound_coursework_fails"], "runs with a verdict")
     cards = (

@@ -131,10 +131,10 @@ function drawRate(state, theory) {
 }
 
 function drawPlane(state) {
-  const { problem, method, step, momentum } = state, best = optimumOf(method, problem);
+  const { problem, method, step, momentum } = state, best = optimumOf(method, problem), runs = runsOf(problem, method);
   const goTo = (x, y) => change({ step: nearStop(state.steps, x), momentum: nearStop(state.momenta, y) });
   const [chart, , all] = stepChart("plane-chart", state, method.heavy ? 4 : 2, 1, goTo);
-  const steps = all.filter((x) => x <= 4), betas = spread(101, 101).map((k) => k / 100);
+  const steps = all.filter((x) => x <= 4), betas = spread(101, 101).map((k) => k / 100), many = runs.length > 100;
   const lowest = steps.map((x) => bestMomentum(method, x, problem.largest / problem.smallest));
   const limits = betas.map((beta) => limitOf(method, beta));
   chart.line([0, ...limits, 0], [0, ...betas, 1], "stable");
@@ -142,7 +142,7 @@ function drawPlane(state) {
   if (method.heavy) chart.line([...steps, 4, 0], [...lowest, 1, 1], "robust");
   chart.line(limits, betas, "limit");
   chart.line(steps, lowest, "bound");
-  for (const run of runsOf(problem, method)) chart.dot(problem.relative_step[run], problem.momentum[run], 3.5, "dot");
+  for (const run of runs) chart.dot(problem.relative_step[run], problem.momentum[run], many ? 0.8 : 3.5, "dot");
   chart.dot(best.at, best.momentum, 7, "best");
   chart.dot(step.at, momentum.at, 4.5, "here");
 }
