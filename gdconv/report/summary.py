@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import pandas as pd
@@ -206,9 +207,10 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
         return lines
     cells = [{name: short(value, 4) for name, value in row.items()} for row in rows]
     alike = [name for name in cells[0] if len({cell[name] for cell in cells}) == 1]
-    told = ", ".join(f"{name} {cells[0][name]}" for name in alike)
+    told = "in all rows: " + ", ".join(f"{name} {cells[0][name]}" for name in alike)
     left = [{name: row[name] for name in row if name not in alike} for row in rows]
-    return [f"in all rows: {told}", *aligned(left)] if alike and left[0] else lines
+    shared = wrap(told, WIDTH, subsequent_indent="  ", break_long_words=False)
+    return [*shared, *aligned(left)] if alike and left[0] else lines
 
 
 def aligned(rows: list[dict[str, Any]]) -> list[str]:

@@ -328,6 +328,8 @@ def test_methods_are_rows_and_what_all_share_is_told_once(tmp_path):
     runs.append(runs[2] | {"run_id": "z", "method_options": "momentum=optimal first_step=full"})
     _, shared, *lines = summary(make_study(tmp_path / "study", *runs)).splitlines()
     assert shared.startswith("in all rows: problem spectrum, n 60, d 4, ")
+    # Two lines of headings, and nine rows.
+    lines = lines[-11:]
     assert {len(line) for line in lines} == {len(lines[0])}
     assert len(lines[0]) <= 100
     rows = [line.split() for line in lines[2:]]
@@ -339,6 +341,19 @@ def test_methods_are_rows_and_what_all_share_is_told_once(tmp_path):
         assert (row[-1] == "–") == (row[0] != "gradient_descent")
     # A method that takes no step has its iterations all the same.
     assert [row[-2] for row in rows if row[0] == "chebyshev"] == ["10", "14"]
+
+
+def test_what_all_rows_share_takes_as_many_lines_as_it_needs(tmp_path):
+    same = {"method": "heavy_ball", "problem": "polynomial", "problem_options": "degree=3"}
+    runs = [
+        run(number, **same, method_options=f"momentum={momentum} first_step={first}")
+        for number, (momentum, first) in enumerate(product(("optimal",), ("full", "averaged")))
+    ]
+    _, *lines = summary(make_study(tmp_path / "study", *runs)).splitlines()
+    assert max(map(len, lines)) <= 100
+    first, second, *_ = lines
+    assert first.startswith("in all rows: problem polynomial, ") and first.endswith(",")
+    assert second.startswith("  ") and second.endswith("bound holds 0/0")
 
 
 @pytest.mark.parametrize(("rank", "said"), [(4, False), (3, True)])
