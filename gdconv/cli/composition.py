@@ -31,6 +31,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import YAMLError
 
 from gdconv.config.mapping import (
+    GROUPS,
     chosen_in,
     flat,
     from_mapping,
@@ -276,11 +277,12 @@ def _refuse_unsupported(arguments: Sequence[str]) -> None:
 
 
 def _refuse_layers(arguments: Sequence[str]) -> None:
-    """Refuse a list of experiments: Hydra would merge them, and the last one would hide others."""
+    """Refuse a list of choices: Hydra would merge them, and the last one would hide others."""
     for argument in arguments:
         key, _, value = argument.partition("=")
-        if key.lstrip("+") == "experiment" and re.match(r".*\[.*,", value):
-            every = f"-m experiment={re.sub(r'[][ ]', '', value)}"
+        group = key.lstrip("+")
+        if group in ("experiment", *GROUPS) and re.match(r"(.*,)? *\[[^]]*,", value):
+            every = f"-m {group}={re.sub(r'[][ ]', '', value)}"
             raise ConfigError(key, value, f"lays one over the other; each is run by {every}")
 
 

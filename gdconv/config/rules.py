@@ -18,6 +18,10 @@ class ConfigError(ValueError):
         super().__init__(f"{key}={typed(value)}: {on_one_line(allowed)}")
 
 
+class ElementError(ValueError):
+    """One element of a list is not allowed; the message says which."""
+
+
 def typed(value: Any) -> str:
     """Return a value as one types it on the command line, on one line."""
     if value is None:
@@ -117,10 +121,16 @@ def one_or_more(rule: Rule) -> Rule:
     def parse(value: Any) -> tuple[Any, ...]:
         if isinstance(value, str) or not isinstance(value, Iterable):
             value = [value]
-        values = tuple(rule.parse(element) for element in value)
+        values = tuple(parse_element(element) for element in value)
         if not values:
             raise ValueError
         return values
+
+    def parse_element(element: Any) -> Any:
+        try:
+            return rule.parse(element)
+        except (ValueError, TypeError, OverflowError):
+            raise ElementError(f"; {typed(element)} is not") from None
 
     return Rule(parse, f"{rule.allowed}, or a list of at least one of them")
 
@@ -238,6 +248,8 @@ class Section:
             value = getattr(self, declared.name)
             try:
                 parsed = rule.parse(value)
-            except (ValueError, TypeError, OverflowError):
-                raise ConfigError(self.prefix + declared.name, value, rule.allowed) from None
+            except (ValueError, TypeError, OverflowError) as error:
+                several = isinstance(error, ElementError) and isinstance(value, list | tuple)
+                allowed = rule.allowed + (str(error) if several and len(value) > 1 else "")
+                raise ConfigError(self.prefix + declared.name, value, allowed) from None
             object.__setattr__(self, declared.name, parsed)

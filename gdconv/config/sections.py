@@ -26,6 +26,7 @@ from gdconv.config.rules import (
     fraction,
     integer,
     key,
+    nearest,
     not_negative,
     one_or_more,
     optional,
@@ -297,7 +298,7 @@ class RunConfig(Section):
                 if each not in counts:
                     allowed = (
                         f"{each} cannot be a list here, but {', '.join(counts)} can; other keys are"
-                        " paired if they are swept over with -m"
+                        f" paired if they are swept over with -m{nearest(each, counts)}"
                     )
                     raise ConfigError("pair", pair, allowed)
             refuse_unequal(pair, counts)

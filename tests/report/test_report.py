@@ -352,8 +352,9 @@ def test_what_all_rows_share_takes_as_many_lines_as_it_needs(tmp_path):
     _, *lines = summary(make_study(tmp_path / "study", *runs)).splitlines()
     assert max(map(len, lines)) <= 100
     first, second, *_ = lines
-    assert first.startswith("in all rows: problem polynomial, ") and first.endswith(",")
-    assert second.startswith("  ") and second.endswith("bound holds 0/0")
+    assert first.startswith("in all rows: problem polynomial, ")
+    assert second.startswith("  ")
+    assert second.endswith("bound holds 0/0")
 
 
 @pytest.mark.parametrize(("rank", "said"), [(4, False), (3, True)])

@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 
 from gdconv.config.mapping import declared_keys, is_foreign, not_a_key
 from gdconv.config.pairs import Pairs, combined, refuse_unequal
-from gdconv.config.rules import ConfigError
+from gdconv.config.rules import ConfigError, nearest
 
 from .composer import Composer
 
@@ -191,7 +191,7 @@ def _refuse_unswept(pair: Sequence[str], swept: Mapping[str, Override]) -> None:
         if key not in swept:
             known = {each.name for each in declared_keys()}
             if key not in known:
-                raise ConfigError("pair", pair, f"{key} is not a key")
+                raise ConfigError("pair", pair, f"{key} is not a key{nearest(key, known)}")
             one = next(each for each in pair if each in swept)
             what = f"{key} is not swept over, but {one} is: with -m, all need values, as {one}=a,b"
             raise ConfigError("pair", pair, what)
