@@ -18,7 +18,10 @@ INTRODUCTION = """\
 An empty cell means that the value does not apply. The unit is that of the numbers in your table:
 a gap has the unit of y². A number without a unit is a plain number. Summary, figures and page show
 the name of a column or, if that is one letter, its symbol. The [README](../README.md) explains the
-words gap, rounding floor and the coursework's bound (19).
+words gap, rounding floor and the coursework's bound (19). [methods.md](methods.md) explains the
+methods and pₜ(λ), by which t iterations multiply the error along the eigenvector of λ. For gradient
+descent it is (1 − ηλ)ᵗ. So where a symbol below has (1 − ηλᵢ)²ᵗ or ν²ᵗ, other methods have pₜ(λᵢ)²,
+or the maximum of pₜ(λ)² over all λ from λ⁺min to λmax.
 """
 ROWS = {
     "runs": "A row is a run.",

@@ -119,10 +119,16 @@ RUNS = (
     Column(
         "method_options",
         TEXT,
-        "the other keys that only this method has, as they are typed: `momentum=optimal"
-        " first_step=full`",
+        "the values of the keys that not all methods have, as they are typed: `momentum=optimal"
+        " first_step=full`; a momentum that is a number stands in `momentum` only",
     ),
-    Column("momentum", NUMBER, "momentum, if it is the same in every step", "β"),
+    Column(
+        "momentum",
+        NUMBER,
+        "the β that the run has in every step; empty for gradient descent, chebyshev and"
+        " `momentum=convex`, which have none or change it from step to step",
+        "β",
+    ),
     Column("step_unit", TEXT, "what `step_value` is a multiple of"),
     Column("step_value", NUMBER, "the step size as it was asked for"),
     Column("step_size", NUMBER, "step size", "η", "1/X²"),
@@ -151,11 +157,15 @@ RUNS = (
         "ν",
         label="contraction factor",
     ),
-    Column("stable", TRUTH, "whether ν < 1, so that the method converges from every start"),
+    Column(
+        "stable", TRUTH, "whether ν < 1, that is, whether the method converges from every start"
+    ),
     Column(
         "step_limit",
         NUMBER,
-        "step size at which the method ceases to converge: 2/λmax for gradient descent",
+        "by theory, with this run's momentum the method converges for every step size below this"
+        " one, and for no other: 2/λmax for gradient descent; empty for chebyshev, which takes no"
+        " step size",
         unit="1/X²",
         label="largest stable step size",
     ),
@@ -198,14 +208,17 @@ RUNS = (
     Column(
         "iterations_predicted",
         WHOLE,
-        "the number of iterations that theory promises for that: the least t with max pₜ(λ)² ≤"
-        " tolerance, ν²ᵗ for gradient descent",
+        "the number of iterations after which theory promises gap ≤ tolerance · initial gap, for"
+        " every start: the least t with ν²ᵗ ≤ tolerance for gradient descent, and with max pₜ(λ)² ≤"
+        " tolerance for other methods, where t iterations multiply the error along an eigenvector"
+        " by pₜ(λ)",
     ),
     Column(
         "growth_predicted",
         NUMBER,
-        "how many times the initial gap a gap may be at most, at the recorded iterations: max"
-        " pₜ(λ)²",
+        "by theory, no recorded gap is more than this many times the initial gap, from any start:"
+        " max pₜ(λ)², also over t; 1 if no gap can grow; with heavy ball a gap may grow at first,"
+        " although the run converges",
     ),
     Column(
         "loss_star",
@@ -227,12 +240,16 @@ RUNS = (
         label="rounding floor",
     ),
     Column(
-        "bound_holds", TRUTH, "whether gap ≤ (λmax/2) ν²ᵗ‖w₀ − w*‖² at every recorded iteration"
+        "bound_holds",
+        TRUTH,
+        "whether gap ≤ (λmax/2) ν²ᵗ‖w₀ − w*‖² at every recorded iteration; for other methods than"
+        " gradient descent, max pₜ(λ)² stands in place of ν²ᵗ",
     ),
     Column(
         "bound_coursework_holds",
         TRUTH,
-        "the same for the coursework's bound, which has 1 − λmin/K instead of ν",
+        "the same for the coursework's bound, which has 1 − λmin/K instead of ν; of gradient"
+        " descent only",
         label="(19) holds",
     ),
     Column(
