@@ -61,7 +61,7 @@ function verdict({ problem, method, step, momentum }, { logs, logNu, stated }, g
   if (method.step && same(step.at, limitOf(method, momentum.at)))
     return ["On the edge", "edge", "The part of λmax neither shrinks nor grows."];
   if (logNu > 0)
-    return ["Diverges", "diverges", `${rate}; ${logs.filter((log) => log > 0).length} of ${logs.length} parts grow` +
+    return ["Diverges", "diverges", `${rate}; parts that grow: ${logs.filter((log) => log > 0).length} of ${logs.length}` +
       `${descent && Math.abs(stated) < 1 ? ", but the coursework’s bound promises convergence" : ""}.`];
   if (best && same(step.at, best.at) && Math.abs(momentum.at - best.momentum) < 1e-12)
     return ["Optimal", "optimal", descent
@@ -168,7 +168,7 @@ function drawEigenvalues({ eigenvalue, largest, smallest }, { lambdas, count }, 
 
 /** What was measured in a run, whether it is exactly the chosen one or only near. */
 function tell({ problem, method }, { run, exact }) {
-  if (run === undefined) return "No run of this study takes this method to this problem.";
+  if (run === undefined) return "No run of this study uses this method on this problem.";
   const cell = (name) => (kinds[columns.indexOf(name)] === "Int64" ? whole : show)(cellOf(problem, run, name));
   const has = !method.step ? "method" : method.momentum ? "step size and momentum" : "step size";
   const beta = method.momentum ? ` and β = ${show(problem.momentum[run])}` : "";
