@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 from gdconv.config.rules import Section
 from gdconv.sweep import scratch
 from gdconv.sweep.cluster import Cluster
-from gdconv.sweep.pool import Engine, Pool, ignoring_interrupts, prepare, without_memory, work
+from gdconv.sweep.pool import (
+    Engine,
+    Pool,
+    ignoring_interrupts,
+    import_group,
+    prepare,
+    without_memory,
+    work,
+)
 
 if TYPE_CHECKING:
     from gdconv.experiment.identity import Group
@@ -26,8 +34,7 @@ class Serial(Engine):
         import threadpoolctl
 
         # Only a BLAS that is loaded can be limited. Afterwards the caller's setting is restored.
-        import gdconv.experiment.group  # noqa: F401
-
+        import_group()
         with threadpoolctl.threadpool_limits(1):
             yield from super().work_off(groups)
 

@@ -179,13 +179,32 @@ def _result(future: Future[Rows]) -> Rows:
         raise ConnectionError("the Dask scheduler is gone") from None
 
 
+def import_group() -> None:
+    """Import what runs a group, and leave out parts of NumPy that SciPy would import for nothing.
+
+    SciPy copies all names of NumPy. That imports even the tools for tests and for Fortran, which
+    takes a third of SciPy's time. If a program asks for these parts, they are imported then.
+    """
+    import numpy as np
+
+    names: list[str] = np.__all__
+    parts: set[str] = getattr(np, "__numpy_submodules__", set())
+    left_out = parts & {"f2py", "testing", "polynomial"}
+    np.__all__ = [name for name in names if name not in left_out]
+    parts -= left_out
+    try:
+        import gdconv.experiment.group  # noqa: F401
+    finally:
+        np.__all__ = names
+        parts |= left_out
+
+
 @cache
 def _one_thread() -> None:
     """Keep BLAS on one thread in this worker: two make small products several times slower."""
     import threadpoolctl
 
-    import gdconv.experiment.group  # noqa: F401
-
+    import_group()
     threadpoolctl.threadpool_limits(1)
 
 

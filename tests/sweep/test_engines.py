@@ -672,3 +672,22 @@ def test_workers_with_another_kernel_are_refused(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=f"^{told}"):
         run_sweep(CONFIGS, study_in(tmp_path, Dask(workers=1)))
     assert (tmp_path / "s" / "runs.csv").read_bytes() == header("runs")
+
+
+def test_only_what_scipy_copies_for_nothing_is_left_out_of_its_import():
+    """The tools of NumPy for tests and for Fortran; whoever asks for them gets them as ever."""
+    script = """
+import sys, numpy
+before = numpy.__all__, sorted(numpy.__all__), sorted(dir(numpy))
+from gdconv.sweep.pool import import_group
+import_group()
+parts = ["numpy.f2py", "numpy.testing", "numpy.polynomial", "unittest"]
+print([name for name in parts if name in sys.modules], "scipy.linalg" in sys.modules)
+print((numpy.__all__, sorted(numpy.__all__), sorted(dir(numpy))) == before)
+from numpy import *
+print(f2py.__name__, testing.__name__, polynomial.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        *("[] True", "True", "numpy.f2py numpy.testing numpy.polynomial"),
+    ], done.stderr
