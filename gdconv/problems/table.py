@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -120,29 +122,57 @@ def _content(path: str, modified: int, size: int) -> str:
 def _read(path: str, modified: int, size: int) -> Table:
     file = _File(path)
     names = file.names()
-    cells, content = file.cells()
-    largest = np.maximum(cells.max(axis=0, initial=0.0), -cells.min(axis=0, initial=0.0))
+    cells, content = file.cells(by_parts=True)
+    largest = _largest(cells)
+    # Only a whole number below 2**53 is sure to be the same double, read as either.
+    if not (largest < 2.0**53).all():
+        cells, content = file.cells(by_parts=False)
+        largest = _largest(cells)
     if not np.isfinite(largest).all():
         # The first wrong cell by rows, as in the file.
         row, index = divmod(int(np.argmax(~np.isfinite(cells))), len(names))
         raise file.wrong_cell(row, index)
-    # Every whole number below 2**53 is a double.
     columns = np.flatnonzero(largest >= 2.0**53).tolist()
     notice = file.rounded(cells, columns) if columns else ""
     return Table(tuple(names), cells, largest, content, notice)
 
 
+def _largest(cells: np.ndarray) -> np.ndarray:
+    """The largest absolute value in each column; nan if a cell is nan, 0 without rows."""
+    return np.maximum(cells.max(axis=0, initial=0.0), -cells.min(axis=0, initial=0.0))
+
+
 class _Hashed(io.FileIO):
-    """A file whose bytes are hashed as they are read into a buffer."""
+    """A file whose bytes are hashed, by a thread, as they are read into a buffer."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self.sha256 = hashlib.sha256()
+        self._sha256 = hashlib.sha256()
+        # So few that they need no memory to speak of, even if hashing is slower than reading.
+        self._parts: Queue[bytes] = Queue(16)
+        self._thread = Thread(target=self._hash, daemon=True)
+        self._thread.start()
 
     def readinto(self, buffer: Any) -> int:
         count = super().readinto(buffer)
-        self.sha256.update(memoryview(buffer)[:count])
+        if count:
+            self._parts.put(bytes(memoryview(buffer)[:count]))
         return count
+
+    def close(self) -> None:
+        """Close the file and wait for the thread."""
+        if not self.closed:
+            super().close()
+            self._parts.put(b"")
+            self._thread.join()
+
+    def hexdigest(self) -> str:
+        """Return the SHA-256 of what was read until the file was closed."""
+        return self._sha256.hexdigest()
+
+    def _hash(self) -> None:
+        while part := self._parts.get():
+            self._sha256.update(part)
 
 
 class _File:
@@ -183,22 +213,28 @@ class _File:
         self._columns = [f"column {i} ({typed(name)})" for i, name in enumerate(names, start=1)]
         return names
 
-    def cells(self) -> tuple[np.ndarray, str]:
-        """Return the rows as doubles, with nan for a cell that is no number, and the hash."""
+    def cells(self, by_parts: bool) -> tuple[np.ndarray, str]:
+        """Return the rows as doubles, with nan for a cell that is no number, and the hash.
+
+        By parts, which stay in the cache, this is faster. But the whole numbers of a column may
+        have been read as such in some parts only, and a column with anything else is nan.
+        """
         import pandas as pd
 
         with _readable(self.path), _Hashed(self.path) as file:
             buffered = io.BufferedReader(file, 2**18)
-            frame = self._csv(buffered, low_memory=False)
+            frame = self._csv(buffered, low_memory=by_parts, na_filter=not by_parts)
             while buffered.read(2**20):
                 pass
-        table = np.empty(frame.shape, order="F")
+        table = np.full(frame.shape, np.nan, order="F")
         for index in range(frame.shape[1]):
             cells = frame.iloc[:, index]
             if pd.api.types.is_bool_dtype(cells) or not pd.api.types.is_numeric_dtype(cells):
+                if by_parts:
+                    continue
                 cells = pd.to_numeric(cells.astype(str), errors="coerce")
             table[:, index] = cells.to_numpy(dtype=float, na_value=np.nan)
-        return table, file.sha256.hexdigest()
+        return table, file.hexdigest()
 
     def wrong_cell(self, row: int, index: int) -> ConfigError:
         """Return the error for a cell that is no finite number."""
@@ -246,6 +282,8 @@ class _File:
                 # If rows are longer than the header, pandas would make their first cells an index,
                 # or drop the last ones.
                 warnings.simplefilter("error", pd.errors.ParserWarning)
+                # Of columns that are numbers in some parts only.
+                warnings.simplefilter("ignore", pd.errors.DtypeWarning)
                 return pd.read_csv(source, index_col=False, compression=packed, **options)
         except pd.errors.ParserWarning:
             reason = self._explained(

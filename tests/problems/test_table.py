@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,30 @@ def test_numbers_are_read_to_the_last_bit(written):
     values = np.random.default_rng(0).standard_normal(50) * 10.0 ** np.arange(-25, 25)
     path = written("a,y\n" + "".join(f"{value!r},1\n" for value in values.tolist()))
     assert (read_table(path).cells[:, 0] == values).all()
+
+
+# So long that pandas reads the table in several parts.
+LONG = 10**5
+
+
+@pytest.mark.parametrize("cell", ["0.1", "9007199254740993", "1e300", "-7"])
+@pytest.mark.parametrize("row", [0, LONG - 1])
+def test_a_long_column_is_one_of_floats_wherever_it_has_other_numbers(written, row, cell):
+    cells = [str(number % 1000) for number in range(LONG)]
+    cells[row] = cell
+    table = read_table(written("a,y\n" + "".join(f"{each},0.5\n" for each in cells)))
+    assert table.cells[:, 0].tolist() == list(map(float, cells))
+    assert ("have been rounded" in table.notice) == (cell == "9007199254740993")
+
+
+@pytest.mark.parametrize(("cell", "shown"), [("red", "'red'"), ("NA", "'NA'"), ("True", "'True'")])
+def test_a_text_far_down_a_long_column_is_found(written, cell, shown):
+    threads = threading.active_count()
+    lines = ["a,y", *["1,0.5"] * (LONG - 1), f"{cell},0.5"]
+    assert f"row {LONG}, column 1 (a) has {shown};" in refusal(written("\n".join(lines)))
+    with pytest.raises(ConfigError, match=f"line {LONG + 2} has 3 cells instead of 2"):
+        read_table(written("\n".join([*lines, "1,2,3"])))
+    assert threading.active_count() == threads
 
 
 @pytest.mark.parametrize(
