@@ -2,9 +2,7 @@
 
 import logging
 import pickle
-import re
 import signal
-import sys
 from contextlib import contextmanager
 
 import pytest
@@ -44,15 +42,10 @@ def trials(request):
 
 @pytest.fixture(scope="session")
 def quick_hydra():
-    """Spare the commands of tests half of their time.
-
-    Hydra parses a text once, and asks for its mode only where an experiment, one of Hydra's own
-    keys or a file of the user may set it.
-    """
-    from hydra._internal.hydra import Hydra
+    """Spare the commands of tests a part of their time: Hydra parses a text once."""
     from omegaconf import OmegaConf
 
-    known, parse, get_mode = {}, OmegaConf.load, Hydra.get_mode
+    known, parse = {}, OmegaConf.load
 
     def load(file):
         if not hasattr(file, "seek"):
@@ -63,13 +56,8 @@ def quick_hydra():
             known[text] = pickle.dumps(parse(file))
         return pickle.loads(known[text])
 
-    def get_mode_if_set(self, config_name, overrides):
-        words = [word for word in sys.argv[1:] if re.search("hydra|experiment|^--?c", word)]
-        return get_mode(self, config_name, overrides) if words else None
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OmegaConf, "load", load)
-        patch.setattr(Hydra, "get_mode", get_mode_if_set)
         yield
 
 

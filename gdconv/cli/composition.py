@@ -20,6 +20,7 @@ from typing import Any
 import hydra
 from hydra._internal import hydra as internals
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -82,7 +83,7 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
     )(receive)
     try:
         # Without this setting Hydra prints its errors itself, and exits.
-        with env_override({"HYDRA_FULL_ERROR": "1"}), _checked_loader():
+        with env_override({"HYDRA_FULL_ERROR": "1"}), _own_hydra():
             run_hydra()
         mappings: list[Any] = [
             OmegaConf.to_container(job, resolve=True) if isinstance(job, DictConfig) else job
@@ -260,13 +261,26 @@ def _refuse_changes(own: dict[str, Any], given: dict[str, Any], words: Sequence[
             )
 
 
+class _Hydra(Hydra):
+    """Asks for the mode, for which Hydra composes everything, only where something may set it.
+
+    That is an experiment, one of Hydra's own keys, or a file of the user.
+    """
+
+    def get_mode(self, config_name: str | None, overrides: list[str]) -> Any:
+        """Return the mode that the configuration has, or None."""
+        may_set = any(map(_MAY_SET_MODE.search, sys.argv[1:]))
+        return super().get_mode(config_name, overrides) if may_set else None
+
+
 @contextmanager
-def _checked_loader() -> Iterator[None]:
-    internals.ConfigLoaderImpl = _Loader  # type: ignore[attr-defined]
+def _own_hydra() -> Iterator[None]:
+    places: Any = internals
+    places.Hydra, places.ConfigLoaderImpl = _Hydra, _Loader
     try:
         yield
     finally:
-        internals.ConfigLoaderImpl = ConfigLoaderImpl  # type: ignore[attr-defined]
+        places.Hydra, places.ConfigLoaderImpl = Hydra, ConfigLoaderImpl
 
 
 def _refuse_unsupported(arguments: Sequence[str]) -> None:
@@ -370,6 +384,7 @@ _NOT_CONFIGURATIONS = (
 _HARMLESS = re.compile(
     r"hydra\.(mode|verbose)=|\+{0,2}hydra\.sweeper\.params\.|hydra/(launcher|sweeper)=grouped$"
 )
+_MAY_SET_MODE = re.compile("hydra|experiment|^--?c")
 _OPEN = re.compile(
     r"(mode|verbose)$|(overrides|runtime|sweeper\.params)(\.|$)|job\.(override_dirname|config_name)$"
 )

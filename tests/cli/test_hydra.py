@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
@@ -202,3 +203,33 @@ def test_jobs_share_nothing(composer):
     first.extra.a.append(2)
     first.problem.noise = 5
     assert everything(composer.compose(overrides)) == untouched
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked", "jobs"),
+    [
+        (["seed=1", "problem.n_features=3"], [], 1),
+        (["-m", "seed=1,2"], [], 2),
+        (["hydra.mode=MULTIRUN", "seed=1,2"], [RunMode.MULTIRUN], 2),
+        (["experiment=errata", "study=s"], [RunMode.MULTIRUN], 2),
+        (["--config-dir", "{folder}", "problem=mine", "seed=1,2"], [RunMode.MULTIRUN], 2),
+        (["-cd", "{folder}", "problem=mine"], [RunMode.MULTIRUN], 1),
+        (["-cd", "{folder}", "-m", "seed=1,2"], [None], 2),
+    ],
+)
+def test_what_may_set_the_mode_is_asked_for_it(
+    gdconv, monkeypatch, tmp_path, arguments, asked, jobs
+):
+    (tmp_path / "problem").mkdir()
+    text = "# @package _global_\nhydra: {mode: MULTIRUN}\nproblem: {name: gaussian, n_samples: 9}\n"
+    (tmp_path / "problem" / "mine.yaml").write_text(text)
+    get_mode, modes = Hydra.get_mode, []
+
+    def noted(self, config_name, overrides):
+        modes.append(get_mode(self, config_name, overrides))
+        return modes[-1]
+
+    monkeypatch.setattr(Hydra, "get_mode", noted)
+    composed = gdconv(*(word.format(folder=tmp_path) for word in arguments), composed=True)
+    assert modes == asked
+    assert len(composed) == jobs
