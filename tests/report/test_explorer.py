@@ -353,6 +353,8 @@ def most_of_p(method, run, spectrum, t):
             "ratio": (np.sqrt(b) - np.sqrt(a)) / (np.sqrt(b) + np.sqrt(a)),
             "first": 2 / (a + b),
         }
+    elif np.isnan(run.momentum):
+        del found["momentum"]
     elif "averaged" in str(run.method_options):
         found["first"] = 1 / (1 + run.momentum)
     found = {name: value for name, value in found.items() if not np.isnan(value)}
