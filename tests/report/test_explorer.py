@@ -357,7 +357,6 @@ def most_of_p(method, run, spectrum, t):
         del found["momentum"]
     elif "averaged" in str(run.method_options):
         found["first"] = 1 / (1 + run.momentum)
-    found = {name: value for name, value in found.items() if not np.isnan(value)}
     p, change = np.ones_like(grid), np.zeros_like(grid)
     for s in range(t):
         b, c = method.recurrence(s, grid, found)
