@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
 from importlib import import_module
 from importlib.metadata import version
 from importlib.resources import files
 from io import StringIO
+from os.path import expanduser, getsize, isfile
 from pathlib import Path
 from string import Template
 from textwrap import fill
@@ -21,9 +22,13 @@ from threading import Thread
 from gdconv.cli.composition import CommandError, compose, configuration_folder
 from gdconv.config.mapping import GROUPS, declared_keys, flat, to_mapping
 from gdconv.config.rules import ConfigError, typed
-from gdconv.config.sections import Processes, StudyConfig
+from gdconv.config.sections import Csv, Problem, Processes, Serial, StudyConfig
 from gdconv.sweep import engines
+from gdconv.sweep.pool import import_group
 from gdconv.tables import disk
+
+# Bytes; the parser of pandas leaves the interpreter to other threads.
+LARGE_FILE = 2**25
 
 
 def plainly_asked_for(arguments: Sequence[str]) -> Processes | None:
@@ -40,6 +45,12 @@ def import_meanwhile(modules: Sequence[str]) -> Thread:
     thread = Thread(target=lambda: [import_module(module) for module in modules])
     thread.start()
     return thread
+
+
+def reads_much(problems: Iterable[Problem]) -> bool:
+    """Return whether one of the problems has a file that takes longer to read than an import."""
+    paths = {expanduser(problem.path) for problem in problems if isinstance(problem, Csv)}
+    return any(isfile(path) and getsize(path) > LARGE_FILE for path in paths)
 
 
 def main() -> int:
@@ -72,11 +83,16 @@ def _run_study() -> int:
             engine = started.enter_context(engines.engine(study.engine))
         from gdconv.sweep import sweep
 
+        configs = [config for config, _ in jobs]
+        if study.engine == Serial() and reads_much(config.problem for config in configs):
+            importing = Thread(target=import_group)
+            importing.start()
+            started.callback(importing.join)
         # A finished study does not wait for what only a report needs.
         modules = ["gdconv.report.summary"]
         modules += ["gdconv.report.figures.catalogue"] * study.report
         outcome = sweep.run_sweep(
-            *([config for config, _ in jobs], study, command, engine),
+            *(configs, study, command, engine),
             meanwhile=lambda: started.callback(import_meanwhile(modules).join),
         )
     from gdconv.report import report, summary

@@ -34,6 +34,7 @@ log = logging.getLogger("gdconv")
 
 # After so long without a result, the engine checks whether any worker is left.
 PATIENCE_SECONDS = 30
+_IMPORTING = threading.Lock()
 
 
 class Engine:
@@ -187,16 +188,18 @@ def import_group() -> None:
     """
     import numpy as np
 
-    names: list[str] = np.__all__
-    parts: set[str] = getattr(np, "__numpy_submodules__", set())
-    left_out = parts & {"f2py", "testing", "polynomial"}
-    np.__all__ = [name for name in names if name not in left_out]
-    parts -= left_out
-    try:
-        import gdconv.experiment.group  # noqa: F401
-    finally:
-        np.__all__ = names
-        parts |= left_out
+    # Another thread must not take the shorter list for NumPy's own.
+    with _IMPORTING:
+        names: list[str] = np.__all__
+        parts: set[str] = getattr(np, "__numpy_submodules__", set())
+        left_out = parts & {"f2py", "testing", "polynomial"}
+        np.__all__ = [name for name in names if name not in left_out]
+        parts -= left_out
+        try:
+            import gdconv.experiment.group  # noqa: F401
+        finally:
+            np.__all__ = names
+            parts |= left_out
 
 
 @cache

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -787,6 +788,23 @@ def test_multiply(arguments, product):
 )
 def test_processes_asked_for_word_for_word_start_before_the_rest(arguments, expected):
     assert cli.plainly_asked_for(arguments) == expected
+
+
+@pytest.mark.parametrize("engine", ["serial", "processes"])
+@pytest.mark.parametrize("size", [cli.LARGE_FILE, cli.LARGE_FILE + 1])
+def test_what_runs_groups_is_imported_while_this_process_reads_a_large_file(
+    command, monkeypatch, tmp_path_factory, engine, size
+):
+    path = tmp_path_factory.mktemp("data") / "large.csv"
+    with path.open("wb") as file:
+        file.truncate(size)
+    imported = []
+    monkeypatch.setattr(cli, "import_group", lambda: imported.append(threading.current_thread()))
+    asked = ["problem=csv", "problem.target=y", f"engine={engine}", "report=false"]
+    assert command(*asked, f"problem.path={path}").status == 0
+    assert command(*asked, "problem.path=nowhere.csv").status == 0
+    expected = engine == "serial" and size > cli.LARGE_FILE
+    assert [each is not threading.main_thread() for each in imported] == [True] * expected
 
 
 def test_an_engine_started_ahead_is_ended_when_the_command_is_wrong(command, monkeypatch):
