@@ -12,10 +12,21 @@ from gdconv.sweep.sweep import run_study
 
 CONFIGS = [RunConfig(Gaussian(30, d), step=Step(value=(0.5, 1.0, 1.9, 2.1))) for d in (3, 8)]
 DRAWN = ("convergence", "rate_vs_step", "iterations_heatmap", "scaling", "spectrum", "tightness")
+FEW = ("iterations_heatmap", "spectrum")
+FIGURES = catalogue.FIGURES
+
+
+@pytest.fixture(scope="module", params=[FEW, pytest.param(DRAWN, marks=pytest.mark.slow)], ids=len)
+def drawn(request):
+    """The figures that reports have: two that are drawn quickly, or all that are possible."""
+    kept = [plot for plot in FIGURES if plot.name in request.param]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogue, "FIGURES", kept)
+        yield request.param
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(drawn, tmp_path_factory):
     """A study with its report, as one process makes it."""
     folder = tmp_path_factory.mktemp("results") / "s"
     run_study(CONFIGS, folder=folder)
@@ -57,38 +68,38 @@ def test_nothing_is_made_again(study, rendered, capsys):
     report.renew(study)
     assert report.main([str(study)]) == 0
     assert f"report: {study / 'report.html'}\n" in capsys.readouterr().out
-    assert report.main([str(study), "--figures", "scaling,spectrum"]) == 0
-    assert f"figures: {study / 'figures' / 'scaling'}.png, .svg\n" in capsys.readouterr().out
+    assert report.main([str(study), "--figures", "iterations_heatmap,spectrum"]) == 0
+    assert f"figures: {study / 'figures' / 'iterations_heatmap'}.png, .svg\n" in capsys.readouterr().out
     assert rendered == []
     assert state(study) == before
 
 
-def test_the_figures_are_png_and_svg_by_default(made):
+def test_the_figures_are_png_and_svg_by_default(made, drawn):
     names = {path.name for path in (made / "figures").iterdir()}
-    assert names == {f"{name}.{suffix}" for name in DRAWN for suffix in ("png", "svg")}
+    assert names == {f"{name}.{suffix}" for name in drawn for suffix in ("png", "svg")}
 
 
-def test_another_format_is_added_and_then_kept_up_to_date(study, made, rendered):
+def test_another_format_is_added_and_then_kept_up_to_date(study, made, drawn, rendered):
     before = state(study / "figures")
     report.renew(study, ["pdf"])
-    assert rendered == ["pdf"] * len(DRAWN)
+    assert rendered == ["pdf"] * len(drawn)
     assert before.items() <= state(study / "figures").items()
     page = (study / "report.html").read_text(encoding="utf-8")
-    assert page.count('.pdf">PDF</a>') == len(DRAWN)
+    assert page.count('.pdf">PDF</a>') == len(drawn)
     pictures = re.findall(r"base64,[^\"]*", page)
     assert pictures == re.findall(r"base64,[^\"]*", (made / "report.html").read_text("utf-8"))
     rendered.clear()
     old = contents(study / "figures")
     run_study([*CONFIGS, RunConfig(Gaussian(30, 5), step=CONFIGS[0].step)], folder=study)
     report.renew(study)
-    assert sorted(rendered) == sorted(FORMATS * len(DRAWN))
+    assert sorted(rendered) == sorted(FORMATS * len(drawn))
     new = contents(study / "figures")
     assert new.keys() == old.keys()
     # Of three eigenvalues, or five, no spectrum is drawn.
     assert {name.split(".")[0] for name in new if new[name] == old[name]} == {"spectrum"}
 
 
-def test_a_page_without_its_svg_files_has_the_same_pictures(made, tmp_path, rendered):
+def test_a_page_without_its_svg_files_has_the_same_pictures(made, drawn, tmp_path, rendered):
     ignored = shutil.ignore_patterns("figures", "report.html")
     fresh = shutil.copytree(made, tmp_path / made.name, ignore=ignored)
     report.write(fresh, ["png"])
@@ -96,16 +107,16 @@ def test_a_page_without_its_svg_files_has_the_same_pictures(made, tmp_path, rend
     assert {path.suffix for path in (fresh / "figures").iterdir()} == {".png", ".pdf"}
     pages = [(folder / "report.html").read_text(encoding="utf-8") for folder in (fresh, made)]
     one, other = (re.findall(r"base64,[^\"]*", page) for page in pages)
-    assert len(one) == len(DRAWN)
+    assert len(one) == len(drawn)
     assert one == other
 
 
 def changed_figure(study, patch):
-    (study / "figures" / "scaling.png").write_bytes(b"mine")
+    (study / "figures" / "spectrum.png").write_bytes(b"mine")
 
 
 def lost_figure(study, patch):
-    (study / "figures" / "scaling.png").unlink()
+    (study / "figures" / "spectrum.png").unlink()
 
 
 def changed_code(study, patch):
@@ -118,11 +129,11 @@ def changed_history(study, patch):
 
 
 @pytest.mark.parametrize("change", [changed_figure, lost_figure, changed_code, changed_history])
-def test_all_is_made_again_of_other_sources(study, made, rendered, monkeypatch, change):
+def test_all_is_made_again_of_other_sources(study, made, drawn, rendered, monkeypatch, change):
     change(study, monkeypatch)
     assert not report.is_current(study)
     report.renew(study)
-    assert sorted(rendered) == sorted(["png", "svg"] * len(DRAWN))
+    assert sorted(rendered) == sorted(["png", "svg"] * len(drawn))
     assert report.is_current(study)
     assert contents(study / "figures") == contents(made / "figures")
 
@@ -173,4 +184,4 @@ def test_a_cell_that_is_read_only_when_it_is_drawn_may_be_refused(study, capsys)
 
 
 def test_every_figure_has_its_name():
-    assert [plot.name for plot in catalogue.FIGURES] == list(NAMES)
+    assert [plot.name for plot in FIGURES] == list(NAMES)
