@@ -5,6 +5,7 @@ import logging
 import pickle
 import signal
 from contextlib import contextmanager
+from inspect import signature
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -33,6 +34,14 @@ def pytest_configure(config):
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("gdconv")
+
+
+def pytest_itemcollected(item):
+    """Mark the cases as slow for which a `slow_where` of their test says so."""
+    for mark in item.iter_markers("slow_where"):
+        case = mark.kwargs["case"]
+        if case(**{name: item.callspec.params[name] for name in signature(case).parameters}):
+            item.add_marker("slow")
 
 
 @pytest.hookimpl(wrapper=True)
