@@ -166,7 +166,11 @@ def test_experiments_that_are_swept_over_bring_their_own_sweeps(command, names):
         pytest.param(["start=zeros,normal"], 2 + 8, marks=pytest.mark.slow),
         pytest.param(["problem.n_features=3"], 2 + 2, marks=pytest.mark.slow),
         pytest.param(["seed=1,2"], 2 * (2 + 8), marks=pytest.mark.slow),
-        (["step.value=1,[0.5,1]", "start=zeros", "problem.n_features=5"], 2 * (1 + 1)),
+        pytest.param(
+            ["step.value=1,[0.5,1]", "start=zeros", "problem.n_features=5"],
+            2 * (1 + 1),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             ["problem=correlated", "problem.correlation=0.5"], 2 + 8, marks=pytest.mark.slow
         ),
@@ -559,13 +563,23 @@ BAD_TOGETHER = [
 ]
 
 
+REFUSED = [*(([each], f"{each}: ", says) for each, says in BAD.items()), *BAD_TOGETHER]
+
+
 @pytest.mark.parametrize(
     ("arguments", "begins", "says"),
     [
-        *(pytest.param([each], f"{each}: ", says, id=each) for each, says in BAD.items()),
-        *(pytest.param(*each, id=" ".join(each[0])[:80]) for each in BAD_TOGETHER),
+        pytest.param(
+            arguments,
+            begins,
+            says,
+            id=" ".join(arguments)[:80],
+            marks=[pytest.mark.slow] * (says in {each[2] for each in REFUSED[:place]}),
+        )
+        for place, (arguments, begins, says) in enumerate(REFUSED)
     ],
 )
+# Slow are those for whose reason an earlier one is refused.
 def test_bad_input_is_one_line(command, arguments, begins, says):
     done = command(*arguments)
     [line] = done.err.splitlines()
@@ -626,6 +640,7 @@ def configurations(tmp_path_factory):
         ("--config-name=path", "hydra.searchpath=[pkg://evil]: "),
     ],
 )
+@pytest.mark.slow_where(case=lambda argument: argument.endswith(("handler", "folder")))
 def test_a_file_of_the_user_cannot_change_hydra(
     command, configurations, monkeypatch, argument, key
 ):
@@ -661,7 +676,11 @@ PROGRAM = Path(sys.executable).with_name("gdconv")
 
 @pytest.mark.parametrize(
     "arguments",
-    [["problem=nosuch"], ["-m", "step.value=1,0"], ["study=${hydra:job.name}"]],
+    [
+        ["problem=nosuch"],
+        pytest.param(["-m", "step.value=1,0"], marks=pytest.mark.slow),
+        pytest.param(["study=${hydra:job.name}"], marks=pytest.mark.slow),
+    ],
 )
 def test_bad_input_of_the_installed_command(tmp_path, arguments):
     done = subprocess.run([PROGRAM, *arguments], cwd=tmp_path, capture_output=True, text=True)
@@ -687,6 +706,7 @@ def test_nothing_is_imported_for_a_run_before_the_configuration_is_checked(tmp_p
     assert done.stderr.startswith("gdconv: seed=-1: ")
 
 
+@pytest.mark.slow
 def test_a_finished_study_imports_nothing_that_only_a_sweep_or_a_figure_needs(tmp_path):
     """The same command again: SciPy, Matplotlib and the workers' packages stay away."""
     script = (

@@ -44,6 +44,8 @@ def jobs_of(configs, *keys):
         ("chebyshev", {"method.lower": "0.5,1", "method.upper": "1,1.1", "seed": "1,2"}, 8),
     ],
 )
+@pytest.mark.slow_where(case=lambda method: method == "nesterov")
+@pytest.mark.slow_where(case=lambda count: count == 2)
 def test_a_list_and_a_sweep_give_the_same_bytes(gdconv, method, values, count):
     asked = [f"method={method}", *SMALL]
     lists = [f"{key}=[{value}]" for key, value in values.items()]
@@ -57,7 +59,7 @@ def test_a_list_and_a_sweep_give_the_same_bytes(gdconv, method, values, count):
 @pytest.mark.parametrize(
     "values",
     [
-        {"step.value": "0.5,1", "method.momentum": "0.5,0.9"},
+        pytest.param({"step.value": "0.5,1", "method.momentum": "0.5,0.9"}, marks=pytest.mark.slow),
         {"step.value": "0.5,1,1", "method.momentum": "optimal,0.9,0.5", "seed": "1,2,2"},
     ],
 )
@@ -133,6 +135,7 @@ def test_gradient_descent_is_run_once_beside_two_momenta(gdconv):
         ),
     ],
 )
+@pytest.mark.slow_where(case=lambda keys: len(keys) == 2 or keys[-1] == "start.radius")
 def test_a_key_is_left_out_where_a_choice_does_not_have_it(gdconv, arguments, keys, jobs):
     assert jobs_of(gdconv("-m", *arguments, composed=True), *keys) == jobs
 
@@ -241,6 +244,7 @@ def test_an_experiment_s_sweep_pair_and_keys(gdconv, tmp_path_factory):
         ),
     ],
 )
+@pytest.mark.slow_where(case=lambda keys: keys == ["method.name", "step.value"])
 def test_keys_swept_together(gdconv, arguments, keys, jobs):
     for order in (arguments, arguments[::-1]):
         found = gdconv("-m", *order, composed=True)
@@ -277,6 +281,7 @@ NO_STEP = "method=chebyshev: takes no step size, so step.value and step.unit hav
         ["-m", "method=chebyshev,gradient_descent", "step.value=0.5,1"],
     ],
 )
+@pytest.mark.slow_where(case=lambda arguments: "K" in arguments[-1] or "[" in arguments[-1])
 def test_a_method_without_a_step_is_run_once_and_says_so_once(gdconv, arguments):
     status, told = gdconv(*arguments, *SMALL)
     assert (status, told.count(NO_STEP)) == (0, 1)
