@@ -120,7 +120,9 @@ def test_it_converges_below_its_limit_only(method):
     assert (theory.nu < 1).tolist() == [True, True, False, False]
 
 
-@pytest.mark.parametrize("method", [GradientDescent(), ToyHeavyBall(momentum=25 / 49)])
+@pytest.mark.parametrize(
+    "method", [GradientDescent(), ToyHeavyBall(iterations=300, momentum=25 / 49)]
+)
 def test_the_optimal_step_has_the_smallest_contraction_factor(method):
     """κ = 36: (κ − 1)/(κ + 1), and (√κ − 1)/(√κ + 1) with momentum 25/49, a double root."""
     steps = Step("optimal", [0.9, 0.99, 1.0, 1.01, 1.1])
@@ -240,13 +242,14 @@ def test_without_momentum_heavy_ball_is_gradient_descent_to_the_last_bit():
     assert toy["gap"].tolist() == ours["gap"].tolist()
 
 
-@pytest.fixture
-def study(tmp_path):
-    """A study of both methods, with its report."""
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study of both methods."""
     both = [GRID, RunConfig(PROBLEM, method=GradientDescent(iterations=200), step=STEPS)]
-    outcome = run_sweep(both, StudyConfig(study="both", results_dir=str(tmp_path)))
-    report.write(outcome.folder, ["png"])
-    return outcome.folder
+    asked = StudyConfig(study="both", results_dir=str(tmp_path_factory.mktemp("results")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS, "toy_heavy_ball", ToyHeavyBall)
+        return run_sweep(both, asked).folder
 
 
 def test_a_study_of_two_methods(study):
@@ -271,6 +274,13 @@ def test_runs_of_different_methods_are_summed_up_apart(study):
     assert sum("gradient_descent" in each for each in lines) == 1
 
 
+@pytest.mark.slow
+def test_a_report_of_two_methods(study):
+    page = report.write(study, ["png"]).read_text(encoding="utf-8")
+    assert all(name in page for name in ("toy_heavy_ball", "gradient_descent"))
+    assert (study / "figures" / "methods.png").exists()
+
+
 def test_figures_and_page_of_another_method_have_none_of_gradient_descent_s_closed_forms():
     tables = run_study([GRID, RunConfig(Gaussian(60, 2), method=GRID.method, step=STEPS)])
     drawn, omitted = draw(tables)
@@ -284,7 +294,7 @@ def test_figures_and_page_of_another_method_have_none_of_gradient_descent_s_clos
     assert json.loads(explorer.embedded(tables))["problems"] == []
 
 
-def test_verify_checks_the_residual_polynomial(study):
+def test_verify_checks_the_residual_polynomial():
     one = RunConfig(
         PROBLEM, method=ToyHeavyBall(iterations=200, momentum=0.4), step=Step(value=1.0)
     )

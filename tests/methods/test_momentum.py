@@ -360,18 +360,19 @@ def test_closed_forms_of_the_roots(b, c, first):
     assert (np.array([float(each) for each in sums]) <= roots.summed(t + 1, 301) * (1 + 1e-8)).all()
 
 
-def pairs():
+def pairs(count):
     rng = np.random.default_rng(4)
-    for _ in range(12):
+    for _ in range(count):
         yield 10 ** rng.uniform(0.2, 7), rng
 
 
 @pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize("averaged", [False, True])
-def test_maxima_are_enclosed(ahead, averaged):
+@pytest.mark.parametrize("count", [3, pytest.param(12, marks=pytest.mark.slow)])
+def test_maxima_are_enclosed(ahead, averaged, count):
     """No sample is above the bound, and the bound is hardly above the largest sample."""
     excess = []
-    for kappa, rng in pairs():
+    for kappa, rng in pairs(count):
         best = ((kappa**0.5 - 1) / (kappa**0.5 + 1)) ** 2
         momentum = np.append(rng.uniform(0, 1, 12), [0.0, best, best**0.5, best**1.01])
         limit = (2 + 2 * momentum) / (1 + 2 * momentum) if ahead else 2 * (1 + momentum)

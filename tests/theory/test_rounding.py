@@ -75,6 +75,7 @@ def test_floor_lies_just_above_where_the_gap_stalls(name, reduce):
 @pytest.mark.parametrize(
     ("n", "d", "condition"), [(1, 1, 1), (3, 2, 1), (30, 20, 1), (30, 20, 100), (60, 10, 1)]
 )
+@pytest.mark.slow_where(case=lambda d: d in (2, 20))
 def test_close_to_the_edge_too(n, d, condition):
     """There errors add up over hundreds of steps, if they have the same sign, or average out."""
     rng = np.random.default_rng(0)
@@ -90,6 +91,7 @@ def test_close_to_the_edge_too(n, d, condition):
 
 @pytest.mark.parametrize("reduce", ["qr", "none"])
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (5, 1), (3, 2), (10, 3), (20, 5)])
+@pytest.mark.slow_where(case=lambda n, reduce: (n in (5, 10)) == (reduce == "none"))
 def test_no_small_problem_stalls_above_its_floor(n, d, reduce):
     """Few features mean few roundings, so that a single large one is not averaged away."""
     rests = 0

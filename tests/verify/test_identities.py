@@ -82,8 +82,13 @@ def one(problem, start=None, step=("lambda_max", 1.5), iterations=100, reduce="q
     return Case(run)
 
 
+def every_other(problem, start):
+    return ([*PROBLEMS.values()].index(problem) + [*STARTS.values()].index(start)) % 2
+
+
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+@pytest.mark.slow_where(case=every_other)
 def test_every_statement_holds(problem, start):
     # A third of the steps for each start, so that every problem meets every step.
     first = [*STARTS.values()].index(start) % 3
@@ -347,6 +352,7 @@ def test_a_violation_where_there_must_be_none_is_a_failure(monkeypatch):
         (1e9, ("optimal", 1.0)),
     ],
 )
+@pytest.mark.slow_where(case=lambda start: start != Zeros())
 def test_the_coursework_bound_is_true_where_both_ends_shrink_alike(start, condition_number, step):
     """At K = (λmin + λmax)/2 and for λmin = λmax, but for the last digits of all three."""
     for seed in range(3):

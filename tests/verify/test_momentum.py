@@ -270,7 +270,7 @@ PARTS = [
 ]
 
 
-@pytest.mark.parametrize("factor", [1.001, 0.999])
+@pytest.mark.parametrize("factor", [1.001, pytest.param(0.999, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("method", [HeavyBall, Nesterov, Chebyshev])
 def test_a_result_off_by_a_thousandth_is_noticed(method, part, factor, monkeypatch):
