@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from gdconv.config.sections import Gaussian, RunConfig, Step
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report import curves
 from gdconv.report.curves import RULES, InMemory, Shown
 from gdconv.report.settings import spread
@@ -18,7 +19,9 @@ from gdconv.tables.columns import COLUMNS
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results") / "s"
     steps = Step(value=(1e-9, 0.5, 1.0, 1.9, 2.1, 1e6))
-    run_study([RunConfig(Gaussian(30, d), step=steps) for d in (1, 3)], folder=folder)
+    method = GradientDescent(iterations=25)
+    configs = [RunConfig(Gaussian(30, d), method=method, step=steps) for d in (1, 3)]
+    run_study(configs, folder=folder)
     return folder
 
 

@@ -153,13 +153,13 @@ def test_curves_are_told_apart_without_colour_and_are_at_most_ten(several):
     momenta = tuple(np.round(np.linspace(0, 0.9, 14), 3))
     many = grid(HeavyBall(iterations=50, momentum=momenta), [Step(value=1.0)], kappas=(36.0,))
     more = run_study([*many, *grid(GradientDescent(iterations=50), [Step(value=1.0)], (36.0,))])
-    for tables, count in ((several, 7), (more, MOST_CURVES)):
-        for ax in panels(drawn_of(tables, "methods")):
+    both = [drawn_of(tables, "methods") for tables in (several, more)]
+    for figure, count in zip(both, (7, MOST_CURVES), strict=True):
+        for ax in panels(figure):
             drawn = [line for line in ax.lines if line.get_label() != LIMIT]
             assert len({line.get_marker() for line in drawn}) == len(drawn) == count
-    header = drawn_of(more, "methods").get_suptitle()
-    assert "10 of 15 curves" in header
-    assert any("gradient" in text.get_text() for text in drawn_of(more, "methods").findobj(Text))
+    assert "10 of 15 curves" in both[1].get_suptitle()
+    assert any("gradient" in text.get_text() for text in both[1].findobj(Text))
 
 
 def test_one_method_is_not_compared():
@@ -365,12 +365,14 @@ def test_both_first_steps_are_needed_at_one_step_and_momentum(pair):
 
 
 @pytest.mark.parametrize("name", ["methods", "stability", "transient", "scaling", "convergence"])
+@pytest.mark.slow_where(case=lambda name: name in ("scaling", "convergence"))
 def test_no_text_of_them_overlaps_or_is_cut_off(several, heavy, pair, name, check_texts):
     tables = {"stability": heavy, "transient": pair}.get(name, several)
     check_texts(drawn_of(tables, name))
 
 
 @pytest.mark.parametrize("name", ["convergence", "tightness", "rate_vs_step"])
+@pytest.mark.slow_where(case=lambda name: name != "rate_vs_step")
 def test_each_panel_is_one_method_on_one_problem(several, name):
     figure = drawn_of(several, name)
     titles = [ax.get_title().replace("\n", " ") for ax in panels(figure)]

@@ -69,7 +69,7 @@ def test_nothing_is_made_again(study, rendered, capsys):
     assert report.main([str(study)]) == 0
     assert f"report: {study / 'report.html'}\n" in capsys.readouterr().out
     assert report.main([str(study), "--figures", "iterations_heatmap,spectrum"]) == 0
-    assert f"figures: {study / 'figures' / 'iterations_heatmap'}.png, .svg\n" in capsys.readouterr().out
+    assert f"figures: {study / 'figures' / 'spectrum'}.png, .svg\n" in capsys.readouterr().out
     assert rendered == []
     assert state(study) == before
 

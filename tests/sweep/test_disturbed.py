@@ -121,6 +121,7 @@ def renamed(path):
 @pytest.mark.parametrize(
     "disturb", [edited, of_before, Path.unlink, halved, emptied, added_to, renamed]
 )
+@pytest.mark.slow_where(case=lambda stored: stored == 2)
 def test_a_table_that_is_taken_away_ends_the_sweep(study, groups, expected, disturb, stored, table):
     with Store(study) as store:
         store.begin([CONFIG], [], 4)
@@ -265,6 +266,7 @@ sys.exit(cli.main())
         ),
     ],
 )
+@pytest.mark.slow_where(case=lambda study: study == "edited")
 def test_the_command_ends_with_status_1_and_one_line(tmp_path, study, what):
     done = subprocess.run(
         [sys.executable, "-c", DISTURBED, f"study={study}", "report=false", "repetitions=2"],
@@ -529,6 +531,7 @@ def test_what_is_no_file_of_its_own_is_not_read(study, no_waiting, name, make, c
     ],
 )
 @pytest.mark.parametrize("make", STRANGE)
+@pytest.mark.slow_where(case=lambda name: ".tmp" in name)
 def test_a_report_writes_into_no_other_file(study, no_waiting, name, make, capsys):
     folder = without_curves(study)
     (folder / "figures").mkdir()
@@ -575,7 +578,11 @@ def test_figures_that_a_killed_report_left_are_removed_by_the_next(study):
 
 @pytest.mark.parametrize("number", [pytest.param(errno.EIO, marks=pytest.mark.slow), errno.ENOSPC])
 @pytest.mark.parametrize(
-    "what", [pytest.param("readinto", marks=pytest.mark.slow), "write", "fsync", "replace"]
+    "what",
+    [
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("readinto", "write")),
+        *("fsync", "replace"),
+    ],
 )
 def test_any_failure_of_the_disk_costs_no_row(study, expected, monkeypatch, what, number):
     """Each call fails once, in turn; the same command then ends with the undisturbed bytes."""

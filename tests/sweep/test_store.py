@@ -104,6 +104,7 @@ def test_the_end_of_the_last_line_is_found_however_long_the_torn_one_is(torn, li
 
 @pytest.mark.parametrize("table", ["curves", "eigenvalues", "runs"])
 @pytest.mark.parametrize("kept", [0, 1, 40, -20, -1])
+@pytest.mark.slow_where(case=lambda kept: kept in (1, -1))
 def test_a_group_cut_off_at_any_place_is_run_again(study, expected, table, kept):
     """A killed writer leaves the files before `table` complete and a piece of that one."""
     first, second = groups()[:2]
@@ -165,6 +166,7 @@ def test_a_run_deleted_by_hand_is_run_again(study, expected):
 
 @pytest.mark.parametrize("table", ["curves", "eigenvalues"])
 @pytest.mark.parametrize("kept", [None, 0, 0.01, 0.3, 0.7, 0.999])
+@pytest.mark.slow_where(case=lambda kept: kept in (0.01, 0.7, 0.999))
 def test_rows_that_got_lost_are_computed_again(study, expected, table, kept):
     """A file deleted, emptied or cut off by someone else, though runs.csv says that all is done."""
     path = run_sweep(CONFIGS, study).folder / f"{table}.csv"
