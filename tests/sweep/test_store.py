@@ -249,8 +249,7 @@ def spoil_the_quotes(folder):
 
 
 def spoil_a_verdict(folder):
-    path = folder / "runs.csv"
-    path.write_bytes(path.read_bytes().replace(b",True,", b",maybe,", 1))
+    spoil_a_cell(folder / "runs.csv", 2, "bound_holds", "maybe")
 
 
 def spoil_a_cell(path, number, column, value):

@@ -12,13 +12,11 @@ from gdconv.tables.csv import decode, encode, header, read
 # The contract with everyone who reads the files.
 RUNS = """run_id problem_id status problem problem_options content n_samples n_features rank noise
 seed repetition start start_which start_radius method method_options momentum step_unit step_value
-step_size K relative_step lambda_min lambda_min_positive lambda_max condition_number nu
-stable step_limit nu_coursework rate_predicted rate_measured rate_standard_error convergence order
+step_size K relative_step lambda_min lambda_min_positive lambda_max condition_number nu stable
+step_limit nu_coursework rate_predicted rate_measured rate_standard_error convergence order
 iterations curve_rows iterations_to_tolerance iterations_predicted growth_predicted loss_star
-initial_gap
-final_gap initial_distance final_distance gap_floor bound_holds bound_coursework_holds
-first_violation_coursework
-bound_over_gap_median error"""
+initial_gap final_gap initial_distance final_distance gap_floor bound_holds bound_coursework_holds
+first_violation_coursework bound_over_gap_median error"""
 CURVES = """run_id problem n_features repetition relative_step iteration loss gap distance_squared
 gap_exact gap_bound gap_bound_coursework gap_bound_relative gap_bound_sharp
 distance_bound gap_floor"""
