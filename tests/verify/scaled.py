@@ -1,6 +1,32 @@
-"""Formulas that are made wrong: the value of one operation is multiplied by a factor."""
+"""Formulas that are made wrong: one operation is multiplied by a factor, and runs that show it."""
 
 import ast
+import re
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from gdconv.cli.composition import configuration_folder
+from gdconv.config.mapping import from_mapping
+from gdconv.config.sections import expand
+from gdconv.verify.case import Case
+from gdconv.verify.statements import verify
+
+
+def runs_named_in(page, words, change=lambda config: None):
+    """The runs of the commands of gdconv-verify in a page whose words are like `words`."""
+    runs = []
+    with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
+        for command in re.findall(rf"^    gdconv-verify ({words})$", page, re.MULTILINE):
+            config = OmegaConf.to_container(compose("config", command.split()), resolve=True)
+            change(config)
+            runs += expand(from_mapping(config)[0])
+    return runs
+
+
+def noticed(runs):
+    # The last ones diverge, so they are the shortest.
+    return any(not check.passed for run in reversed(runs) for check in verify(Case(run)))
 
 
 class Scaled(ast.NodeTransformer):

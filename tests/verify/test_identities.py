@@ -2,18 +2,13 @@
 
 import ast
 import inspect
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from gdconv.cli.composition import configuration_folder
-from gdconv.config.mapping import from_mapping
 from gdconv.config.sections import (
     Correlated,
     Csv,
@@ -36,7 +31,7 @@ from gdconv.verify.statements import verify
 from nnlib.ops import OPS
 
 sys.path.insert(0, str(Path(__file__).parent))
-from scaled import scaled
+from scaled import noticed, runs_named_in, scaled
 
 DIABETES = str(Path(__file__).parents[1] / "data" / "diabetes.csv")
 PROBLEMS = {
@@ -168,18 +163,9 @@ FORMULAS = [ast.unparse(node) for node in operations(ast.parse(SOURCE))]
 @pytest.fixture(scope="module")
 def named_runs():
     """The runs of the commands that docs/theory.md names."""
-    runs = []
-    with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
-        for words in re.findall(r"^    gdconv-verify (problem=spectrum step\..*)$", PAGE, re.M):
-            config = OmegaConf.to_container(compose("config", words.split()), resolve=True)
-            runs += expand(from_mapping(config)[0])
+    runs = runs_named_in(PAGE, r"problem=spectrum step\..*")
     assert len(runs) == 4
     return runs
-
-
-def noticed(runs):
-    # The last ones diverge, so they are the shortest.
-    return any(not check.passed for run in reversed(runs) for check in verify(Case(run)))
 
 
 def test_the_named_runs_pass(named_runs):

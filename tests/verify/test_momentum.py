@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import re
 import sys
 from dataclasses import replace
 from functools import cache
@@ -10,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from gdconv import (
     Chebyshev,
@@ -26,8 +23,6 @@ from gdconv import (
     Step,
     Zeros,
 )
-from gdconv.cli.composition import configuration_folder
-from gdconv.config.mapping import from_mapping
 from gdconv.config.sections import METHODS, expand
 from gdconv.methods.protocol import Method
 from gdconv.theory.recurrence import Recurrence
@@ -38,7 +33,7 @@ from gdconv.verify.statements import verify
 from gdconv.verify.table import gaps_of, numbers_of
 
 sys.path.insert(0, str(Path(__file__).parent))
-from scaled import scaled
+from scaled import noticed, runs_named_in, scaled
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 RUNS = {
@@ -175,28 +170,17 @@ def test_tolerances_are_rounding_and_no_more():
 
 # A wrong formula
 
-COMMANDS = re.findall(
-    r"^    gdconv-verify (problem=spectrum problem\.condition_number=36 method=\S+.*)$",
-    PAGE.read_text(encoding="utf-8"),
-    re.MULTILINE,
-)
+
+def shorten(config):
+    config["problem"] |= {"n_samples": 30, "n_features": 5}
+    config["method"]["iterations"] = 80
 
 
 @cache
 def of_method(name):
     """The runs of the commands that docs/methods.md names, with a smaller problem and shorter."""
-    runs = []
-    with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
-        for words in COMMANDS:
-            config = OmegaConf.to_container(compose("config", words.split()), resolve=True)
-            config["problem"] |= {"n_samples": 30, "n_features": 5}
-            config["method"]["iterations"] = 80
-            runs += expand(from_mapping(config)[0])
-    return [run for run in runs if run.method.name == name]
-
-
-def noticed(runs):
-    return any(not check.passed for run in runs for check in verify(Case(run)))
+    words = rf"problem=spectrum problem\.condition_number=36 method={name}\b.*"
+    return runs_named_in(PAGE.read_text(encoding="utf-8"), words, shorten)
 
 
 @pytest.mark.parametrize("name", ["heavy_ball", "nesterov", "chebyshev"])
