@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -17,6 +18,9 @@ from gdconv.report.figures.drawing import MOST_PANELS
 from gdconv.report.figures.scales import apart
 from gdconv.report.settings import SETTING, settings
 from gdconv.sweep.sweep import run_study
+
+sys.path.insert(0, str(Path(__file__).parent))
+from panels import drawn_of, lines, panels
 
 # What a study of gradient descent alone cannot show.
 OF_SEVERAL = {
@@ -44,22 +48,6 @@ def drawn(tables):
     figures_, omitted = figures.draw(tables)
     assert omitted == OF_SEVERAL | {"gallery": "no problem has two features and rank 2"}
     return figures_
-
-
-def drawn_of(tables, name):
-    """One figure of a study that has the data for it."""
-    drawn, omitted = figures.draw(tables, [name])
-    assert omitted == {}
-    return drawn[name]
-
-
-def panels(figure):
-    """The axes with a title: a colour bar has none."""
-    return [ax for ax in figure.axes if ax.get_title()]
-
-
-def lines(ax, label):
-    return [line for line in ax.lines if line.get_label() == label]
 
 
 def texts(ax):

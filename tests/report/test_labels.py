@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,9 @@ from gdconv.report.page import explorer
 from gdconv.report.summary import errata_facts, summary
 from gdconv.sweep.sweep import run_study
 
+sys.path.insert(0, str(Path(__file__).parent))
+from panels import drawn_of, panels
+
 SHORT = GradientDescent(iterations=100)
 # As experiment=conditioning has them: at κ = 1 the optimal step is 1/λmax.
 STEPS = (Step(value=(0.5, 1.0, 1.9)), Step("optimal", 1.0))
@@ -42,16 +47,6 @@ def conditioned(*kappas):
 @pytest.fixture(scope="module")
 def conditioning():
     return study(conditioned(1.0, 10.0, 1e3, 1e6))
-
-
-def drawn_of(tables, name):
-    drawn, omitted = figures.draw(tables, [name])
-    assert omitted == {}
-    return drawn[name]
-
-
-def panels(figure):
-    return [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
 
 
 def titles(figure):

@@ -1,6 +1,8 @@
 """Figures of several methods: what they draw is in the tables, or follows from closed forms."""
 
 import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,28 +29,11 @@ from gdconv.report.figures.stability import cells
 from gdconv.report.settings import by_speed, settings
 from gdconv.sweep.sweep import run_study
 
+sys.path.insert(0, str(Path(__file__).parent))
+from panels import drawn_of, lines, omitted_of, panels
+
 KAPPAS = (36.0, 100.0)
 LIMIT = "no worst case is lower"
-
-
-def drawn_of(tables, name):
-    drawn, omitted = catalogue.draw(tables, [name])
-    assert omitted == {}
-    return drawn[name]
-
-
-def why_not(tables, name):
-    drawn, omitted = catalogue.draw(tables, [name])
-    assert drawn == {}
-    return omitted[name]
-
-
-def panels(figure):
-    return [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
-
-
-def lines(ax, label):
-    return [line for line in ax.lines if line.get_label() == label]
 
 
 def grid(method, steps, kappas=KAPPAS, start=None, **keys):
@@ -164,13 +149,13 @@ def test_curves_are_told_apart_without_colour_and_are_at_most_ten(several):
 
 def test_one_method_is_not_compared():
     tables = run_study(grid(HeavyBall(iterations=50), [Step(value=1.0)]))
-    assert why_not(tables, "methods") == "no problem was solved by two methods"
+    assert omitted_of(tables, "methods") == "no problem was solved by two methods"
     # Two methods on different problems are not either.
     apart = [
         *grid(HeavyBall(iterations=50), [Step(value=1.0)], kappas=(36.0,)),
         *grid(GradientDescent(iterations=50), [Step(value=1.0)], kappas=(100.0,)),
     ]
-    assert why_not(run_study(apart), "methods") == "no problem was solved by two methods"
+    assert omitted_of(run_study(apart), "methods") == "no problem was solved by two methods"
 
 
 # stability
@@ -273,7 +258,7 @@ def test_a_grid_needs_three_steps_and_three_momenta():
     reason = "no method was run on one problem with 3 momenta at 3 relative steps"
     for momenta, steps in (((0.1, 0.2), STEPS), (MOMENTA, (0.5, 1.0)), ("optimal", STEPS)):
         configs = grid(HeavyBall(iterations=30, momentum=momenta), [Step(value=steps)], (36.0,))
-        assert why_not(run_study(configs), "stability") == reason
+        assert omitted_of(run_study(configs), "stability") == reason
     # The optimum and the limit are outside of these cells.
     least = grid(HeavyBall(iterations=30, momentum=(0.1, 0.2, 0.3)), [Step(value=(0.5, 1, 1.5))])
     for ax in panels(drawn_of(run_study(least), "stability")):
@@ -354,11 +339,11 @@ def test_the_bound_is_attained_from_there_and_only_there(pair):
 
 def test_both_first_steps_are_needed_at_one_step_and_momentum(pair):
     full = pair.runs[pair.runs.method_options.str.contains("full")]
-    assert "both first steps" in why_not(pair._replace(runs=full), "transient")
+    assert "both first steps" in omitted_of(pair._replace(runs=full), "transient")
     shifted = pair.runs[
         (pair.runs.step_value == 1.0) == pair.runs.method_options.str.contains("full")
     ]
-    assert "both first steps" in why_not(pair._replace(runs=shifted), "transient")
+    assert "both first steps" in omitted_of(pair._replace(runs=shifted), "transient")
 
 
 # All figures

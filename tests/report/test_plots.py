@@ -1,7 +1,9 @@
 """The other figures: heatmap, scaling, spectrum, tightness and gallery draw what the tables say."""
 
 import re
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,6 @@ from gdconv.config.sections import (
     Zeros,
 )
 from gdconv.methods.gradient_descent import GradientDescent
-from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures import convergence
 from gdconv.report.figures.drawing import NothingToShowError
 from gdconv.report.figures.families import families
@@ -26,31 +27,14 @@ from gdconv.sweep.sweep import run_study
 from gdconv.tables.columns import QUANTITIES
 from gdconv.theory import random_matrices
 
+sys.path.insert(0, str(Path(__file__).parent))
+from panels import drawn_of, lines, omitted_of, panels
+
 STEPS = (0.25, 0.5, 1.0, 1.5, 1.8, 1.95, 2.05)
 
 
 def study(*problems, step=STEPS, **keys):
     return run_study([RunConfig(each, step=Step(value=step), **keys) for each in problems])
-
-
-def drawn_of(tables, name):
-    drawn, omitted = figures.draw(tables, [name])
-    assert omitted == {}
-    return drawn[name]
-
-
-def omitted_of(tables, name):
-    drawn, omitted = figures.draw(tables, [name])
-    assert drawn == {}
-    return omitted[name]
-
-
-def panels(figure):
-    return [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
-
-
-def lines(ax, label):
-    return [line for line in ax.lines if line.get_label() == label]
 
 
 @pytest.fixture(scope="module")
