@@ -135,11 +135,13 @@ def _run_rows(
 def _growth(
     theory: Theory, measured: Trajectories, predicted: dict[str, np.ndarray]
 ) -> list[float]:
-    """The largest max p_t² of each run at its recorded iterations; of no number it is nan."""
-    bound = predicted["gap_bound_relative"]
+    """The largest max p_t² of each run at its recorded iterations."""
+    if initial := theory.shares.sum():
+        square = predicted["gap_bound_relative"] / initial
+    else:
+        square, _ = theory.of_method.maxima(measured.column, measured.t)
     # Where no bound is known, it is nan; at iteration 0 one is known.
-    largest = [np.fmax.reduce(bound[rows]) for rows in measured.rows]
-    return [float(each) for each in np.divide(largest, theory.shares.sum())]
+    return [float(np.fmax.reduce(square[rows])) for rows in measured.rows]
 
 
 def _verdicts(

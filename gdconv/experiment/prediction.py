@@ -63,8 +63,8 @@ class Theory:
             raise ValueError("the loss at the start does not fit into a float; scale the target")
         self.loss_star = objective.loss(self.w_star)
         y_norm = float(np.hypot(np.linalg.norm(target), np.sqrt(objective.offset)))
-        reach = self.of_method.reach()
-        self.errors = step_errors(matrix, objective.left, start, away, y_norm, self.spectrum, reach)
+        run = self.of_method.reach(), self.of_method.lasting()
+        self.errors = step_errors(matrix, objective.left, start, away, y_norm, self.spectrum, *run)
         self.relative_error = relative_error(matrix.shape[1])
 
     def coefficient(self, name: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import ConfigError, choice, key, one_or_more
-from gdconv.methods.protocol import Coefficients, Method, momentum_or
+from gdconv.methods.protocol import MOST_MOMENTUM, Coefficients, Method, momentum_or
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,8 +43,8 @@ class HeavyBall(Method):
         momentum: Any = self.momentum
         if momentum == "optimal":
             ends = found["step_size"] * lambda_max, found["step_size"] * lambda_min_positive
-            momentum = max((1 - sqrt(end)) ** 2 for end in ends)
-            if momentum >= 1:
+            momentum = min(max((1 - sqrt(end)) ** 2 for end in ends), MOST_MOMENTUM)
+            if max(ends) >= 4:
                 raise ConfigError(
                     "method.momentum",
                     "optimal",

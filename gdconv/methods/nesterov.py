@@ -8,7 +8,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import key, one_or_more
-from gdconv.methods.protocol import Coefficients, Method, momentum_or
+from gdconv.methods.protocol import MOST_MOMENTUM, Coefficients, Method, momentum_or
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +41,7 @@ class Nesterov(Method):
         if momentum == "optimal":
             step_size = found["step_size"]
             momentum = best_momentum(step_size * lambda_max, step_size * lambda_min_positive)
+            momentum = min(momentum, MOST_MOMENTUM)
         return found | {"momentum": momentum}
 
     @property

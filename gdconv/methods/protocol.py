@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Numbers, or arrays that broadcast with the other arguments.
 Coefficients = Mapping[str, Any]
+# The best momentum tends to 1 as the condition number grows; this is the last float before.
+MOST_MOMENTUM = 1 - 2.0**-53
 PARTS = ("update", "recurrence", "optimal_step_size", "step_limit")
 
 

@@ -182,21 +182,44 @@ class Recurrence:
     def drift(self, column: np.ndarray, t: np.ndarray, columns: int) -> np.ndarray:
         """How far rounding may carry w_t off on its way, as a part of the way to w*.
 
-        The error of step s is proportional to max |p_s|, and multiplied by max |k_{t−1−s}|. With
-        the contraction factor ρ, |p_s| <= ρ^s P and |k_s| <= ρ^s K, where P and K grow with s.
+        The error of step s is proportional to max |p_s| or max |p_{s−1}|, because a step also uses
+        the iterate before, and is multiplied by max |k_{t−1−s}|. With the contraction factor ρ,
+        |p_s| <= ρ^s P and |k_s| <= ρ^s K, where P and K grow with s.
         """
         roots, t = self._roots_late, np.asarray(t, dtype=float)
         unit, error = relative_error(columns), self.step_error()[column]
-        # Rounding changes the factor of a step as well.
-        rate = np.log(np.exp(roots.log_radius.max(axis=0)[column]) + unit * error)
+        # Rounding changes the factor of a step as well, and a double root at 0 by its square root.
+        rate = np.exp(roots.log_radius.max(axis=0)[column]) + unit * error
+        rate = np.log(np.maximum(rate, np.sqrt(unit * error)))
         highest = np.minimum(roots.height().max(axis=0)[column], np.maximum(t, 1))
-        rest = np.where(roots.rest == 0, 0.0, np.abs(roots.rest) * np.exp(-roots.log_radius))
-        polynomial = 1 + rest.max(axis=0)[column] * highest
-        steps = np.where(t > 0, t * np.exp((t - 1) * rate), 0.0)
+        polynomial = 1 + self._rest()[column] * highest
+        before = np.where((rate < 0) & (t > 1), t - 2, t - 1)
+        steps = np.where(t > 0, t * np.exp(before * rate), 0.0)
         return unit * polynomial * (error * highest * steps + np.exp(t * rate))
 
     def _late(self, eigenvalue: Any) -> tuple[np.ndarray, np.ndarray]:
         """The coefficients b and c of late iterations."""
+    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
+    def lasting(self) -> np.ndarray:
+        """How many errors of w at the start add up in the null space of X, at most; shape (m,).
+
+        There nothing shrinks them. That of step s is proportional to max |p_s|, and is multiplied
+        by k(0), which tends to 1/(1 − b).
+        """
+        roots, (flat, _) = self._roots_late, self._late(0.0)
+        shrink = -np.expm1(np.minimum(roots.log_radius.max(axis=0), 0))
+        steps, response = (
+            np.minimum(self.iterations, 1 / np.maximum(part, 0)) for part in (shrink, 1 - flat)
+        )
+        highest = np.minimum(roots.height().max(axis=0), steps)
+        return self.step_error() * response * steps * (1 + self._rest() * highest)
+
+    def _rest(self) -> np.ndarray:
+        """The largest |p_1 − z₁|/ρ, shape (m,)."""
+        roots = self._roots_late
+        rest = np.where(roots.rest == 0, 0.0, np.abs(roots.rest) * np.exp(-roots.log_radius))
+        return np.max(rest, axis=0)
+
         shape = np.broadcast_shapes(np.shape(eigenvalue), (self.runs,))
         b, c = self.rule(LATE, eigenvalue, self.coefficients)
         return np.broadcast_to(b, shape), np.broadcast_to(c, shape)

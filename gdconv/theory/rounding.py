@@ -16,13 +16,16 @@ iterations is at least 1 − T step_size λ_i. So
 
     w° = w_0 − Σ_i min(1, T step_size λ_i) c_i v_i,        c_i = v_iᵀ(w_0 − w*).
 
-If T is large enough for all of them, w° is w*. The error e enters the step through Aᵀ; therefore it
-is weighed by σ_i and the left singular vector u_i. The last term is the rounding of w itself. When
-the step is smaller than the last digit of w, this rounding makes the iteration stop, or jump
-between two points. It is the same in each step and may have the signs of v_i, so its parts are
-added up, not their squares. The errors of different entries are independent, but the errors of
-different steps need not be. Summed over the steps, component i stalls at |v_iᵀ p| S_i with
-S_i = Σ_{s<t} |1 − step_size λ_i|^s, and the gap at
+If T is large enough for all of them, w° is w*. If A has a null space, nothing ever shrinks the
+rounding errors of the way in it, so those of all steps are added to |w°|. They count if w_0 is
+farther from w* by many orders of magnitude than w* is from 0.
+
+The error e enters the step through Aᵀ; therefore it is weighed by σ_i and the left singular vector
+u_i. The last term is the rounding of w itself. When the step is smaller than the last digit of w,
+this rounding makes the iteration stop, or jump between two points. It is the same in each step and
+may have the signs of v_i, so its parts are added up, not their squares. The errors of different
+entries are independent, but the errors of different steps need not be. Summed over the steps,
+component i stalls at |v_iᵀ p| S_i with S_i = Σ_{s<t} |1 − step_size λ_i|^s, and the gap at
 
     noise = Σ_i ½ λ_i (|v_iᵀ p| S_i)² + Σ_k e_k²,
 
@@ -88,6 +91,7 @@ def step_errors(
     y_norm: float,
     spectrum: Spectrum,
     reach: np.ndarray,
+    lasting: np.ndarray,
 ) -> StepErrors:
     """Return the errors of one step.
 
@@ -103,6 +107,8 @@ def step_errors(
         ‖y‖.
     reach : ndarray, shape (r, m)
         The largest part of the way to w* along v_i that a run may go.
+    lasting : ndarray, shape (m,)
+        How many roundings of the way add up in the null space of A.
     """
     rows, columns = matrix.shape
     V, singular = spectrum.right, spectrum.singular_values
@@ -110,8 +116,9 @@ def step_errors(
     components, whole = V.T @ away, float(singular[0] * np.linalg.norm(away))
 
     def of(part: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, float]:
-        moved = part * components
+        moved = part[:-1] * components
         at_rest = np.abs(start - V @ moved)
+        at_rest += part[-1] * UNIT_ROUNDOFF * (turns @ np.abs(moved))
         error = np.hypot(sizes @ at_rest, y_norm / np.sqrt(rows))
         error *= 4 * np.sqrt(columns) * UNIT_ROUNDOFF
         # Scaled, because the square of an error might not fit into a float.
@@ -124,7 +131,9 @@ def step_errors(
             min(float(lengths @ (turns @ np.abs(moved))), whole),
         )
 
-    parts, which = np.unique(reach.T, axis=0, return_inverse=True)
+    if spectrum.rank == columns:
+        lasting = np.zeros_like(lasting)
+    parts, which = np.unique(np.vstack([reach, lasting]).T, axis=0, return_inverse=True)
     # One at a time, because the rounding of a joint product would depend on the other runs.
     found = zip(*map(of, parts), strict=True)
     return StepErrors(*(np.array(values)[which.ravel()] for values in found))
