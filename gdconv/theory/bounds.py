@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gdconv.theory import rounding
-from gdconv.theory.recurrence import Recurrence
+from gdconv.theory.recurrence import Recurrence, part_of_gap
 
 
 def optimal_step_size(lambda_max: float, lambda_min_positive: float) -> float:
@@ -63,7 +63,9 @@ def exact_gap(
     step_size, iterations = np.broadcast_arrays(step_size, iterations)
     gap = np.zeros(iterations.shape)
     for eigenvalue, share in zip(eigenvalues, shares, strict=True):
-        gap += share * _power(step_size * eigenvalue, iterations)
+        square = _power(step_size * eigenvalue, iterations)
+        power = _power(step_size * eigenvalue, iterations / 2) if np.isinf(square).any() else square
+        gap += part_of_gap(share, power, square)
     return gap
 
 

@@ -10,6 +10,11 @@ p_t(0) = 1 has a smaller maximum there (Flanders and Shortley, J. Appl. Phys. 21
 
     |p_t| = q^t (1 + (r/q)^{2t})/(1 + r^{2t}),
     q = (1 + r²)/2 (|1 − λ/θ| + √((a − λ)(b − λ))/θ).
+
+Where κ is large, r and q are so close to 1 that their logarithms have more digits. With
+m = min(λ, a + b − λ), w = √(ab) and v = √((a − λ)(b − λ)),
+
+    ln r = ln(1 − 2√a/(√a + √b)),        ln q = −ln(1 + (m + m (a + b − m)/(w + v))/(θ − m + v)).
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ import numpy as np
 
 from gdconv.theory.recurrence import Enclosed, weighted_below
 
+CELLS = 32
 _quiet = np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")
 
 
@@ -37,8 +43,7 @@ class SemiIterative(Enclosed):
 
     def log_contraction(self) -> np.ndarray:
         """The logarithm of `contraction`, shape (m,)."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.contraction())
+        return np.max(self._log_factor(self.eigenvalues[:, None], slice(None)), axis=0)
 
     def reach(self) -> np.ndarray:
         """The first steps are longer than the later ones, and with more momentum."""
@@ -57,9 +62,11 @@ class SemiIterative(Enclosed):
         square, weighted = values.max(axis=0), (ends * values).max(axis=0)
         ends = np.clip(ends, lower, upper)
         most = self._turned(ends, column, t) * self._highest(lower, column, t) ** 2
-        most = np.where((lower <= high) & (upper >= low), most, 0.0)
-        square = np.maximum(square, most)
-        weighted = np.maximum(weighted, np.minimum(upper, high) * most)
+        meets = (lower <= high) & (upper >= low)
+        square = np.maximum(square, np.where(meets, most, 0.0))
+        if weigh:
+            most = self._turned_weighted(ends, column, t) * self._highest(lower, column, t) ** 2
+            weighted = np.maximum(weighted, np.where(meets, most, 0.0))
         below = np.flatnonzero(low < np.minimum(lower, high))
         if weigh and len(below):
             end = np.minimum(lower, high)[below]
@@ -94,6 +101,22 @@ class SemiIterative(Enclosed):
         peak = np.ceil(phases[0] / np.pi - close) <= np.floor(phases[1] / np.pi + close)
         return np.where(peak, 1.0, np.maximum(*(np.cos(phase) ** 2 for phase in phases)))
 
+    def _turned_weighted(self, ends: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """An upper bound of λ T_t² between two values inside the interval.
+
+        It is largest in the last half period of T_t, which is cut into CELLS parts.
+        """
+        first, last = (self._angle(each, column) for each in ends)
+        start = np.maximum(first, last - np.pi / np.maximum(t, 1))
+        angle = start + np.arange(CELLS + 1)[:, None] / CELLS * (last - start)
+        turns = np.cos(t * angle) ** 2
+        peak = np.floor(t * angle[:-1] / np.pi) < np.floor(t * angle[1:] / np.pi)
+        turned = np.where(peak, 1.0, np.maximum(turns[:-1], turns[1:]))
+        lower, upper = self.lower[column], self.upper[column]
+        value = np.minimum(lower + (upper - lower) * np.sin(angle[1:] / 2) ** 2, ends[1])
+        value[-1] = ends[1]
+        return np.max(value * turned, axis=0)
+
     def _angle(self, value: np.ndarray, column: np.ndarray) -> np.ndarray:
         """φ with cos φ = (θ − λ)/δ, which is 0 at a and π at b."""
         length = self.upper[column] - self.lower[column]
@@ -104,13 +127,26 @@ class SemiIterative(Enclosed):
 
     def _highest(self, value: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """|p_t| outside of the interval, and inside its largest value there."""
-        ratio, factor = self.ratio[column], self._factor(value, column)
+        factor, inside = self._log_factor(value, column), self._log_ratio(column)
         # r/q is 0/0 if the interval is a point and an eigenvalue.
-        rest = np.where(factor > 0, ratio / factor, 1.0) ** (2 * t)
-        return np.where(t > 0, factor**t * (1 + rest) / (1 + ratio ** (2 * t)), 1.0)
+        rest = np.where(factor > -np.inf, np.exp(2 * t * (inside - factor)), 1.0)
+        highest = np.exp(t * factor) * (1 + rest) / (1 + np.exp(2 * t * inside))
+        return np.where(t > 0, highest, 1.0)
 
     def _factor(self, value: np.ndarray, column: Any) -> np.ndarray:
-        ratio, first = self.ratio[column], self.first[column]
-        outside = (self.lower[column] - value) * (self.upper[column] - value) * first**2
-        away = np.abs(1 - first * value) + np.sqrt(np.maximum(outside, 0))
-        return np.where(outside > 0, (1 + ratio**2) / 2 * away, ratio)
+        return np.exp(self._log_factor(value, column))
+
+    @_quiet
+    def _log_factor(self, value: np.ndarray, column: Any) -> np.ndarray:
+        lower, upper = self.lower[column], self.upper[column]
+        least = np.minimum(value, lower + (upper - value))
+        # Products of eigenvalues might not fit into a float.
+        root = np.sqrt(lower) * np.sqrt(upper)
+        of_value = np.sqrt(np.abs(lower - value)) * np.sqrt(np.abs(upper - value))
+        less = least + least * ((lower + upper - least) / (root + of_value))
+        found = -np.log1p(less / ((lower + upper) / 2 - least + of_value))
+        return np.where((value < lower) | (value > upper), found, self._log_ratio(column))
+
+    def _log_ratio(self, column: Any) -> np.ndarray:
+        roots = np.sqrt(self.lower[column]), np.sqrt(self.upper[column])
+        return np.log1p(-2 * roots[0] / (roots[0] + roots[1]))

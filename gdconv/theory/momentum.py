@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gdconv.theory.recurrence import Enclosed, weighted_below
+from gdconv.theory.recurrence import Enclosed, part_of_gap, weighted_below
 from gdconv.theory.roots import Roots
 
 CELLS = 32
@@ -82,7 +82,8 @@ class Momentum(Enclosed):
         gap = np.zeros(len(t))
         for eigenvalue, share in zip(self.eigenvalues, shares, strict=True):
             roots = self._roots(self.step_size * eigenvalue, self.momentum, self.first)
-            gap += share * roots[column].polynomial(t) ** 2
+            p = roots[column].polynomial(t)
+            gap += part_of_gap(share, p, p**2)
         return gap
 
     @_quiet
@@ -169,9 +170,10 @@ class Momentum(Enclosed):
         offsets = np.arange(CELLS + 1)[:, None] / CELLS * half_period
         stretches = [np.minimum(first + offsets, last)]
         if self.ahead:
+            stretches = [np.minimum(first + _falling(first, pairs.t), last)]
             most = self._most_weighted(first, last, pairs)
             around = most + 2 * offsets - half_period
-            stretches += [np.clip(around, first, last), last[None]]
+            stretches += [np.clip(around, stretches[0][-1], last), last[None]]
         else:
             stretches.append(np.maximum(last - offsets, first)[::-1])
         square = weighted = np.zeros(len(first))
@@ -267,6 +269,18 @@ class Momentum(Enclosed):
         if self.ahead:
             momentum = (2 * momentum / (1 + momentum) * cosine) ** 2
         return momentum**pairs.t
+
+
+def _falling(first: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Offsets from an angle up to half a period, close together where Nesterov's b^t falls.
+
+    There b is proportional to cos² θ, so b^t falls by the factor e^−2 in about 1/(t tan θ).
+    """
+    half_period = np.pi / t
+    near = np.minimum(4 / (t * np.maximum(np.tan(first), 1e-9)), half_period)
+    steps = np.arange(1, CELLS // 2 + 1)[:, None] / (CELLS // 2)
+    beyond = near * (half_period / near) ** steps
+    return np.concatenate([np.arange(2 * CELLS + 1)[:, None] / (2 * CELLS) * near, beyond])
 
 
 def _envelopes(

@@ -42,6 +42,8 @@ NODES, MOST = 10, 1000
 LATE = 10**12
 # Up to so many iterations every one is tried, and so many at most before one that suffices.
 SHORT, LONGEST = 64, 10_000
+_AT_ONCE = 100_000
+_LONGER = np.append(SHORT * 2.0 ** np.arange(8), LONGEST)
 # What diverges exceeds the largest float in the end. It is recorded only as long as it does not.
 _quiet = np.errstate(over="ignore", invalid="ignore")
 
@@ -127,8 +129,8 @@ class Recurrence:
             if (rows := wanted.pop(iteration, None)) is not None:
                 # Summed in this order, so that a run has the same bits alone and in a group.
                 total = np.zeros(self.runs)
-                for share, square in zip(shares, p**2, strict=True):
-                    total += share * square
+                for share, value in zip(shares, p, strict=True):
+                    total += part_of_gap(share, value, value**2)
                 gap[rows] = total[column[rows]]
             if not wanted:
                 break
@@ -197,8 +199,6 @@ class Recurrence:
         steps = np.where(t > 0, t * np.exp(before * rate), 0.0)
         return unit * polynomial * (error * highest * steps + np.exp(t * rate))
 
-    def _late(self, eigenvalue: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The coefficients b and c of late iterations."""
     @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def lasting(self) -> np.ndarray:
         """How many errors of w at the start add up in the null space of X, at most; shape (m,).
@@ -220,6 +220,8 @@ class Recurrence:
         rest = np.where(roots.rest == 0, 0.0, np.abs(roots.rest) * np.exp(-roots.log_radius))
         return np.max(rest, axis=0)
 
+    def _late(self, eigenvalue: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The coefficients b and c of late iterations."""
         shape = np.broadcast_shapes(np.shape(eigenvalue), (self.runs,))
         b, c = self.rule(LATE, eigenvalue, self.coefficients)
         return np.broadcast_to(b, shape), np.broadcast_to(c, shape)
@@ -266,6 +268,14 @@ class Recurrence:
         return np.where(t < len(values), values[within, column], np.nan)
 
 
+def part_of_gap(share: float, p: np.ndarray, square: np.ndarray) -> np.ndarray:
+    """Return p² times a share of the initial gap, also where p² is too large for a float."""
+    if share == 0:
+        return np.zeros_like(p)
+    with np.errstate(over="ignore"):
+        return np.where(np.isinf(square), (np.sqrt(share) * p) ** 2, share * square)
+
+
 class Enclosed(Recurrence):
     """A recurrence whose maxima are known for any iteration, from closed forms.
 
@@ -301,12 +311,13 @@ class Enclosed(Recurrence):
             low = np.where(apart & ~enough, middle, low)
         found = np.full(self.runs, np.inf)
         found[runs] = self._first(runs, high, reduction)
-        return found
+        return self._earliest(found, reduction)
 
     def _first(self, runs: np.ndarray, enough: np.ndarray, reduction: float) -> np.ndarray:
         """The least t with max p_t² <= reduction, if `enough` is one after which all suffice.
 
-        Where p_t oscillates, an earlier one may be among those that `surely` does not exclude.
+        Where p_t oscillates, an earlier one may be among those that `surely` does not exclude. The
+        LONGEST last ones of these are tried here.
         """
         length = np.minimum(np.where(enough <= SHORT, enough - 1, 1), enough - 1)
         while (open_ := (length < enough - 1) & (length < LONGEST)).any():
@@ -319,12 +330,45 @@ class Enclosed(Recurrence):
         of_run = np.repeat(np.arange(len(runs)), length)
         back = np.arange(len(of_run)) - np.repeat(np.cumsum(length) - length, length) + 1
         t = enough[of_run] - back
-        maybe = self.attained(runs[of_run], t) <= reduction
-        of_run, t = of_run[maybe], t[maybe]
-        suffices = self.enclosed(runs[of_run], t, weigh=False)[0] <= reduction
+        suffices = self._suffices(runs[of_run], t, reduction)
         least = enough.copy()
         np.minimum.at(least, of_run[suffices], t[suffices])
         return least
+
+    def _earliest(self, found: np.ndarray, reduction: float) -> np.ndarray:
+        """The least t with max p_t² <= reduction among the first ones, or the one that was found.
+
+        The eigenvalues may be so close to each other that p_t is small for all of them long before
+        it stays small. An unstable method may also shrink the error at first.
+        """
+        runs = np.arange(self.runs)
+        last = np.minimum(found - 1, SHORT)
+        # `surely` may exclude late iterations, but not yet the early ones.
+        longer = np.minimum(_LONGER[:, None], found - 1)
+        of_run = np.tile(runs, len(longer))
+        maybe = self.surely(of_run, longer.ravel()).reshape(longer.shape) <= reduction
+        further = np.where(np.isfinite(found) & maybe[:-1], longer[1:], 0.0).max(axis=0)
+        least = found.copy()
+        for start in (0, *_LONGER[:-1]):
+            end = SHORT if start == 0 else 2 * start
+            open_ = np.flatnonzero(
+                (start < np.maximum(last, further)) & (least > start) & (found > start + 1)
+            )
+            t = start + np.arange(1, end - start + 1)
+            for run in np.array_split(open_, max(1, len(open_) * len(t) // _AT_ONCE)):
+                column, times = np.repeat(run, len(t)), np.tile(t, len(run))
+                chosen = times < found[column]
+                column, times = column[chosen], times[chosen]
+                suffices = self._suffices(column, times, reduction)
+                np.minimum.at(least, column[suffices], times[suffices])
+        return least
+
+    def _suffices(self, column: np.ndarray, t: np.ndarray, reduction: float) -> np.ndarray:
+        """Whether max p_t² <= reduction."""
+        suffices = self.attained(column, t) <= reduction
+        maybe = np.flatnonzero(suffices)
+        suffices[maybe] = self.enclosed(column[maybe], t[maybe], weigh=False)[0] <= reduction
+        return suffices
 
     def attained(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """A value of p_t² in the interval."""

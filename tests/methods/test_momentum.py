@@ -516,3 +516,107 @@ def test_no_worst_case_is_below_chebyshev_s():
     for method, step_size, _ in CASE_B.values():
         theory, *_ = theory_of(method, step_size, iterations=200)
         assert (theory.maxima(*at(*t))[0] >= least * (1 - 1e-9)).all()
+
+
+def test_chebyshev_converges_however_large_the_condition_number_is():
+    """ln r and ln q against 80 digits: r = 1 as a float from κ = 1e32 on."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        lower = 10 ** (rng.uniform(-30, 0) + rng.choice([0, -200, 150]))
+        upper = lower * 10 ** rng.choice([0.01, rng.uniform(0, 36)])
+        below, above = lower * 10 ** rng.uniform(-20, 0), upper + lower * rng.uniform(0.01, 2)
+        value = rng.choice([below, above, lower, upper])
+        coefficients = {"lower": lower, "upper": upper, "ratio": 0.0, "first": 2 / (lower + upper)}
+        arrays = {name: np.array([each]) for name, each in coefficients.items()}
+        theory = Chebyshev().theory(arrays, np.array([value]), 10)
+        with mpmath.workdps(80):
+            a, b, x = (mpmath.mpf(float(each)) for each in (lower, upper, value))
+            factor = (mpmath.sqrt(b) - mpmath.sqrt(a)) / (mpmath.sqrt(b) + mpmath.sqrt(a))
+            if not a <= x <= b:
+                size = abs(1 - 2 * x / (a + b)) + 2 * mpmath.sqrt((a - x) * (b - x)) / (a + b)
+                factor = (1 + factor**2) / 2 * size
+            expected = float(mpmath.log(factor)), float(a + b - x) / lower
+        # Some roundings of the values, of which the last one may lose digits of a + b − λ.
+        tolerance = 1e-13 + 1e-15 * upper / lower * (value > upper) / abs(expected[1])
+        assert theory.log_contraction()[0] == pytest.approx(expected[0], rel=min(tolerance, 1))
+
+
+@pytest.mark.parametrize("method", [HeavyBall(), Nesterov(), Chebyshev()])
+@pytest.mark.parametrize("kappa", [1e20, 1e36])
+def test_the_best_parameters_converge_however_large_the_condition_number_is(method, kappa):
+    """The best momentum is 1 − 2e-18 for κ = 1e36. p_t(λ⁺min) is 1 − tx, x being tiny."""
+    step = None if isinstance(method, Chebyshev) else 1.0
+    theory, *_ = theory_of(method, step, np.array([1.0, 1 / kappa]))
+    assert theory.log_contraction()[0] < 0
+    assert theory.gap(np.array([0.0, 1.0]), *at(1, 1000)) == pytest.approx(1, abs=1e-9)
+
+
+def least_iterations(one, coefficients, values, tolerance, most):
+    """The first t at which p_t² is at most the tolerance for all values; None if there is none."""
+    p, change = np.ones(len(values)), np.zeros(len(values))
+    for t in range(most):
+        b, c = one.recurrence(t, values, coefficients)
+        change = b * change - c * p
+        p = p + change
+        if (p**2).max() <= tolerance:
+            return t + 1
+    return None
+
+
+@pytest.mark.parametrize(
+    ("method", "step_size", "smallest", "tolerance", "expected"),
+    [
+        (HeavyBall(momentum=0.999999, first_step="averaged"), 0.0942, 1.0, 2e-3, 5),
+        (HeavyBall(momentum=0.999999, first_step="averaged"), 4 / 3, 1.0, 1e-6, 208),
+        (HeavyBall(momentum=0.999999), 0.01394, 0.99, 0.012, 12),
+        (HeavyBall(momentum=0.999999), 0.0002817, 0.938, 0.00812, 91),
+        (Nesterov(momentum=0.9994), 1.0, 0.4, 0.019, 2),
+        (Nesterov(momentum=0.754), 1.5186, 1.0, 0.8, 1),
+    ],
+)
+def test_eigenvalues_may_be_so_close_that_all_errors_are_small_early(
+    method, step_size, smallest, tolerance, expected
+):
+    """p_t oscillates, and is small long before it stays small; the last method is unstable."""
+    theory, one, coefficients = theory_of(method, step_size, np.unique([1.0, smallest])[::-1])
+    values = np.linspace(smallest, 1, 1001)
+    assert least_iterations(one, coefficients, values, tolerance, 1000) == expected
+    assert theory.iterations_to(tolerance).tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("method", "step_size", "smallest", "t"),
+    [
+        (Nesterov(momentum=0.3706686677), 1.0, 0.942, 28),
+        (Nesterov(momentum=0.99996), 1.0, 0.4, 16),
+        (Nesterov(momentum=0.9996), 0.00101569, 1.5e-7, 31),
+        (Chebyshev(lower=1e-3, upper=400.0), None, 1e-5, 13),
+        (Chebyshev(lower=0.07, upper=46.0), None, 0.045, 18),
+    ],
+)
+def test_maxima_are_enclosed_where_they_fall_fast(method, step_size, smallest, t):
+    """Close to x = 1 Nesterov's p_t shrinks fast; the interval of Chebyshev is far too long."""
+    theory, one, coefficients = theory_of(method, step_size, np.array([1.0, smallest]))
+    values = np.union1d(np.geomspace(smallest, 1, 20_000), np.linspace(smallest, 1, 20_000))
+    p, change = np.ones(len(values)), np.zeros(len(values))
+    for step in range(t):
+        b, c = one.recurrence(step, values, coefficients)
+        change = b * change - c * p
+        p = p + change
+    bounds = theory.enclosed(*at(t), weigh=True)
+    for bound, sample in zip(bounds, ((p**2).max(), (values * p**2).max()), strict=True):
+        assert sample * (1 - 1e-9) <= bound[0] <= sample * 4 / 3
+
+
+@pytest.mark.parametrize(
+    "method", [GradientDescent(), HeavyBall(momentum=0.5), Nesterov(momentum="convex")]
+)
+def test_a_component_that_overflows_counts_with_its_share(method):
+    """(3 − 1)^t ... of a share of 1e-250, and of none at all."""
+    step = 3.0 if isinstance(method, GradientDescent) else 4.0
+    theory, one, coefficients = theory_of(method, step, np.array([1.0, 0.1]), 1000)
+    t = next(t for t in range(1000) if abs(polynomial(one, coefficients, 1.0, t)) > 1e160)
+    with mpmath.workdps(30):
+        expected = float(mpmath.mpf("1e-250") * polynomial(one, coefficients, 1.0, t) ** 2)
+    assert theory.gap(np.array([1e-250, 0.0]), *at(t)) == pytest.approx([expected], rel=1e-9)
+    assert np.isfinite(theory.gap(np.array([0.0, 1e-250]), *at(t))).all()
