@@ -301,7 +301,7 @@ def test_verify_checks_the_residual_polynomial():
     checks = table.checked(table.case_of(one))
     assert {check.equation for check in checks} >= {"(5)", "(16)", "p_t"}
     assert not {check.equation for check in checks} & {"(9)", "(18)", "(19)", "(20)", "(j)"}
-    assert all(check.verdict == "holds" for check in checks)
+    assert all(check.verdict.startswith("holds") for check in checks)
 
 
 @pytest.mark.parametrize("part", ["b", "c"])
