@@ -55,7 +55,8 @@ class Chebyshev(Method):
                 f" {lambda_max / lambda_min_positive:.6g} it must be at most"
                 f" {upper * lambda_max / lambda_min_positive:.6g}",
             )
-        ratio = (sqrt(b) - sqrt(a)) / (sqrt(b) + sqrt(a))
+        # The same as (√b − √a)/(√b + √a), which would lose digits if a is close to b.
+        ratio = (b - a) / (sqrt(b) + sqrt(a)) ** 2
         return {"lower": a, "upper": b, "ratio": ratio, "first": 2 / (a + b)}
 
     def doubtful(self, unit: str | None, value: float | None) -> bool:

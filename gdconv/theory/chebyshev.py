@@ -144,9 +144,10 @@ class SemiIterative(Enclosed):
         root = np.sqrt(lower) * np.sqrt(upper)
         of_value = np.sqrt(np.abs(lower - value)) * np.sqrt(np.abs(upper - value))
         less = least + least * ((lower + upper - least) / (root + of_value))
-        found = -np.log1p(less / ((lower + upper) / 2 - least + of_value))
+        found = -np.log1p(less / ((lower - least) / 2 + (upper - least) / 2 + of_value))
         return np.where((value < lower) | (value > upper), found, self._log_ratio(column))
 
     def _log_ratio(self, column: Any) -> np.ndarray:
         roots = np.sqrt(self.lower[column]), np.sqrt(self.upper[column])
-        return np.log1p(-2 * roots[0] / (roots[0] + roots[1]))
+        close = np.log1p(-2 * roots[0] / (roots[0] + roots[1]))
+        return np.where(self.ratio[column] < 0.5, np.log(self.ratio[column]), close)

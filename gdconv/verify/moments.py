@@ -119,6 +119,12 @@ class Derived:
         times = np.arange(self.iterations + 2)
         # nan where none is known.
         self.floors = np.sqrt(case.theory.floor(np.zeros_like(times), times))
+        # Rounding errors in the null space of X remain; they change no gap.
+        self.outside = 0.0
+        if case.spectrum.rank < len(case.start):
+            lasting = float(case.theory.of_method.lasting()[0])
+            away, start = (np.linalg.norm(each) for each in (case.away(case.start), case.start))
+            self.outside = case.unit * float(lasting * away + start)
 
     def of_gap(self, t: int, w: np.ndarray) -> float:
         """How far √gap at w_t may be off."""
@@ -130,7 +136,7 @@ class Derived:
         An error e along v_i is a gap of ½ λ_i e².
         """
         components = self.floors[t] * np.sqrt(2 / self.eigenvalues)
-        return components, float(components[-1])
+        return components, float(np.hypot(components[-1], self.outside))
 
     def step(self, w: np.ndarray, along: np.ndarray) -> None:
         """Nothing is added up."""

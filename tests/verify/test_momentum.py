@@ -322,3 +322,12 @@ def test_a_closed_form_of_a_maximum_off_by_a_thousandth_is_noticed(name, step, f
     assert any("in closed form" in each for each in failed) == (factor != 1)
     if factor == 1:
         assert failed == []
+
+
+@pytest.mark.parametrize("method", [HeavyBall(), Nesterov(), Chebyshev()])
+@pytest.mark.parametrize("radius", [1e12, 1e24])
+def test_rounding_in_the_null_space_of_wide_problems_breaks_no_statement(method, radius):
+    """Nothing shrinks it, so a far start keeps it in ‖w_t − w*‖, whatever the bound is."""
+    problem = Prescribed(4, 9, noise=0.0, condition_number=1.0)
+    (run,) = expand(RunConfig(problem, Eigenvector("min", radius), method, Step("optimal")))
+    assert [check.statement for check in verify(Case(run)) if not check.passed] == []
