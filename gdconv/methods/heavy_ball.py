@@ -44,7 +44,7 @@ class HeavyBall(Method):
         if momentum == "optimal":
             ends = found["step_size"] * lambda_max, found["step_size"] * lambda_min_positive
             momentum = min(max((1 - sqrt(end)) ** 2 for end in ends), MOST_MOMENTUM)
-            if max(ends) >= 4:
+            if ends[0] >= 4:
                 raise ConfigError(
                     "method.momentum",
                     "optimal",

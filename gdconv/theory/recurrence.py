@@ -207,12 +207,14 @@ class Recurrence:
         by k(0), which tends to 1/(1 − b).
         """
         roots, (flat, _) = self._roots_late, self._late(0.0)
-        shrink = -np.expm1(np.minimum(roots.log_radius.max(axis=0), 0))
+        log_radius = roots.log_radius.max(axis=0)
         steps, response = (
-            np.minimum(self.iterations, 1 / np.maximum(part, 0)) for part in (shrink, 1 - flat)
+            np.minimum(self.iterations, 1 / part) for part in (-np.expm1(log_radius), 1 - flat)
         )
         highest = np.minimum(roots.height().max(axis=0), steps)
-        return self.step_error() * response * steps * (1 + self._rest() * highest)
+        found = self.step_error() * response * steps * (1 + self._rest() * highest)
+        # A run that does not converge does not come to rest.
+        return np.where(log_radius < 0, found, 0.0)
 
     def _rest(self) -> np.ndarray:
         """The largest |p_1 − z₁|/ρ, shape (m,)."""

@@ -82,7 +82,8 @@ def two_terms(case: Case) -> Iterator[Check]:
         now, earlier = (V.T @ case.away(each.w) for each in (moment, before))
         found.append(V.T @ case.away(moment.following))
         expected.append(now + b * (now - earlier) - c * now)
-        moved = case.move_size(moment, case.lengths) + np.abs(before.w)
+        # Nesterov's step also uses the gradient of the iterate before.
+        moved = sum(case.move_size(each, case.lengths) for each in (moment, before))
         sizes.append((2 + 2 * float(np.abs(flat))) * np.abs(V.T) @ moved)
     statement = "vᵢᵀ(eₜ₊₁ − eₜ) = b vᵢᵀ(eₜ − eₜ₋₁) − c vᵢᵀeₜ, e = w − w*"
     yield agree(LABEL, statement, found, expected, sizes, 2 * case.unit)

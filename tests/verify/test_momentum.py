@@ -331,3 +331,12 @@ def test_rounding_in_the_null_space_of_wide_problems_breaks_no_statement(method,
     problem = Prescribed(4, 9, noise=0.0, condition_number=1.0)
     (run,) = expand(RunConfig(problem, Eigenvector("min", radius), method, Step("optimal")))
     assert [check.statement for check in verify(Case(run)) if not check.passed] == []
+
+
+@pytest.mark.parametrize("momentum", [0.5, "convex"])
+@pytest.mark.parametrize("radius", [1e10, 1e20])
+def test_rounding_of_the_iterate_before_breaks_no_statement(momentum, radius):
+    """All eigenvalues are 1/η but for rounding: w_1 is w*, and w_2 differs from it by rounding."""
+    start, method = Eigenvector("min", radius), Nesterov(iterations=5, momentum=momentum)
+    (run,) = expand(RunConfig(Prescribed(32, 3, condition_number=1.0), start, method))
+    assert [check.statement for check in verify(Case(run)) if not check.passed] == []
