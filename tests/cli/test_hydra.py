@@ -154,8 +154,18 @@ def refusal(function, *arguments) -> tuple[type, str, str]:
     return caught.type, str(caught.value), str(caught.value.__cause__)
 
 
-@pytest.mark.parametrize("overrides", LEGAL.values(), ids=LEGAL)
-def test_composes_what_hydra_composes(loader, master, composer, overrides):
+# Of what another one tries as well.
+VARIANTS = [
+    *("cast", "last one wins", "add nested", "add to existing dict", "delete by value"),
+    *("nested list", "null and missing", "group, then value", "group deleted by name"),
+    *("experiment and values", "relative interpolation", "interpolation in text", "resolver"),
+]
+
+
+@pytest.mark.parametrize("name", LEGAL)
+@pytest.mark.slow_where(case=lambda name: name in VARIANTS)
+def test_composes_what_hydra_composes(loader, master, composer, name):
+    overrides = LEGAL[name]
     expected = composed_by_hydra(loader, master, overrides)
     assert_is_hydra_s(composer, overrides, everything(expected))
 

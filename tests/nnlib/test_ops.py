@@ -80,7 +80,7 @@ def test_gradient_agrees_with_differences(name, shapes, attributes):
 
 
 @every_case
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
 def test_gradient_graph_is_run_grad_bit_for_bit(name, shapes, attributes, dtype):
     g, leaves, output = build(name, operands_of(name, shapes, dtype), attributes)
     weights = np.random.default_rng(1).normal(size=g.shape[output]).astype(dtype)

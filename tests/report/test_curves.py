@@ -25,7 +25,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=[1, 300, 5000, 2**24])
+@pytest.fixture(
+    params=[1, *(pytest.param(size, marks=pytest.mark.slow) for size in (300, 5000)), 2**24]
+)
 def block(request, monkeypatch):
     monkeypatch.setattr(csv, "BLOCK", request.param)
 

@@ -15,6 +15,7 @@ import pytest
 
 from gdconv.config.sections import FORMATS, Gaussian, Record, RunConfig, Step
 from gdconv.report import report
+from gdconv.report.figures import catalogue
 from gdconv.report.page import explorer
 from gdconv.report.summary import summary
 from gdconv.sweep.sweep import run_study
@@ -645,6 +646,8 @@ def test_the_runs_are_read_once_whether_the_report_is_current_or_not(reported, m
     monkeypatch.setattr(
         csv_tables, "checked", lambda file, name: read.append(name) or checked(file, name)
     )
+    kept = [plot for plot in catalogue.FIGURES if plot.name == "spectrum"]
+    monkeypatch.setattr(catalogue, "FIGURES", kept)
     expected = summary(reported)
     for tables_read in (["runs"], ["runs", "eigenvalues", "curves"]):
         read.clear()

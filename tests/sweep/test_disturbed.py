@@ -580,8 +580,8 @@ def test_figures_that_a_killed_report_left_are_removed_by_the_next(study):
 @pytest.mark.parametrize(
     "what",
     [
-        *(pytest.param(each, marks=pytest.mark.slow) for each in ("readinto", "write")),
-        *("fsync", "replace"),
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("readinto", "write", "fsync")),
+        "replace",
     ],
 )
 def test_any_failure_of_the_disk_costs_no_row(study, expected, monkeypatch, what, number):
