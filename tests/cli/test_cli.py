@@ -566,6 +566,13 @@ BAD_TOGETHER = [
 REFUSED = [*(([each], f"{each}: ", says) for each, says in BAD.items()), *BAD_TOGETHER]
 
 
+def is_variant(place):
+    """An earlier one is refused for the same reason, or the sweeps of experiments are composed."""
+    arguments, _, says = REFUSED[place]
+    sweeps = arguments[0] == "-m" and arguments[1].startswith("experiment=")
+    return sweeps or says in {each[2] for each in REFUSED[:place]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "begins", "says"),
     [
@@ -574,12 +581,11 @@ REFUSED = [*(([each], f"{each}: ", says) for each, says in BAD.items()), *BAD_TO
             begins,
             says,
             id=" ".join(arguments)[:80],
-            marks=[pytest.mark.slow] * (says in {each[2] for each in REFUSED[:place]}),
+            marks=[pytest.mark.slow] * is_variant(place),
         )
         for place, (arguments, begins, says) in enumerate(REFUSED)
     ],
 )
-# Slow are those for whose reason an earlier one is refused.
 def test_bad_input_is_one_line(command, arguments, begins, says):
     done = command(*arguments)
     [line] = done.err.splitlines()
