@@ -61,8 +61,8 @@ function verdict({ problem, method, step, momentum }, { logs, logNu, stated }, g
   if (method.step && same(step.at, limitOf(method, momentum.at)))
     return ["On the edge", "edge", "The part of λmax neither shrinks nor grows."];
   if (logNu > 0)
-    return ["Diverges", "diverges", `${rate}; parts that grow: ${logs.filter((log) => log > 0).length} of ${logs.length}` +
-      `${descent && Math.abs(stated) < 1 ? ", but the coursework’s bound promises convergence" : ""}.`];
+    return ["Diverges", "diverges", `${rate}; parts that grow: ${logs.filter((log) => log > 0).length} of ` +
+      `${logs.length}${descent && Math.abs(stated) < 1 ? ", but the coursework’s bound promises convergence" : ""}.`];
   if (best && same(step.at, best.at) && Math.abs(momentum.at - best.momentum) < 1e-12)
     return ["Optimal", "optimal", descent
       ? `${rate}: the parts of λmax and λ⁺min shrink equally fast. No other fixed step size has a smaller ν.`
