@@ -98,7 +98,10 @@ class Theory:
         """The gap that rounding alone may cause in run column[k] at iteration t[k]."""
         off = self.of_method.drift(column, t, self.spectrum.right.shape[0])
         off = off * self.errors.moved[column]
-        return (np.sqrt(self.noise(column, t)) + off) ** 2
+        # p_t² itself has lost digits, or all of them, if it is below the smallest normal float.
+        scale = max(self.shares.sum(), self.spectrum.lambda_max / 2 * self.distance_squared)
+        least = np.finfo(float).tiny * scale
+        return (np.sqrt(self.noise(column, t)) + off) ** 2 + least
 
     def noise(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The level of noise at which the gap of run column[k] comes to rest, at iteration t[k].

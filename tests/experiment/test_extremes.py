@@ -11,6 +11,7 @@ from gdconv.config.sections import (
     Csv,
     Eigenvector,
     Gaussian,
+    Normal,
     Prescribed,
     Record,
     RunConfig,
@@ -99,3 +100,23 @@ def test_a_start_without_a_part_along_what_grows(tmp_path):
         config = RunConfig(problem, Eigenvector("min"), method, Step(value=30.0))
         curves = run_study(config).curves
         assert curves["gap_exact"].notna().all()
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        GradientDescent(iterations=30_000),
+        HeavyBall(iterations=3000),
+        Nesterov(iterations=3000),
+        Chebyshev(iterations=3000),
+    ],
+)
+def test_there_is_no_verdict_where_powers_are_too_small_for_floats(tmp_path, method):
+    """y = 0: the gap falls from 1e56 to 0, but p_t² is 0 as a float below 1e-324."""
+    problem = table(tmp_path, "a,y\n1,0\n2,0\n4,0\n")
+    config = RunConfig(problem, Normal(FAR), method, Step(value=0.9), Record(points=400))
+    tables = run_study(config)
+    small = tables.curves["gap"] <= 1e-308 * tables.curves["gap"].max()
+    assert small.any()
+    assert (tables.curves["gap"] <= tables.curves["gap_floor"])[small].all()
+    assert tables.runs["bound_holds"].all()
