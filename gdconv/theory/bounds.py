@@ -63,9 +63,7 @@ def exact_gap(
     step_size, iterations = np.broadcast_arrays(step_size, iterations)
     gap = np.zeros(iterations.shape)
     for eigenvalue, share in zip(eigenvalues, shares, strict=True):
-        square = _power(step_size * eigenvalue, iterations)
-        power = _power(step_size * eigenvalue, iterations / 2) if np.isinf(square).any() else square
-        gap += part_of_gap(share, power, square)
+        gap += part_of_gap(share, iterations, _power, step_size * eigenvalue)
     return gap
 
 

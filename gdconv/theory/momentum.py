@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gdconv.theory.recurrence import Enclosed, part_of_gap, weighted_below
+from gdconv.theory.recurrence import Enclosed, squared, weighted_below
 from gdconv.theory.roots import Roots
 
 CELLS = 32
@@ -83,7 +83,7 @@ class Momentum(Enclosed):
         for eigenvalue, share in zip(self.eigenvalues, shares, strict=True):
             roots = self._roots(self.step_size * eigenvalue, self.momentum, self.first)
             p = roots[column].polynomial(t)
-            gap += part_of_gap(share, p, p**2)
+            gap += squared(share, p, p**2)
         return gap
 
     @_quiet

@@ -130,7 +130,7 @@ class Recurrence:
                 # Summed in this order, so that a run has the same bits alone and in a group.
                 total = np.zeros(self.runs)
                 for share, value in zip(shares, p, strict=True):
-                    total += part_of_gap(share, value, value**2)
+                    total += squared(share, value, value**2)
                 gap[rows] = total[column[rows]]
             if not wanted:
                 break
@@ -270,7 +270,19 @@ class Recurrence:
         return np.where(t < len(values), values[within, column], np.nan)
 
 
-def part_of_gap(share: float, p: np.ndarray, square: np.ndarray) -> np.ndarray:
+def part_of_gap(
+    share: float, t: np.ndarray, power: Callable[[Any, Any], np.ndarray], relative_step: Any
+) -> np.ndarray:
+    """Return a share of the initial gap times power(relative_step, t), which is p_t².
+
+    It may fit into a float although p_t² does not.
+    """
+    square = power(relative_step, t)
+    huge = np.isinf(square).any()
+    return squared(share, power(relative_step, t / 2) if huge else square, square)
+
+
+def squared(share: float, p: np.ndarray, square: np.ndarray) -> np.ndarray:
     """Return p² times a share of the initial gap, also where p² is too large for a float."""
     if share == 0:
         return np.zeros_like(p)
