@@ -117,17 +117,14 @@ class Momentum(Enclosed):
         ends = np.array([np.maximum(low, lower), np.minimum(high, upper)])
         first, last = self._angle(ends, pairs.momentum)
         away = np.pi / pairs.t
-        calm = np.arccos(np.where((pairs.first == 1) & ~self.ahead, np.sqrt(pairs.momentum), 0))
-        for angle, falls in (
-            (first + away, first + away < calm),
-            (last - away, last - away > calm),
-        ):
-            inside = (first <= angle) & (angle <= last) & falls
-            amplitude, _ = self._limits(angle, pairs)
-            found = np.append(found, [np.where(inside, amplitude, 0.0)], axis=0)
-            if self.ahead:
-                break
-        return found.max(axis=0)
+        # Where the amplitude is least; of Nesterov's method that is the last angle.
+        full = (pairs.first == 1) & (not self.ahead)
+        calm = np.arccos(np.where(full, np.sqrt(pairs.momentum), 0.0))
+        angles = np.array([first + away, last - away])[: 2 - self.ahead]
+        falls = np.array([first + away < calm, last - away > calm])[: 2 - self.ahead]
+        amplitude, _ = self._limits(angles, pairs)
+        inside = (first <= angles) & (angles <= last) & falls
+        return np.vstack([found, np.where(inside, amplitude, 0.0)]).max(axis=0)
 
     def _pairs(self, column: np.ndarray, t: np.ndarray) -> Pairs:
         return Pairs(self.momentum[column], self.first[column], np.asarray(t, dtype=float))
