@@ -13,7 +13,7 @@ from gdconv.methods.protocol import Coefficients, Method
 if TYPE_CHECKING:
     import numpy as np
 
-    from gdconv.theory.recurrence import Recurrence
+    from gdconv.theory.chebyshev import SemiIterative
 
 
 @dataclass(frozen=True)
@@ -94,17 +94,11 @@ class Chebyshev(Method):
         momentum, step_size = of_step(t, coefficients)
         return momentum, step_size * eigenvalue
 
-    def theory(
-        self,
-        coefficients: Mapping[str, np.ndarray],
-        eigenvalues: np.ndarray,
-        iterations: int,
-    ) -> Recurrence:
-        """Return the closed forms of `gdconv.theory.chebyshev`."""
+    def closed_forms(self) -> type[SemiIterative]:
+        """Return those of `gdconv.theory.chebyshev`."""
         from gdconv.theory.chebyshev import SemiIterative
 
-        given = self.recurrence, coefficients, eigenvalues, iterations, len(self.state)
-        return SemiIterative(*given)
+        return SemiIterative
 
 
 def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:

@@ -48,13 +48,8 @@ class GradientDescent(Method):
         """Return 2 / lambda_max."""
         return 2 / lambda_max
 
-    def theory(
-        self,
-        coefficients: Mapping[str, np.ndarray],
-        eigenvalues: np.ndarray,
-        iterations: int,
-    ) -> ClosedForms:
-        """Return the closed forms of `gdconv.theory.bounds`."""
+    def closed_forms(self) -> type[ClosedForms]:
+        """Return those of `gdconv.theory.bounds`."""
         from gdconv.theory.bounds import ClosedForms
 
-        return ClosedForms(self.recurrence, coefficients, eigenvalues, iterations, len(self.state))
+        return ClosedForms

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -112,14 +113,8 @@ class HeavyBall(Method):
             relative_step = coefficients["first"] * relative_step
         return coefficients["momentum"], relative_step
 
-    def theory(
-        self,
-        coefficients: Mapping[str, np.ndarray],
-        eigenvalues: np.ndarray,
-        iterations: int,
-    ) -> Recurrence:
-        """Return the closed forms of `gdconv.theory.momentum`."""
+    def closed_forms(self) -> Callable[..., Recurrence]:
+        """Return those of `gdconv.theory.momentum`."""
         from gdconv.theory.momentum import Momentum
 
-        given = self.recurrence, coefficients, eigenvalues, iterations, len(self.state)
-        return Momentum(*given, ahead=False)
+        return partial(Momentum, ahead=False)

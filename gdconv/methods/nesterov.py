@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -95,19 +96,13 @@ class Nesterov(Method):
         momentum = coefficients.get("momentum", convex(t))
         return momentum * (1 - relative_step), relative_step
 
-    def theory(
-        self,
-        coefficients: Mapping[str, np.ndarray],
-        eigenvalues: np.ndarray,
-        iterations: int,
-    ) -> Recurrence:
-        """Return the closed forms of `gdconv.theory.momentum` if the momentum is constant."""
+    def closed_forms(self) -> Callable[..., Recurrence]:
+        """Return those of `gdconv.theory.momentum` if the momentum is constant."""
         if self.kind == "convex":
-            return super().theory(coefficients, eigenvalues, iterations)
+            return super().closed_forms()
         from gdconv.theory.momentum import Momentum
 
-        given = self.recurrence, coefficients, eigenvalues, iterations, len(self.state)
-        return Momentum(*given, ahead=True)
+        return partial(Momentum, ahead=True)
 
 
 def convex(t: int) -> float:

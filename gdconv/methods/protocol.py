@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -133,13 +133,22 @@ class Method(Iterated):
         """
         raise NotImplementedError
 
+    def closed_forms(self) -> Callable[..., Recurrence]:
+        """Return the class of the theory; by default one that follows `recurrence`.
+
+        A method with closed forms returns a subclass of it. The arguments are those of Recurrence.
+        """
+        from gdconv.theory.recurrence import Recurrence
+
+        return Recurrence
+
     def theory(
         self,
         coefficients: Mapping[str, np.ndarray],
         eigenvalues: np.ndarray,
         iterations: int,
     ) -> Recurrence:
-        """Return what theory knows of m runs; by default what follows from `recurrence`.
+        """Return what theory knows of m runs.
 
         Parameters
         ----------
@@ -149,6 +158,5 @@ class Method(Iterated):
         iterations : int
             The longest a run may be.
         """
-        from gdconv.theory.recurrence import Recurrence
-
-        return Recurrence(self.recurrence, coefficients, eigenvalues, iterations, len(self.state))
+        given = self.recurrence, coefficients, eigenvalues, iterations, len(self.state)
+        return self.closed_forms()(*given)

@@ -90,6 +90,12 @@ def theory_of(config):
     return Theory(objective, np.zeros(objective.matrix.shape[1]), runs)
 
 
+def recurrence_of(closed):
+    """The theory that follows from the recurrence of a method with closed forms."""
+    given = closed.rule, closed.coefficients, closed.eigenvalues, closed.iterations, closed.states
+    return Recurrence(*given)
+
+
 def test_every_method_is_tested():
     assert METHODS.keys() == TESTED.keys()
 
@@ -147,7 +153,7 @@ def test_gradient_descent_s_closed_forms_agree_with_its_recurrence(iterations):
     method = GradientDescent(iterations=iterations)
     theory = theory_of(RunConfig(PROBLEM, method=method, step=STEPS))
     closed = theory.of_method
-    general = Method.theory(method, closed.coefficients, closed.eigenvalues, iterations)
+    general = recurrence_of(closed)
     runs = np.repeat(np.arange(len(STEPS.value)), iterations + 1)
     t = np.tile(np.arange(iterations + 1), len(STEPS.value))
     at = theory.shares, runs, t
@@ -175,7 +181,7 @@ def test_the_predicted_iterations_are_the_least_that_suffice():
     method = GradientDescent(iterations=1000)
     theory = theory_of(RunConfig(PROBLEM, method=method, step=STEPS))
     closed = theory.of_method
-    general = Method.theory(method, closed.coefficients, closed.eigenvalues, 1000)
+    general = recurrence_of(closed)
     for reduction in (0.5, 1e-6):
         known = np.isfinite(general.iterations_to(reduction))
         assert known.sum() >= 4
