@@ -39,7 +39,7 @@ class SemiIterative(Enclosed):
 
     def factors(self) -> np.ndarray:
         """r inside the interval, q outside."""
-        return self._factor(self.eigenvalues[:, None], slice(None))
+        return np.exp(self._log_factor(self.eigenvalues[:, None], slice(None)))
 
     def log_contraction(self) -> np.ndarray:
         """The logarithm of `contraction`, shape (m,)."""
@@ -132,9 +132,6 @@ class SemiIterative(Enclosed):
         rest = np.where(factor > -np.inf, np.exp(2 * t * (inside - factor)), 1.0)
         highest = np.exp(t * factor) * (1 + rest) / (1 + np.exp(2 * t * inside))
         return np.where(t > 0, highest, 1.0)
-
-    def _factor(self, value: np.ndarray, column: Any) -> np.ndarray:
-        return np.exp(self._log_factor(value, column))
 
     @_quiet
     def _log_factor(self, value: np.ndarray, column: Any) -> np.ndarray:
