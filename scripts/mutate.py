@@ -40,7 +40,7 @@ TESTS = {
     "gdconv/theory/chebyshev.py": ["methods/test_momentum"],
     "gdconv/theory/oscillating.py": ["theory/test_oscillating"],
     "gdconv/methods/protocol.py": ["methods/test_methods"],
-    "gdconv/theory/rates.py": ["theory/test_rates"],
+    "gdconv/theory/measured/rates.py": ["theory/test_rates"],
     "gdconv/problems/doubled.py": ["problems/test_doubled", "problems/test_spectra"],
     "gdconv/problems/spectrum.py": ["problems/test_spectra", "problems/test_starts"],
     "gdconv/problems/minimisers.py": ["problems/test_minimisers"],

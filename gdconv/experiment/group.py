@@ -12,11 +12,12 @@ from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem
 from gdconv.experiment.iterate import iterate
 from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import Recorder, Trajectories, recorded_iterations
+from gdconv.methods.protocol import Choosing
 from gdconv.problems.families import LeastSquares, file_content, make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.spectrum import eigh_difference
 from gdconv.problems.starts import starting_point
-from gdconv.theory import oscillating, rates
+from gdconv.theory.measured import oscillating, rates
 
 
 # A number too large for a float is inf, and an empty cell in the tables.
@@ -112,7 +113,8 @@ def _run_rows(
             "relative_step": theory.relative_step.tolist(),
             "momentum": theory.coefficient("momentum").tolist(),
             "step_limit": theory.step_limit().tolist(),
-            "stable": (theory.log_nu < 0).tolist(),
+            "stable": [None if np.isnan(each) else bool(each < 0) for each in theory.log_nu],
+            "delayed_at": _delayed(theory, measured, predicted),
             "growth_predicted": _growth(theory, measured, predicted),
             "nu": theory.nu.tolist(),
             "nu_coursework": theory.nu_coursework.tolist(),
@@ -142,6 +144,16 @@ def _growth(
         square, _ = theory.of_method.maxima(measured.column, measured.t)
     # Where no bound is known, it is nan; at iteration 0 one is known.
     return [float(np.fmax.reduce(square[rows])) for rows in measured.rows]
+
+
+def _delayed(
+    theory: Theory, measured: Trajectories, predicted: dict[str, np.ndarray]
+) -> list[int | None]:
+    """The first recorded iteration at which rounding has changed the steps that a run chooses."""
+    if not isinstance(theory.method, Choosing):
+        return [None] * len(measured.rows)
+    later = measured.gap > 2 * predicted["gap_exact"] + predicted["gap_floor"]
+    return [_first(measured.t[rows], later[rows]) for rows in measured.rows]
 
 
 def _verdicts(
@@ -207,6 +219,7 @@ def _curve_rows(
     predicted: dict[str, np.ndarray],
 ) -> dict[str, Any]:
     column, count = measured.column, len(measured.column)
+    steps = theory.steps(column, measured.t, (measured.step_size, measured.momentum))
     return {
         "run_id": [ids[number] for number in column.tolist()],
         "problem": [run.problem.name] * count,
@@ -217,6 +230,8 @@ def _curve_rows(
         "loss": measured.loss,
         "gap": measured.gap,
         "distance_squared": measured.distance_squared,
+        "coefficient_step": steps[0],
+        "coefficient_momentum": steps[1],
     } | predicted
 
 

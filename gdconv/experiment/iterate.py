@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from gdconv.methods.protocol import Method
+from gdconv.methods.protocol import Choosing, Method
 from gdconv.problems.least_squares import Objective
+from gdconv.problems.products import Stack
 
-# observe(iteration, runs, W, residual, invariant): W has the shape (height, d), and residual is
+# A number for each row of W − w*, see `Method.invariant`.
+Invariant = Callable[[np.ndarray], np.ndarray]
+
+
+class Beside(NamedTuple):
+    """What an observer sees beside w and the residual.
+
+    invariant : callable or None
+        `Method.invariant` of W − w*; None if the method has none.
+    chosen : mapping of str to ndarray, shape (height,)
+        The numbers that each row has chosen for its next step; empty if they are not chosen.
+    """
+
+    invariant: Invariant | None
+    chosen: Mapping[str, np.ndarray]
+
+
+# observe(iteration, runs, W, residual, beside): W has the shape (height, d), and residual is
 # W matrixᵀ − target. Row k belongs to run runs[k]; rows beyond len(runs) are padding. Returns which
 # of the runs leave, shape (len(runs),), or None for none. Both arrays are overwritten later.
-# invariant(W − w*) is `Method.invariant`, a number for each row; None if the method has none.
-Invariant = Callable[[np.ndarray], np.ndarray]
-Observer = Callable[[int, np.ndarray, np.ndarray, np.ndarray, Invariant | None], np.ndarray | None]
+Observer = Callable[[int, np.ndarray, np.ndarray, np.ndarray, Beside], np.ndarray | None]
 
 
 def iterate(
@@ -68,23 +85,50 @@ def iterate(
                 coefficients={k: _rows(each)[:, :columns] for k, each in matrices.items()},
                 state={k: _rows(each)[:, :columns] for k, each in state.items()},
             )
+        choose = _chooser(method, objective, cut, w, residual, gradient, matrices, state)
         while True:
             program(w)
-            leaving = observe(iteration, runs, *shown, invariant)
+            chosen = choose(iteration)
+            columns_of = {name: _rows(each)[:, 0] for name, each in chosen.items()}
+            leaving = observe(iteration, runs, *shown, Beside(invariant, columns_of))
             if iteration == iterations:
                 return
             if leaving is not None:
                 count = len(runs)
                 runs = runs[~leaving]
-                for array in flat:
+                for array in [*flat, *map(_rows, chosen.values())]:
                     array[: len(runs)] = array[:count][~leaving]
                     array[len(runs) :] = 0.0
-            method.update(iteration, w, gradient, matrices, state)
+            method.update(iteration, w, gradient, matrices | chosen, state)
             iteration += 1
             if leaving is not None and objective.stack(len(runs)) != cut:
                 break
         W = _rows(w)[: len(runs), :columns]
         kept = {name: _rows(array)[: len(runs), :columns] for name, array in state.items()}
+
+
+def _chooser(
+    method: Method,
+    objective: Objective,
+    cut: Stack,
+    w: np.ndarray,
+    residual: np.ndarray,
+    gradient: np.ndarray,
+    coefficients: Mapping[str, np.ndarray],
+    state: Mapping[str, np.ndarray],
+) -> Callable[[int], dict[str, np.ndarray]]:
+    """Return what makes the choices of an iteration: none, unless the method makes some."""
+    if not isinstance(method, Choosing):
+        return lambda _: {}
+    images = objective.images(cut.blocks, cut.height)
+    (direction,) = images.inputs
+
+    def apply(directions: np.ndarray) -> np.ndarray:
+        direction[...] = directions
+        (image,) = images(direction)
+        return image
+
+    return lambda t: method.choose(t, w, residual, gradient, coefficients, state, apply)
 
 
 def _rows(blocks: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gdconv.config.sections import Run
-from gdconv.methods.protocol import Method
+from gdconv.methods.protocol import Choosing, Method
 from gdconv.problems.least_squares import Objective
 from gdconv.theory.rounding import relative_error, step_errors
 
@@ -72,6 +72,22 @@ class Theory:
         runs = len(next(iter(self.coefficients.values())))
         return self.coefficients.get(name, np.full(runs, np.nan))
 
+    def steps(
+        self, column: np.ndarray, t: np.ndarray, chosen: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Step size and momentum of the step of run column[k] from iteration t[k].
+
+        chosen are those that a run chose itself; they are returned if the method chooses.
+        """
+        if isinstance(self.method, Choosing):
+            return chosen
+        steps = np.empty((2, len(t)))
+        for each in np.unique(t):
+            rows = t == each
+            values = {name: of[column[rows]] for name, of in self.coefficients.items()}
+            steps[0, rows], steps[1, rows] = self.method.of_step(int(each), values)
+        return steps[0], steps[1]
+
     def step_limit(self) -> np.ndarray:
         """The step size at which each run's method ceases to converge; nan without one."""
         limit = self.method.step_limit(self.coefficients, self.spectrum.lambda_max)
@@ -129,14 +145,15 @@ class Theory:
         """What theory knows of run column[k] at iteration t[k]: column of curves.csv → values."""
         of_method, at = self.of_method, (column, t)
         distance = self.distance_squared
-        square, weighted = of_method.maxima(*at)
+        limits = of_method.limits(*at)
+        half = self.spectrum.lambda_max / 2 * distance
         return {
             "gap_exact": of_method.gap(self.shares, *at),
-            "gap_bound": square * (self.spectrum.lambda_max / 2 * distance),
+            "gap_bound": np.fmin(limits.gap, limits.distance) * half,
             "gap_bound_coursework": of_method.coursework(distance, self.spectrum.lambda_min, *at),
-            "gap_bound_relative": square * self.shares.sum(),
-            "gap_bound_sharp": weighted / 2 * distance,
-            "distance_bound": square * distance,
+            "gap_bound_relative": limits.gap * self.shares.sum(),
+            "gap_bound_sharp": limits.sharp / 2 * distance,
+            "distance_bound": limits.distance * distance,
             "gap_floor": self.floor(*at),
         }
 

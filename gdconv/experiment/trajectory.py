@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gdconv.experiment.iterate import Invariant
+from gdconv.experiment.iterate import Beside
 
 
 def recorded_iterations(iterations: int, points: int) -> np.ndarray:
@@ -26,6 +26,8 @@ class Trajectories:
         Number of the run, iteration, L(w_t), L(w_t) − L(w*) and ‖w_t − w*‖².
     invariant : ndarray, shape (N,)
         `Method.invariant`; nan if the method has none.
+    step_size, momentum : ndarray, shape (N,)
+        What the run chose for the step from w_t; nan if it chooses nothing.
     rows : list of slice
         The rows of each run.
     first, last : ndarray, shape (m,)
@@ -42,12 +44,21 @@ class Trajectories:
     gap: np.ndarray
     distance_squared: np.ndarray
     invariant: np.ndarray
+    step_size: np.ndarray
+    momentum: np.ndarray
     rows: list[slice]
     first: np.ndarray
     last: np.ndarray
     to_tolerance: np.ndarray
     reached_floor: np.ndarray
     reached_ceiling: np.ndarray
+
+
+# What each recorded iteration of a run has.
+RECORDED = (
+    *("column", "t", "loss", "gap", "distance_squared"),
+    *("invariant", "step_size", "momentum"),
+)
 
 
 class Recorder:
@@ -77,7 +88,7 @@ class Recorder:
         runs: np.ndarray,
         W: np.ndarray,
         residual: np.ndarray,
-        invariant: Invariant | None = None,
+        beside: Beside,
     ) -> np.ndarray | None:
         """Record, and return which runs have reached their floor or are about to overflow."""
         if self._squares.shape != residual.shape:
@@ -97,9 +108,9 @@ class Recorder:
             leaving = self.reached_floor[runs] | self.reached_ceiling[runs]
             self._attend(runs[~leaving])
         if iteration in self.recorded:
-            self._record(iteration, runs, W - self.w_star, gap, invariant, slice(None))
+            self._record(iteration, runs, W - self.w_star, gap, beside, slice(None))
         elif leaving is not None:
-            self._record(iteration, runs, W - self.w_star, gap, invariant, leaving)
+            self._record(iteration, runs, W - self.w_star, gap, beside, leaving)
         return leaving
 
     def _attend(self, runs: np.ndarray) -> None:
@@ -114,31 +125,30 @@ class Recorder:
         runs: np.ndarray,
         away: np.ndarray,
         gap: np.ndarray,
-        invariant: Invariant | None,
-        chosen: Any,
+        beside: Beside,
+        rows: Any,
     ) -> None:
         count = len(runs)
-        kept = invariant(away)[:count][chosen] if invariant else None
-        distance = np.add.reduce(np.square(away), axis=1)[:count][chosen]
-        runs, gap = runs[chosen], gap[chosen]
-        constant = np.full(len(runs), np.nan) if kept is None else kept
+        distance = np.add.reduce(np.square(away), axis=1)[:count][rows]
+        none = np.full(count, np.nan)
+        invariant = beside.invariant(away)[:count] if beside.invariant else none
+        numbers = [beside.chosen.get(name, none)[:count] for name in ("step_size", "momentum")]
+        runs, gap, *more = (each[rows] for each in (runs, gap, invariant, *numbers))
         loss, t = gap + self.offset, np.full(len(runs), iteration)
-        self._rows.append((runs, t, loss, gap, distance, constant))
+        self._rows.append((runs, t, loss, gap, distance, *more))
 
     def trajectories(self) -> Trajectories:
         """Return what was recorded; to be called after the iteration."""
         columns = [np.concatenate(parts) for parts in zip(*self._rows, strict=True)]
         order = np.lexsort((columns[1], columns[0]))
-        column, t, loss, gap, distance_squared, invariant = (values[order] for values in columns)
+        recorded: dict[str, Any] = {
+            name: values[order] for name, values in zip(RECORDED, columns, strict=True)
+        }
+        column = recorded["column"]
         ends = np.searchsorted(column, np.arange(len(self.floor)), side="right")
         first = np.append(0, ends[:-1])
         return Trajectories(
-            column,
-            t,
-            loss,
-            gap,
-            distance_squared,
-            invariant,
+            **recorded,
             rows=[slice(start, end) for start, end in zip(first, ends, strict=True)],
             first=first,
             last=ends - 1,

@@ -81,7 +81,7 @@ class Chebyshev(Method):
     ) -> None:
         """One step; `move` is w_t − w_{t+1}."""
         narrow = {name: coefficients[name][..., :1] for name in ("ratio", "first")}
-        momentum, step_size = of_step(t, narrow)
+        momentum, step_size = coefficients_of(t, narrow)
         move = state["move"]
         gradient *= step_size
         move *= momentum
@@ -89,9 +89,14 @@ class Chebyshev(Method):
         w -= move
 
     @staticmethod
+    def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:
+        """See `coefficients_of`."""
+        return coefficients_of(t, coefficients)[::-1]
+
+    @staticmethod
     def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
         """b is the momentum of this step, c its step size times λ."""
-        momentum, step_size = of_step(t, coefficients)
+        momentum, step_size = coefficients_of(t, coefficients)
         return momentum, step_size * eigenvalue
 
     def closed_forms(self) -> type[SemiIterative]:
@@ -101,7 +106,7 @@ class Chebyshev(Method):
         return SemiIterative
 
 
-def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:
+def coefficients_of(t: int, coefficients: Coefficients) -> tuple[Any, Any]:
     """Return momentum and step size of the step from w_t to w_{t+1}.
 
     They follow from p_t = T_t((b + a − 2λ)/(b − a))/T_t((b + a)/(b − a)), T_t being Chebyshev's

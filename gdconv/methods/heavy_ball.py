@@ -106,6 +106,12 @@ class HeavyBall(Method):
         return (pull * away + move * (pull + momentum * move - (1 - momentum) * away)).sum(axis=-1)
 
     @staticmethod
+    def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:
+        """The first step has another length, and no momentum."""
+        step_size, momentum = coefficients["step_size"], coefficients["momentum"]
+        return (step_size, momentum) if t else (coefficients["first"] * step_size, 0.0 * momentum)
+
+    @staticmethod
     def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
         """b is the momentum, c = step_size λ."""
         relative_step = coefficients["step_size"] * eigenvalue

@@ -90,6 +90,12 @@ class Nesterov(Method):
         w += gradient
 
     @staticmethod
+    def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:
+        """The momentum of w; the first step has none."""
+        momentum = coefficients.get("momentum", convex(t))
+        return coefficients["step_size"], momentum if t else 0.0 * momentum
+
+    @staticmethod
     def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:
         """With the momentum m and x = step_size λ: b = m (1 − x), c = x."""
         relative_step = coefficients["step_size"] * eigenvalue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import ConfigError, Rule, choice, either, real
 from gdconv.config.sections import METHODS, Iterated
+from gdconv.theory.limits import Limits
 
 # A command checks its configuration before NumPy is loaded, so a method's file does not load it.
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 Coefficients = Mapping[str, Any]
 # The best momentum tends to 1 as the condition number grows; this is the last float before.
 MOST_MOMENTUM = 1 - 2.0**-53
-PARTS = ("update", "recurrence", "optimal_step_size", "step_limit")
+# What turns a direction, shaped like W, into its products with the rows of the matrix.
+Apply = Callable[[Any], Any]
 
 
 def momentum_or(*words: str) -> Rule:
@@ -32,12 +34,15 @@ class Method(Iterated):
     """A first-order method for L(w) = ‖Xw − y‖², with the Hessian H = 2 XᵀX.
 
     A subclass is one method. Its name enters it in `METHODS`, and it is typed method=NAME; its
-    fields are the keys that only it has. It supplies all PARTS. Runs that differ only in step size
-    and in these fields are iterated together, as rows of one matrix W.
+    fields are the keys that only it has. It supplies all its `parts`. Runs that differ only in step
+    size and in these fields are iterated together, as rows of one matrix W.
 
     Raises ConfigError if an instance is made of a method that lacks a part.
     """
 
+    parts: ClassVar[tuple[str, ...]] = (
+        *("update", "recurrence", "optimal_step_size", "step_limit"),
+    )
     # The matrices, shaped like W, that the method keeps from one iteration to the next.
     state: ClassVar[tuple[str, ...]] = ()
 
@@ -53,7 +58,9 @@ class Method(Iterated):
     def __post_init__(self) -> None:
         """Parse the keys, and refuse a method that is not complete."""
         super().__post_init__()
-        lacking = [part for part in PARTS if getattr(type(self), part) is getattr(Method, part)]
+        base = Choosing if isinstance(self, Choosing) else Method
+        kind = type(self)
+        lacking = [part for part in self.parts if getattr(kind, part) is getattr(base, part)]
         if lacking:
             missing = f"is a method that lacks {' and '.join(lacking)}; {__name__} says what it is"
             raise ConfigError("method", self.name, missing)
@@ -111,6 +118,11 @@ class Method(Iterated):
         raise NotImplementedError
 
     @staticmethod
+    def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:
+        """Return step size and momentum of the step from w_t to w_{t+1}."""
+        return coefficients["step_size"], coefficients.get("momentum", 0.0)
+
+    @staticmethod
     def invariant(
         away: np.ndarray,
         gradient: np.ndarray,
@@ -160,3 +172,72 @@ class Method(Iterated):
         """
         given = self.recurrence, coefficients, eigenvalues, iterations, len(self.state)
         return self.closed_forms()(*given)
+
+
+@dataclass(frozen=True)
+class Choosing(Method):
+    """A method that chooses each step by what it sees, so its polynomial is not known in advance.
+
+    Its code runs twice: on the rows of W, and with many digits along the eigenvectors of H, which
+    gives the exact gap. So `choose` and `update` use only operations that arrays of objects have.
+    """
+
+    takes_step: ClassVar[bool] = False
+    parts: ClassVar[tuple[str, ...]] = ("update", "choose", "limits")
+
+    def coefficients(
+        self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
+    ) -> dict[str, float]:
+        """Return `factor`, by which every chosen step size is multiplied."""
+        return {"factor": 1.0}
+
+    @staticmethod
+    def step_limit(coefficients: Coefficients, lambda_max: float) -> None:
+        """Return None, because it takes no step size."""
+
+    @staticmethod
+    def choose(
+        t: int,
+        w: np.ndarray,
+        residual: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+        apply: Apply,
+    ) -> dict[str, np.ndarray]:
+        """Return step_size and momentum of the step from w_t, as columns, for all runs at once.
+
+        They are given to `update` among the coefficients. residual is that of the matrix, whose
+        rows `apply` multiplies a direction with, so that ‖residual‖² is the gap, and ‖apply(p)‖² is
+        ½ pᵀHp. The state may be changed, the others not.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:
+        """Return what is proved of the gap after t iterations; see `Limits`."""
+        raise NotImplementedError
+
+    def theory(
+        self,
+        coefficients: Mapping[str, np.ndarray],
+        eigenvalues: np.ndarray,
+        iterations: int,
+    ) -> Recurrence:
+        """Return what follows from `limits` and from the exact run."""
+        from gdconv.theory.chosen import Chosen
+
+        return Chosen(self, coefficients, eigenvalues, iterations)
+
+
+def inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the inner products of rows, as a column."""
+    return (a * b).sum(axis=-1, keepdims=True)
+
+
+def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Return top/bottom, and 0 where bottom is 0."""
+    import numpy as np
+
+    none = bottom == 0
+    return np.where(none, 0 * top, top / np.where(none, 1, bottom))

@@ -103,6 +103,15 @@ class Objective:
         (gradient,) = graph.grad_graph(loss, [W])
         return Program(graph, inputs=[W], outputs=[residual, gradient])
 
+    def images(self, *leading: int) -> Program:
+        """Return a function from directions, shaped like W, to their products with matrixᵀ."""
+        matrix = padded(self.matrix)
+        graph = Graph()
+        A = graph.tensor(matrix, name="matrix")
+        directions = graph.tensor(np.zeros((*leading, matrix.shape[1])), name="directions")
+        image = graph.matmul(directions, graph.transpose(A))
+        return Program(graph, inputs=[directions], outputs=[image])
+
     def gradients(self, points: np.ndarray) -> np.ndarray:
         """Return the gradient (3) at each row of points, of the same shape (k, d)."""
         program = self.program(len(points))

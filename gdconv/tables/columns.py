@@ -259,6 +259,13 @@ RUNS = (
         label="(19) fails at",
     ),
     Column("bound_over_gap_median", NUMBER, "how loose the bound is: the median of bound/gap"),
+    Column(
+        "delayed_at",
+        WHOLE,
+        "first recorded iteration at which the gap is twice the exact one, because rounding has"
+        " changed the steps that the method chooses",
+        label="delayed at",
+    ),
     Column("error", TEXT, "why the run failed"),
 )
 CURVES = (
@@ -278,6 +285,8 @@ CURVES = (
         "y²/X²",
         "squared distance",
     ),
+    Column("coefficient_step", NUMBER, "step size of the step from this iteration", "ηₜ", "1/X²"),
+    Column("coefficient_momentum", NUMBER, "its momentum", "βₜ"),
     Column("gap_exact", NUMBER, "the gap by theory", "Σ ½λᵢcᵢ²(1 − ηλᵢ)²ᵗ", "y²", "exact gap"),
     Column("gap_bound", NUMBER, "the bound", "(λmax/2) ν²ᵗ‖w₀ − w*‖²", "y²", "bound"),
     Column(

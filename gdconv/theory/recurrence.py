@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gdconv.theory.limits import Limits
 from gdconv.theory.roots import Roots, radius
 from gdconv.theory.rounding import relative_error
 
@@ -143,6 +144,11 @@ class Recurrence:
         """
         found = self._maxima
         return self._known(found.square, column, t), self._known(found.weighted, column, t)
+
+    def limits(self, column: np.ndarray, t: np.ndarray) -> Limits:
+        """What is proved of run column[k] at iteration t[k]."""
+        square, weighted = self.maxima(column, t)
+        return Limits(square, square, weighted)
 
     def coursework(
         self, scale: float, lambda_min: float, column: np.ndarray, t: np.ndarray

@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from gdconv.config.sections import Run
-from gdconv.experiment.iterate import Invariant, iterate
+from gdconv.experiment.iterate import Beside, iterate
 from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import recorded_iterations
 from gdconv.problems.families import make
@@ -229,7 +229,7 @@ class Case:
         moments: list[Moment] = []
 
         def observe(
-            t: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray, _: Invariant | None
+            t: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray, _: Beside
         ) -> np.ndarray | None:
             w, along = W[0].copy(), residual[0]
             gap = float(along @ along)

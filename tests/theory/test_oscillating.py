@@ -22,7 +22,7 @@ from gdconv import (
     run_study,
 )
 from gdconv.experiment.trajectory import recorded_iterations
-from gdconv.theory.oscillating import measure_all
+from gdconv.theory.measured.oscillating import measure_all
 
 T = recorded_iterations(2000, 60)
 # Gaps at T, and the tolerance for the slope of their logarithm, which is ln 0.99.

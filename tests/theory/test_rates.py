@@ -24,8 +24,9 @@ from gdconv.experiment.trajectory import recorded_iterations
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.sweep.sweep import run_study
 from gdconv.tables.csv import read
-from gdconv.theory import bounds, rates
-from gdconv.theory.rates import FLOOR_MARGIN, measure
+from gdconv.theory import bounds
+from gdconv.theory.measured import rates
+from gdconv.theory.measured.rates import FLOOR_MARGIN, measure
 
 DATA = Path(__file__).parents[1] / "data"
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"

@@ -17,7 +17,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gdconv.theory.rates import FEWEST_GAPS, LEAST_CHANGE, STILL, Convergence, Records, parts, total
+from gdconv.theory.measured.rates import (
+    FEWEST_GAPS,
+    LEAST_CHANGE,
+    STILL,
+    Convergence,
+    Records,
+    parts,
+    total,
+)
 from gdconv.theory.rounding import UNIT_ROUNDOFF
 
 # The fit uses the iterations after this part of the record, and so many gaps at least.

@@ -106,14 +106,14 @@ def measure_all(
 
 @np.errstate(all="ignore")
 def missed(found: Sequence[Convergence], rates: np.ndarray) -> np.ndarray:
-    """Return how far rates measured on exact gaps are from the true ones; 0 if none is measured.
+    """Return how far rates measured on exact gaps are from the true ones; 0 without either.
 
     No measurement can detect a component that has not yet appeared in the gap, or that shrinks only
     a little more slowly than the others. The true rate of gaps given by theory is known. So the
     error of a measurement on them tells its error on the same gaps computed by a run.
     """
     measured = np.array([each.rate for each in found])
-    return np.where(np.isnan(measured), 0.0, np.abs(measured - rates))
+    return np.where(np.isnan(measured) | np.isnan(rates), 0.0, np.abs(measured - rates))
 
 
 def parts(rows: Sequence[slice]) -> list[Sequence[slice]]:

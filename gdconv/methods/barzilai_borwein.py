@@ -1,0 +1,59 @@
+"""Gradient descent with the step size of Barzilai and Borwein (IMA J. Numer. Anal. 8, 1988)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from gdconv.methods.protocol import Apply, Choosing, inner, ratio
+from gdconv.theory.limits import Limits
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class BarzilaiBorwein(Choosing):
+    """Barzilai and Borwein: the best step for the step before; the first one is exact."""
+
+    name: ClassVar[str] = "barzilai_borwein"
+    state: ClassVar[tuple[str, ...]] = ("before", "slope")
+
+    @staticmethod
+    def choose(
+        t: int,
+        w: np.ndarray,
+        residual: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+        apply: Apply,
+    ) -> dict[str, np.ndarray]:
+        """step_size = sᵀs/(sᵀy), s and y being the last changes of w and of ∇L(w)."""
+        if t == 0:
+            image = apply(gradient)
+            step_size = ratio(inner(gradient, gradient), 2 * inner(image, image))
+        else:
+            change = w - state["before"]
+            step_size = ratio(inner(change, change), inner(change, gradient - state["slope"]))
+        return {"step_size": step_size, "momentum": 0 * step_size}
+
+    @staticmethod
+    def update(
+        t: int,
+        w: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> None:
+        """w ← w − step_size ∇L(w)."""
+        state["before"][...] = w
+        state["slope"][...] = gradient
+        gradient *= coefficients["step_size"]
+        w -= gradient
+
+    @staticmethod
+    def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:
+        """None is known: the gap may grow a hundredfold in a step."""
+        return Limits(None, None, None)

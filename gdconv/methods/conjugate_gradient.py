@@ -1,0 +1,68 @@
+"""Conjugate gradients (Hestenes and Stiefel 1952), with products with X and Xᵀ only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from gdconv.methods.protocol import Apply, Choosing, inner, ratio
+from gdconv.theory.limits import Limits
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class ConjugateGradient(Choosing):
+    """Conjugate gradients: after t steps no other method with t gradients has a smaller gap."""
+
+    name: ClassVar[str] = "conjugate_gradient"
+    state: ClassVar[tuple[str, ...]] = ("direction", "square", "length")
+
+    @staticmethod
+    def choose(
+        t: int,
+        w: np.ndarray,
+        residual: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+        apply: Apply,
+    ) -> dict[str, np.ndarray]:
+        """The direction g + (gᵀg/g₋ᵀg₋) p₋, and step_size = gᵀg/(pᵀHp) along −p.
+
+        g₋ and p₋ are the gradient and the direction before. As w_{t+1} − w_t = −step_size p, the
+        momentum, by which the last step is multiplied, follows from both step sizes.
+        """
+        direction, square = state["direction"], inner(gradient, gradient)
+        repeated = ratio(square, state["square"][..., :1])
+        direction *= repeated
+        direction += gradient
+        image = apply(direction)
+        step_size = ratio(square, 2 * inner(image, image))
+        momentum = ratio(repeated * step_size, state["length"][..., :1])
+        state["square"][...], state["length"][...] = square, step_size
+        return {"step_size": step_size, "momentum": momentum}
+
+    @staticmethod
+    def update(
+        t: int,
+        w: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> None:
+        """w ← w − step_size p."""
+        w -= coefficients["step_size"] * state["direction"]
+
+    @staticmethod
+    def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:
+        """1/T_t((κ + 1)/(κ − 1))² on the gap, and λmax ‖w_0 − w*‖²/(2 (2t + 1)²).
+
+        T_t is Chebyshev's polynomial. The gap is the least of all polynomials of degree t, so it is
+        at most that of Chebyshev's method, and of the best polynomial for 0 < λ <= λmax.
+        """
+        root = (kappa**0.5 - 1) / (kappa**0.5 + 1)
+        part = (2 * root**t / (1 + root ** (2 * t))) ** 2
+        return Limits(part, None, 1 / (2 * t + 1.0) ** 2)

@@ -1,0 +1,196 @@
+"""The theory of methods that choose each step by what they see.
+
+Their polynomial depends on the start, so it is not known in advance. Along the eigenvectors of H
+the run itself is short: a number for each eigenvalue. So the method's own code is run there with
+many digits, which gives the exact gap. What is proved of every start is in `Choosing.limits`.
+
+*Rounding.* The long steps enlarge the errors of some directions, and the short ones after them undo
+that. On random problems all these methods come to rest at least 50 times below the noise of
+gradient descent with the step size 1/λmax, so its noise is taken. Rounding also makes a run choose
+other steps than the exact one. That delays conjugate gradients, whose directions lose their
+orthogonality (Greenbaum, Linear Algebra Appl. 113, 1989), but what `limits` says holds for the
+steps that were taken.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+from typing import Any
+
+import numpy as np
+
+from gdconv.theory.limits import Limits
+from gdconv.theory.recurrence import Recurrence
+from gdconv.theory.rounding import relative_error
+
+# The exact run is repeated with twice the digits until its gaps agree to this part, or to so many
+# digits. Gaps below SMALLEST are 0.
+DIGITS, MOST_DIGITS, AGREE = 50, 3200, 1e-13
+SMALLEST = Decimal("1e-300")
+# So many multiplications of an eigenvalue are done at most; later the exact gap is not known.
+MOST_WORK = 2_000_000
+
+
+class Chosen(Recurrence):
+    """What theory knows of m runs of such a method.
+
+    Parameters
+    ----------
+    method : gdconv.methods.protocol.Choosing
+    coefficients : mapping of str to ndarray, shape (m,)
+    eigenvalues : ndarray, shape (r,)
+        Those of H that are not 0, the largest first.
+    iterations : int
+    """
+
+    def __init__(
+        self,
+        method: Any,
+        coefficients: Any,
+        eigenvalues: np.ndarray,
+        iterations: int,
+    ) -> None:
+        super().__init__(method.recurrence, coefficients, eigenvalues, iterations, 1)
+        self.method, self.kappa = method, float(eigenvalues[0] / eigenvalues[-1])
+
+    def limits(self, column: np.ndarray, t: np.ndarray) -> Limits:
+        """What is proved of run column[k] at iteration t[k]."""
+        t = np.asarray(t, dtype=float)
+        values = {name: each[column] for name, each in self.coefficients.items()}
+        with np.errstate(under="ignore", over="ignore", divide="ignore", invalid="ignore"):
+            found = self.method.limits(t, self.kappa, values)
+        known = (np.full(len(t), np.nan) if each is None else each for each in found)
+        gap, distance, sharp = known
+        return Limits(gap, distance, sharp * self.eigenvalues[0])
+
+    def contraction(self) -> np.ndarray:
+        """The root of what a step leaves of the gap or of the squared distance at least."""
+        runs = np.arange(self.runs)
+        late = [self.limits(runs, np.full(self.runs, t)) for t in (200, 201)]
+        gap, distance = (late[1][k] / late[0][k] for k in (0, 1))
+        return np.sqrt(np.fmin(gap, distance))
+
+    def log_contraction(self) -> np.ndarray:
+        """The logarithm of `contraction`, shape (m,)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.contraction())
+
+    def factors(self) -> np.ndarray:
+        """Not known along single eigenvectors."""
+        return np.full((len(self.eigenvalues), self.runs), np.nan)
+
+    def growth(self) -> np.ndarray:
+        """How much one step may enlarge the gap: with a step 1/λ⁺min, by κ²."""
+        return np.full(self.runs, self.kappa**2)
+
+    def iterations_to(self, reduction: float) -> np.ndarray:
+        """The least t >= 1 for which a reduction of the gap is proved; inf if none is."""
+        found = np.full(self.runs, np.inf)
+        for run in range(self.runs):
+            low, high = 0, 1
+            while high < 2**62 and not self._proved(run, high) <= reduction:
+                low, high = high, 2 * high
+            if high == 2**62:
+                continue
+            while high - low > 1:
+                middle = (low + high) // 2
+                enough = self._proved(run, middle) <= reduction
+                low, high = (low, middle) if enough else (middle, high)
+            found[run] = high
+        return found
+
+    def _proved(self, run: int, t: int) -> float:
+        return float(self.limits(np.array([run]), np.array([t])).gap[0])
+
+    def gap(self, shares: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The gap of run column[k] at iteration t[k], given ½ λ_i c_i² of shape (r,)."""
+        found = np.full(len(t), np.nan)
+        for run in np.unique(column):
+            rows = np.flatnonzero(column == run)
+            wanted = sorted({int(each) for each in t[rows]})
+            known = dict(zip(wanted, self._exact(shares, int(run), wanted), strict=False))
+            found[rows] = [known.get(int(each), np.nan) for each in t[rows]]
+        return found
+
+    def _exact(self, shares: np.ndarray, run: int, wanted: list[int]) -> list[float]:
+        """Gaps with so many digits that twice as many change nothing; perhaps not to the end."""
+        digits, before = DIGITS, self._with(DIGITS, shares, run, wanted)
+        while digits < MOST_DIGITS:
+            digits *= 2
+            again = self._with(digits, shares, run, wanted)
+            agreeing = np.isclose(before[: len(again)], again, rtol=AGREE, atol=0)
+            if agreeing.all():
+                return again
+            before = again
+        return again[: int(np.argmin(agreeing))]
+
+    def _with(self, digits: int, shares: np.ndarray, run: int, wanted: list[int]) -> list[float]:
+        """The gaps at the wanted iterations, as far as they are worth the work."""
+        last = MOST_WORK // len(self.eigenvalues) * DIGITS // digits
+        with localcontext(prec=digits):
+            at = _Exact(self.method, self.eigenvalues, shares, self._values(run))
+            found: list[float] = []
+            for t in wanted:
+                if t > last:
+                    break
+                found.append(float(at.gap_at(t)))
+        return found
+
+    def _values(self, run: int) -> dict[str, np.ndarray]:
+        values = self.coefficients.items()
+        return {name: np.array([[Decimal(float(each[run]))]]) for name, each in values}
+
+    def reach(self) -> np.ndarray:
+        """All the way."""
+        return np.ones((len(self.eigenvalues), self.runs))
+
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those of gradient descent with the step size 1/λmax."""
+        return np.full(self.runs, 1 / self.eigenvalues[0]), np.ones(self.runs)
+
+    def step_error(self) -> np.ndarray:
+        """With the longest step, 1/λ⁺min, in units of an error of w."""
+        return np.full(self.runs, 1 + self.kappa)
+
+    def summed(self, index: int, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """1/(ηλ_i) for that step size; the runs come to rest far below."""
+        return np.full(len(t), self.eigenvalues[0] / self.eigenvalues[index])
+
+    def drift(self, column: np.ndarray, t: np.ndarray, columns: int) -> np.ndarray:
+        """The rounding of a longest step, as a part of what is left of the way."""
+        left = np.fmin(*self.limits(column, t)[:2])
+        unit = relative_error(columns) * self.step_error()[column]
+        return unit * np.sqrt(np.where(np.isnan(left), 1.0, left))
+
+
+class _Exact:
+    """A run along the eigenvectors, with decimals."""
+
+    def __init__(
+        self,
+        method: Any,
+        eigenvalues: np.ndarray,
+        shares: np.ndarray,
+        coefficients: dict[str, np.ndarray],
+    ) -> None:
+        self.method, self.coefficients, self.t = method, coefficients, 0
+        self.eigenvalues = np.array([Decimal(float(each)) for each in eigenvalues])
+        self.root = np.array([(each / 2).sqrt() for each in self.eigenvalues])
+        parts = [Decimal(float(each)).sqrt() for each in shares]
+        self.error = (np.array(parts) / self.root)[None]
+        zeros = np.full(self.error.shape, Decimal(0))
+        self.state = {name: zeros.copy() for name in method.state}
+
+    def gap_at(self, t: int) -> Decimal:
+        """The gap at an iteration that is not before the last one asked for."""
+        while self.t < t:
+            residual, gradient = self.root * self.error, self.eigenvalues * self.error
+            if (residual * residual).sum() < SMALLEST:
+                return Decimal(0)
+            chosen = self.method.choose(
+                *(self.t, self.error, residual, gradient, self.coefficients, self.state),
+                apply=lambda direction: self.root * direction,
+            )
+            self.method.update(self.t, self.error, gradient, self.coefficients | chosen, self.state)
+            self.t += 1
+        return ((self.root * self.error) ** 2).sum()

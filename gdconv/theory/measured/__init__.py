@@ -1,0 +1,1 @@
+"""How fast a measured sequence of gaps converges."""
