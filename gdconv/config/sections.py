@@ -88,9 +88,10 @@ class Prescribed(Drawn):
         100.0, condition_number, "λmax/λmin of H, whose λmax is 2·n_samples"
     )
     profile: str = key(
-        *("geometric", choice("linear", "geometric", "power", "two_point")),
+        *("geometric", choice("linear", "geometric", "power", "two_point", "strakos")),
         "how the eigenvalues fall from λmax to λmin: `linear`, `geometric`, `power` (i^−p),"
-        " `two_point` (half of them at either end)",
+        " `two_point` (half of them at either end), `strakos` (a few large ones, and a cluster at"
+        " λmin)",
     )
 
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gdconv.methods.protocol import Choosing, Method
+from gdconv.methods.protocol import Choosing, Method, Products
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.products import Stack
+from nnlib import Program
 
 # A number for each row of W − w*, see `Method.invariant`.
 Invariant = Callable[[np.ndarray], np.ndarray]
@@ -61,18 +62,20 @@ def iterate(
     runs, iteration = np.arange(m), 0
     rows, columns = objective.matrix.shape
     W = np.repeat(start[None, :], m, axis=0)
-    kept = {name: np.zeros_like(W) for name in method.state}
+    widths = dict.fromkeys(method.state, columns) | dict.fromkeys(method.residuals, rows)
+    kept = {name: np.zeros((m, width)) for name, width in widths.items()}
     while len(runs):
         # A program is reused as long as the rows are cut in the same way.
         cut = objective.stack(len(runs))
         program = objective.program(cut.blocks, cut.height)
         (w,) = program.inputs
         residual, gradient = program.outputs
-        state = {name: np.zeros_like(w) for name in kept}
+        like = dict.fromkeys(method.state, w) | dict.fromkeys(method.residuals, residual)
+        state = {name: np.zeros_like(each) for name, each in like.items()}
         # They fill whole matrices, because NumPy broadcasts a column more slowly.
         matrices = {name: np.zeros_like(w) for name in coefficients}
         for array, values in [(w, W), *((state[name], kept[name]) for name in kept)]:
-            _rows(array)[: len(runs), :columns] = values
+            _rows(array)[: len(runs), : values.shape[1]] = values
         for name, values in coefficients.items():
             _rows(matrices[name])[: len(runs)] = values[runs, None]
         shown = _rows(w)[:, :columns], _rows(residual)[:, :rows]
@@ -104,7 +107,7 @@ def iterate(
             if leaving is not None and objective.stack(len(runs)) != cut:
                 break
         W = _rows(w)[: len(runs), :columns]
-        kept = {name: _rows(array)[: len(runs), :columns] for name, array in state.items()}
+        kept = {name: _rows(each)[: len(runs), : widths[name]] for name, each in state.items()}
 
 
 def _chooser(
@@ -120,15 +123,21 @@ def _chooser(
     """Return what makes the choices of an iteration: none, unless the method makes some."""
     if not isinstance(method, Choosing):
         return lambda _: {}
-    images = objective.images(cut.blocks, cut.height)
-    (direction,) = images.inputs
+    images, slopes = map(_of_copy, objective.products(cut.blocks, cut.height))
+    products = Products(images, slopes)
+    return lambda t: method.choose(t, w, residual, gradient, coefficients, state, products)
 
-    def apply(directions: np.ndarray) -> np.ndarray:
-        direction[...] = directions
-        (image,) = images(direction)
-        return image
 
-    return lambda t: method.choose(t, w, residual, gradient, coefficients, state, apply)
+def _of_copy(program: Program) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that a program computes from its own copy of the argument."""
+    (given,) = program.inputs
+
+    def apply(values: np.ndarray) -> np.ndarray:
+        given[...] = values
+        (result,) = program(given)
+        return result
+
+    return apply
 
 
 def _rows(blocks: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gdconv.methods.protocol import Apply, Choosing, inner, ratio
+from gdconv.methods.protocol import Choosing, Products, inner, ratio
 from gdconv.theory.limits import Limits
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ class BarzilaiBorwein(Choosing):
         gradient: np.ndarray,
         coefficients: Mapping[str, np.ndarray],
         state: Mapping[str, np.ndarray],
-        apply: Apply,
+        products: Products,
     ) -> dict[str, np.ndarray]:
         """step_size = sᵀs/(sᵀy), s and y being the last changes of w and of ∇L(w)."""
         if t == 0:
-            image = apply(gradient)
+            image = products.images(gradient)
             step_size = ratio(inner(gradient, gradient), 2 * inner(image, image))
         else:
             change = w - state["before"]

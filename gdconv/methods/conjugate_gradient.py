@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gdconv.methods.protocol import Apply, Choosing, inner, ratio
+from gdconv.methods.protocol import Choosing, Products, inner, ratio
 from gdconv.theory.limits import Limits
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ class ConjugateGradient(Choosing):
 
     name: ClassVar[str] = "conjugate_gradient"
     state: ClassVar[tuple[str, ...]] = ("direction", "square", "length")
+    residuals: ClassVar[tuple[str, ...]] = ("left",)
 
     @staticmethod
     def choose(
@@ -28,19 +29,26 @@ class ConjugateGradient(Choosing):
         gradient: np.ndarray,
         coefficients: Mapping[str, np.ndarray],
         state: Mapping[str, np.ndarray],
-        apply: Apply,
+        products: Products,
     ) -> dict[str, np.ndarray]:
         """The direction g + (gᵀg/g₋ᵀg₋) p₋, and step_size = gᵀg/(pᵀHp) along −p.
 
-        g₋ and p₋ are the gradient and the direction before. As w_{t+1} − w_t = −step_size p, the
-        momentum, by which the last step is multiplied, follows from both step sizes.
+        g₋ and p₋ are the gradient and the direction before. g is that of the residual that the
+        method updates along with w (CGLS, Björck, Numerical Methods for Least Squares Problems,
+        1996); the gap is that of w itself. As w_{t+1} − w_t = −step_size p, the momentum, by which
+        the last step is multiplied, follows from both step sizes.
         """
-        direction, square = state["direction"], inner(gradient, gradient)
+        direction, left = state["direction"], state["left"]
+        if t == 0:
+            left[...] = residual
+        slope = products.slopes(left)
+        square = inner(slope, slope)
         repeated = ratio(square, state["square"][..., :1])
         direction *= repeated
-        direction += gradient
-        image = apply(direction)
+        direction += slope
+        image = products.images(direction)
         step_size = ratio(square, 2 * inner(image, image))
+        left -= step_size * image
         momentum = ratio(repeated * step_size, state["length"][..., :1])
         state["square"][...], state["length"][...] = square, step_size
         return {"step_size": step_size, "momentum": momentum}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import key, one_or_more, real
-from gdconv.methods.protocol import Apply, Choosing, inner, ratio
+from gdconv.methods.protocol import Choosing, Products, inner, ratio
 from gdconv.theory.limits import Limits
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Polyak(Choosing):
         gradient: np.ndarray,
         coefficients: Mapping[str, np.ndarray],
         state: Mapping[str, np.ndarray],
-        apply: Apply,
+        products: Products,
     ) -> dict[str, np.ndarray]:
         """step_size = factor (L(w) − L(w*))/‖∇L(w)‖²."""
         part = ratio(inner(residual, residual), inner(gradient, gradient))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gdconv.config.rules import ConfigError, Rule, choice, either, real
 from gdconv.config.sections import METHODS, Iterated
@@ -20,8 +20,17 @@ if TYPE_CHECKING:
 Coefficients = Mapping[str, Any]
 # The best momentum tends to 1 as the condition number grows; this is the last float before.
 MOST_MOMENTUM = 1 - 2.0**-53
-# What turns a direction, shaped like W, into its products with the rows of the matrix.
-Apply = Callable[[Any], Any]
+
+
+class Products(NamedTuple):
+    """Products of rows with the matrix.
+
+    images : of directions p, shaped like W, to p matrixᵀ, shaped like the residual
+    slopes : of residuals r to the gradient 2 r matrix
+    """
+
+    images: Callable[[Any], Any]
+    slopes: Callable[[Any], Any]
 
 
 def momentum_or(*words: str) -> Rule:
@@ -43,8 +52,10 @@ class Method(Iterated):
     parts: ClassVar[tuple[str, ...]] = (
         *("update", "recurrence", "optimal_step_size", "step_limit"),
     )
-    # The matrices, shaped like W, that the method keeps from one iteration to the next.
+    # The matrices, shaped like W, that the method keeps from one iteration to the next, and those
+    # that are shaped like the residual.
     state: ClassVar[tuple[str, ...]] = ()
+    residuals: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         """Enter a method in the list of methods; raise TypeError if another has its name."""
@@ -203,13 +214,12 @@ class Choosing(Method):
         gradient: np.ndarray,
         coefficients: Mapping[str, np.ndarray],
         state: Mapping[str, np.ndarray],
-        apply: Apply,
+        products: Products,
     ) -> dict[str, np.ndarray]:
         """Return step_size and momentum of the step from w_t, as columns, for all runs at once.
 
-        They are given to `update` among the coefficients. residual is that of the matrix, whose
-        rows `apply` multiplies a direction with, so that ‖residual‖² is the gap, and ‖apply(p)‖² is
-        ½ pᵀHp. The state may be changed, the others not.
+        They are given to `update` among the coefficients. ‖residual‖² is the gap, and the square
+        of p's image is ½ pᵀHp. The state may be changed, the others not.
         """
         raise NotImplementedError
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gdconv.methods.protocol import Apply, Choosing, inner, ratio
+from gdconv.methods.protocol import Choosing, Products, inner, ratio
 from gdconv.theory.limits import Limits
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ class SteepestDescent(Choosing):
         gradient: np.ndarray,
         coefficients: Mapping[str, np.ndarray],
         state: Mapping[str, np.ndarray],
-        apply: Apply,
+        products: Products,
     ) -> dict[str, np.ndarray]:
         """step_size = gᵀg/(gᵀHg), g = ∇L(w): the minimum of L along g."""
-        image = apply(gradient)
+        image = products.images(gradient)
         step_size = ratio(inner(gradient, gradient), 2 * inner(image, image))
         return {"step_size": step_size, "momentum": 0 * step_size}
 

@@ -143,7 +143,9 @@ def profile(name: str, condition_number: float, count: int) -> np.ndarray:
 
     linear: evenly spaced. geometric: their logarithms are evenly spaced. power: i^−p for
     i = 1, 2, ..., where p is such that the last one is 1 / condition_number. two_point: the first
-    half (rounded up) is 1, the others are 1 / condition_number.
+    half (rounded up) is 1, the others are 1 / condition_number. strakos: last + (1 − last)
+    (i − 1)/(count − 1) 0.8^{count − i} for i = 1, 2, ... from the smallest on, which is hard for
+    conjugate gradients with rounding (Strakoš, Linear Algebra Appl. 154, 1991).
     """
     last = 1 / condition_number
     if count == 1:
@@ -158,7 +160,10 @@ def profile(name: str, condition_number: float, count: int) -> np.ndarray:
         return values
     if name == "two_point":
         return np.where(np.arange(count) < (count + 1) // 2, 1.0, last)
-    raise ValueError(f"profile={name!r}: must be linear, geometric, power or two_point")
+    if name == "strakos":
+        index = np.arange(count, 0, -1)
+        return last + (1 - last) * (index - 1) / (count - 1) * 0.8 ** (count - index)
+    raise ValueError(f"profile={name!r}: must be linear, geometric, power, two_point or strakos")
 
 
 def polynomial(problem: Polynomial, generator: np.random.Generator) -> LeastSquares:

@@ -103,14 +103,19 @@ class Objective:
         (gradient,) = graph.grad_graph(loss, [W])
         return Program(graph, inputs=[W], outputs=[residual, gradient])
 
-    def images(self, *leading: int) -> Program:
-        """Return a function from directions, shaped like W, to their products with matrixᵀ."""
+    def products(self, *leading: int) -> tuple[Program, Program]:
+        """Return functions from directions p to p matrixᵀ, and from residuals r to 2 r matrix."""
         matrix = padded(self.matrix)
         graph = Graph()
         A = graph.tensor(matrix, name="matrix")
         directions = graph.tensor(np.zeros((*leading, matrix.shape[1])), name="directions")
-        image = graph.matmul(directions, graph.transpose(A))
-        return Program(graph, inputs=[directions], outputs=[image])
+        images = graph.matmul(directions, graph.transpose(A))
+        residuals = graph.tensor(np.zeros((*leading, len(matrix))), name="residuals")
+        slopes = graph.matmul(graph.add(residuals, residuals), A)
+        return (
+            Program(graph, inputs=[directions], outputs=[images]),
+            Program(graph, inputs=[residuals], outputs=[slopes]),
+        )
 
     def gradients(self, points: np.ndarray) -> np.ndarray:
         """Return the gradient (3) at each row of points, of the same shape (k, d)."""

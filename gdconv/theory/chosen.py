@@ -179,7 +179,15 @@ class _Exact:
         parts = [Decimal(float(each)).sqrt() for each in shares]
         self.error = (np.array(parts) / self.root)[None]
         zeros = np.full(self.error.shape, Decimal(0))
-        self.state = {name: zeros.copy() for name in method.state}
+        self.state = {name: zeros.copy() for name in (*method.state, *method.residuals)}
+
+    def images(self, directions: np.ndarray) -> np.ndarray:
+        """See `gdconv.methods.protocol.Products`: the matrix is diagonal here."""
+        return self.root * directions
+
+    def slopes(self, residuals: np.ndarray) -> np.ndarray:
+        """Likewise."""
+        return 2 * self.root * residuals
 
     def gap_at(self, t: int) -> Decimal:
         """The gap at an iteration that is not before the last one asked for."""
@@ -189,7 +197,7 @@ class _Exact:
                 return Decimal(0)
             chosen = self.method.choose(
                 *(self.t, self.error, residual, gradient, self.coefficients, self.state),
-                apply=lambda direction: self.root * direction,
+                self,
             )
             self.method.update(self.t, self.error, gradient, self.coefficients | chosen, self.state)
             self.t += 1

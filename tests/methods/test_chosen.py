@@ -1,0 +1,210 @@
+"""Methods that choose their steps: exact values, what is proved of them, and rounding.
+
+Case B is that of test_momentum: λ = 2i² for i = 1, …, 6, and the initial gap is 91.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gdconv import (
+    BarzilaiBorwein,
+    ConjugateGradient,
+    Gaussian,
+    Normal,
+    Polyak,
+    Prescribed,
+    RunConfig,
+    SteepestDescent,
+    run_study,
+)
+from gdconv.config.sections import expand
+from gdconv.experiment.group import run_group
+from gdconv.experiment.iterate import iterate
+from gdconv.problems.families import LeastSquares, profile
+from gdconv.problems.least_squares import Objective
+from gdconv.tables.csv import encode
+
+EIGENVALUES = 2.0 * np.arange(6, 0, -1) ** 2
+T = [1, 2, 5, 10, 20, 50]
+CASE_B = {
+    "conjugate gradients": (
+        ConjugateGradient(),
+        [13.948519450358, 4.2321522870722, 0.307478189743086, 0, 0, 0],
+    ),
+    "steepest descent": (
+        SteepestDescent(),
+        [
+            *(13.948519450358, 5.32020268062498, 1.33225348409129),
+            *(0.444033211096415, 0.126718898383343, 0.00436331052942672),
+        ],
+    ),
+    "Polyak, 1": (
+        Polyak(),
+        [
+            *(26.8684, 9.10885930073263, 1.2405686848123),
+            *(0.207897197573934, 0.0392077099458899, 5.78473973460637e-5),
+        ],
+    ),
+    "Polyak, 2": (
+        Polyak(factor=2),
+        [
+            *(16.4736, 8.296704, 2.07398896689738),
+            *(0.855858106960315, 0.251289776752527, 0.00876325418238076),
+        ],
+    ),
+}
+ALL = [ConjugateGradient(), SteepestDescent(), Polyak(factor=[0.5, 1, 2, 3.5]), BarzilaiBorwein()]
+
+
+def theory_of(method, eigenvalues=EIGENVALUES, iterations=200):
+    """The theory of one run, and its method."""
+    one = next(expand(RunConfig(method=method))).method
+    found = one.coefficients(None, None, eigenvalues[0], eigenvalues[-1])
+    coefficients = {name: np.array([value]) for name, value in found.items()}
+    return one.theory(coefficients, eigenvalues, iterations), one, coefficients
+
+
+def at(*t):
+    return np.zeros(len(t), dtype=int), np.array(t)
+
+
+def gaps_of_run(method, X, y, start, iterations):
+    """The gaps of a run that nothing stops."""
+    _, one, coefficients = theory_of(method)
+    gaps = []
+    iterate(
+        *(one, Objective(LeastSquares(X, y), "none"), start, coefficients, iterations),
+        lambda t, runs, W, residual, _: gaps.append(float(residual[0] @ residual[0])),
+    )
+    return np.array(gaps)
+
+
+@pytest.mark.parametrize("name", CASE_B)
+def test_case_b(name):
+    method, gaps = CASE_B[name]
+    theory, *_ = theory_of(method)
+    assert theory.gap(EIGENVALUES / 2, *at(*T)) == pytest.approx(gaps, rel=1e-12)
+    measured = gaps_of_run(method, np.diag(np.arange(1.0, 7.0)), np.zeros(6), np.ones(6), 50)
+    assert np.sqrt(measured[T[:4]]) == pytest.approx(np.sqrt(gaps[:4]), rel=1e-9, abs=1e-12)
+
+
+def test_barzilai_and_borwein_s_step_in_case_b():
+    """1.93e-10 after 50 steps, although a step may enlarge the gap 295 times."""
+    theory, *_ = theory_of(BarzilaiBorwein())
+    gaps = theory.gap(EIGENVALUES / 2, *at(*range(51)))
+    assert gaps[50] == pytest.approx(1.93e-10, rel=2e-3)
+    assert (gaps[1:] / gaps[:-1]).max() == pytest.approx(295, abs=0.5)
+
+
+def test_conjugate_gradients_end_after_as_many_steps_as_there_are_eigenvalues():
+    values = np.array([7.0, 5.0, 5.0, 3.0, 1.0, 1.0])
+    theory, *_ = theory_of(ConjugateGradient(), values)
+    gaps = theory.gap(np.arange(1.0, 7.0), *at(*range(8)))
+    assert (gaps[:4] > 0).all()
+    assert (gaps[4:] == 0).all()
+
+
+def test_steepest_descent_attains_its_bound():
+    """With errors 1/λ along both ends: the gap shrinks by ((κ − 1)/(κ + 1))² in every step."""
+    theory, *_ = theory_of(SteepestDescent())
+    shares = np.zeros(6)
+    shares[[0, -1]] = 0.5 / EIGENVALUES[[0, -1]]
+    gaps = theory.gap(shares, *at(*range(11)))
+    assert gaps[1:] / gaps[:-1] == pytest.approx(0.89481373265157, rel=1e-13)
+    assert theory.limits(*at(10)).gap[0] * shares.sum() == pytest.approx(gaps[10], rel=1e-12)
+
+
+def test_steepest_descent_zigzags():
+    """Akaike 1959: the ratio of gaps tends to a limit, and the step sizes alternate."""
+    problem = LeastSquares(np.diag(np.arange(1.0, 7.0)), np.zeros(6))
+    _, one, coefficients = theory_of(SteepestDescent())
+    gaps, steps = [], []
+
+    def observe(t, runs, W, residual, beside):
+        gaps.append(float(residual[0] @ residual[0]))
+        steps.append(beside.chosen["step_size"][0] * 72)
+
+    iterate(one, Objective(problem, "none"), np.ones(6), coefficients, 300, observe)
+    assert gaps[300] / gaps[299] == pytest.approx(0.893882912485761, rel=1e-8)
+    assert sorted(steps[-2:]) == pytest.approx([1.77930187472, 2.14703036331], rel=1e-6)
+
+
+@pytest.mark.parametrize("kappa", [1.0, 10.0, 1e4, 1e12])
+def test_what_is_proved_holds_for_exact_runs(kappa):
+    rng = np.random.default_rng(3)
+    values = np.sort(np.append(10 ** rng.uniform(0, np.log10(kappa), 6), [1.0, kappa]))[::-1]
+    for method in ALL:
+        for one in {each.method for each in expand(RunConfig(method=method))}:
+            found = one.coefficients(None, None, kappa, 1.0)
+            theory = one.theory({k: np.array([v]) for k, v in found.items()}, values, 60)
+            limits, shares = theory.limits(*at(*range(61))), rng.uniform(0, 1, 8)
+            gaps = theory.gap(shares, *at(*range(61)))
+            distance = 2 * (shares / values).sum()
+            for bound in (limits.gap * shares.sum(), limits.sharp / 2 * distance):
+                assert not (gaps > bound * (1 + 1e-9)).any(), one
+            # Of the distance, by the gap it allows.
+            assert not (gaps > values[0] / 2 * limits.distance * distance * (1 + 1e-9)).any()
+
+
+def test_the_bound_of_polyak_s_step():
+    """PEPit's examples: ((κ − 1)/(κ + 1))² for the factor 2, and 1 − 3κ/(κ + 1)² for 1."""
+    for factor, part in ((2, (35 / 37) ** 2), (1, 1 - 3 * 36 / 37**2)):
+        theory, *_ = theory_of(Polyak(factor=factor))
+        assert theory.limits(*at(1)).distance == pytest.approx(part, rel=1e-14)
+
+
+def strakos():
+    """Eigenvalues, X and y of Strakoš' problem with 48 unknowns; the start is 0."""
+    index = np.arange(1, 49)
+    values = 1e-3 + (index - 1) / 47 * (1 - 1e-3) * 0.8 ** (48 - index)
+    roots = np.sqrt(values / 2)
+    assert profile("strakos", 1e3, 48) == pytest.approx(values[::-1], rel=1e-14)
+    return values[::-1], np.diag(roots), np.full(48, 48**-0.5) / (2 * roots)
+
+
+def test_conjugate_gradients_on_the_problem_of_strakos():
+    """Iterations to a gap of 1e-2, …, 1e-20 of the initial one: exact, and with rounding."""
+    values, X, y = strakos()
+    theory, *_ = theory_of(ConjugateGradient(), values)
+    shares = 1 / 48 / (2 * values)
+    exact = theory.gap(shares, *at(*range(60))) / shares.sum()
+    wanted = [1e-2, 1e-4, 1e-8, 1e-12, 1e-20]
+    assert [int(np.argmax(exact <= each)) for each in wanted] == [19, 24, 30, 33, 37]
+    known = [6.9937089652e-1, 2.8894177634e-1, 3.6440729462e-3, 1.6554449238e-9, 7.5179816050e-30]
+    assert exact[[5, 10, 20, 30, 40]] == pytest.approx(known, rel=1e-9)
+    gaps = gaps_of_run(ConjugateGradient(), X, y, np.zeros(48), 90)
+    counts = [int(np.argmax(gaps <= each * gaps[0])) for each in wanted]
+    assert np.abs(np.array(counts) - [20, 29, 43, 54, 74]).max() <= 1
+
+
+# Runs of the program
+
+
+@pytest.mark.parametrize("method", ALL, ids=lambda each: each.name)
+@pytest.mark.parametrize("problem", [Gaussian(60, 20), Prescribed(60, 20, condition_number=1e3)])
+def test_a_run_is_the_exact_one_until_rounding_delays_it(method, problem):
+    tables = run_study(RunConfig(problem, Normal(1.0), method=method))
+    assert (tables.runs["status"] != "diverged").all()
+    for run in tables.runs.itertuples():
+        curve = tables.curves[tables.curves["run_id"] == run.run_id]
+        early = curve[curve["iteration"] <= 8]
+        assert early["gap"].to_numpy() == pytest.approx(early["gap_exact"], rel=1e-6)
+        assert pd.isna(run.delayed_at) or run.delayed_at > 8
+        assert run.bound_holds is not False
+        assert curve["coefficient_step"].notna().all()
+        assert np.isnan(run.step_size)
+
+
+def test_a_row_has_the_bits_that_it_has_alone():
+    config = RunConfig(Gaussian(60, 20), method=Polyak(factor=[0.5, 1, 2, 3.5], iterations=300))
+    runs = list(expand(config))
+    together = encode(run_group(runs)).curves
+    for run in runs:
+        assert encode(run_group([run])).curves in together
+
+
+def test_a_start_at_the_minimum_stays_there():
+    for method in ALL:
+        runs = run_study(RunConfig(Gaussian(1, 1, noise=0.0), method=method)).runs
+        assert (runs["status"] == "converged").all()
