@@ -62,8 +62,8 @@ def iterate(
     runs, iteration = np.arange(m), 0
     rows, columns = objective.matrix.shape
     W = np.repeat(start[None, :], m, axis=0)
-    widths = dict.fromkeys(method.state, columns) | dict.fromkeys(method.residuals, rows)
-    kept = {name: np.zeros((m, width)) for name, width in widths.items()}
+    widths = {**dict.fromkeys(method.state, columns), **dict.fromkeys(method.residuals, rows)}
+    kept = {name: np.zeros((m, int(width))) for name, width in widths.items()}
     while len(runs):
         # A program is reused as long as the rows are cut in the same way.
         cut = objective.stack(len(runs))
@@ -80,14 +80,7 @@ def iterate(
             _rows(matrices[name])[: len(runs)] = values[runs, None]
         shown = _rows(w)[:, :columns], _rows(residual)[:, :rows]
         flat = [_rows(array) for array in (w, gradient, *state.values(), *matrices.values())]
-        invariant = None
-        if method.invariant is not Method.invariant:
-            invariant = partial(
-                method.invariant,
-                gradient=_rows(gradient)[:, :columns],
-                coefficients={k: _rows(each)[:, :columns] for k, each in matrices.items()},
-                state={k: _rows(each)[:, :columns] for k, each in state.items()},
-            )
+        invariant = _invariant(method, columns, gradient, matrices, state)
         choose = _chooser(method, objective, cut, w, residual, gradient, matrices, state)
         while True:
             program(w)
@@ -108,6 +101,24 @@ def iterate(
                 break
         W = _rows(w)[: len(runs), :columns]
         kept = {name: _rows(each)[: len(runs), : widths[name]] for name, each in state.items()}
+
+
+def _invariant(
+    method: Method,
+    columns: int,
+    gradient: np.ndarray,
+    coefficients: Mapping[str, np.ndarray],
+    state: Mapping[str, np.ndarray],
+) -> Invariant | None:
+    """`Method.invariant` of the rows that these arrays hold at the time; None without one."""
+    if method.invariant is Method.invariant:
+        return None
+    return partial(
+        method.invariant,
+        gradient=_rows(gradient)[:, :columns],
+        coefficients={name: _rows(each)[:, :columns] for name, each in coefficients.items()},
+        state={name: _rows(each)[:, :columns] for name, each in state.items()},
+    )
 
 
 def _chooser(

@@ -82,7 +82,7 @@ def test_random_directions_are_uniform():
 
 
 def test_unknown_profile_is_refused():
-    with pytest.raises(ValueError, match="linear, geometric, power or two_point"):
+    with pytest.raises(ValueError, match="linear, geometric, power, two_point or strakos"):
         profile("bogus", 10.0, 3)
 
 
