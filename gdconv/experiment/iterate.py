@@ -62,8 +62,9 @@ def iterate(
     runs, iteration = np.arange(m), 0
     rows, columns = objective.matrix.shape
     W = np.repeat(start[None, :], m, axis=0)
-    widths = {**dict.fromkeys(method.state, columns), **dict.fromkeys(method.residuals, rows)}
-    kept = {name: np.zeros((m, int(width))) for name, width in widths.items()}
+    widths: dict[str, int] = dict.fromkeys(method.state, columns)
+    widths |= dict.fromkeys(method.residuals, rows)
+    kept = {name: np.zeros((m, width)) for name, width in widths.items()}
     while len(runs):
         # A program is reused as long as the rows are cut in the same way.
         cut = objective.stack(len(runs))
