@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def iterate(
     runs, iteration = np.arange(m), 0
     rows, columns = objective.matrix.shape
     W = np.repeat(start[None, :], m, axis=0)
-    widths: dict[str, int] = dict.fromkeys(method.state, columns)
+    widths: dict[str, Any] = dict.fromkeys(method.state, columns)
     widths |= dict.fromkeys(method.residuals, rows)
     kept = {name: np.zeros((m, width)) for name, width in widths.items()}
     while len(runs):
