@@ -61,8 +61,10 @@ class ConjugateGradient(Choosing):
         coefficients: Mapping[str, np.ndarray],
         state: Mapping[str, np.ndarray],
     ) -> None:
-        """w ← w − step_size p."""
-        w -= coefficients["step_size"] * state["direction"]
+        """w ← w − step_size p; the gradient's place is used for the step."""
+        gradient[...] = state["direction"]
+        gradient *= coefficients["step_size"]
+        w -= gradient
 
     @staticmethod
     def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:

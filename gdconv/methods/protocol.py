@@ -249,5 +249,4 @@ def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     """Return top/bottom, and 0 where bottom is 0."""
     import numpy as np
 
-    none = bottom == 0
-    return np.where(none, 0 * top, top / np.where(none, 1, bottom))
+    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom != 0)
