@@ -26,7 +26,7 @@ from gdconv.config.sections import (
     expand,
 )
 from gdconv.experiment import group as study
-from gdconv.methods.chebyshev import Chebyshev, of_step
+from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall
 from gdconv.methods.nesterov import Nesterov, convex
@@ -289,7 +289,8 @@ def coefficients_of(method, values):
 
     def at(t):
         if isinstance(method, Chebyshev):
-            return of_step(t, values)
+            step_size, momentum = Chebyshev.of_step(t, values)
+            return momentum, step_size
         if isinstance(method, Nesterov):
             return values.get("momentum", convex(t)) if t else 0.0, values["step_size"]
         first = values["first"] if t == 0 else 1.0

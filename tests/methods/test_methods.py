@@ -31,7 +31,7 @@ from gdconv.config.rules import ConfigError, key, real
 from gdconv.config.sections import METHODS, StudyConfig, expand, number_of_runs
 from gdconv.experiment.group import run_group
 from gdconv.experiment.prediction import Theory
-from gdconv.methods.protocol import PARTS, Method
+from gdconv.methods.protocol import Method
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 from gdconv.report import report, summary
@@ -329,9 +329,9 @@ def test_verify_notices_a_wrong_recurrence(part, monkeypatch):
 # What is refused
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", Method.parts)
 def test_a_method_that_lacks_a_part_is_refused(part):
-    parts = {each: getattr(ToyHeavyBall, each) for each in PARTS if each != part}
+    parts = {each: getattr(ToyHeavyBall, each) for each in Method.parts if each != part}
     dataclass(frozen=True)(type("Lacking", (Method,), {"name": "lacking", **parts}))
     with pytest.raises(ConfigError, match=f"method=lacking: is a method that lacks {part}"):
         from_mapping({"method": {"name": "lacking"}})

@@ -16,9 +16,10 @@ step_size K relative_step lambda_min lambda_min_positive lambda_max condition_nu
 step_limit nu_coursework rate_predicted rate_measured rate_standard_error convergence order
 iterations curve_rows iterations_to_tolerance iterations_predicted growth_predicted loss_star
 initial_gap final_gap initial_distance final_distance gap_floor bound_holds bound_coursework_holds
-first_violation_coursework bound_over_gap_median error"""
+first_violation_coursework bound_over_gap_median delayed_at error"""
 CURVES = """run_id problem n_features repetition relative_step iteration loss gap distance_squared
-gap_exact gap_bound gap_bound_coursework gap_bound_relative gap_bound_sharp
+coefficient_step coefficient_momentum gap_exact gap_bound gap_bound_coursework
+gap_bound_relative gap_bound_sharp
 distance_bound gap_floor"""
 EIGENVALUES = """problem_id n_samples n_features seed repetition index eigenvalue
 error_component_squared"""
@@ -59,7 +60,7 @@ def test_what_does_not_apply_is_empty():
     rows = encode(
         table(run_id=["0" * 16], status=["failed"], seed=[2**63 - 1], rank=[None], nu=[np.nan])
     )
-    assert rows.runs.decode() == "0" * 16 + ",,failed,,,,,,,," + str(2**63 - 1) + "," * 41 + "\n"
+    assert rows.runs.decode() == "0" * 16 + ",,failed,,,,,,,," + str(2**63 - 1) + "," * 42 + "\n"
     run = decode([rows]).runs.iloc[0]
     assert run.seed == 2**63 - 1
     assert pd.isna(run[["rank", "nu", "bound_holds", "error", "problem"]]).all()
