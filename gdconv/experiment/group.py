@@ -141,7 +141,7 @@ def _growth(
     if initial := theory.shares.sum():
         square = predicted["gap_bound_relative"] / initial
     else:
-        square, _ = theory.of_method.maxima(measured.column, measured.t)
+        square = theory.of_method.limits(measured.column, measured.t).gap
     # Where no bound is known, it is nan; at iteration 0 one is known.
     return [float(np.fmax.reduce(square[rows])) for rows in measured.rows]
 

@@ -156,6 +156,10 @@ class Chosen(Recurrence):
         """1/(ηλ_i) for that step size; the runs come to rest far below."""
         return np.full(len(t), self.eigenvalues[0] / self.eigenvalues[index])
 
+    def lasting(self) -> np.ndarray:
+        """Those of one longest step, after which the error is shorter; shape (m,)."""
+        return self.step_error()
+
     def drift(self, column: np.ndarray, t: np.ndarray, columns: int) -> np.ndarray:
         """The rounding of a longest step, as a part of what is left of the way."""
         left = np.fmin(*self.limits(column, t)[:2])
