@@ -151,6 +151,8 @@ def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
         verdict = verdicts(group)
         if _other_method(group).all():
             verdict["bound_coursework_fails"] = NONE
+        if group["bound_holds"].isna().all():
+            verdict["bound_holds"] = NONE
         row = (
             {name: as_asked(setting[name]) for name in names}
             | ({"rank": group["rank"].min()} if deficient else {})
@@ -273,6 +275,8 @@ def _facts(run: pd.Series) -> dict[str, str]:
         f" {value['gap_floor']}",
         "bound_holds": value["bound_holds"],
     }
+    if pd.notna(run["delayed_at"]):
+        facts["delayed_at"] = f"{value['delayed_at']}: rounding has changed the steps that follow"
     if not _other_method(run.to_frame().T).all():
         facts["bound_coursework_holds"] = value["bound_coursework_holds"]
     if value["first_violation_coursework"] != NONE:

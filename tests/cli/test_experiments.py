@@ -1,11 +1,14 @@
 """The stored sweeps: each one runs, here in a smaller size, and varies the keys it is about."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from gdconv.report.figures import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 GDCONV = Path(sys.executable).with_name("gdconv")
@@ -24,6 +27,8 @@ EXPERIMENTS = {
     "methods": (["problem.n_features=3"], ["method", "method_options", "condition_number"]),
     "momentum": (["problem.n_features=3"], ["method_options", "condition_number", "momentum"]),
     "stability": (["problem.n_features=3"], ["momentum", "relative_step"]),
+    "conjugate_gradient": (["problem.n_features=6"], ["problem_options", "condition_number"]),
+    "line_search": (["problem.n_features=3"], ["method", "method_options", "condition_number"]),
     "csv": (
         [f"problem.path={DIABETES}", "problem.target=progression"],
         ["step_unit", "relative_step"],
@@ -35,8 +40,12 @@ def test_every_stored_sweep_is_tried_and_in_the_readme():
     stored = {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
     assert stored == EXPERIMENTS.keys()
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (told,) = (part for part in readme.split("\n\n") if part.startswith("`experiment=NAME`"))
-    assert all(f"`{name}`" in told for name in stored)
+    (table,) = (part for part in readme.split("\n\n") if part.startswith("| `experiment=` |"))
+    rows = [re.findall(r"`(\w+)`", row) for row in table.splitlines()[2:]]
+    assert {name for name, *_ in rows} == stored
+    assert len(rows) == len(stored)
+    # Names with a dot are keys, which the pattern does not find.
+    assert {name for row in rows for name in row[1:]} <= set(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +60,7 @@ def test_a_stored_sweep_runs(name, tmp_path):
     assert (done.returncode, done.stdout[:8]) == (0, "results/"), done.stderr
     runs = pd.read_csv(tmp_path / "results" / name / "runs.csv")
     assert "failed" not in set(runs.status)
-    assert runs.bound_holds.dropna().all()
+    assert runs.bound_holds.dropna().astype(bool).all()
     assert [column for column in varied if runs[column].nunique() < 2] == []
 
 

@@ -25,6 +25,6 @@ def test_a_section_says_what_how_and_when_and_has_the_columns_of_the_registry(pl
         table: tuple(re.findall(r"`(\w+)`", names))
         for table, names in re.findall(r"of (\w+)\.csv:(.*?)(?=of \w+\.csv:|\Z)", columns, re.S)
     }
-    also = {"runs": plot.also}
+    also = {"runs": plot.also, "curves": plot.also_curves}
     used = {table: (*names, *also.get(table, ())) for table, names in plot.columns.items()}
     assert told == used

@@ -315,7 +315,7 @@ def test_a_figure_needs_no_other_columns(tables):
     for plot in (each for each in figures.FIGURES if each.name in OF_ONE_METHOD):
         kept = {table: list(columns) for table, columns in naming.items()}
         for table, columns in plot.columns.items():
-            also = plot.also if table == "runs" else ()
+            also = {"runs": plot.also, "curves": plot.also_curves}.get(table, ())
             kept[table] += [name for name in (*columns, *also) if name not in kept[table]]
         narrow = tables._replace(
             **{table: getattr(tables, table)[columns] for table, columns in kept.items()}

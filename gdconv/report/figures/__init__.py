@@ -3,6 +3,7 @@
 # The figures in the order in which the page shows them.
 NAMES = (
     *("convergence", "methods", "rate_vs_step"),
-    *("stability", "transient", "iterations_heatmap", "scaling"),
+    *("stability", "transient", "orthogonality", "zigzag"),
+    *("iterations_heatmap", "scaling"),
     *("spectrum", "tightness", "errata", "gallery"),
 )

@@ -157,16 +157,22 @@ PLOT = Plot(
     " the measured gap. Dashed: the bound, (λmax/2) ‖w₀ − w*‖² times the largest pₜ(λ)² for λ from"
     " λ⁺min to λmax, where pₜ(λ) is the factor of the error along an eigenvector after t"
     " iterations. For gradient descent this is (λmax/2) ν²ᵗ ‖w₀ − w*‖² with ν = max |1 − ηλᵢ|."
-    " Thin: the sharp bound. No bound that uses only λ⁺min, λmax and ‖w₀ − w*‖ is better. Dotted,"
-    " for gradient descent only: the coursework's bound, which has 1 − λmin/K, K = 1/η, in place of"
-    " ν. It is drawn where it differs; beyond the optimal step the measured gap can rise above it."
-    " Grey: below the rounding floor a gap is only rounding noise. Triangle: a diverging run leaves"
-    " the panel. Runs that start along an eigenvector show one component of the error only; they"
-    " are left out if the study has other starts.",
+    " Thin: the sharp bound. No bound that uses only λ⁺min, λmax and ‖w₀ − w*‖ is better. For a"
+    " method that chooses its own steps, dashed and thin are bounds that are proved for every"
+    " start; for Barzilai and Borwein's step size none is known. Dotted, for gradient descent only:"
+    " the coursework's bound, which has 1 − λmin/K, K = 1/η, in place of ν. It is drawn where it"
+    " differs; beyond the optimal step the measured gap can rise above it. Grey: below the rounding"
+    " floor a gap is only rounding noise. Triangle: a diverging run leaves the panel. Runs that"
+    " start along an eigenvector show one component of the error only; they are left out if the"
+    " study has other starts.",
     {
-        "runs": ("condition_number", "rate_predicted", "gap_floor", "start"),
-        "curves": ("iteration", "gap", "gap_bound", "gap_bound_sharp"),
+        "runs": ("condition_number", "gap_floor", "start"),
+        "curves": ("iteration", "gap"),
     },
     draw,
-    also=("step_unit", "step_value", "relative_step", "step_limit", "lambda_max"),
+    also=(
+        *("rate_predicted", "step_unit", "step_value", "relative_step"),
+        *("step_limit", "lambda_max"),
+    ),
+    also_curves=("gap_bound", "gap_bound_sharp"),
 )

@@ -39,6 +39,8 @@ LONGEST_TITLE = 28
 LONGEST_HEADER = 95
 # A legend with more names than this takes two lines.
 MOST_NAMES = 5
+# A legend with more lines than this makes the figure higher, by this many inches a line.
+MOST_LINES, LINE = 3, 0.16
 # Letters of a legend that fit below the panels, and those that a line and a gap take.
 LONGEST_LEGEND, MARGIN = 104, 8
 
@@ -91,8 +93,8 @@ class Plot:
         Table → the columns without which there is nothing to draw.
     draw : callable
         Tables → Figure; raises NothingToShowError.
-    also : tuple of str
-        Columns of runs.csv that it uses as well, which are empty for some methods.
+    also, also_curves : tuple of str
+        Columns of runs.csv and curves.csv that it uses as well, which are empty for some methods.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Plot:
     columns: Mapping[str, Sequence[str]]
     draw: Callable[[Shown], Figure]
     also: Sequence[str] = ()
+    also_curves: Sequence[str] = ()
 
 
 def known(table: pd.DataFrame, looks: Mapping[str, Look]) -> list[tuple[str, Look]]:
@@ -286,6 +289,8 @@ def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> N
     columns = len(handles) if len(handles) <= MOST_NAMES else -(-len(handles) // 2)
     while columns > 1 and _width(list(handles), columns) > LONGEST_LEGEND:
         columns -= 1
+    more = max(0, -(-len(handles) // columns) - MOST_LINES)
+    figure.set_figheight(figure.get_figheight() + LINE * more)
     drawn = figure.legend(
         handles=list(handles.values()),
         loc="outside lower center",

@@ -21,12 +21,17 @@ from gdconv.report.settings import METHOD, at_step, by_speed, options_of, settin
 MOST_PROBLEMS, MOST_CURVES = 4, 10
 # A gap that is a smaller part of the initial gap is not shown.
 LEAST = 1e-12
-# A panel is at most this many times as wide as the fastest method needs.
-WIDEST = 4
+# A panel is at most this many times as wide as the fastest method needs; conjugate gradients are so
+# much faster that the others would not be seen.
+WIDEST, WIDEST_CONJUGATE = 4, 20
+CONJUGATE = "conjugate_gradient"
 # The options of Chebyshev's method with which its interval is that of the spectrum.
 EXACT = {"lower=1.0", "upper=1.0"}
 # Each method has a colour, and each curve a marker.
-_COLOURS = ("black", drawing.STATED, drawing.MEASURED, "#3f8f6b", "#8a5aa8", "0.5")
+_COLOURS = (
+    *(drawing.STATED, drawing.MEASURED, "#3f8f6b", "#8a5aa8"),
+    *("0.5", "#b08d00", "#c2548a", "#5b4a36"),
+)
 _MARKERS = "os^Dv*P<X>"
 
 
@@ -103,7 +108,7 @@ def _variant(method: str, name: str, each: Sequence[pd.DataFrame]) -> Variant:
     known = [runs for runs in each if len(runs)]
     steps = pd.concat([runs["relative_step"] for runs in known])
     low, high = number(steps.min()), number(steps.max())
-    step = f"step {low}" + f" to {high}" * (low != high) if steps.notna().any() else ""
+    step = f"step {low}" + f"–{high}" * (low != high) if steps.notna().any() else ""
     speed = max(by_speed(runs)["iterations_to_tolerance"].max() for runs in known)
     first = [drawing.one_draw(runs) if len(runs) else runs for runs in each]
     return Variant(method, ", ".join(filter(None, (name, step))), first, speed)
@@ -148,16 +153,20 @@ def _draw_curves(
     grey: Look = {"color": "0.75", "linewidth": 3.5, "zorder": 0}
     if len(limit[0]):
         ax.plot(*limit, **grey, label="no worst case is lower")
-    methods = list(dict.fromkeys(each.method for each in variants))
-    ends, top = [], 1.0
+    methods = list(dict.fromkeys(each.method for each in variants if each.method != CONJUGATE))
+    ends, right, top = [], np.inf, 1.0
     for variant, (t, gap), marker in zip(variants, curves, _MARKERS, strict=False):
         look: Look = {"linewidth": 0.9, "markersize": 3.5, "fillstyle": "none", "marker": marker}
-        colour = _COLOURS[methods.index(variant.method) % len(_COLOURS)]
+        if conjugate := variant.method == CONJUGATE:
+            look |= {"linewidth": 1.8, "zorder": 3, "color": "black"}
+        else:
+            look |= {"color": _COLOURS[methods.index(variant.method) % len(_COLOURS)]}
         if len(t):
-            ax.plot(t, gap, color=colour, markevery=0.13, **look, label=variant.label)
+            ax.plot(t, gap, markevery=0.13, **look, label=variant.label)
             ends.append(np.append(t[gap <= LEAST], t[-1])[0])
+            right = min(right, (WIDEST_CONJUGATE if conjugate else WIDEST) * ends[-1])
             top = max(top, gap.max() if gap[-1] < 1 else 1.0)
-    ax.set_xlim(0, max(1, min(max(ends), WIDEST * min(ends))))
+    ax.set_xlim(0, max(1, min(max(ends), right)))
     return float(top)
 
 
@@ -171,12 +180,17 @@ PLOT = Plot(
     " of Chebyshev's method in curves.csv. For every method with fixed coefficients and every t,"
     " there is a spectrum between λ⁺min and λmax and a start with which its gap is at or above this"
     " limit. So a single curve may be lower, but no worst case. The limit is drawn if the study has"
-    " a run of Chebyshev's method on the interval from λ⁺min to λmax. A panel ends where the gap is"
-    " 10⁻¹² of the initial gap, or after four times the iterations of the fastest method.",
+    " a run of Chebyshev's method on the interval from λ⁺min to λmax. A method that chooses its own"
+    " steps may be lower: conjugate gradients (thick) have the least gap of all methods that use"
+    " gradients only, until rounding delays them. At most ten curves are drawn: the fastest of each"
+    " method, then the second ones. A panel ends where the gap is 10⁻¹² of the initial gap, or"
+    " after four times the iterations of the fastest method, but 20 times those of conjugate"
+    " gradients.",
     {
-        "runs": ("condition_number", "initial_gap", "iterations_to_tolerance", "rate_predicted"),
-        "curves": ("iteration", "gap", "gap_bound_relative"),
+        "runs": ("condition_number", "initial_gap", "iterations_to_tolerance"),
+        "curves": ("iteration", "gap"),
     },
     draw,
-    also=("step_unit", "step_value", "relative_step", "iterations_predicted"),
+    also=("rate_predicted", "step_unit", "step_value", "relative_step", "iterations_predicted"),
+    also_curves=("gap_bound_relative",),
 )

@@ -72,6 +72,8 @@ def draw(tables: Shown) -> Figure:
         common, told = ", ".join(filter(None, (common, told[0]))), [""]
     at = ", step nearest to 1" if len(shown) > 1 else ""
     at = ", fastest step" if methods else at
+    if all(family.runs["relative_step"].isna().all() for family in shown):
+        at = ""
     panels = {axis("iterations_to_tolerance") + at: _iterations(shown, told, methods)}
     for name in ("lambda_max", "lambda_min_positive", "condition_number"):
         if name != shown[0].column:
@@ -249,10 +251,10 @@ PLOT = Plot(
     " did not.",
     {
         "runs": (
-            *("iterations_to_tolerance", "iterations_predicted", "n_samples", "n_features"),
+            *("iterations_to_tolerance", "n_samples", "n_features"),
             *("lambda_max", "lambda_min_positive", "condition_number"),
         )
     },
     draw,
-    also=("step_unit", "step_value", "relative_step"),
+    also=("iterations_predicted", "step_unit", "step_value", "relative_step"),
 )

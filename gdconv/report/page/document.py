@@ -20,6 +20,7 @@ from gdconv.report.figures.drawing import Plot
 from gdconv.report.numerals import NONE, distinct, short
 from gdconv.report.page import explorer
 from gdconv.report.settings import (
+    CHOOSING,
     DRAW,
     SETTING,
     STEP,
@@ -76,6 +77,7 @@ def page(
         script=script,
         script_hash=_hash(script),
         data=explorer.embedded(tables) if data is None else data,
+        without=f'<p class="quiet">{escape(why)}</p>' if (why := explorer.without(runs)) else "",
         cards="\n".join(_cards(runs)),
         statuses="".join(_status_buttons(runs)),
         errata=_definitions(errata_facts(runs)),
@@ -101,9 +103,9 @@ def _hash(text: str) -> str:
 def _cards(runs: pd.DataFrame) -> list[str]:
     """The cards with the outcome of the whole study: a number each, and what it means."""
     verdict = {name: part.replace("/", " of ") for name, part in verdicts(runs).items()}
-    of_nu = with_all_parts(runs)
+    of_nu = with_all_parts(runs[~runs["method"].isin(CHOOSING)])
     deviation = (of_nu["rate_measured"] - of_nu["rate_predicted"]).abs()
-    largest, where = NONE, "no run has a measured rate"
+    largest, where = NONE, "no run has a rate that theory predicts"
     if deviation.notna().any():
         run = runs.loc[deviation.idxmax()]
         largest = short(deviation.max())

@@ -38,7 +38,7 @@ SHOWN = (
     *("status", "problem", "file", "n_samples", "n_features", "seed", "repetition"),
     *("method", "method_options", "momentum", "relative_step"),
     *("bound_holds", "bound_coursework_holds", "rate_predicted", "rate_measured", "convergence"),
-    *("iterations", "iterations_to_tolerance", "iterations_predicted"),
+    *("iterations", "iterations_to_tolerance", "iterations_predicted", "delayed_at"),
     *("first_violation_coursework", "condition_number", "start", "start_which", "run_id", "error"),
 )
 OF_METHOD = ("method", "method_options", "momentum")
@@ -79,6 +79,18 @@ def embedded(tables: Tables | Shown) -> str:
     for each in "<>&":
         text = text.replace(each, f"\\u{ord(each):04x}")
     return text
+
+
+def without(runs: pd.DataFrame) -> str:
+    """Return why a page has no explorer; empty if it has one, or if no run is complete."""
+    known = runs.dropna(subset=["method", "initial_distance"])
+    if known.empty or len(_with_formula(known)):
+        return ""
+    methods = ", ".join(known["method"].unique()).replace("_", " ")
+    return (
+        "There is no explorer, because it computes with the polynomial pₜ(λ) of a method, which"
+        f" has to be known before the method runs, and that of {methods} is not."
+    )
 
 
 def _table(runs: pd.DataFrame) -> dict[str, Any]:
