@@ -24,7 +24,7 @@ SHIFTED = 0.002
 RELATIVE = 1e-9
 
 # Figures that a study of gradient descent alone does not have.
-WITHOUT = {"methods", "stability", "transient"}
+WITHOUT = {"methods", "stability", "transient", "orthogonality", "zigzag"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def tables():
 @pytest.fixture(scope="module")
 def drawn(tables):
     made, omitted = figures.draw(tables)
-    # They need several methods or momenta.
+    # They need other methods, or several.
     assert omitted.keys() == WITHOUT
     return made
 

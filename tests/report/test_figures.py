@@ -28,6 +28,9 @@ OF_SEVERAL = {
     "stability": "no method was run on one problem with 3 momenta at 3 relative steps",
     "transient": "no problem was solved by heavy ball with both first steps, full and averaged, at"
     " the same step size and momentum",
+    "orthogonality": "no run of conjugate gradients has two recorded iterations",
+    "zigzag": "no run of steepest descent has two recorded iterations well above the rounding"
+    " floor",
 }
 OF_ONE_METHOD = [plot.name for plot in figures.FIGURES if plot.name not in {*OF_SEVERAL, "gallery"}]
 STEPS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 1.8, 1.9, 2.0, 2.2, 2.5)
