@@ -304,6 +304,15 @@ def test_a_method_alone_has_figures(method, drawn):
     assert "step" not in "".join(ax.get_title() for ax in found["scaling"].axes)
 
 
+def test_a_bound_that_is_known_at_first_only_is_shown_whole():
+    """Nesterov's method with convex momentum has a bound for 1,000 iterations."""
+    tables = run_study(configs([Nesterov(iterations=3000, momentum="convex")], 1e4))
+    assert tables.curves.gap_bound.isna().any()
+    for ax in drawn_of(tables, "tightness").axes:
+        assert np.nanmax([np.nanmax(line.get_ydata()) for line in ax.lines]) > 2
+        assert all(np.nanmax(line.get_ydata()) < ax.get_ylim()[1] for line in ax.lines)
+
+
 def test_methods_without_a_relative_bound_are_compared():
     tables = run_study(configs([Polyak(), BarzilaiBorwein()], 36.0))
     (ax,) = drawn_of(tables, "methods").axes

@@ -92,7 +92,8 @@ def _draw_bounds(ax: Axes, curve: pd.DataFrame) -> None:
         if column == "gap_bound_coursework" and same:
             continue
         ratio = values / curve[measured].to_numpy()
-        # A bound that has underflowed to 0 cannot be drawn on a logarithmic axis.
+        # A bound that has underflowed to 0 cannot be drawn on a logarithmic axis, and late in a run
+        # none may be known.
         drawn = ratio > 0
         ax.plot(t[drawn], ratio[drawn], **look, label=QUANTITIES[column].words)
         # The coursework's bound can be arbitrarily far off, so it may leave the panel.
