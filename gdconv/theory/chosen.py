@@ -27,6 +27,8 @@ from gdconv.theory.rounding import relative_error
 # digits. Gaps below SMALLEST are 0.
 DIGITS, MOST_DIGITS, AGREE = 50, 3200, 1e-13
 SMALLEST = Decimal("1e-300")
+# Bounds are divided by each other as long as they are no smaller.
+TINY = 1e-250
 # So many multiplications of an eigenvalue are done at most; later the exact gap is not known.
 MOST_WORK = 2_000_000
 
@@ -65,10 +67,20 @@ class Chosen(Recurrence):
 
     def contraction(self) -> np.ndarray:
         """The root of what a step leaves of the gap or of the squared distance at least."""
-        runs = np.arange(self.runs)
-        late = [self.limits(runs, np.full(self.runs, t)) for t in (200, 201)]
-        gap, distance = (late[1][k] / late[0][k] for k in (0, 1))
-        return np.sqrt(np.fmin(gap, distance))
+        return np.sqrt([self._left_by_a_step(run) for run in range(self.runs)])
+
+    def _left_by_a_step(self, run: int) -> float:
+        """What a step leaves at the latest t = 0, 1, 2, 4, … whose bound is no tiny number."""
+        times = np.array([0, *(2**k for k in range(40))])
+        column = np.full(len(times), run)
+        for part in self.limits(column, times)[:2]:
+            if np.isnan(part).all():
+                continue
+            t = times[np.flatnonzero(part >= TINY)[-1]]
+            one = self.limits(np.array([run, run]), np.array([t, t + 1]))
+            now, after = min(one[:2], key=lambda each: bool(np.isnan(each).any()))
+            return float(after / now)
+        return np.nan
 
     def log_contraction(self) -> np.ndarray:
         """The logarithm of `contraction`, shape (m,)."""
@@ -161,10 +173,16 @@ class Chosen(Recurrence):
         return self.step_error()
 
     def drift(self, column: np.ndarray, t: np.ndarray, columns: int) -> np.ndarray:
-        """The rounding of a longest step, as a part of what is left of the way."""
-        left = np.fmin(*self.limits(column, t)[:2])
-        unit = relative_error(columns) * self.step_error()[column]
-        return unit * np.sqrt(np.where(np.isnan(left), 1.0, left))
+        """The rounding of a longest step, as a part of what was left of the way before it.
+
+        A residual that is updated along with w keeps the rounding of all earlier steps.
+        """
+        t = np.asarray(t, dtype=float)
+        left = np.fmin(*self.limits(column, np.maximum(t - 1, 0))[:2])
+        unit = relative_error(columns)
+        kept = unit * np.sqrt(1 + t) if self.method.residuals else 0.0
+        part = np.sqrt(np.where(np.isnan(left), 1.0, left))
+        return unit * self.step_error()[column] * part + kept
 
 
 class _Exact:

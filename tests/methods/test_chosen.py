@@ -3,6 +3,8 @@
 Case B is that of test_momentum: λ = 2i² for i = 1, …, 6, and the initial gap is 91.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -152,6 +154,34 @@ def test_the_bound_of_polyak_s_step():
     for factor, part in ((2, (35 / 37) ** 2), (1, 1 - 3 * 36 / 37**2)):
         theory, *_ = theory_of(Polyak(factor=factor))
         assert theory.limits(*at(1)).distance == pytest.approx(part, rel=1e-14)
+
+
+def test_the_bound_of_polyak_s_step_keeps_its_digits():
+    """With the factor 2 it is ((κ − 1)/(κ + 1))², which 1 − 4κ/(κ + 1)² would round to 0."""
+    theory, *_ = theory_of(Polyak(factor=2), np.array([1 + 2.0**-40, 1.0]))
+    assert theory.limits(*at(1)).distance == pytest.approx(2.0**-82, rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("kappa", [1.0, 1.001, 1.2, 36.0, 1e4, 1e12])
+def test_contraction_is_that_of_a_late_step(kappa):
+    """(κ − 1)/(κ + 1), and with κ's root for conjugate gradients, however fast the bound falls."""
+    values = np.array([kappa, 1.0])
+    part, root = (kappa - 1) / (kappa + 1), (kappa**0.5 - 1) / (kappa**0.5 + 1)
+    for method, nu in ((SteepestDescent(), part), (Polyak(factor=2), part)):
+        assert theory_of(method, values)[0].contraction() == pytest.approx(nu, rel=1e-12, abs=1e-16)
+    found = theory_of(ConjugateGradient(), values)[0].contraction()
+    assert found == pytest.approx(root, rel=1e-12, abs=1e-16)
+    assert np.isnan(theory_of(BarzilaiBorwein(), values)[0].contraction())
+
+
+@pytest.mark.parametrize("kappa", [1.0, 1.0001, 2.0, 1e4])
+@pytest.mark.parametrize("start", [Normal(1e3), Normal(1e-8)])
+def test_no_bound_is_broken_by_rounding(kappa, start):
+    """From far away a step is rounded by much more than is left after it."""
+    for method in ALL:
+        problem = Prescribed(40, 8, condition_number=kappa)
+        runs = run_study(RunConfig(problem, start, method=replace(method, iterations=50))).runs
+        assert not runs["bound_holds"].isin([False]).any()
 
 
 def strakos():
