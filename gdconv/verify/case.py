@@ -16,6 +16,7 @@ results.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from gdconv.config.sections import Run
 from gdconv.experiment.iterate import Beside, iterate
 from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import recorded_iterations
+from gdconv.methods.protocol import Choosing
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.starts import starting_point
@@ -35,6 +37,8 @@ FARTHEST = 1e250
 RANDOM_POINTS = 8
 # These iterations are recorded too, so that a reader can compute them by hand.
 FEW = (0, 1, 2, 3, 10, 100, 1000, 10_000)
+# And so many at the start if the method chooses each step.
+FIRST = 20
 
 
 class Case:
@@ -146,7 +150,14 @@ class Case:
         """
         gaps = np.sqrt([moment.gap for moment in self.moments])
         errors = np.array([moment.gap_error for moment in self.moments])
-        return gaps, errors + 4 * np.finfo(float).eps * self.times * max(self.log_nu, 0.0) * gaps
+        # ν is nan if nothing is proved of the method.
+        growth = float(np.fmax(self.log_nu, 0.0))
+        return gaps, errors + 4 * np.finfo(float).eps * self.times * growth * gaps
+
+    @cached_property
+    def curves(self) -> dict[str, np.ndarray]:
+        """What theory says of the recorded iterations; see `Theory.curves`."""
+        return self.theory.curves(*self.recorded)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -161,8 +172,11 @@ class Case:
 
     def move_size(self, moment: Moment, lengths: np.ndarray | float) -> np.ndarray:
         """The size of the terms added up in a step and in w − w*, for each component."""
-        _, relative_step = self.method.recurrence(moment.t, self.lambda_max, self.coefficients)
-        step_size = float(relative_step) / self.lambda_max
+        if moment.chosen:
+            step_size = abs(moment.chosen["step_size"])
+        else:
+            _, relative = self.method.recurrence(moment.t, self.lambda_max, self.coefficients)
+            step_size = float(relative) / self.lambda_max
         values = np.abs(moment.w) + np.abs(moment.following) + np.abs(self.w_star)
         return values + 2 * step_size * lengths * self.magnitude(moment.w, self.w_star)
 
@@ -224,12 +238,14 @@ class Case:
     def _follow(self) -> list[Moment]:
         """Run the iteration, and find out how far rounding may move it."""
         rounding = rounding_of(self)
-        recorded = {*recorded_iterations(rounding.iterations, POINTS).tolist(), *FEW}
+        first = FIRST if isinstance(self.method, Choosing) else 0
+        few = {*FEW, *range(first)}
+        recorded = few.union(recorded_iterations(rounding.iterations, POINTS).tolist())
         largest = self.factors.max()
         moments: list[Moment] = []
 
         def observe(
-            t: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray, _: Beside
+            t: int, runs: np.ndarray, W: np.ndarray, residual: np.ndarray, beside: Beside
         ) -> np.ndarray | None:
             w, along = W[0].copy(), residual[0]
             gap = float(along @ along)
@@ -240,7 +256,8 @@ class Case:
             if moments and moments[-1].t == t - 1:
                 moments[-1] = replace(moments[-1], following=w)
             if t in recorded:
-                moments.append(Moment(t, w, None, gap, *rounding.of_error(t, w), noise))
+                chosen = {name: float(values[0]) for name, values in beside.chosen.items()}
+                moments.append(Moment(t, w, None, gap, *rounding.of_error(t, w), noise, chosen))
             rounding.step(w, along)
             return np.array([True]) if t >= POINTS and gap <= noise**2 else None
 

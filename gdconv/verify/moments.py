@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,6 +34,8 @@ class Moment:
         How far v_iᵀ w_t may be off.
     distance_error, gap_error : float
         How far ‖w_t − w*‖ and √gap may be off; not finite if it is not known.
+    chosen : mapping of str to float
+        Step size and momentum of the next step if the method chooses them, otherwise empty.
     """
 
     t: int
@@ -42,6 +45,7 @@ class Moment:
     components_error: np.ndarray
     distance_error: float
     gap_error: float
+    chosen: Mapping[str, float]
 
 
 class Sizes(Protocol):

@@ -92,7 +92,7 @@ def two_terms(case: Case) -> Iterator[Check]:
 def exact_gap(case: Case) -> Iterator[Check]:
     """The gap is ½ Σ λ_i p_t(λ_i)² c_i², c_i the component of w_0 − w* along v_i."""
     measured, error = case.measured
-    exact = np.sqrt(case.theory.curves(*case.recorded)["gap_exact"])
+    exact = np.sqrt(case.curves["gap_exact"])
     size = positive(measured + exact + error)
     fits = np.isfinite(size)
     statement = "the run's gap is ½ Σ λᵢ pₜ(λᵢ)² cᵢ²"
@@ -147,7 +147,7 @@ def rounding(case: Case, values: np.ndarray, times: Sequence[int]) -> np.ndarray
 def bounds_hold(case: Case) -> Iterator[Check]:
     """No gap or distance is above its bound, which is a maximum over λ⁺min <= λ <= λmax."""
     measured, error = case.measured
-    bounds = case.theory.curves(*case.recorded)
+    bounds = case.curves
     for name, statement in (
         ("gap_bound", "L(wₜ) − L(w*) ≤ ½λmax max pₜ² ‖w₀ − w*‖²"),
         ("gap_bound_relative", "gap ≤ max pₜ² times the initial gap"),

@@ -13,12 +13,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from gdconv.methods.chebyshev import Chebyshev
+from gdconv.methods.conjugate_gradient import ConjugateGradient
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall
 from gdconv.methods.nesterov import Nesterov
-from gdconv.methods.protocol import Method
+from gdconv.methods.protocol import Choosing, Method
 from gdconv.verify.case import Case
 from gdconv.verify.checks import Check
+from gdconv.verify.chosen.steps import (
+    not_above_line_search,
+    one_step,
+    orthogonal,
+    size_chosen,
+    step_taken,
+)
+from gdconv.verify.chosen.whole import end, exact_run, late_steps, proved_bounds, steps_needed
 from gdconv.verify.coursework.error import (
     distance_14,
     eigenvectors_12,
@@ -48,16 +57,26 @@ EQUATIONS: Equations = (
     *(eigenvectors_12, quadratic_form_13, distance_14, taylor_15, gap_16, gap_17),
     *(bound_18, bound_19, rate_20, condition_j, kind_k),
 )
-OF_ANY_METHOD: Equations = (
+OF_PROBLEM: Equations = (
     *(loss_1, gradient_3, hessian_4, optimum_5, eigenvectors_12, quadratic_form_13, taylor_15),
-    *(gap_16, size_of_steps, limit_of_steps, two_terms, exact_gap, bounds_hold, largest_values),
+    gap_16,
+)
+OF_ANY_METHOD: Equations = (
+    *OF_PROBLEM,
+    *(size_of_steps, limit_of_steps, two_terms, exact_gap, bounds_hold, largest_values),
     *(contraction, iterations_predicted, least_of_any_method),
+)
+# Of a method that chooses each step by what it sees.
+OF_CHOOSING: Equations = (
+    *OF_PROBLEM,
+    *(size_chosen, step_taken, one_step, exact_run, proved_bounds, late_steps, steps_needed),
 )
 # What is checked besides.
 OF_ONE_METHOD: Mapping[type[Method], Equations] = {
     HeavyBall: (momentum_asked_for, invariant),
     Nesterov: (momentum_asked_for,),
     Chebyshev: (interval,),
+    ConjugateGradient: (orthogonal, not_above_line_search, end),
 }
 
 
@@ -65,6 +84,7 @@ def verify(case: Case) -> list[Check]:
     """Return every statement's check for one run."""
     equations = EQUATIONS
     if not isinstance(case.method, GradientDescent):
-        equations = (*OF_ANY_METHOD, *OF_ONE_METHOD.get(type(case.method), ()))
+        common = OF_CHOOSING if isinstance(case.method, Choosing) else OF_ANY_METHOD
+        equations = (*common, *OF_ONE_METHOD.get(type(case.method), ()))
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         return [check for equation in equations for check in equation(case)]

@@ -13,6 +13,7 @@ import threadpoolctl
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import RunConfig, expand
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.methods.protocol import Choosing
 from gdconv.problems.families import notices
 from gdconv.verify.case import FEW, Case
 from gdconv.verify.checks import Check
@@ -89,6 +90,7 @@ def as_table(case: Case, checks: Sequence[Check]) -> str:
 def numbers_of(case: Case) -> str:
     """Return the numbers that the rows are computed from, in three lines."""
     n_samples, n_features = case.X.shape
+    nu = "not known" if np.isnan(case.nu) else factor(case.log_nu)
     return "\n".join(
         [
             f"{case.run.problem.name}, n {n_samples}, d {n_features}, rank {case.spectrum.rank},"
@@ -96,7 +98,7 @@ def numbers_of(case: Case) -> str:
             f"λmin {case.lambda_min:.6g}, λmax {case.lambda_max:.6g},"
             f" κ {case.spectrum.condition_number:.6g}, ‖w₀ − w*‖² {case.distance_squared:.6g},"
             f" L(w₀) − L(w*) {case.moments[0].gap:.6g}",
-            f"{_coefficients(case)}, ν {factor(case.log_nu)}",
+            f"{_coefficients(case)}, ν {nu}",
         ]
     )
 
@@ -114,7 +116,9 @@ def _coefficients(case: Case) -> str:
         # Heavy ball's is a part of the step size.
         of_run = of_run | {"first": of_run["first"] * of_run.get("step_size", 1.0)}
     for name, value in of_run.items():
-        if name != "step_size" and not np.isnan(value):
+        # A method that chooses its steps has the factor 1, unless it is a key.
+        given = name != "factor" or hasattr(case.method, "factor")
+        if name != "step_size" and given and not np.isnan(value):
             words.append(f"{NAMES.get(name, name)} {value:.6g}")
     return ", ".join(words)
 
@@ -123,11 +127,17 @@ def gaps_of(case: Case) -> str:
     """Return gap, exact gap and bounds at a few iterations, so that rows can be recomputed."""
     moments = [moment for moment in case.moments if moment.t in FEW]
     t = np.array([moment.t for moment in moments])
-    known = case.theory.curves(np.zeros_like(t), t)
+    known = {name: values[np.isin(case.times, FEW)] for name, values in case.curves.items()}
     columns: dict[str, Iterable[float]] = {"t": t, "gap": [moment.gap for moment in moments]}
     names = OF_GRADIENT_DESCENT if isinstance(case.method, GradientDescent) else OF_OTHERS
     columns |= {shown: known[name] for shown, name in names.items()}
-    cells = [[name, *(f"{value:.6g}" for value in values)] for name, values in columns.items()]
+    if isinstance(case.method, Choosing):
+        steps = [moment.chosen["step_size"] * case.lambda_max for moment in moments]
+        columns |= {"η λmax": steps, "β": [moment.chosen["momentum"] for moment in moments]}
+    # What is not known of the method is left out.
+    given = {name: np.array(list(values), dtype=float) for name, values in columns.items()}
+    stated = {name: values for name, values in given.items() if not np.isnan(values).all()}
+    cells = [[name, *(f"{value:.6g}" for value in values)] for name, values in stated.items()]
     return "\n".join("".join(f"{cell:>15}" for cell in row) for row in zip(*cells, strict=True))
 
 

@@ -10,10 +10,11 @@ PAGE = (DOCS / "theory.md").read_text(encoding="utf-8")
 
 
 def test_every_check_is_named_and_every_name_is_a_check():
-    """The coursework's first, then those of any method, then those that only one method has."""
+    """The coursework's, those of any method, those of methods that choose, those of one method."""
     named = re.findall(r"`statements\.(\w+)`", PAGE)
     own = [each for equations in statements.OF_ONE_METHOD.values() for each in equations]
-    functions = dict.fromkeys([*statements.EQUATIONS, *statements.OF_ANY_METHOD, *own])
+    common = [*statements.EQUATIONS, *statements.OF_ANY_METHOD, *statements.OF_CHOOSING]
+    functions = dict.fromkeys([*common, *own])
     assert named == [function.__name__ for function in functions]
 
 
@@ -23,6 +24,7 @@ def test_what_is_checked_of_the_problem_is_named():
     )
     assert " ".join(told.split()) == "(1) to (5), (12), (13), (15) and (16)"
     both = [each for each in statements.OF_ANY_METHOD if each in statements.EQUATIONS]
+    assert both == [each for each in statements.OF_CHOOSING if each in statements.EQUATIONS]
     numbers = [each.__name__.rpartition("_")[2] for each in both]
     assert numbers == ["1", "3", "4", "5", "12", "13", "15", "16"]
 

@@ -1,0 +1,1 @@
+"""Statements about methods that choose each step by what they see."""

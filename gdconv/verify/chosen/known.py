@@ -1,0 +1,218 @@
+"""What is known of the methods that choose their steps: their quotients and what is proved of them.
+
+docs/methods.md derives it. Nothing here comes from `gdconv.methods` or `gdconv.theory`, with which
+it is compared. All numbers are decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, NamedTuple
+
+from gdconv.methods.barzilai_borwein import BarzilaiBorwein
+from gdconv.methods.conjugate_gradient import ConjugateGradient
+from gdconv.methods.polyak import Polyak
+from gdconv.methods.protocol import Method
+from gdconv.methods.steepest_descent import SteepestDescent
+from gdconv.verify.known import least_worst, power
+
+Vector = Sequence[Decimal]
+
+
+class Quotient(NamedTuple):
+    """A step size, factor top/bottom.
+
+    top and bottom are names of these numbers, with g = ∇L(w_t) and s = w_t − w_{t−1}: gg = gᵀg,
+    gHg = gᵀHg, gap = L(w_t) − L(w*), ss = sᵀs, sHs = sᵀHs.
+    """
+
+    top: str
+    bottom: str
+    factor: Decimal = Decimal(1)
+
+
+class Choice:
+    """What is known of one run.
+
+    Parameters
+    ----------
+    coefficients : mapping of str to float
+    smallest, largest : Decimal
+        The smallest eigenvalue that is not 0, and the largest one.
+    """
+
+    formula: ClassVar[str]
+    # Whether a step is that of the plane of the gradient and the last step, see `plane`.
+    is_plane: ClassVar[bool] = False
+
+    def __init__(self, coefficients: Mapping[str, float], smallest: Any, largest: Any) -> None:
+        self.coefficients, self.smallest, self.largest = coefficients, smallest, largest
+        self.kappa = largest / smallest
+
+    def quotient(self, t: int) -> Quotient:
+        """The step size of the step from w_t."""
+        return Quotient("gg", "gHg")
+
+    def base(self) -> tuple[Decimal, int] | None:
+        """b and k such that a late step leaves at most b^k of gap or distance; None if unknown."""
+        return None
+
+    def parts(self, t: int) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+        """At most so large a part is left after t steps; see `gdconv.theory.limits.Limits`.
+
+        It is a part of the gap, of the squared distance, and of ½λmax times the squared distance.
+        """
+        return None, None, None
+
+    def off(self, t: int, error: Decimal) -> Decimal:
+        """How far a part may be off, as a part of it, if b is off by error; inf if b is 0."""
+        found = self.base()
+        if found is None or not t:
+            return Decimal(0)
+        base, times = found
+        return (1 + error / base) ** (times * t) - 1 if base > 0 else Decimal("inf")
+
+
+class LineSearch(Choice):
+    """Steepest descent."""
+
+    formula = "ηₜ = gᵀg/(gᵀHg), g = ∇L(wₜ)"
+
+    def base(self) -> tuple[Decimal, int]:
+        """((κ − 1)/(κ + 1))²."""
+        return (self.kappa - 1) / (self.kappa + 1), 2
+
+    def parts(self, t: int) -> tuple[Decimal, None, Decimal]:
+        """So much in every step."""
+        part = power(self.base()[0], 2 * t)
+        return part, None, part
+
+
+class KnownMinimum(Choice):
+    """Polyak's step."""
+
+    formula = "ηₜ = factor (L(wₜ) − L(w*))/gᵀg, g = ∇L(wₜ)"
+
+    @property
+    def factor(self) -> Decimal:
+        """Its factor, γ."""
+        return Decimal(float(self.coefficients["factor"]))
+
+    def quotient(self, t: int) -> Quotient:
+        """γ gap/gᵀg."""
+        return Quotient("gap", "gg", self.factor)
+
+    def base(self) -> tuple[Decimal, int]:
+        """1 − γ(4 − γ)κ/(κ + 1)²."""
+        return 1 - self.factor * (4 - self.factor) * self.kappa / (self.kappa + 1) ** 2, 1
+
+    def parts(self, t: int) -> tuple[None, Decimal, Decimal]:
+        """So much in every step."""
+        part = power(self.base()[0], t)
+        return None, part, part
+
+
+class Secant(Choice):
+    """Barzilai and Borwein's step."""
+
+    formula = "ηₜ = sᵀs/(sᵀHs), s = wₜ − wₜ₋₁"
+
+    def quotient(self, t: int) -> Quotient:
+        """The best step size for the step before, and a line search at first."""
+        return Quotient("ss", "sHs") if t else Quotient("gg", "gHg")
+
+
+class Plane(Choice):
+    """Conjugate gradients."""
+
+    formula = "least L in the plane of ∇L(wₜ) and wₜ − wₜ₋₁"
+    is_plane = True
+
+    def parts(self, t: int) -> tuple[Decimal, None, Decimal]:
+        """1/T_t((κ + 1)/(κ − 1))², and 1/(2t + 1)²."""
+        least = Decimal(least_worst(self.smallest, self.largest, t)) ** 2
+        return least, None, 1 / Decimal(2 * t + 1) ** 2
+
+    def base(self) -> tuple[Decimal, int]:
+        """((√κ − 1)/(√κ + 1))²."""
+        root = self.kappa.sqrt()
+        return (root - 1) / (root + 1), 2
+
+
+CHOICES: Mapping[type[Method], type[Choice]] = {
+    SteepestDescent: LineSearch,
+    Polyak: KnownMinimum,
+    BarzilaiBorwein: Secant,
+    ConjugateGradient: Plane,
+}
+
+
+def choice_of(
+    method: Method, coefficients: Mapping[str, float], ends: tuple[float, float]
+) -> Choice | None:
+    """Return what is known of a run, or None for another method; ends is (smallest, largest)."""
+    kind = CHOICES.get(type(method))
+    return None if kind is None else kind(coefficients, *map(Decimal, ends))
+
+
+def gaps(choice: Choice, eigenvalues: Vector, errors: Vector, iterations: int) -> list[Decimal]:
+    """Return the gaps of a run along the eigenvectors of H, from errors v_iᵀ(w_0 − w*)."""
+    e, s = list(errors), [Decimal(0)] * len(errors)
+    found: list[Decimal] = []
+    for t in range(iterations + 1):
+        g = [value * each for value, each in zip(eigenvalues, e, strict=True)]
+        numbers = {
+            "gap": dot(g, e) / 2,
+            "gg": dot(g, g),
+            "gHg": dot(g, g, eigenvalues),
+            "ss": dot(s, s),
+            "sHs": dot(s, s, eigenvalues),
+        }
+        found.append(numbers["gap"])
+        along, again = Decimal(0), Decimal(0)
+        if choice.is_plane and t:
+            along, again = plane(numbers, dot(g, s), dot(g, s, eigenvalues))
+        elif numbers["gg"]:
+            top, bottom, factor = choice.quotient(t)
+            along = factor * numbers[top] / numbers[bottom]
+        s = [again * last - along * slope for last, slope in zip(s, g, strict=True)]
+        e = [each + step for each, step in zip(e, s, strict=True)]
+    return found
+
+
+def plane(numbers: Mapping[str, Decimal], gs: Decimal, gHs: Decimal) -> tuple[Decimal, Decimal]:
+    """Return a and b for which L(w − a g + b s) is least: two linear equations."""
+    gg, gHg, sHs = numbers["gg"], numbers["gHg"], numbers["sHs"]
+    determinant = gHg * sHs - gHs * gHs
+    if not determinant:
+        return Decimal(0), Decimal(0)
+    return (gg * sHs - gs * gHs) / determinant, (gg * gHs - gs * gHg) / determinant
+
+
+def dot(a: Vector, b: Vector, weights: Vector | None = None) -> Decimal:
+    """Return Σ a_i b_i, each term times its weight."""
+    terms = [x * y for x, y in zip(a, b, strict=True)]
+    if weights is not None:
+        terms = [x * y for x, y in zip(terms, weights, strict=True)]
+    return sum(terms, Decimal(0))
+
+
+def last_gap(eigenvalues: Vector, shares: Vector) -> tuple[int, Decimal]:
+    """Return the number m of steps that conjugate gradients take, and the gap after m − 1.
+
+    m is the number of distinct eigenvalues with a share of the initial gap. After m − 1 steps the
+    gap is the least Σ s_i p_i², p_i the values of a polynomial of degree m − 1 with p(0) = 1. By
+    Lagrange that is Σ ℓ_i p_i = 1, with ℓ_i = Π_{j ≠ i} λ_j/(λ_j − λ_i), so it is 1/Σ (ℓ_i²/s_i).
+    """
+    of: dict[Decimal, Decimal] = {}
+    for value, share in zip(eigenvalues, shares, strict=True):
+        if share:
+            of[value] = of.get(value, Decimal(0)) + share
+    total = Decimal(0)
+    for value, share in of.items():
+        product = Decimal(1)
+        for other in of:
+            product *= other / (other - value) if other != value else 1
+        total += product * product / share
+    return len(of), 1 / total if of else Decimal(0)
