@@ -9,9 +9,11 @@ from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from gdconv.config.sections import METHODS
+from gdconv.methods.protocol import Choosing
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
@@ -30,14 +32,22 @@ def test_every_method_has_a_section_with_a_command():
             "Nesterov's method with growing momentum",
         ],
         "chebyshev": ["Chebyshev's method"],
+        "steepest_descent": ["Steepest descent"],
+        "polyak": ["Polyak's step"],
+        "barzilai_borwein": ["Barzilai and Borwein's step"],
+        "conjugate_gradient": ["Conjugate gradients"],
     }
+    # Methods that a user adds may be in the list, too.
     assert headings.keys() <= METHODS.keys()
-    for wanted in headings.values():
+    for method, wanted in headings.items():
+        parts = ["**Update.**", "**What is proved.**"]
+        if not issubclass(METHODS[method], Choosing):
+            parts = [] if method == "chebyshev" else ["**Polynomial.**"]
         for heading in wanted:
             (text,) = (each for each in sections if each.startswith(f"{heading}\n"))
             assert re.search(r"^    gdconv-verify ", text, re.MULTILINE), heading
-            for part in ("**Polynomial.**", "**Figure", "**Source.**"):
-                assert part in text or heading == "Chebyshev's method", (heading, part)
+            for part in (*parts, "**Figure", "**Source.**"):
+                assert part in text, (heading, part)
 
 
 def numbers(text):
@@ -61,9 +71,14 @@ def test_every_block_is_run():
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory):
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="module")
+def printed(folder):
     """What each command prints."""
-    folder, outputs = tmp_path_factory.mktemp("page"), {}
+    outputs = {}
     for command in COMMANDS:
         words = shlex.split(command)
         done = subprocess.run(
@@ -77,7 +92,7 @@ def printed(tmp_path_factory):
 @pytest.mark.slow
 def test_every_true_statement_holds(printed):
     checked = [text for command, text in printed.items() if command.startswith("gdconv-verify")]
-    assert len(checked) == len(COMMANDS) - 1
+    assert len(checked) == len(COMMANDS) - 2
     assert not any("FAIL" in text for text in checked)
 
 
@@ -127,8 +142,19 @@ def test_limits_are_as_told(printed):
 
 @pytest.mark.slow
 def test_predictions_are_as_told(printed):
-    (text,) = (text for command, text in printed.items() if command.startswith("gdconv "))
+    (text,) = (text for command, text in printed.items() if "study=four" in command)
     for method in ("gradient_descent", "heavy_ball", "nesterov", "chebyshev"):
         assert re.search(rf"^spectrum .* {method} ", text, re.MULTILINE)
     assert re.search(r"gradient_descent .* 346 ", text)
     assert re.search(r"heavy_ball .* 5[89] ", text)
+
+
+@pytest.mark.slow
+def test_conjugate_gradients_end_and_are_delayed_as_told(printed, folder):
+    (two,) = (gaps(text) for command, text in printed.items() if "two_point" in command)
+    assert two[1] > 1e-6 * two[0]
+    assert two[2] < 1e-20 * two[0]
+    runs = pd.read_csv(folder / "results" / "delay" / "runs.csv")
+    (told,) = re.findall(r"column `delayed_at` is about (\d+)", PAGE)
+    assert runs["delayed_at"].tolist() == pytest.approx([int(told)], abs=5)
+    assert runs["bound_holds"].tolist() == [True]

@@ -1,7 +1,7 @@
 """What is known of the methods that choose their steps: their quotients and what is proved of them.
 
 docs/methods.md derives it. Nothing here comes from `gdconv.methods` or `gdconv.theory`, with which
-it is compared. All numbers are decimals.
+it is compared. All numbers are decimals; `gaps` and `last_gap` also take fractions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from gdconv.methods.protocol import Method
 from gdconv.methods.steepest_descent import SteepestDescent
 from gdconv.verify.known import least_worst, power
 
-Vector = Sequence[Decimal]
+# Of decimals or fractions.
+Vector = Sequence[Any]
 
 
 class Quotient(NamedTuple):
@@ -29,7 +30,7 @@ class Quotient(NamedTuple):
 
     top: str
     bottom: str
-    factor: Decimal = Decimal(1)
+    factor: Any = 1
 
 
 class Choice:
@@ -156,10 +157,10 @@ def choice_of(
     return None if kind is None else kind(coefficients, *map(Decimal, ends))
 
 
-def gaps(choice: Choice, eigenvalues: Vector, errors: Vector, iterations: int) -> list[Decimal]:
+def gaps(choice: Choice, eigenvalues: Vector, errors: Vector, iterations: int) -> list[Any]:
     """Return the gaps of a run along the eigenvectors of H, from errors v_iᵀ(w_0 − w*)."""
-    e, s = list(errors), [Decimal(0)] * len(errors)
-    found: list[Decimal] = []
+    e, s = list(errors), [0 * each for each in errors]
+    found: list[Any] = []
     for t in range(iterations + 1):
         g = [value * each for value, each in zip(eigenvalues, e, strict=True)]
         numbers = {
@@ -170,7 +171,7 @@ def gaps(choice: Choice, eigenvalues: Vector, errors: Vector, iterations: int) -
             "sHs": dot(s, s, eigenvalues),
         }
         found.append(numbers["gap"])
-        along, again = Decimal(0), Decimal(0)
+        along, again = 0 * e[0], 0 * e[0]
         if choice.is_plane and t:
             along, again = plane(numbers, dot(g, s), dot(g, s, eigenvalues))
         elif numbers["gg"]:
@@ -181,38 +182,38 @@ def gaps(choice: Choice, eigenvalues: Vector, errors: Vector, iterations: int) -
     return found
 
 
-def plane(numbers: Mapping[str, Decimal], gs: Decimal, gHs: Decimal) -> tuple[Decimal, Decimal]:
+def plane(numbers: Mapping[str, Any], gs: Any, gHs: Any) -> tuple[Any, Any]:
     """Return a and b for which L(w − a g + b s) is least: two linear equations."""
     gg, gHg, sHs = numbers["gg"], numbers["gHg"], numbers["sHs"]
     determinant = gHg * sHs - gHs * gHs
     if not determinant:
-        return Decimal(0), Decimal(0)
+        return 0 * gs, 0 * gs
     return (gg * sHs - gs * gHs) / determinant, (gg * gHs - gs * gHg) / determinant
 
 
-def dot(a: Vector, b: Vector, weights: Vector | None = None) -> Decimal:
+def dot(a: Vector, b: Vector, weights: Vector | None = None) -> Any:
     """Return Σ a_i b_i, each term times its weight."""
     terms = [x * y for x, y in zip(a, b, strict=True)]
     if weights is not None:
         terms = [x * y for x, y in zip(terms, weights, strict=True)]
-    return sum(terms, Decimal(0))
+    return sum(terms)
 
 
-def last_gap(eigenvalues: Vector, shares: Vector) -> tuple[int, Decimal]:
+def last_gap(eigenvalues: Vector, shares: Vector) -> tuple[int, Any]:
     """Return the number m of steps that conjugate gradients take, and the gap after m − 1.
 
     m is the number of distinct eigenvalues with a share of the initial gap. After m − 1 steps the
     gap is the least Σ s_i p_i², p_i the values of a polynomial of degree m − 1 with p(0) = 1. By
     Lagrange that is Σ ℓ_i p_i = 1, with ℓ_i = Π_{j ≠ i} λ_j/(λ_j − λ_i), so it is 1/Σ (ℓ_i²/s_i).
     """
-    of: dict[Decimal, Decimal] = {}
+    of: dict[Any, Any] = {}
     for value, share in zip(eigenvalues, shares, strict=True):
         if share:
-            of[value] = of.get(value, Decimal(0)) + share
-    total = Decimal(0)
+            of[value] = of.get(value, 0) + share
+    total: Any = 0
     for value, share in of.items():
-        product = Decimal(1)
+        product: Any = 1
         for other in of:
             product *= other / (other - value) if other != value else 1
         total += product * product / share
-    return len(of), 1 / total if of else Decimal(0)
+    return len(of), 1 / total if of else 0
