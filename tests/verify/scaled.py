@@ -1,8 +1,13 @@
 """Formulas that are made wrong: one operation is multiplied by a factor, and runs that show it."""
 
 import ast
+import inspect
 import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
+import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -11,6 +16,8 @@ from gdconv.config.mapping import from_mapping
 from gdconv.config.sections import expand
 from gdconv.verify.case import Case
 from gdconv.verify.statements import verify
+
+PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 
 
 def runs_named_in(page, words, change=lambda config: None):
@@ -39,9 +46,10 @@ class Scaled(ast.NodeTransformer):
         if node is not self.node:
             return super().visit(node)
         statement = isinstance(node, ast.Return | ast.AugAssign)
-        product = ast.BinOp(
-            ast.Constant(self.factor), ast.Mult(), node.value if statement else node
-        )
+        # In whole numbers, so that the value may be a decimal as well.
+        thousands = ast.Constant(round(1000 * self.factor))
+        times = ast.BinOp(node.value if statement else node, ast.Mult(), thousands)
+        product = ast.BinOp(times, ast.Div(), ast.Constant(1000))
         if not statement:
             return product
         node.value = product
@@ -55,3 +63,76 @@ def scaled(source, operations, place, factor, file, name):
     names = {"__name__": name}
     exec(compile(wrong, file, "exec"), names)
     return names
+
+
+@cache
+def of_method(name):
+    """The runs of the commands that docs/methods.md names, with a smaller problem and shorter."""
+
+    def shorten(config):
+        config["problem"] |= {"n_samples": 30, "n_features": 5}
+        config["method"]["iterations"] = 80
+
+    words = rf"problem=spectrum problem\.condition_number=36 method={name}\b[^\n-]*"
+    return runs_named_in(PAGE.read_text(encoding="utf-8"), words.rstrip(), shorten)
+
+
+ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
+CALLS = ("sqrt", "max", "best_momentum")
+# No error: where one formula of the best momentum takes over from the other, both are the same.
+# And a momentum of 0 stays 0.
+HARMLESS = ("3 * largest + smallest", "3 * largest", "0 * step_size")
+
+
+def operations(tree):
+    """Every operation of the functions of a method's file, but for messages and `doubtful`."""
+    found = []
+
+    def visit(node):
+        if isinstance(node, ast.Raise) or getattr(node, "name", "") == "doubtful":
+            return
+        arithmetic = isinstance(node, ast.BinOp) and isinstance(node.op, ARITHMETIC)
+        called = isinstance(node, ast.Call) and ast.unparse(node.func) in CALLS
+        formula = arithmetic or called or isinstance(node, ast.AugAssign)
+        # A function in a function is met twice.
+        if formula and not any(node is each for each in found):
+            found.append(node)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            visit(node)
+    return [node for node in found if ast.unparse(node) not in HARMLESS]
+
+
+def places(*methods):
+    """A parameter of a test for each operation of these methods' files."""
+    for method in methods:
+        tree = ast.parse(inspect.getsource(inspect.getmodule(method)))
+        for place, node in enumerate(operations(tree)):
+            yield pytest.param(method, place, id=f"{method.name} {ast.unparse(node)}")
+
+
+def wrong_runs(method, place, factor, registers, monkeypatch):
+    """The runs of a method whose file has one wrong operation.
+
+    The first register is that of the methods, which the wrong one enters itself; the others get it.
+    """
+    module = inspect.getmodule(method)
+    for register in registers:
+        for key, value in list(register.items()):
+            monkeypatch.setitem(register, key, value)
+    source = inspect.getsource(module)
+    found = scaled(source, operations, place, factor, module.__file__, module.__name__)
+    wrong = found[method.__name__]
+    for register in registers[1:]:
+        if method in register:
+            monkeypatch.setitem(register, wrong, register[method])
+    runs = []
+    for run in of_method(method.name):
+        # Its fields are those of a single run already.
+        other = object.__new__(wrong)
+        vars(other).update(vars(run.method))
+        runs.append(replace(run, method=other))
+    return runs
