@@ -87,6 +87,16 @@ def two_terms(case: Case) -> Iterator[Check]:
         sizes.append((2 + 2 * float(np.abs(flat))) * np.abs(V.T) @ moved)
     statement = "vᵢᵀ(eₜ₊₁ − eₜ) = b vᵢᵀ(eₜ − eₜ₋₁) − c vᵢᵀeₜ, e = w − w*"
     yield agree(LABEL, statement, found, expected, sizes, 2 * case.unit)
+    shown, in_rule = [], []
+    for t in times_of(case).tolist():
+        step_size, momentum = case.method.of_step(t, case.coefficients)
+        shown.append((step_size * case.lambda_max, momentum if t else 0.0))
+        b, _ = case.method.recurrence(t, 0.0, case.coefficients)
+        _, c = case.method.recurrence(t, case.lambda_max, case.coefficients)
+        in_rule.append((c, b if t else 0.0))
+    statement = "ηₜ and βₜ of the tables: c = ηₜλ, and b = βₜ for λ = 0"
+    size = np.abs(in_rule)
+    yield agree(LABEL, statement, shown, in_rule, size, 16 * EPS, may_be_zero=True)
 
 
 def exact_gap(case: Case) -> Iterator[Check]:

@@ -81,7 +81,7 @@ ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 CALLS = ("sqrt", "max", "best_momentum")
 # No error: where one formula of the best momentum takes over from the other, both are the same.
 # And a momentum of 0 stays 0.
-HARMLESS = ("3 * largest + smallest", "3 * largest", "0 * step_size")
+HARMLESS = ("3 * largest + smallest", "3 * largest", "0 * step_size", "0.0 * momentum")
 
 
 def operations(tree):
@@ -119,7 +119,8 @@ def wrong_runs(method, place, factor, registers, monkeypatch):
 
     The first register is that of the methods, which the wrong one enters itself; the others get it.
     """
-    module = inspect.getmodule(method)
+    # First, because the wrong method would be found under the same name.
+    module, named = inspect.getmodule(method), of_method(method.name)
     for register in registers:
         for key, value in list(register.items()):
             monkeypatch.setitem(register, key, value)
@@ -130,7 +131,7 @@ def wrong_runs(method, place, factor, registers, monkeypatch):
         if method in register:
             monkeypatch.setitem(register, wrong, register[method])
     runs = []
-    for run in of_method(method.name):
+    for run in named:
         # Its fields are those of a single run already.
         other = object.__new__(wrong)
         vars(other).update(vars(run.method))
