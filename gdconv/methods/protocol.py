@@ -194,7 +194,7 @@ class Choosing(Method):
     """
 
     takes_step: ClassVar[bool] = False
-    parts: ClassVar[tuple[str, ...]] = ("update", "choose", "limits")
+    parts: ClassVar[tuple[str, ...]] = ("choose", "limits")
 
     def coefficients(
         self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
@@ -205,6 +205,18 @@ class Choosing(Method):
     @staticmethod
     def step_limit(coefficients: Coefficients, lambda_max: float) -> None:
         """Return None, because it takes no step size."""
+
+    @staticmethod
+    def update(
+        t: int,
+        w: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> None:
+        """w ← w − step_size ∇L(w), unless a method has another one."""
+        gradient *= coefficients["step_size"]
+        w -= gradient
 
     @staticmethod
     def choose(

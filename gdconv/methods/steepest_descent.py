@@ -35,18 +35,6 @@ class SteepestDescent(Choosing):
         return {"step_size": step_size, "momentum": 0 * step_size}
 
     @staticmethod
-    def update(
-        t: int,
-        w: np.ndarray,
-        gradient: np.ndarray,
-        coefficients: Mapping[str, np.ndarray],
-        state: Mapping[str, np.ndarray],
-    ) -> None:
-        """w ← w − step_size ∇L(w)."""
-        gradient *= coefficients["step_size"]
-        w -= gradient
-
-    @staticmethod
     def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:
         """((κ − 1)/(κ + 1))² a step on the gap.
 
