@@ -342,7 +342,7 @@ BAD = {
     "step.unit=bogus": "must be one of lambda_max, optimal, absolute, K",
     "step=3": "has the keys step.unit, step.value",
     "method.iterations=-1": "must be a whole number from 1",
-    "method=heavybal": "gradient_descent, heavy_ball, nesterov; did you mean heavy_ball?",
+    "method=heavybal": "steepest_descent; did you mean heavy_ball?",
     "method.momentum=0.5": "is not a key of method=gradient_descent, but of method=heavy_ball and"
     " method=nesterov",
     "method.iteration=5": "; did you mean method.iterations?",
@@ -359,7 +359,7 @@ BAD = {
     "study=../up": "must be a folder's name",
     "problem=nosuch": "must be one of correlated, csv, gaussian, polynomial, spectrum",
     "problem=3": "must be a string or a list",
-    "experiment=nosuch": "must be one of conditioning, csv, default",
+    "experiment=nosuch": "must be one of conditioning, conjugate_gradient, csv, default",
     "problem.typo=3": PROBLEM_KEYS,
     "typo=3": "is not a key; allowed: accept_changed, engine, method, pair, problem, record",
     "seed.typo=3": "is not a key; allowed: none",

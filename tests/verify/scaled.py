@@ -1,12 +1,14 @@
 """Formulas that are made wrong: one operation is multiplied by a factor, and runs that show it."""
 
 import ast
+import builtins
 import inspect
 import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -20,12 +22,13 @@ from gdconv.verify.statements import verify
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 
 
-def runs_named_in(page, words, change=lambda config: None):
-    """The runs of the commands of gdconv-verify in a page whose words are like `words`."""
+def runs_named_in(page, like, change=lambda config: None):
+    """The runs of the commands of gdconv-verify in a page that match `like`."""
     runs = []
     with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
-        for command in re.findall(rf"^    gdconv-verify ({words})$", page, re.MULTILINE):
-            config = OmegaConf.to_container(compose("config", command.split()), resolve=True)
+        for command in re.findall(rf"^    gdconv-verify ({like})$", page, re.MULTILINE):
+            words = command.removesuffix(" --table").split()
+            config = OmegaConf.to_container(compose("config", words), resolve=True)
             change(config)
             runs += expand(from_mapping(config)[0])
     return runs
@@ -34,6 +37,15 @@ def runs_named_in(page, words, change=lambda config: None):
 def noticed(runs):
     # The last ones diverge, so they are the shortest.
     return any(not check.passed for run in reversed(runs) for check in verify(Case(run)))
+
+
+def stretched(value, factor):
+    """A number or an array, also of decimals, times a factor with three decimal places."""
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        # Python divides the integer 0, of which such an array may be made, as a float.
+        each = np.frompyfunc(lambda number: number and stretched(number, factor), 1, 1)
+        return each(value)
+    return value * round(1000 * factor) / 1000
 
 
 class Scaled(ast.NodeTransformer):
@@ -46,10 +58,8 @@ class Scaled(ast.NodeTransformer):
         if node is not self.node:
             return super().visit(node)
         statement = isinstance(node, ast.Return | ast.AugAssign)
-        # In whole numbers, so that the value may be a decimal as well.
-        thousands = ast.Constant(round(1000 * self.factor))
-        times = ast.BinOp(node.value if statement else node, ast.Mult(), thousands)
-        product = ast.BinOp(times, ast.Div(), ast.Constant(1000))
+        name, factor = ast.Name("stretched", ast.Load()), ast.Constant(self.factor)
+        product = ast.Call(name, [node.value if statement else node, factor], [])
         if not statement:
             return product
         node.value = product
@@ -60,7 +70,7 @@ def scaled(source, operations, place, factor, file, name):
     """Run a module's source in which one operation is made wrong; return what it defines."""
     tree = ast.parse(source)
     wrong = ast.fix_missing_locations(Scaled(operations(tree)[place], factor).visit(tree))
-    names = {"__name__": name}
+    names = {"__name__": name, "__builtins__": vars(builtins) | {"stretched": stretched}}
     exec(compile(wrong, file, "exec"), names)
     return names
 
@@ -73,8 +83,8 @@ def of_method(name):
         config["problem"] |= {"n_samples": 30, "n_features": 5}
         config["method"]["iterations"] = 80
 
-    words = rf"problem=spectrum problem\.condition_number=36 method={name}\b[^\n-]*"
-    return runs_named_in(PAGE.read_text(encoding="utf-8"), words.rstrip(), shorten)
+    like = rf"problem=spectrum problem\.condition_number=36 method={name}\b.*"
+    return runs_named_in(PAGE.read_text(encoding="utf-8"), like, shorten)
 
 
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)

@@ -1,10 +1,7 @@
 """gdconv-verify of methods with momentum: it passes on every run, and notices an error of 0.1 %."""
 
-import ast
 import inspect
 import sys
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +30,8 @@ from gdconv.verify.statements import verify
 from gdconv.verify.table import gaps_of, numbers_of
 
 sys.path.insert(0, str(Path(__file__).parent))
-from scaled import noticed, runs_named_in, scaled
+from scaled import noticed, of_method, places, wrong_runs
 
-PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 RUNS = {
     "heavy ball": (HeavyBall, {}),
     "heavy ball, averaged": (HeavyBall, {"first_step": "averaged"}),
@@ -171,81 +167,20 @@ def test_tolerances_are_rounding_and_no_more():
 # A wrong formula
 
 
-def shorten(config):
-    config["problem"] |= {"n_samples": 30, "n_features": 5}
-    config["method"]["iterations"] = 80
-
-
-@cache
-def of_method(name):
-    """The runs of the commands that docs/methods.md names, with a smaller problem and shorter."""
-    words = rf"problem=spectrum problem\.condition_number=36 method={name}\b.*"
-    return runs_named_in(PAGE.read_text(encoding="utf-8"), words, shorten)
-
-
 @pytest.mark.parametrize("name", ["heavy_ball", "nesterov", "chebyshev"])
 def test_the_named_runs_pass(name):
     assert len(of_method(name)) >= 1
     assert not noticed(of_method(name))
 
 
-ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
-CALLS = ("sqrt", "max", "best_momentum")
-# No error: where one formula of the best momentum takes over from the other, both are the same.
-HARMLESS = ("3 * largest + smallest", "3 * largest")
-
-
-def operations(tree):
-    """Every operation of the functions of a method's file, but for messages and `doubtful`."""
-    found = []
-
-    def visit(node):
-        if isinstance(node, ast.Raise) or getattr(node, "name", "") == "doubtful":
-            return
-        arithmetic = isinstance(node, ast.BinOp) and isinstance(node.op, ARITHMETIC)
-        called = isinstance(node, ast.Call) and ast.unparse(node.func) in CALLS
-        formula = arithmetic or called or isinstance(node, ast.AugAssign)
-        # A function in a function is met twice.
-        if formula and not any(node is each for each in found):
-            found.append(node)
-        for child in ast.iter_child_nodes(node):
-            visit(child)
-
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            visit(node)
-    return [node for node in found if ast.unparse(node) not in HARMLESS]
-
-
-def places():
-    for method in (HeavyBall, Nesterov, Chebyshev):
-        tree = ast.parse(inspect.getsource(inspect.getmodule(method)))
-        for place, node in enumerate(operations(tree)):
-            yield pytest.param(method, place, id=f"{method.name} {ast.unparse(node)}")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("factor", [1.001, 0.999])
-@pytest.mark.parametrize(("method", "place"), [*places()])
+@pytest.mark.parametrize(("method", "place"), [*places(HeavyBall, Nesterov, Chebyshev)])
 # A wrong exponent may divide by 0.
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_formula_of_a_method_off_by_a_thousandth_is_noticed(method, place, factor, monkeypatch):
-    module, named = inspect.getmodule(method), of_method(method.name)
-    for register in (METHODS, known.KNOWN, statements.OF_ONE_METHOD):
-        for key, value in list(register.items()):
-            monkeypatch.setitem(register, key, value)
-    source = inspect.getsource(module)
-    found = scaled(source, operations, place, factor, module.__file__, module.__name__)
-    wrong = found[method.__name__]
-    for register in (known.KNOWN, statements.OF_ONE_METHOD):
-        monkeypatch.setitem(register, wrong, register[method])
-    runs = []
-    for run in named:
-        # Its fields are those of a single run already.
-        other = object.__new__(wrong)
-        vars(other).update(vars(run.method))
-        runs.append(replace(run, method=other))
-    assert noticed(runs)
+    registers = METHODS, known.KNOWN, statements.OF_ONE_METHOD
+    assert noticed(wrong_runs(method, place, factor, registers, monkeypatch))
 
 
 PARTS = [
