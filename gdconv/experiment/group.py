@@ -12,7 +12,6 @@ from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem
 from gdconv.experiment.iterate import iterate
 from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import Recorder, Trajectories, recorded_iterations
-from gdconv.methods.protocol import Choosing
 from gdconv.problems.families import LeastSquares, file_content, make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.spectrum import eigh_difference
@@ -150,7 +149,7 @@ def _delayed(
     theory: Theory, measured: Trajectories, predicted: dict[str, np.ndarray]
 ) -> list[int | None]:
     """The first recorded iteration at which rounding has changed the steps that a run chooses."""
-    if not isinstance(theory.method, Choosing):
+    if not theory.method.chooses:
         return [None] * len(measured.rows)
     later = measured.gap > 2 * predicted["gap_exact"] + predicted["gap_floor"]
     return [_first(measured.t[rows], later[rows]) for rows in measured.rows]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from gdconv.methods.protocol import Choosing, Method, Products
+from gdconv.methods.protocol import Method, Products
 from gdconv.problems.least_squares import Objective
-from gdconv.problems.products import Stack
-from nnlib import Program
+from gdconv.problems.products import Stack, inner, quotient
 
 # A number for each row of W − w*, see `Method.invariant`.
 Invariant = Callable[[np.ndarray], np.ndarray]
@@ -22,12 +21,19 @@ class Beside(NamedTuple):
 
     invariant : callable or None
         `Method.invariant` of W − w*; None if the method has none.
-    chosen : mapping of str to ndarray, shape (height,)
-        The numbers that each row has chosen for its next step; empty if they are not chosen.
+    choices : mapping of str to ndarray
+        What each row has chosen for its next step; empty if nothing is.
     """
 
     invariant: Invariant | None
-    chosen: Mapping[str, np.ndarray]
+    choices: Mapping[str, np.ndarray]
+
+    def chosen(self) -> dict[str, np.ndarray]:
+        """The numbers of each row, shape (height,); a momentum that is not chosen is 0."""
+        found = {name: _rows(each)[:, 0] for name, each in self.choices.items()}
+        if found and "momentum" not in found:
+            found["momentum"] = np.zeros_like(found["step_size"])
+        return found
 
 
 # observe(iteration, runs, W, residual, beside): W has the shape (height, d), and residual is
@@ -36,6 +42,8 @@ class Beside(NamedTuple):
 Observer = Callable[[int, np.ndarray, np.ndarray, np.ndarray, Beside], np.ndarray | None]
 
 
+# What a method divides may be 0, in a row that has arrived and in padding.
+@np.errstate(divide="ignore", invalid="ignore")
 def iterate(
     method: Method,
     objective: Objective,
@@ -58,100 +66,109 @@ def iterate(
     observe : Observer
         Called before each step. A run that it reports as leaving is not iterated any further.
     """
-    m = len(next(iter(coefficients.values())))
-    runs, iteration = np.arange(m), 0
-    rows, columns = objective.matrix.shape
-    W = np.repeat(start[None, :], m, axis=0)
-    widths: dict[str, Any] = dict.fromkeys(method.state, columns)
-    widths |= dict.fromkeys(method.residuals, rows)
-    kept = {name: np.zeros((m, width)) for name, width in widths.items()}
+    runs, iteration = np.arange(len(next(iter(coefficients.values())))), 0
+    before: _Arrays | None = None
     while len(runs):
-        # A program is reused as long as the rows are cut in the same way.
+        # All is reused as long as the rows are cut in the same way.
         cut = objective.stack(len(runs))
-        program = objective.program(cut.blocks, cut.height)
-        (w,) = program.inputs
-        residual, gradient = program.outputs
-        like = dict.fromkeys(method.state, w) | dict.fromkeys(method.residuals, residual)
-        state = {name: np.zeros_like(each) for name, each in like.items()}
-        # They fill whole matrices, because NumPy broadcasts a column more slowly.
-        matrices = {name: np.zeros_like(w) for name in coefficients}
-        for array, values in [(w, W), *((state[name], kept[name]) for name in kept)]:
-            _rows(array)[: len(runs), : values.shape[1]] = values
-        for name, values in coefficients.items():
-            _rows(matrices[name])[: len(runs)] = values[runs, None]
-        shown = _rows(w)[:, :columns], _rows(residual)[:, :rows]
-        flat = [_rows(array) for array in (w, gradient, *state.values(), *matrices.values())]
-        invariant = _invariant(method, columns, gradient, matrices, state)
-        choose = _chooser(method, objective, cut, w, residual, gradient, matrices, state)
+        of_runs = {name: values[runs] for name, values in coefficients.items()}
+        now = _Arrays(method, objective, cut, of_runs)
+        if before is None:
+            _rows(now.w)[: len(runs), : len(start)] = start
+        else:
+            now.go_on_from(before, len(runs))
+        before = now
+        shown, invariant = now.shown(objective.matrix.shape), now.invariant(len(start))
         while True:
-            program(w)
-            chosen = choose(iteration)
-            columns_of = {name: _rows(each)[:, 0] for name, each in chosen.items()}
-            leaving = observe(iteration, runs, *shown, Beside(invariant, columns_of))
+            now.program(now.w)
+            choices = now.choices(iteration)
+            leaving = observe(iteration, runs, *shown, Beside(invariant, choices))
             if iteration == iterations:
                 return
             if leaving is not None:
-                count = len(runs)
+                now.drop(leaving)
                 runs = runs[~leaving]
-                for array in [*flat, *map(_rows, chosen.values())]:
-                    array[: len(runs)] = array[:count][~leaving]
-                    array[len(runs) :] = 0.0
-            method.update(iteration, w, gradient, matrices | chosen, state)
+            method.update(iteration, now.w, now.gradient, now.matrices, now.state)
             iteration += 1
             if leaving is not None and objective.stack(len(runs)) != cut:
                 break
-        W = _rows(w)[: len(runs), :columns]
-        kept = {name: _rows(each)[: len(runs), : widths[name]] for name, each in state.items()}
 
 
-def _invariant(
-    method: Method,
-    columns: int,
-    gradient: np.ndarray,
-    coefficients: Mapping[str, np.ndarray],
-    state: Mapping[str, np.ndarray],
-) -> Invariant | None:
-    """`Method.invariant` of the rows that these arrays hold at the time; None without one."""
-    if method.invariant is Method.invariant:
-        return None
-    return partial(
-        method.invariant,
-        gradient=_rows(gradient)[:, :columns],
-        coefficients={name: _rows(each)[:, :columns] for name, each in coefficients.items()},
-        state={name: _rows(each)[:, :columns] for name, each in state.items()},
-    )
+class _Arrays:
+    """The arrays of all runs, as long as the rows are cut in the same way.
 
+    All have the shape (blocks, height, …), and zeros where they are padded.
+    """
 
-def _chooser(
-    method: Method,
-    objective: Objective,
-    cut: Stack,
-    w: np.ndarray,
-    residual: np.ndarray,
-    gradient: np.ndarray,
-    coefficients: Mapping[str, np.ndarray],
-    state: Mapping[str, np.ndarray],
-) -> Callable[[int], dict[str, np.ndarray]]:
-    """Return what makes the choices of an iteration: none, unless the method makes some."""
-    if not isinstance(method, Choosing):
-        return lambda _: {}
-    images, slopes = map(_of_copy, objective.products(cut.blocks, cut.height))
-    products = Products(images, slopes)
-    return lambda t: method.choose(t, w, residual, gradient, coefficients, state, products)
+    def __init__(
+        self,
+        method: Method,
+        objective: Objective,
+        cut: Stack,
+        coefficients: Mapping[str, np.ndarray],
+    ) -> None:
+        leading = cut.blocks, cut.height
+        self.method = method
+        self.program = objective.program(*leading, with_gradient=method.takes_gradient)
+        (self.w,) = self.program.inputs
+        self.residual, *slopes = self.program.outputs
+        (self.gradient,) = slopes or [np.zeros_like(self.w)]
+        like = dict.fromkeys(method.state, self.w) | dict.fromkeys(method.residuals, self.residual)
+        like |= dict.fromkeys(method.numbers, self.w[..., :1])
+        self.state = {name: np.zeros(each.shape) for name, each in like.items()}
+        # They fill whole matrices, because NumPy broadcasts a column more slowly.
+        self.chosen = method.steps_by if method.chooses else ()
+        self.matrices = {name: np.zeros_like(self.w) for name in (*coefficients, *self.chosen)}
+        for name, values in coefficients.items():
+            _rows(self.matrices[name])[: len(values)] = values[:, None]
+        if method.chooses:
+            widths = self.w.shape[-1], self.residual.shape[-1]
+            self.products = Products(*objective.products(*leading), inner(widths), quotient)
 
+    def go_on_from(self, before: _Arrays, count: int) -> None:
+        """Take over the first runs of other arrays."""
+        pairs = [(self.w, before.w), *((self.state[k], before.state[k]) for k in self.state)]
+        for array, old in pairs:
+            _rows(array)[:count] = _rows(old)[:count]
 
-def _of_copy(program: Program) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that a program computes from its own copy of the argument."""
-    (given,) = program.inputs
+    def shown(self, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return W and the residual without the padding in the last dimension."""
+        rows, columns = shape
+        return _rows(self.w)[:, :columns], _rows(self.residual)[:, :rows]
 
-    def apply(values: np.ndarray) -> np.ndarray:
-        given[...] = values
-        (result,) = program(given)
-        return result
+    def choices(self, t: int) -> dict[str, np.ndarray]:
+        """Return what the method chooses, if it does; what `update` needs is spread out."""
+        if not self.method.chooses:
+            return {}
+        seen = self.w, self.residual, self.gradient
+        found = self.method.choose(t, *seen, self.matrices, self.state, self.products)
+        for name in self.chosen:
+            self.matrices[name][...] = found[name]
+        return found
 
-    return apply
+    def drop(self, leaving: np.ndarray) -> None:
+        """Move the remaining runs to the front."""
+        count = len(leaving)
+        stay = np.flatnonzero(~leaving)
+        for each in (self.w, self.gradient, *self.state.values(), *self.matrices.values()):
+            array = _rows(each)
+            array[: len(stay)] = array[:count][stay]
+            array[len(stay) :] = 0.0
+
+    def invariant(self, columns: int) -> Invariant | None:
+        """`Method.invariant` of the rows that these arrays hold at the time; None without one."""
+        if self.method.invariant is Method.invariant:
+            return None
+        coefficients, state = (
+            {name: _rows(each)[:, :columns] for name, each in of.items()}
+            for of in (self.matrices, self.state)
+        )
+        gradient = _rows(self.gradient)[:, :columns]
+        return partial(
+            self.method.invariant, gradient=gradient, coefficients=coefficients, state=state
+        )
 
 
 def _rows(blocks: np.ndarray) -> np.ndarray:
-    """Blocks of rows as one matrix, a view."""
-    return blocks.reshape(-1, blocks.shape[-1])
+    """Blocks of rows as rows, a view."""
+    return blocks.reshape(-1, *blocks.shape[2:])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gdconv.config.sections import Run
-from gdconv.methods.protocol import Choosing, Method
+from gdconv.methods.protocol import Method
 from gdconv.problems.least_squares import Objective
 from gdconv.theory.rounding import relative_error, step_errors
 
@@ -79,7 +79,7 @@ class Theory:
 
         chosen are those that a run chose itself; they are returned if the method chooses.
         """
-        if isinstance(self.method, Choosing):
+        if self.method.chooses:
             return chosen
         steps = np.empty((2, len(t)))
         for each in np.unique(t):

@@ -132,7 +132,8 @@ class Recorder:
         distance = np.add.reduce(np.square(away), axis=1)[:count][rows]
         none = np.full(count, np.nan)
         invariant = beside.invariant(away)[:count] if beside.invariant else none
-        numbers = [beside.chosen.get(name, none)[:count] for name in ("step_size", "momentum")]
+        chosen = beside.chosen()
+        numbers = [chosen.get(name, none)[:count] for name in ("step_size", "momentum")]
         runs, gap, *more = (each[rows] for each in (runs, gap, invariant, *numbers))
         loss, t = gap + self.offset, np.full(len(runs), iteration)
         self._rows.append((runs, t, loss, gap, distance, *more))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gdconv.methods.protocol import Choosing, Products, inner, ratio
+from gdconv.methods.protocol import Choosing, Products, exact_step
 from gdconv.theory.limits import Limits
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ class BarzilaiBorwein(Choosing):
     name: ClassVar[str] = "barzilai_borwein"
     state: ClassVar[tuple[str, ...]] = ("before", "slope")
 
-    @staticmethod
     def choose(
+        self,
         t: int,
         w: np.ndarray,
         residual: np.ndarray,
@@ -33,11 +33,12 @@ class BarzilaiBorwein(Choosing):
         """step_size = sᵀs/(sᵀy), s and y being the last changes of w and of ∇L(w)."""
         if t == 0:
             image = products.images(gradient)
-            step_size = ratio(inner(gradient, gradient), 2 * inner(image, image))
+            step_size = exact_step(products.inner(gradient, gradient), image, products)
         else:
-            change = w - state["before"]
-            step_size = ratio(inner(change, change), inner(change, gradient - state["slope"]))
-        return {"step_size": step_size, "momentum": 0 * step_size}
+            change, bend = w - state["before"], gradient - state["slope"]
+            square = products.inner(change, change)
+            step_size = products.quotient(square, products.inner(change, bend))
+        return {"step_size": step_size}
 
     @staticmethod
     def update(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gdconv.methods.protocol import Choosing, Products, inner, ratio
+from gdconv.methods.protocol import Choosing, Products, exact_step
 from gdconv.theory.limits import Limits
 
 if TYPE_CHECKING:
@@ -18,11 +18,14 @@ class ConjugateGradient(Choosing):
     """Conjugate gradients: after t steps no other method with t gradients has a smaller gap."""
 
     name: ClassVar[str] = "conjugate_gradient"
-    state: ClassVar[tuple[str, ...]] = ("direction", "square", "length")
+    state: ClassVar[tuple[str, ...]] = ("direction",)
     residuals: ClassVar[tuple[str, ...]] = ("left",)
+    numbers: ClassVar[tuple[str, ...]] = ("square", "length")
+    takes_gradient: ClassVar[bool] = False
+    steps_by: ClassVar[tuple[str, ...]] = ()
 
-    @staticmethod
     def choose(
+        self,
         t: int,
         w: np.ndarray,
         residual: np.ndarray,
@@ -42,14 +45,19 @@ class ConjugateGradient(Choosing):
         if t == 0:
             left[...] = residual
         slope = products.slopes(left)
-        square = inner(slope, slope)
-        repeated = ratio(square, state["square"][..., :1])
-        direction *= repeated
+        square = products.inner(slope, slope)
+        repeated = products.quotient(square, state["square"])
+        # Broadcasting a column takes longer than filling a matrix with it, here the gradient's.
+        gradient[...] = repeated
+        direction *= gradient
         direction += slope
         image = products.images(direction)
-        step_size = ratio(square, 2 * inner(image, image))
-        left -= step_size * image
-        momentum = ratio(repeated * step_size, state["length"][..., :1])
+        step_size = exact_step(square, image, products)
+        gradient[...] = step_size
+        gradient *= direction
+        image *= step_size
+        left -= image
+        momentum = products.quotient(repeated * step_size, state["length"])
         state["square"][...], state["length"][...] = square, step_size
         return {"step_size": step_size, "momentum": momentum}
 
@@ -61,9 +69,7 @@ class ConjugateGradient(Choosing):
         coefficients: Mapping[str, np.ndarray],
         state: Mapping[str, np.ndarray],
     ) -> None:
-        """w ← w − step_size p; the gradient's place is used for the step."""
-        gradient[...] = state["direction"]
-        gradient *= coefficients["step_size"]
+        """w ← w − step_size p, which stands in the gradient's place."""
         w -= gradient
 
     @staticmethod

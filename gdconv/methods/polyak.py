@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import key, one_or_more, real
-from gdconv.methods.protocol import Choosing, Products, inner, ratio
+from gdconv.methods.protocol import Choosing, Products
 from gdconv.theory.limits import Limits
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Polyak(Choosing):
         factor: Any = self.factor
         return {"factor": factor}
 
-    @staticmethod
     def choose(
+        self,
         t: int,
         w: np.ndarray,
         residual: np.ndarray,
@@ -43,9 +43,9 @@ class Polyak(Choosing):
         products: Products,
     ) -> dict[str, np.ndarray]:
         """step_size = factor (L(w) − L(w*))/‖∇L(w)‖²."""
-        part = ratio(inner(residual, residual), inner(gradient, gradient))
-        step_size = coefficients["factor"][..., :1] * part
-        return {"step_size": step_size, "momentum": 0 * step_size}
+        gap, square = (products.inner(each, each) for each in (residual, gradient))
+        step_size = coefficients["factor"][..., :1] * products.quotient(gap, square)
+        return {"step_size": step_size}
 
     @staticmethod
     def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:

@@ -23,14 +23,20 @@ MOST_MOMENTUM = 1 - 2.0**-53
 
 
 class Products(NamedTuple):
-    """Products of rows with the matrix.
+    """What a method computes with rows, beside sums: floats in a run, decimals in the exact one.
 
     images : of directions p, shaped like W, to p matrixᵀ, shaped like the residual
     slopes : of residuals r to the gradient 2 r matrix
+    inner : of two such arrays to the inner products of their rows, as a column
+    quotient : of two columns a, b to a/b, and 0 where b is 0
+
+    The next image overwrites the last one, and the next slope likewise. They may be changed.
     """
 
     images: Callable[[Any], Any]
     slopes: Callable[[Any], Any]
+    inner: Callable[[Any, Any], Any]
+    quotient: Callable[[Any, Any], Any]
 
 
 def momentum_or(*words: str) -> Rule:
@@ -52,10 +58,15 @@ class Method(Iterated):
     parts: ClassVar[tuple[str, ...]] = (
         *("update", "recurrence", "optimal_step_size", "step_limit"),
     )
-    # The matrices, shaped like W, that the method keeps from one iteration to the next, and those
-    # that are shaped like the residual.
+    # What the method keeps from one iteration to the next: matrices shaped like W, matrices shaped
+    # like the residual, and a number for each run, as a column.
     state: ClassVar[tuple[str, ...]] = ()
     residuals: ClassVar[tuple[str, ...]] = ()
+    numbers: ClassVar[tuple[str, ...]] = ()
+    # Whether it is given ∇L(w). A method that computes its own needs not wait for that.
+    takes_gradient: ClassVar[bool] = True
+    # What it chooses that `update` needs.
+    steps_by: ClassVar[tuple[str, ...]] = ("step_size",)
 
     def __init_subclass__(cls) -> None:
         """Enter a method in the list of methods; raise TypeError if another has its name."""
@@ -128,6 +139,39 @@ class Method(Iterated):
         """
         raise NotImplementedError
 
+    @property
+    def chooses(self) -> bool:
+        """Whether it chooses each step by what it sees, so that no polynomial is known before.
+
+        Then it also supplies `choose` and `limits`. Its code runs twice: on the rows of W, and with
+        many digits along the eigenvectors of H, which gives the exact gap. So `choose` and `update`
+        use only operations that arrays of objects have.
+        """
+        return False
+
+    def choose(
+        self,
+        t: int,
+        w: np.ndarray,
+        residual: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+        products: Products,
+    ) -> dict[str, np.ndarray]:
+        """Return what is chosen for the step from w_t, as columns, for all runs at once.
+
+        That is `step_size`, unless it is a coefficient, and `momentum`, if there is any. What
+        `steps_by` names, `update` gets among the coefficients; the tables show all. ‖residual‖² is
+        the gap, and the square of p's image is ½ pᵀHp. The state may be changed, the others not.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:
+        """Return what is proved of the gap after t iterations; see `Limits`."""
+        raise NotImplementedError
+
     @staticmethod
     def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:
         """Return step size and momentum of the step from w_t to w_{t+1}."""
@@ -187,11 +231,7 @@ class Method(Iterated):
 
 @dataclass(frozen=True)
 class Choosing(Method):
-    """A method that chooses each step by what it sees, so its polynomial is not known in advance.
-
-    Its code runs twice: on the rows of W, and with many digits along the eigenvectors of H, which
-    gives the exact gap. So `choose` and `update` use only operations that arrays of objects have.
-    """
+    """A method that always chooses its steps, and takes no step size."""
 
     takes_step: ClassVar[bool] = False
     parts: ClassVar[tuple[str, ...]] = ("choose", "limits")
@@ -218,27 +258,10 @@ class Choosing(Method):
         gradient *= coefficients["step_size"]
         w -= gradient
 
-    @staticmethod
-    def choose(
-        t: int,
-        w: np.ndarray,
-        residual: np.ndarray,
-        gradient: np.ndarray,
-        coefficients: Mapping[str, np.ndarray],
-        state: Mapping[str, np.ndarray],
-        products: Products,
-    ) -> dict[str, np.ndarray]:
-        """Return step_size and momentum of the step from w_t, as columns, for all runs at once.
-
-        They are given to `update` among the coefficients. ‖residual‖² is the gap, and the square
-        of p's image is ½ pᵀHp. The state may be changed, the others not.
-        """
-        raise NotImplementedError
-
-    @staticmethod
-    def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:
-        """Return what is proved of the gap after t iterations; see `Limits`."""
-        raise NotImplementedError
+    @property
+    def chooses(self) -> bool:
+        """True."""
+        return True
 
     def theory(
         self,
@@ -252,13 +275,13 @@ class Choosing(Method):
         return Chosen(self, coefficients, eigenvalues, iterations)
 
 
-def inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the inner products of rows, as a column."""
-    return (a * b).sum(axis=-1, keepdims=True)
+def exact_step(square: Any, image: Any, products: Products) -> Any:
+    """Return gᵀg/(pᵀHp): along −p it leads to the least loss if gᵀp is gᵀg.
 
-
-def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    """Return top/bottom, and 0 where bottom is 0."""
-    import numpy as np
-
-    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom != 0)
+    Parameters
+    ----------
+    square, image : array
+        gᵀg, and the image of p.
+    """
+    half = products.inner(image, image)
+    return products.quotient(square, half + half)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gdconv.methods.protocol import Choosing, Products, inner, ratio
+from gdconv.methods.protocol import Choosing, Products, exact_step
 from gdconv.theory.limits import Limits
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ class SteepestDescent(Choosing):
 
     name: ClassVar[str] = "steepest_descent"
 
-    @staticmethod
     def choose(
+        self,
         t: int,
         w: np.ndarray,
         residual: np.ndarray,
@@ -31,8 +31,8 @@ class SteepestDescent(Choosing):
     ) -> dict[str, np.ndarray]:
         """step_size = gᵀg/(gᵀHg), g = ∇L(w): the minimum of L along g."""
         image = products.images(gradient)
-        step_size = ratio(inner(gradient, gradient), 2 * inner(image, image))
-        return {"step_size": step_size, "momentum": 0 * step_size}
+        step_size = exact_step(products.inner(gradient, gradient), image, products)
+        return {"step_size": step_size}
 
     @staticmethod
     def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:

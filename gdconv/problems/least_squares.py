@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gdconv.problems.doubled import add
@@ -10,6 +12,8 @@ from gdconv.problems.minimisers import least_norm, loss
 from gdconv.problems.products import Stack, padded, padded_shape, stack
 from gdconv.problems.spectrum import spectrum
 from nnlib import Graph, Program
+
+Apply = Callable[[np.ndarray], np.ndarray]
 
 
 class Objective:
@@ -78,7 +82,7 @@ class Objective:
         """How the rows of a group are multiplied: together or, if the BLAS requires it, alone."""
         return "together" if self.stack(1).height > 1 else "alone"
 
-    def program(self, *leading: int) -> Program:
+    def program(self, *leading: int, with_gradient: bool = True) -> Program:
         """Return a function from W to W matrixᵀ − target and the gradient (3), row by row.
 
         Both results are buffers that the next call overwrites. Row k of the gradient belongs
@@ -90,6 +94,8 @@ class Objective:
         leading : int
             Number of rows, or of blocks and of rows in each: all dimensions of W except the last.
             The last dimensions of W and of the results are those of `products.padded(matrix)`.
+        with_gradient : bool
+            Whether to compute the gradient too.
         """
         matrix = padded(self.matrix)
         target = np.zeros(len(matrix))
@@ -99,22 +105,25 @@ class Objective:
         W = graph.tensor(np.zeros((*leading, matrix.shape[1])), name="W")
         b = graph.tensor(target, name="target")
         residual = graph.sub(graph.matmul(W, graph.transpose(A)), b)
+        if not with_gradient:
+            return Program(graph, inputs=[W], outputs=[residual])
         loss = graph.sum(graph.square(residual))
         (gradient,) = graph.grad_graph(loss, [W])
         return Program(graph, inputs=[W], outputs=[residual, gradient])
 
-    def products(self, *leading: int) -> tuple[Program, Program]:
-        """Return functions from directions p to p matrixᵀ, and from residuals r to 2 r matrix."""
+    def products(self, *leading: int) -> tuple[Apply, Apply]:
+        """Return functions from directions p to p matrixᵀ, and from residuals r to 2 r matrix.
+
+        Their results are buffers that the next call overwrites.
+        """
         matrix = padded(self.matrix)
-        graph = Graph()
-        A = graph.tensor(matrix, name="matrix")
-        directions = graph.tensor(np.zeros((*leading, matrix.shape[1])), name="directions")
-        images = graph.matmul(directions, graph.transpose(A))
-        residuals = graph.tensor(np.zeros((*leading, len(matrix))), name="residuals")
-        slopes = graph.matmul(graph.add(residuals, residuals), A)
+        # In C order, as in `program`, so that a row gets the bits that `products` has tried.
+        turned, double = np.ascontiguousarray(matrix.T), 2 * matrix
+        images = np.zeros((*leading, len(matrix)))
+        slopes = np.zeros((*leading, matrix.shape[1]))
         return (
-            Program(graph, inputs=[directions], outputs=[images]),
-            Program(graph, inputs=[residuals], outputs=[slopes]),
+            lambda directions: np.matmul(directions, turned, out=images),
+            lambda residuals: np.matmul(residuals, double, out=slopes),
         )
 
     def gradients(self, points: np.ndarray) -> np.ndarray:

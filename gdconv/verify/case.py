@@ -24,7 +24,6 @@ from gdconv.config.sections import Run
 from gdconv.experiment.iterate import Beside, iterate
 from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import recorded_iterations
-from gdconv.methods.protocol import Choosing
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.starts import starting_point
@@ -238,7 +237,7 @@ class Case:
     def _follow(self) -> list[Moment]:
         """Run the iteration, and find out how far rounding may move it."""
         rounding = rounding_of(self)
-        first = FIRST if isinstance(self.method, Choosing) else 0
+        first = FIRST if self.method.chooses else 0
         few = {*FEW, *range(first)}
         recorded = few.union(recorded_iterations(rounding.iterations, POINTS).tolist())
         largest = self.factors.max()
@@ -256,7 +255,7 @@ class Case:
             if moments and moments[-1].t == t - 1:
                 moments[-1] = replace(moments[-1], following=w)
             if t in recorded:
-                chosen = {name: float(values[0]) for name, values in beside.chosen.items()}
+                chosen = {name: float(values[0]) for name, values in beside.chosen().items()}
                 moments.append(Moment(t, w, None, gap, *rounding.of_error(t, w), noise, chosen))
             rounding.step(w, along)
             return np.array([True]) if t >= POINTS and gap <= noise**2 else None

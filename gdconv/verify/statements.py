@@ -17,7 +17,7 @@ from gdconv.methods.conjugate_gradient import ConjugateGradient
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall
 from gdconv.methods.nesterov import Nesterov
-from gdconv.methods.protocol import Choosing, Method
+from gdconv.methods.protocol import Method
 from gdconv.verify.case import Case
 from gdconv.verify.checks import Check
 from gdconv.verify.chosen.steps import (
@@ -84,7 +84,7 @@ def verify(case: Case) -> list[Check]:
     """Return every statement's check for one run."""
     equations = EQUATIONS
     if not isinstance(case.method, GradientDescent):
-        common = OF_CHOOSING if isinstance(case.method, Choosing) else OF_ANY_METHOD
+        common = OF_CHOOSING if case.method.chooses else OF_ANY_METHOD
         equations = (*common, *OF_ONE_METHOD.get(type(case.method), ()))
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         return [check for equation in equations for check in equation(case)]

@@ -13,7 +13,6 @@ import threadpoolctl
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import RunConfig, expand
 from gdconv.methods.gradient_descent import GradientDescent
-from gdconv.methods.protocol import Choosing
 from gdconv.problems.families import notices
 from gdconv.verify.case import FEW, Case
 from gdconv.verify.checks import Check
@@ -131,7 +130,7 @@ def gaps_of(case: Case) -> str:
     columns: dict[str, Iterable[float]] = {"t": t, "gap": [moment.gap for moment in moments]}
     names = OF_GRADIENT_DESCENT if isinstance(case.method, GradientDescent) else OF_OTHERS
     columns |= {shown: known[name] for shown, name in names.items()}
-    if isinstance(case.method, Choosing):
+    if case.method.chooses:
         steps = [moment.chosen["step_size"] * case.lambda_max for moment in moments]
         columns |= {"η λmax": steps, "β": [moment.chosen["momentum"] for moment in moments]}
     # What is not known of the method is left out.

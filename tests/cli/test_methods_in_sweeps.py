@@ -358,7 +358,10 @@ def test_what_just_fits_to_the_eigenvalues_is_run(gdconv):
             "pair=[step.value,method.momentum]: must be keys with equally many values",
         ),
         (["method.momentum=0.5"], "method.momentum=0.5: is not a key of method=gradient_descent"),
-        (["method=nesterof"], "method=nesterof: must be one of barzilai_borwein, chebyshev, conjugate"),
+        (
+            ["method=nesterof"],
+            "method=nesterof: must be one of barzilai_borwein, chebyshev, conjugate",
+        ),
         (["repetitions=2"], "repetitions=2: must be one value"),
     ],
     ids=lambda each: " ".join(each)[:40],

@@ -11,7 +11,14 @@ import threadpoolctl
 
 from gdconv.config.sections import Gaussian, Record, RunConfig, Step, expand
 from gdconv.experiment.group import run_group
+from gdconv.experiment.iterate import iterate
+from gdconv.methods.barzilai_borwein import BarzilaiBorwein
+from gdconv.methods.conjugate_gradient import ConjugateGradient
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.methods.polyak import Polyak
+from gdconv.methods.steepest_descent import SteepestDescent
+from gdconv.problems.families import make
+from gdconv.problems.least_squares import Objective
 from gdconv.tables.csv import encode
 
 SIZES = (1, 3, 10, 25, 64, 100)
@@ -21,6 +28,9 @@ SHAPES = [
     *((2 * d, d, "qr") for d in (5, 20, 30, 50, 100, 150, 196, 257, 300)),
     *((13, 420, "qr"), (420, 13, "none"), (197, 131, "none"), (1000, 20, "none")),
 ]
+
+# Methods whose inner products of a row must not depend on other rows.
+CHOOSING = [ConjugateGradient(), SteepestDescent(), Polyak(), BarzilaiBorwein()]
 
 
 def lines(runs):
@@ -48,8 +58,44 @@ def compare(n_samples, n_features, reduce):
     return len(apart), [line.decode() for line in apart if line not in together]
 
 
+def compare_choosing(method, d):
+    """The same for numbers of rows: each run's iterates, residuals and choices at 5 iterations.
+
+    The runs leave one after the other, so that the rest is cut anew.
+    """
+    objective = Objective(make(Gaussian(2 * d, d), 0, 0), "qr")
+
+    def seen(runs):
+        found = {}
+
+        def observe(t, rows, W, residual, beside):
+            for place, run in enumerate(rows):
+                numbers = W[place], residual[place], *(v[place] for v in beside.chosen().values())
+                found[int(runs[run]), t] = b"".join(each.tobytes() for each in numbers)
+            return runs[rows] % 5 == t
+
+        iterate(method, objective, np.ones(d), {"factor": 0.5 + runs / 30}, 6, observe)
+        return found
+
+    together, compared, different = seen(np.arange(70)), 0, []
+    for some in ([4], [69], [3, 4, 9], range(20, 45)):
+        apart = seen(np.array(some))
+        compared += len(apart)
+        different += [where for where, values in apart.items() if together[where] != values]
+    return compared, different
+
+
 if __name__ == "__main__":
     with threadpoolctl.threadpool_limits(1):
         found = {str(shape): compare(*shape) for shape in SHAPES}
+        chosen = {
+            f"{method.name} {d}": compare_choosing(method, d)
+            for method in CHOOSING
+            for d in (5, 20, 131, 196)
+        }
     architectures = {library.get("architecture") for library in threadpoolctl.threadpool_info()}
-    print(json.dumps({"architectures": sorted(map(str, architectures)), "found": found}))
+    print(
+        json.dumps(
+            {"architectures": sorted(map(str, architectures)), "found": found, "chosen": chosen}
+        )
+    )

@@ -1,6 +1,7 @@
 """Runs have the same bytes alone and in groups, with every BLAS kernel of this processor."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 
 SCRIPT = Path(__file__).parents[1] / "data" / "rows_in_company.py"
+sys.path.insert(0, str(SCRIPT.parent))
+from rows_in_company import CHOOSING, compare_choosing  # noqa: E402
+
 # What a processor must have for OpenBLAS's kernels, as /proc/cpuinfo names it.
 NEEDS = {
     "Prescott": {"pni"},
@@ -45,10 +49,12 @@ def test_runs_have_the_same_bytes_alone_and_in_company(kernel):
     printed = subprocess.run(
         [sys.executable, SCRIPT], env=environment, check=True, capture_output=True, text=True
     ).stdout
-    for shape, (compared, different) in json.loads(printed)["found"].items():
+    found = json.loads(printed)
+    for shape, (compared, different) in found["found"].items():
         # A row a run, and at least the first and the last of its curve.
         assert compared >= 3 * 203, shape
         assert different == [], shape
+    assert {name: each for name, each in found["chosen"].items() if each[1]} == {}
 
 
 def multiplied_in_order(a, b, out=None):
@@ -154,3 +160,56 @@ def test_padding_is_zeros_and_for_large_matrices_alone():
     assert wide.shape == (128, 136)
     assert wide.sum() == large.sum()
     assert (wide[:126, :131] == 1).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (2, 5, 20), (1, 8, 137)])
+def test_inner_products_are_those_of_rows(shape):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, *shape))
+    rows = (each.reshape(-1, shape[-1]) for each in (a, b))
+    expected = [math.fsum(x * y) for x, y in zip(*rows, strict=True)]
+    found = products.inner([shape[-1]])(a, b)
+    assert found.shape == (*shape[:-1], 1)
+    # Sums of so many numbers of about 1, and their products.
+    assert found.ravel() == pytest.approx(expected, abs=shape[-1] ** 0.5 * 20 * np.finfo(float).eps)
+
+
+def test_a_trial_finds_that_the_place_in_memory_decides(monkeypatch):
+    """Then the sum is one whose order is always the same."""
+    right = np.vecdot
+
+    def aligned(a, b, keepdims=False):
+        first = a.ctypes.data % 16 // 8
+        return right(a[first:], b[first:], keepdims=keepdims) + (a[:first] * b[:first]).sum()
+
+    assert products.place_does_not_matter(1)
+    monkeypatch.setattr(np, "vecdot", aligned)
+    products.place_does_not_matter.cache_clear()
+    try:
+        assert not products.place_does_not_matter(20)
+        space = np.zeros(61)
+        row = np.random.default_rng(0).standard_normal(20)
+        found = set()
+        for place in range(8):
+            space[place : place + 20] = row
+            given = space[None, place : place + 20]
+            found.add(float(products.inner([20])(given, given)[0, 0]))
+    finally:
+        products.place_does_not_matter.cache_clear()
+    assert len(found) == 1
+    assert found.pop() == pytest.approx(math.fsum(row**2), rel=1e-14)
+
+
+def test_a_quotient_is_0_where_it_would_divide_by_0():
+    top, bottom = np.array([[1.0], [2.0], [0.0]]), np.array([[4.0], [0.0], [0.0]])
+    with np.errstate(all="ignore"):
+        assert products.quotient(top, bottom).tolist() == [[0.25], [0.0], [0.0]]
+    assert bottom.tolist() == [[4.0], [0.0], [0.0]]
+
+
+@pytest.mark.parametrize("method", CHOOSING, ids=lambda each: each.name)
+def test_a_run_that_chooses_has_the_same_bits_alone_and_in_company(method):
+    for d in (6, 130):
+        compared, different = compare_choosing(method, d)
+        assert compared == 5 + 5 + 14 + 75
+        assert different == []

@@ -125,7 +125,7 @@ def test_steepest_descent_zigzags():
 
     def observe(t, runs, W, residual, beside):
         gaps.append(float(residual[0] @ residual[0]))
-        steps.append(beside.chosen["step_size"][0] * 72)
+        steps.append(beside.chosen()["step_size"][0] * 72)
 
     iterate(one, Objective(problem, "none"), np.ones(6), coefficients, 300, observe)
     assert gaps[300] / gaps[299] == pytest.approx(0.893882912485761, rel=1e-8)

@@ -167,7 +167,7 @@ def case_b(tables):
         *(one, Objective(LeastSquares(np.diag(np.arange(1.0, 7.0)), np.zeros(6)), "none")),
         *(np.ones(6), {"factor": np.ones(1)}, 400),
         lambda t, runs, W, residual, beside: found.append(
-            (t, float(residual[0] @ residual[0]), float(beside.chosen["step_size"][0]))
+            (t, float(residual[0] @ residual[0]), float(beside.chosen()["step_size"][0]))
         ),
     )
     run = tables.runs[tables.runs.method == "steepest_descent"][:1]

@@ -158,7 +158,8 @@ def stretched(found, factor, which):
     """A result of a method or of its theory, of which the part `which` is wrong."""
     if isinstance(found, dict):
         # It may be a decimal.
-        return found | {which: found[which] * round(1000 * factor) / 1000}
+        times = {name: round(1000 * factor) if name == which else 1000 for name in found}
+        return {name: value * times[name] / 1000 for name, value in found.items()}
     if isinstance(found, Limits):
         wrong = getattr(found, which)
         return found if wrong is None else found._replace(**{which: wrong * factor})
