@@ -28,6 +28,7 @@ which there are cells too. Below the edges see `recurrence.weighted_below`.
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -88,23 +89,28 @@ class Momentum(Enclosed):
 
     @_quiet
     def enclosed(
-        self, column: np.ndarray, t: np.ndarray, weigh: bool
+        self, column: np.ndarray, t: np.ndarray, weigh: bool, reduction: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Upper bounds of max p_t² and, if asked for, of max λ p_t²."""
+        """Upper bounds of max p_t² and, if asked for, of max λ p_t².
+
+        A bound of max p_t² that is below a reduction is not made any closer.
+        """
         parts = []
         for start in range(0, max(len(t), 1), AT_ONCE):
             runs = column[start : start + AT_ONCE]
-            low, high = (self.step_size[runs] * self.eigenvalues[end] for end in (-1, 0))
             pairs = self._pairs(runs, t[start : start + AT_ONCE])
-            parts.append(self._of_interval(low, high, pairs, weigh))
+            parts.append(self._of_interval(runs, pairs, weigh, reduction))
         square, weighted = (np.concatenate(part) for part in zip(*parts, strict=True))
         return square, weighted / self.step_size[column]
+
+    def reaches(self, column: np.ndarray, t: np.ndarray, reduction: float) -> np.ndarray:
+        """Whether the upper bound of max p_t² is at most a number."""
+        return self.enclosed(column, t, weigh=False, reduction=reduction)[0] <= reduction
 
     @_quiet
     def attained(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The larger p_t² of the two ends."""
-        ends = np.outer(self.eigenvalues[[-1, 0]], self.step_size[column])
-        return self._squared(ends, self._pairs(column, t)).max(axis=0)
+        return self._at_ends(column, t).max(axis=0)
 
     @_quiet
     def surely(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -112,7 +118,7 @@ class Momentum(Enclosed):
         pairs = self._pairs(column, t)
         low, high = np.outer(self.eigenvalues[[-1, 0]], self.step_size[column])
         lower, upper = self._edges(pairs.momentum)
-        at_ends = self._squared(np.array([low, high]), pairs)
+        at_ends = self._at_ends(column, t)
         found = np.where([low <= lower, high >= upper], at_ends, 0.0)
         ends = np.array([np.maximum(low, lower), np.minimum(high, upper)])
         first, last = self._angle(ends, pairs.momentum)
@@ -124,17 +130,28 @@ class Momentum(Enclosed):
         falls = np.array([first + away < calm, last - away > calm])[: 2 - self.ahead]
         amplitude, _ = self._limits(angles, pairs)
         inside = (first <= angles) & (angles <= last) & falls
-        return np.vstack([found, np.where(inside, amplitude, 0.0)]).max(axis=0)
+        # After very many iterations an amplitude may be 0 · inf.
+        return np.fmax.reduce(np.vstack([found, np.where(inside, amplitude, 0.0)]))
 
     def _pairs(self, column: np.ndarray, t: np.ndarray) -> Pairs:
         return Pairs(self.momentum[column], self.first[column], np.asarray(t, dtype=float))
 
+    @cached_property
+    def _roots_at_ends(self) -> Roots:
+        """The roots at λ⁺min and λmax, shape (2, m)."""
+        ends = np.outer(self.eigenvalues[[-1, 0]], self.step_size)
+        return self._roots(ends, self.momentum, self.first)
+
+    def _at_ends(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """p_t² at λ⁺min and λmax."""
+        return self._roots_at_ends[:, column].polynomial(t) ** 2
+
     def _of_interval(
-        self, low: np.ndarray, high: np.ndarray, pairs: Pairs, weigh: bool
+        self, column: np.ndarray, pairs: Pairs, weigh: bool, reduction: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The bounds for low <= x <= high."""
-        ends = np.array([low, high])
-        values = self._squared(ends, pairs)
+        """The bounds for λ⁺min <= λ <= λmax, in terms of x = ηλ."""
+        low, high = ends = np.outer(self.eigenvalues[[-1, 0]], self.step_size[column])
+        values = self._at_ends(column, pairs.t)
         square, weighted = values.max(axis=0), (ends * values).max(axis=0)
         lower, upper = self._edges(pairs.momentum)
         edge = np.minimum(high, lower)
@@ -149,7 +166,7 @@ class Momentum(Enclosed):
         # Without cells, the bounds are the larger amplitude of both ends.
         most = np.fmin(*self._limits(angles, pairs.some(inside))).max(axis=0)
         found = most, right[inside] * most
-        loose = most > CLOSE * square[inside]
+        loose = most > np.maximum(CLOSE * square[inside], reduction)
         if weigh:
             loose |= found[1] > CLOSE * weighted[inside]
         if loose.any():

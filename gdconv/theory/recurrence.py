@@ -44,7 +44,6 @@ LATE = 10**12
 # Up to so many iterations every one is tried, and so many at most before one that suffices.
 SHORT, LONGEST = 64, 10_000
 _AT_ONCE = 100_000
-_LONGER = np.append(SHORT * 2.0 ** np.arange(8), LONGEST)
 # What diverges exceeds the largest float in the end. It is recorded only as long as it does not.
 _quiet = np.errstate(over="ignore", invalid="ignore")
 
@@ -184,7 +183,12 @@ class Recurrence:
 
     def summed(self, index: int, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """At most Σ_{s<T} |k_s(λ_i)|, T being the last iteration or, for a growing run, t[k]."""
-        return self._roots_late[index][column].summed(t, self.iterations)
+        roots = self._roots_late[index]
+        found = roots.summed(np.full(self.runs, float(self.iterations)), self.iterations)[column]
+        # Only of growing runs does t matter.
+        grows = np.flatnonzero(roots.log_radius[column] > 0)
+        found[grows] = roots[column[grows]].summed(np.asarray(t)[grows], self.iterations)
+        return found
 
     @_quiet
     def drift(self, column: np.ndarray, t: np.ndarray, columns: int) -> np.ndarray:
@@ -317,78 +321,87 @@ class Enclosed(Recurrence):
         return np.fmin(closed[0], few[0]), np.fmin(closed[1], few[1])
 
     def iterations_to(self, reduction: float) -> np.ndarray:
-        """The least t >= 1 with max p_t² <= reduction, shape (m,); inf if there is none."""
+        """The least t >= 1 with max p_t² <= reduction, shape (m,); inf if there is none.
+
+        Where p_t oscillates, its maximum may be small for a time before it stays small. This is
+        looked for at the first SHORT iterations, where an unstable method may shrink the error too,
+        and, of those that `surely` does not exclude, at LONGEST early ones and as many late ones.
+        """
+        found = self._enough(reduction)
+        start, end = np.ones(self.runs), np.minimum(found, SHORT + 1.0)
+        stable = np.flatnonzero(np.isfinite(found))
+        end[stable] = self._early(stable, end[stable], found[stable], reduction)
+        found = self._least(start, end, found, reduction)
+        late = found[stable]
+        start[stable] = np.maximum(self._late_start(stable, late, reduction), late - LONGEST)
+        end[stable] = late
+        return self._least(start, end, found, reduction)
+
+    def _enough(self, reduction: float) -> np.ndarray:
+        """An iteration that suffices for each run, while the one before does not; inf if none."""
         runs = np.flatnonzero(self.log_contraction() < 0)
         low, high = np.zeros(len(runs)), np.ones(len(runs))
-        while (more := self.enclosed(runs, high, weigh=False)[0] > reduction).any():
+        more = np.arange(len(runs))
+        while len(more := more[~self._suffices(runs[more], high[more], reduction)]):
             low[more] = high[more]
             high[more] *= 2
-        # Larger whole numbers are not all floats.
-        while (apart := (high - low > 1) & (high < 2**53)).any():
-            middle = np.floor((low + high) / 2)
-            enough = self.enclosed(runs, middle, weigh=False)[0] <= reduction
-            high = np.where(apart & enough, middle, high)
-            low = np.where(apart & ~enough, middle, low)
+        # Of large whole numbers not all are floats.
+        while len(apart := np.flatnonzero(high - low > np.maximum(1, np.spacing(low)))):
+            middle = np.floor((low[apart] + high[apart]) / 2)
+            suffices = self._suffices(runs[apart], middle, reduction)
+            high[apart[suffices]] = middle[suffices]
+            low[apart[~suffices]] = middle[~suffices]
         found = np.full(self.runs, np.inf)
-        found[runs] = self._first(runs, high, reduction)
-        return self._earliest(found, reduction)
+        found[runs] = high
+        return found
 
-    def _first(self, runs: np.ndarray, enough: np.ndarray, reduction: float) -> np.ndarray:
-        """The least t with max p_t² <= reduction, if `enough` is one after which all suffice.
+    def _early(
+        self, runs: np.ndarray, end: np.ndarray, enough: np.ndarray, reduction: float
+    ) -> np.ndarray:
+        """The end of the early iterations that `surely` does not exclude, about doubled."""
+        end, open_ = end.copy(), np.arange(len(runs))
+        while len(open_ := open_[(end[open_] < enough[open_]) & (end[open_] <= LONGEST)]):
+            open_ = open_[self.surely(runs[open_], end[open_]) <= reduction]
+            end[open_] = np.minimum(2 * end[open_], enough[open_])
+        return end
 
-        Where p_t oscillates, an earlier one may be among those that `surely` does not exclude. The
-        LONGEST last ones of these are tried here.
-        """
-        length = np.minimum(np.where(enough <= SHORT, enough - 1, 1), enough - 1)
-        while (open_ := (length < enough - 1) & (length < LONGEST)).any():
-            excluded = self.surely(runs, enough - length) > reduction
-            if (excluded | ~open_).all():
-                break
-            longer = np.minimum(2 * length, enough - 1)
-            length = np.where(open_ & ~excluded, longer, length)
-        length = np.where(np.isfinite(enough), length, 0).astype(int)
-        of_run = np.repeat(np.arange(len(runs)), length)
-        back = np.arange(len(of_run)) - np.repeat(np.cumsum(length) - length, length) + 1
-        t = enough[of_run] - back
-        suffices = self._suffices(runs[of_run], t, reduction)
-        least = enough.copy()
-        np.minimum.at(least, of_run[suffices], t[suffices])
-        return least
+    def _late_start(self, runs: np.ndarray, enough: np.ndarray, reduction: float) -> np.ndarray:
+        """The start of the iterations before `enough` that `surely` does not exclude, or before."""
+        start, step = np.maximum(enough - 1, 1), 1
+        open_ = np.arange(len(runs))
+        while len(open_ := open_[start[open_] > 1]):
+            open_ = open_[self.surely(runs[open_], start[open_]) <= reduction]
+            step *= 2
+            start[open_] = np.maximum(start[open_] - step, 1)
+        return start
 
-    def _earliest(self, found: np.ndarray, reduction: float) -> np.ndarray:
-        """The least t with max p_t² <= reduction among the first ones, or the one that was found.
-
-        The eigenvalues may be so close to each other that p_t is small for all of them long before
-        it stays small. An unstable method may also shrink the error at first.
-        """
-        runs = np.arange(self.runs)
-        last = np.minimum(found - 1, SHORT)
-        # `surely` may exclude late iterations, but not yet the early ones.
-        longer = np.minimum(_LONGER[:, None], found - 1)
-        of_run = np.tile(runs, len(longer))
-        maybe = self.surely(of_run, longer.ravel()).reshape(longer.shape) <= reduction
-        further = np.where(np.isfinite(found) & maybe[:-1], longer[1:], 0.0).max(axis=0)
-        least = found.copy()
-        for start in (0, *_LONGER[:-1]):
-            end = SHORT if start == 0 else 2 * start
-            open_ = np.flatnonzero(
-                (start < np.maximum(last, further)) & (least > start) & (found > start + 1)
-            )
-            t = start + np.arange(1, end - start + 1)
-            for run in np.array_split(open_, max(1, len(open_) * len(t) // _AT_ONCE)):
-                column, times = np.repeat(run, len(t)), np.tile(t, len(run))
-                chosen = times < found[column]
-                column, times = column[chosen], times[chosen]
-                suffices = self._suffices(column, times, reduction)
-                np.minimum.at(least, column[suffices], times[suffices])
-        return least
+    def _least(
+        self, start: np.ndarray, end: np.ndarray, otherwise: np.ndarray, reduction: float
+    ) -> np.ndarray:
+        """The least t with start <= t < end that suffices, for each run."""
+        found, at = otherwise.copy(), start.copy()
+        open_ = np.flatnonzero(at < end)
+        while len(open_):
+            length = np.minimum(end[open_] - at[open_], max(1, _AT_ONCE // len(open_))).astype(int)
+            column = np.repeat(open_, length)
+            before = np.repeat(np.cumsum(length) - length, length)
+            t = at[column] + (np.arange(len(column)) - before)
+            suffices = self._suffices(column, t, reduction)
+            np.minimum.at(found, column[suffices], t[suffices])
+            at[open_] += length
+            open_ = open_[(at[open_] < end[open_]) & ~(found[open_] < at[open_])]
+        return found
 
     def _suffices(self, column: np.ndarray, t: np.ndarray, reduction: float) -> np.ndarray:
         """Whether max p_t² <= reduction."""
         suffices = self.attained(column, t) <= reduction
         maybe = np.flatnonzero(suffices)
-        suffices[maybe] = self.enclosed(column[maybe], t[maybe], weigh=False)[0] <= reduction
+        suffices[maybe] = self.reaches(column[maybe], t[maybe], reduction)
         return suffices
+
+    def reaches(self, column: np.ndarray, t: np.ndarray, reduction: float) -> np.ndarray:
+        """Whether the upper bound of max p_t² is at most a number; it may be known sooner."""
+        return self.enclosed(column, t, weigh=False)[0] <= reduction
 
     def attained(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """A value of p_t² in the interval."""

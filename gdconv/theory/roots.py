@@ -12,6 +12,7 @@ z₁ − z₂ are computed without subtracting numbers that are nearly equal:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -103,20 +104,24 @@ class Roots:
     def impulse(self, s: np.ndarray) -> np.ndarray:
         """Return k_s = u_{s+1} = (z₁^{s+1} − z₂^{s+1})/(z₁ − z₂), the solution with k_{−1} = 0."""
         n = np.asarray(s, dtype=float) + 1
-        waves = np.sin(n * self.angle) / np.sin(self.angle)
-        # 1 − (z₂/z₁)^n, divided by 1 − z₂/z₁.
-        fast = -np.expm1(n * np.log1p(-self.apart))
-        turning = 1 - (1 - 2 * (n % 2)) * np.abs(self.ratio) ** n
-        several = np.where(self.ratio < 0, turning, fast)
-        steps = np.where(self.apart > 0, several / self.apart, n)
-        return self._powers(n - 1) * np.where(self.is_complex, waves, steps)
+        # Equal roots.
+        steps = np.array(np.broadcast_to(n, np.broadcast_shapes(n.shape, self.b.shape)))
+        apart = ~self.is_complex & (self.apart > 0)
+        _fill(steps, self.is_complex, _waves, self.angle)
+        _fill(steps, apart & (self.ratio >= 0), _fast, self.apart)
+        _fill(steps, apart & (self.ratio < 0), _turning, self.apart, self.ratio)
+        return self._powers(n - 1) * steps
 
     def _powers(self, t: np.ndarray) -> np.ndarray:
         """The t-th power of |z₁| with the sign of a, which is 1 for t = 0."""
         turn = np.where(t % 2 == 0, 1.0, self.sign)
         # Where |z₁| is close to 1 its logarithm has more digits, elsewhere the power has.
-        close = np.abs(self.log_radius) < 0.5
-        return turn * np.where(close, np.exp(t * self.log_radius), self.size**t)
+        powers = np.asarray(np.exp(t * self.log_radius))
+        far = np.broadcast_to(np.abs(self.log_radius) >= 0.5, powers.shape)
+        if far.any():
+            size, t = (np.broadcast_to(each, powers.shape)[far] for each in (self.size, t))
+            powers[far] = size**t
+        return turn * powers
 
     @_quiet
     def height(self) -> np.ndarray:
@@ -138,3 +143,26 @@ class Roots:
         limit = np.where(self.ratio < 0, opposite, real)
         bounded = np.where(self.is_complex, np.expm1(self.log_radius) ** -2, limit)
         return np.where(self.log_radius < 0, np.fmin(np.abs(bounded), grown), grown)
+
+
+def _fill(values: np.ndarray, chosen: np.ndarray, of: Callable[..., Any], *roots: Any) -> None:
+    """Replace the chosen values n by of(n, ...), for whose other arguments arrays are given."""
+    chosen = np.broadcast_to(chosen, values.shape)
+    if chosen.any():
+        given = (np.broadcast_to(each, values.shape)[chosen] for each in roots)
+        values[chosen] = of(values[chosen], *given)
+
+
+def _waves(n: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """The same as `_fast` for complex roots, with √b^{n−1} as the power."""
+    return np.sin(n * angle) / np.sin(angle)
+
+
+def _fast(n: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """1 − (z₂/z₁)^n, divided by 1 − z₂/z₁."""
+    return -np.expm1(n * np.log1p(-apart)) / apart
+
+
+def _turning(n: np.ndarray, apart: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """The same where z₂/z₁ is negative."""
+    return (1 - (1 - 2 * (n % 2)) * np.abs(ratio) ** n) / apart
