@@ -185,8 +185,8 @@ class Iterated(Section):
         """A word that runs share which are iterated together; only some methods have several."""
         return ""
 
-    def doubtful(self, unit: str | None, value: float | None) -> bool:
-        """Whether its keys may not fit to the eigenvalues of a problem, for this step size."""
+    def doubtful(self, unit: str | None, value: float | None, shape: tuple[int, int]) -> bool:
+        """Whether its keys may not fit to a problem of a shape (n, d), for this step size."""
         return False
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gdconv.config.sections import Run
+from gdconv.experiment.average import gap_average
 from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem_id, run_ids
 from gdconv.experiment.iterate import iterate
 from gdconv.experiment.prediction import Theory, method_of
@@ -64,6 +65,7 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
     )
     measured = recorder.trajectories()
     predicted = theory.curves(measured.column, measured.t)
+    predicted["gap_average"] = gap_average(runs, measured.column, measured.t)
     identifier = problem_id(first)
     return GroupTables(
         _run_rows(runs, ids, problem, theory, measured, predicted)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gdconv.config.sections import Run
-from gdconv.methods.protocol import Method
+from gdconv.methods.protocol import Choosing, Facts, Method
 from gdconv.problems.least_squares import Objective
 from gdconv.theory.rounding import relative_error, step_errors
 
@@ -25,10 +25,16 @@ def method_of(run: Run) -> Method:
     return run.method
 
 
-def coefficients_of(run: Run, lambda_max: float, lambda_min_positive: float) -> dict[str, float]:
+def facts_of(objective: Objective) -> Facts:
+    """Return what a method may know of a problem."""
+    spectrum = objective.spectrum
+    ends = spectrum.lambda_max, spectrum.lambda_min_positive
+    return Facts(*ends, *objective.problem.X.shape)
+
+
+def coefficients_of(run: Run, facts: Facts) -> dict[str, float]:
     """Return the numbers that a run iterates with, see `Method.coefficients`."""
-    method, step = method_of(run), (run.step_unit, run.step_value)
-    return method.coefficients(*step, lambda_max, lambda_min_positive)
+    return method_of(run).coefficients(run.step_unit, run.step_value, facts)
 
 
 class Theory:
@@ -43,8 +49,8 @@ class Theory:
         # w* is the sum of both.
         self.w_star, self.rest = objective.nearest_minimiser(start)
         away = (start - self.w_star) - self.rest
-        ends = self.spectrum.lambda_max, self.spectrum.lambda_min_positive
-        each = [coefficients_of(run, *ends) for run in runs]
+        facts = facts_of(objective)
+        each = [coefficients_of(run, facts) for run in runs]
         self.coefficients = {name: np.array([found[name] for found in each]) for name in each[0]}
         self.step_size = self.coefficient("step_size")
         self.relative_step = self.step_size * self.spectrum.lambda_max

@@ -8,7 +8,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import ConfigError, key, one_or_more, positive
-from gdconv.methods.protocol import Coefficients, Method
+from gdconv.methods.protocol import Coefficients, Facts, Method, tuned, tuned_to_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,13 +39,13 @@ class Chebyshev(Method):
         "upper end of this interval, or a list; 1 is the largest eigenvalue",
         "λmax",
     )
+    tuned_to: str = tuned_to_key()
 
-    def coefficients(
-        self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
-    ) -> dict[str, float]:
+    def coefficients(self, unit: str | None, value: float | None, facts: Facts) -> dict[str, float]:
         """Return a, b, `ratio` r = (√(b/a) − 1)/(√(b/a) + 1), and the first step 2/(a + b)."""
         lower: Any = self.lower
         upper: Any = self.upper
+        lambda_max, lambda_min_positive, *_ = tuned(facts, self.tuned_to)
         a, b = lower * lambda_min_positive, upper * lambda_max
         if not a <= b:
             raise ConfigError(
@@ -59,9 +59,10 @@ class Chebyshev(Method):
         ratio = (b - a) / (sqrt(b) + sqrt(a)) ** 2
         return {"lower": a, "upper": b, "ratio": ratio, "first": 2 / (a + b)}
 
-    def doubtful(self, unit: str | None, value: float | None) -> bool:
-        """Whether the interval may be empty, which depends on the condition number."""
-        return self.lower > self.upper
+    def doubtful(self, unit: str | None, value: float | None, shape: tuple[int, int]) -> bool:
+        """Whether the interval may be empty, or the lower edge is 0."""
+        flat = self.tuned_to == "edges" and shape[0] == shape[1]
+        return flat or self.lower > self.upper
 
     def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
         """Return the first step, 2/(lambda_max + lambda_min_positive)."""

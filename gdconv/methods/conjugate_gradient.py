@@ -12,6 +12,8 @@ from gdconv.theory.limits import Limits
 if TYPE_CHECKING:
     import numpy as np
 
+    from gdconv.theory.average.limit import Limit
+
 
 @dataclass(frozen=True)
 class ConjugateGradient(Choosing):
@@ -82,3 +84,13 @@ class ConjugateGradient(Choosing):
         root = (kappa**0.5 - 1) / (kappa**0.5 + 1)
         part = (2 * root**t / (1 + root ** (2 * t))) ** 2
         return Limits(part, None, 1 / (2 * t + 1.0) ** 2)
+
+    def on_average(
+        self,
+        limit: Limit,
+        coefficients: Mapping[str, np.ndarray],
+        column: np.ndarray,
+        t: np.ndarray,
+    ) -> np.ndarray:
+        """The least gap of any polynomial."""
+        return limit.least_gap(int(t.max()))[t]

@@ -9,7 +9,15 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import ConfigError, choice, key, one_or_more
-from gdconv.methods.protocol import MOST_MOMENTUM, Coefficients, Method, momentum_or
+from gdconv.methods.protocol import (
+    MOST_MOMENTUM,
+    Coefficients,
+    Facts,
+    Method,
+    momentum_or,
+    tuned,
+    tuned_to_key,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,15 +43,15 @@ class HeavyBall(Method):
         "`full`: the first step has the step size of the others; `averaged`: it has the step size"
         " divided by 1 + β, which keeps the error from growing at first",
     )
+    tuned_to: str = tuned_to_key()
 
-    def coefficients(
-        self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
-    ) -> dict[str, float]:
+    def coefficients(self, unit: str | None, value: float | None, facts: Facts) -> dict[str, float]:
         """Return step_size, momentum, and `first`, the length of the first step in step sizes."""
-        found = super().coefficients(unit, value, lambda_max, lambda_min_positive)
+        facts = tuned(facts, self.tuned_to)
+        found = super().coefficients(unit, value, facts)
         momentum: Any = self.momentum
         if momentum == "optimal":
-            ends = found["step_size"] * lambda_max, found["step_size"] * lambda_min_positive
+            ends = [found["step_size"] * each for each in facts[:2]]
             momentum = min(max((1 - sqrt(end)) ** 2 for end in ends), MOST_MOMENTUM)
             if ends[0] >= 4:
                 raise ConfigError(
@@ -56,8 +64,10 @@ class HeavyBall(Method):
         first = 1.0 if self.first_step == "full" else 1 / (1 + momentum)
         return found | {"momentum": momentum, "first": first}
 
-    def doubtful(self, unit: str | None, value: float | None) -> bool:
-        """Whether the best momentum may be 1 or more."""
+    def doubtful(self, unit: str | None, value: float | None, shape: tuple[int, int]) -> bool:
+        """Whether the best momentum may be 1 or more, or the lower edge is 0."""
+        if self.tuned_to == "edges" and shape[0] == shape[1]:
+            return True
         momentum: Any = self.momentum
         least = {"lambda_max": 4.0, "optimal": 1.1}.get(str(unit), 0.0)
         return momentum == "optimal" and value is not None and value >= least

@@ -9,7 +9,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import key, one_or_more
-from gdconv.methods.protocol import MOST_MOMENTUM, Coefficients, Method, momentum_or
+from gdconv.methods.protocol import MOST_MOMENTUM, Coefficients, Facts, Method, momentum_or
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,17 +31,15 @@ class Nesterov(Method):
         " w_t to w_{t+1}, which does not depend on the eigenvalues",
     )
 
-    def coefficients(
-        self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
-    ) -> dict[str, float]:
+    def coefficients(self, unit: str | None, value: float | None, facts: Facts) -> dict[str, float]:
         """Return step_size and momentum; only step_size for `convex`."""
-        found = super().coefficients(unit, value, lambda_max, lambda_min_positive)
+        found = super().coefficients(unit, value, facts)
         momentum: Any = self.momentum
         if momentum == "convex":
             return found
         if momentum == "optimal":
             step_size = found["step_size"]
-            momentum = best_momentum(step_size * lambda_max, step_size * lambda_min_positive)
+            momentum = best_momentum(*(step_size * end for end in facts[:2]))
             momentum = min(momentum, MOST_MOMENTUM)
         return found | {"momentum": momentum}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import key, one_or_more, real
-from gdconv.methods.protocol import Choosing, Products
+from gdconv.methods.protocol import Choosing, Facts, Products
 from gdconv.theory.limits import Limits
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ class Polyak(Choosing):
         "multiple of (L(w) − L(w*))/‖∇L(w)‖², or a list; 2 minimises the distance to w*",
     )
 
-    def coefficients(
-        self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
-    ) -> dict[str, float]:
+    def coefficients(self, unit: str | None, value: float | None, facts: Facts) -> dict[str, float]:
         """Return `factor`."""
         factor: Any = self.factor
         return {"factor": factor}

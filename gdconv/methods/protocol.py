@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from gdconv.config.rules import ConfigError, Rule, choice, either, real
+from gdconv.config.rules import ConfigError, Rule, choice, either, key, real
 from gdconv.config.sections import METHODS, Iterated
 from gdconv.theory.limits import Limits
 
@@ -14,12 +15,35 @@ from gdconv.theory.limits import Limits
 if TYPE_CHECKING:
     import numpy as np
 
+    from gdconv.theory.average.limit import Limit
     from gdconv.theory.recurrence import Recurrence
 
 # Numbers, or arrays that broadcast with the other arguments.
 Coefficients = Mapping[str, Any]
 # The best momentum tends to 1 as the condition number grows; this is the last float before.
 MOST_MOMENTUM = 1 - 2.0**-53
+
+
+class Facts(NamedTuple):
+    """What a method may know of a problem before it runs.
+
+    lambda_max, lambda_min_positive : the largest eigenvalue of H, and the smallest that is not 0
+    n_samples, n_features : the shape of X
+    """
+
+    lambda_max: float
+    lambda_min_positive: float
+    n_samples: int
+    n_features: int
+
+    def at_edges(self) -> Facts:
+        """Return the same with the edges of Marchenko–Pastur's law as eigenvalues.
+
+        They are 2n (1 ± √(d/n))² for a matrix whose entries have variance 1, and if d > n as well.
+        """
+        n, d = self.n_samples, self.n_features
+        wide = sqrt(n) + sqrt(d)
+        return Facts(2 * wide**2, 2 * ((n - d) / wide) ** 2, n, d)
 
 
 class Products(NamedTuple):
@@ -42,6 +66,31 @@ class Products(NamedTuple):
 def momentum_or(*words: str) -> Rule:
     """A constant momentum, or a word for one that the method chooses."""
     return either(choice(*words), real(lambda value: 0 <= value < 1, " of at least 0 and below 1"))
+
+
+def tuned_to_key() -> Any:
+    """Declare the key tuned_to, see `tuned`."""
+    return key(
+        "spectrum",
+        choice("spectrum", "edges"),
+        "which λ⁺min and λmax the method is tuned to, wherever its keys and step.unit name them:"
+        " `spectrum`: those of the problem; `edges`: 2n(1 ± √(d/n))², between which Marchenko and"
+        " Pastur's law has them for features of variance 1; refused if n_features is n_samples",
+    )
+
+
+def tuned(facts: Facts, tuned_to: str) -> Facts:
+    """Return what a method is tuned to; raise ConfigError for edges of which the lower one is 0."""
+    if tuned_to == "spectrum":
+        return facts
+    if facts.n_features == facts.n_samples:
+        raise ConfigError(
+            "method.tuned_to",
+            tuned_to,
+            f"must be spectrum if X has as many columns as rows, here {facts.n_samples}: the lower"
+            " edge of the law is 0 then. method=marchenko_pastur needs no lower edge above 0",
+        )
+    return facts.at_edges()
 
 
 @dataclass(frozen=True)
@@ -87,28 +136,26 @@ class Method(Iterated):
             missing = f"is a method that lacks {' and '.join(lacking)}; {__name__} says what it is"
             raise ConfigError("method", self.name, missing)
 
-    def coefficients(
-        self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
-    ) -> dict[str, float]:
+    def coefficients(self, unit: str | None, value: float | None, facts: Facts) -> dict[str, float]:
         """Return the numbers that a run iterates with, by name, as `step_size` and `momentum`.
 
         Parameters
         ----------
         unit, value : str and float, or None
             step.unit and step.value; None for a method that takes no step size.
-        lambda_max, lambda_min_positive : float
-            The largest eigenvalue of H, and the smallest one that is not 0.
+        facts : Facts
+            What is known of the problem.
 
         Raises
         ------
         ConfigError
-            If the keys do not fit to these eigenvalues. `doubtful` says where that may happen.
+            If the keys do not fit to the problem. `doubtful` says where that may happen.
         """
         if unit is None or value is None:
             return {}
         sizes = {
-            "lambda_max": value / lambda_max,
-            "optimal": value * self.optimal_step_size(lambda_max, lambda_min_positive),
+            "lambda_max": value / facts.lambda_max,
+            "optimal": value * self.optimal_step_size(facts.lambda_max, facts.lambda_min_positive),
             "absolute": value,
             "K": 1 / value,
         }
@@ -228,6 +275,19 @@ class Method(Iterated):
         given = self.recurrence, coefficients, eigenvalues, iterations, len(self.state)
         return self.closed_forms()(*given)
 
+    def on_average(
+        self,
+        limit: Limit,
+        coefficients: Mapping[str, np.ndarray],
+        column: np.ndarray,
+        t: np.ndarray,
+    ) -> np.ndarray:
+        """Return the gap of run column[k] at iteration t[k] in the limit of random features.
+
+        coefficients are those of m runs, with the edges as eigenvalues; nan where it is not known.
+        """
+        return limit.gap(self.theory(coefficients, limit.ends, int(t.max())), column, t)
+
 
 @dataclass(frozen=True)
 class Choosing(Method):
@@ -236,9 +296,7 @@ class Choosing(Method):
     takes_step: ClassVar[bool] = False
     parts: ClassVar[tuple[str, ...]] = ("choose", "limits")
 
-    def coefficients(
-        self, unit: str | None, value: float | None, lambda_max: float, lambda_min_positive: float
-    ) -> dict[str, float]:
+    def coefficients(self, unit: str | None, value: float | None, facts: Facts) -> dict[str, float]:
         """Return `factor`, by which every chosen step size is multiplied."""
         return {"factor": 1.0}
 
@@ -273,6 +331,16 @@ class Choosing(Method):
         from gdconv.theory.chosen import Chosen
 
         return Chosen(self, coefficients, eigenvalues, iterations)
+
+    def on_average(
+        self,
+        limit: Limit,
+        coefficients: Mapping[str, np.ndarray],
+        column: np.ndarray,
+        t: np.ndarray,
+    ) -> np.ndarray:
+        """Return nan: no formula is known, unless a method has one."""
+        return 0.0 * t + float("nan")
 
 
 def exact_step(square: Any, image: Any, products: Products) -> Any:

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gdconv.config.rules import ConfigError, Section
 from gdconv.config.sections import Run, RunConfig, Serial, Step, StudyConfig, expand, number_of_runs
@@ -201,21 +201,25 @@ def _without_step(configs: Sequence[RunConfig]) -> list[str]:
 
 
 def _refuse_doubtful(runs: Sequence[Run]) -> None:
-    """Raise ConfigError if the keys of a run do not fit to the eigenvalues of its problem."""
-    doubtful = [run for run in runs if run.method.doubtful(run.step_unit, run.step_value)]
+    """Raise ConfigError if the keys of a run do not fit to its problem."""
+    shapes = {problem: shape(problem) for problem in {run.problem for run in runs}}
+    doubtful = [
+        run
+        for run in runs
+        if run.method.doubtful(run.step_unit, run.step_value, shapes[run.problem])
+    ]
     if not doubtful:
         return
-    from gdconv.experiment.prediction import coefficients_of
+    from gdconv.experiment.prediction import coefficients_of, facts_of
     from gdconv.problems.families import make
     from gdconv.problems.least_squares import Objective
 
-    ends: dict[Hashable, tuple[float, float]] = {}
+    facts: dict[Hashable, Any] = {}
     for run in doubtful:
         problem = run.problem, run.seed, run.repetition
-        if problem not in ends:
-            spectrum = Objective(make(*problem), run.method.reduce).spectrum
-            ends[problem] = spectrum.lambda_max, spectrum.lambda_min_positive
-        coefficients_of(run, *ends[problem])
+        if problem not in facts:
+            facts[problem] = facts_of(Objective(make(*problem), run.method.reduce))
+        coefficients_of(run, facts[problem])
 
 
 def _tell(notices: Sequence[str]) -> None:

@@ -288,6 +288,16 @@ CURVES = (
     Column("coefficient_step", NUMBER, "step size of the step from this iteration", "ηₜ", "1/X²"),
     Column("coefficient_momentum", NUMBER, "its momentum", "βₜ"),
     Column("gap_exact", NUMBER, "the gap by theory", "Σ ½λᵢcᵢ²(1 − ηλᵢ)²ᵗ", "y²", "exact gap"),
+    Column(
+        "gap_average",
+        NUMBER,
+        "the gap to be expected before the data are drawn: [its limit as n and d grow]"
+        "(average_case.md); of `problem=gaussian` with mean 0 only, not from a start along an"
+        " eigenvector, of no method that chooses its steps but conjugate gradients, and to the"
+        " iteration 10,000 at most",
+        unit="y²",
+        label="average gap",
+    ),
     Column("gap_bound", NUMBER, "the bound", "(λmax/2) ν²ᵗ‖w₀ − w*‖²", "y²", "bound"),
     Column(
         "gap_bound_coursework",

@@ -214,6 +214,10 @@ class ClosedForms(Recurrence):
         """See the function `exact_gap`."""
         return exact_gap(self.eigenvalues, shares, self.step_size[column], t)
 
+    def polynomials(self, values: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """|1 − step_size λ|^t."""
+        return _power(np.outer(self.step_size[column], values), t[:, None] / 2)
+
     def maxima(self, column: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See the function `distance_bound` and `gap_bound_sharp`."""
         step_size = self.step_size[column]

@@ -88,6 +88,13 @@ class Momentum(Enclosed):
         return gap
 
     @_quiet
+    def polynomials(self, values: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """|p_t| at some λ, for run column[k] at iteration t[k]; shape (len(t), len(values))."""
+        coefficients = self.step_size, self.momentum, self.first
+        step_size, momentum, first = (each[column][:, None] for each in coefficients)
+        return np.abs(self._roots(step_size * values, momentum, first).polynomial(t[:, None]))
+
+    @_quiet
     def enclosed(
         self, column: np.ndarray, t: np.ndarray, weigh: bool, reduction: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -136,6 +136,18 @@ class Recurrence:
                 break
         return gap
 
+    @_quiet
+    def polynomials(self, values: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """|p_t| at some λ, for run column[k] at iteration t[k]; shape (len(t), len(values))."""
+        wanted = {int(each): t == each for each in np.unique(t)}
+        found = np.full((len(t), len(values)), np.nan)
+        for iteration, p in self._polynomials(values):
+            if (rows := wanted.pop(iteration, None)) is not None:
+                found[rows] = np.abs(p.T[column[rows]])
+            if not wanted:
+                break
+        return found
+
     def maxima(self, column: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Upper bounds of max p_t² and max λ p_t², for run column[k] at iteration t[k].
 

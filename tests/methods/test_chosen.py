@@ -23,6 +23,7 @@ from gdconv import (
 from gdconv.config.sections import expand
 from gdconv.experiment.group import run_group
 from gdconv.experiment.iterate import iterate
+from gdconv.methods.protocol import Facts
 from gdconv.problems.families import LeastSquares, profile
 from gdconv.problems.least_squares import Objective
 from gdconv.tables.csv import encode
@@ -62,7 +63,7 @@ ALL = [ConjugateGradient(), SteepestDescent(), Polyak(factor=[0.5, 1, 2, 3.5]), 
 def theory_of(method, eigenvalues=EIGENVALUES, iterations=200):
     """The theory of one run, and its method."""
     one = next(expand(RunConfig(method=method))).method
-    found = one.coefficients(None, None, eigenvalues[0], eigenvalues[-1])
+    found = one.coefficients(None, None, Facts(eigenvalues[0], eigenvalues[-1], 1, 1))
     coefficients = {name: np.array([value]) for name, value in found.items()}
     return one.theory(coefficients, eigenvalues, iterations), one, coefficients
 
@@ -138,7 +139,7 @@ def test_what_is_proved_holds_for_exact_runs(kappa):
     values = np.sort(np.append(10 ** rng.uniform(0, np.log10(kappa), 6), [1.0, kappa]))[::-1]
     for method in ALL:
         for one in {each.method for each in expand(RunConfig(method=method))}:
-            found = one.coefficients(None, None, kappa, 1.0)
+            found = one.coefficients(None, None, Facts(kappa, 1.0, 1, 1))
             theory = one.theory({k: np.array([v]) for k, v in found.items()}, values, 60)
             limits, shares = theory.limits(*at(*range(61))), rng.uniform(0, 1, 8)
             gaps = theory.gap(shares, *at(*range(61)))

@@ -19,6 +19,7 @@ from gdconv import (
     Gaussian,
     GradientDescent,
     HeavyBall,
+    MarchenkoPastur,
     Nesterov,
     Prescribed,
     RunConfig,
@@ -31,7 +32,7 @@ from gdconv.config.rules import ConfigError, key, real
 from gdconv.config.sections import METHODS, StudyConfig, expand, number_of_runs
 from gdconv.experiment.group import run_group
 from gdconv.experiment.prediction import Theory
-from gdconv.methods.protocol import Choosing, Method
+from gdconv.methods.protocol import Choosing, Facts, Method
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 from gdconv.report import report, summary
@@ -59,6 +60,7 @@ TESTED = {
         Chebyshev(iterations=300, lower=lower, upper=upper)
         for lower, upper in [(1.0, 1.0), (0.5, 1.1), (2.0, 1.0), (1.0, 0.98)]
     ],
+    "marchenko_pastur": [MarchenkoPastur(iterations=300)],
     "toy_heavy_ball": [ToyHeavyBall(iterations=300, momentum=each) for each in (0.0, 0.4, 0.9)],
 }
 ALL = [
@@ -145,7 +147,8 @@ def test_the_optimal_step_has_the_smallest_contraction_factor(method):
     [("lambda_max", 3 / 8), ("optimal", 3 * (2 / 10)), ("absolute", 3.0), ("K", 1 / 3)],
 )
 def test_step_units(unit, expected):
-    assert GradientDescent().coefficients(unit, 3.0, 8.0, 2.0) == {"step_size": expected}
+    found = GradientDescent().coefficients(unit, 3.0, Facts(8.0, 2.0, 1, 1))
+    assert found == {"step_size": expected}
 
 
 # The polynomial of `gdconv.theory.recurrence` against closed forms

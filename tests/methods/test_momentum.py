@@ -24,6 +24,7 @@ from gdconv import (
 from gdconv.config.sections import expand
 from gdconv.experiment.iterate import iterate
 from gdconv.methods.nesterov import best_momentum
+from gdconv.methods.protocol import Facts
 from gdconv.problems.families import LeastSquares
 from gdconv.problems.least_squares import Objective
 from gdconv.theory.momentum import Momentum
@@ -124,7 +125,7 @@ def theory_of(method, step_size, eigenvalues=EIGENVALUES, iterations=2000):
     """The theory of one run."""
     (one,) = {each.method for each in expand(RunConfig(method=method))}
     unit = None if step_size is None else "absolute"
-    found = one.coefficients(unit, step_size, eigenvalues[0], eigenvalues[-1])
+    found = one.coefficients(unit, step_size, Facts(eigenvalues[0], eigenvalues[-1], 1, 1))
     coefficients = {name: np.array([value]) for name, value in found.items()}
     return one.theory(coefficients, eigenvalues, iterations), one, found
 

@@ -62,7 +62,7 @@ def test_the_runs_of_all_methods_belong_to_one_problem():
     with_step = (
         GradientDescent(),
         HeavyBall(momentum=(0.3, 0.9)),
-        HeavyBall(first_step="averaged"),
+        HeavyBall(first_step="averaged", tuned_to="edges"),
         Nesterov(),
         Nesterov(momentum="convex"),
     )
@@ -75,14 +75,15 @@ def test_the_runs_of_all_methods_belong_to_one_problem():
     for name in ("momentum", "step_size", "relative_step"):
         known = [None if np.isnan(value) else value for value in tables.runs[name][found["row"]]]
         assert found[name] == known
+    averaged = "first_step=averaged tuned_to=edges"
     words = {
         "gradient_descent": "gradient descent",
-        "heavy_ball first_step=full": "heavy ball",
-        "heavy_ball momentum=optimal first_step=averaged": "heavy ball, averaged first step",
+        "heavy_ball first_step=full tuned_to=spectrum": "heavy ball",
+        f"heavy_ball momentum=optimal {averaged}": "heavy ball, averaged first step",
         "nesterov momentum=optimal": "Nesterov",
         "nesterov momentum=convex": "Nesterov, convex momentum",
-        "chebyshev lower=0.5 upper=1.0": "Chebyshev, lower=0.5 upper=1.0",
-        "chebyshev lower=1.0 upper=1.0": "Chebyshev",
+        "chebyshev lower=0.5 upper=1.0 tuned_to=spectrum": "Chebyshev, lower=0.5 upper=1.0",
+        "chebyshev lower=1.0 upper=1.0 tuned_to=spectrum": "Chebyshev",
     }
     runs = tables.runs.loc[found["row"]]
     typed = (runs.method + " " + runs.method_options.fillna("")).str.strip()

@@ -26,7 +26,7 @@ LEAST = 1e-12
 WIDEST, WIDEST_CONJUGATE = 4, 20
 CONJUGATE = "conjugate_gradient"
 # The options of Chebyshev's method with which its interval is that of the spectrum.
-EXACT = {"lower=1.0", "upper=1.0"}
+EXACT = {"lower=1.0", "upper=1.0", "tuned_to=spectrum"}
 # Each method has a colour, and each curve a marker.
 _COLOURS = (
     *(drawing.STATED, drawing.MEASURED, "#3f8f6b", "#8a5aa8"),

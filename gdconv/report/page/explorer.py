@@ -113,8 +113,12 @@ def _table(runs: pd.DataFrame) -> dict[str, Any]:
 def _with_formula(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs whose method the page has formulas of, and a column that tells these."""
     options = runs["method_options"].fillna("").str.replace("momentum=optimal", "")
-    formula = (runs["method"] + " " + options).str.split().str.join(" ")
-    known = formula.isin(list(METHODS)) | (runs["method"] == "chebyshev")
+    # The step size and the momentum of heavy ball say all, whatever it is tuned to.
+    formula = (runs["method"] + " " + options).str.replace(" tuned_to=spectrum", "")
+    formula = formula.str.replace(r"^(heavy_ball.*) tuned_to=edges", r"\1", regex=True)
+    formula = formula.str.split().str.join(" ")
+    of_interval = (runs["method"] == "chebyshev") & ~formula.str.contains("tuned_to", na=False)
+    known = formula.isin(list(METHODS)) | of_interval
     needed = ["problem_id", "initial_distance"]
     return runs.assign(formula=formula)[known.fillna(False)].dropna(subset=needed)
 
