@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gdconv.config.sections import Run
-from gdconv.methods.protocol import Choosing, Facts, Method
+from gdconv.methods.protocol import Facts, Method
 from gdconv.problems.least_squares import Objective
 from gdconv.theory.rounding import relative_error, step_errors
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import log1p, sqrt
+from math import log, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.methods.protocol import Coefficients, Facts, Method
@@ -33,8 +33,7 @@ class MarchenkoPastur(Method):
     def coefficients(self, unit: str | None, value: float | None, facts: Facts) -> dict[str, float]:
         """Return `log_ratio` = ln r, r being the smaller one of d/n and n/d, and the last step."""
         few, many = sorted((facts.n_samples, facts.n_features))
-        log_ratio = log1p(-(many - few) / many) if few < many else NEXT_TO_ONE
-        return {"log_ratio": log_ratio, "last": 1 / (2 * many)}
+        return {"log_ratio": log(few / many) or NEXT_TO_ONE, "last": 1 / (2 * many)}
 
     def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
         """Return 4/(√lambda_max + √lambda_min_positive)²: the last step if these are the edges."""

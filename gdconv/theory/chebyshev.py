@@ -74,7 +74,7 @@ class SemiIterative(Enclosed):
                 lambda x: self._highest(x, column[below], t[below]) ** 2,
                 np.full_like(end, low),
                 end,
-                1 / (self.first[column] * np.maximum(t, 1))[below],
+                self._steepest(column[below], t[below]),
             )
             weighted[below] = np.maximum(weighted[below], bound)
         return square, weighted
@@ -93,6 +93,12 @@ class SemiIterative(Enclosed):
         angles = [self._angle(end, column) for end in np.clip(ends, lower, upper)]
         inside = (angles[1] - angles[0] >= np.pi / t) * self._highest(lower, column, t) ** 2
         return np.maximum(outside.max(axis=0), inside)
+
+    def _steepest(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """−1/(2 p_t'(0)), near which λ p_t² is largest: √(ab)/(2 t tanh(t ln 1/r))."""
+        root = np.sqrt(self.lower[column]) * np.sqrt(self.upper[column])
+        t = np.maximum(t, 1)
+        return root / (2 * t * np.tanh(-t * self._log_ratio(column)))
 
     def _turned(self, ends: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The largest T_t² between two values inside the interval, where T_t(cos φ) = cos tφ."""

@@ -105,13 +105,13 @@ def enclosing(
     return _worst(equation, statement, "deviation", deviation, above + error, good, order, True)
 
 
-def step_asked_for(case: Case, optimal: Decimal) -> float:
-    """Return the step size as a part of the one that was asked for, given the optimal one."""
+def step_asked_for(case: Case, optimal: Decimal, largest: Decimal) -> float:
+    """Return the step size as a part of the one that was asked for, given what λmax stands for."""
     unit, value = case.run.step_unit or "", case.run.step_value or 0.0
     with localcontext(prec=DIGITS):
         asked = Decimal(value)
         expected = {
-            "lambda_max": asked / Decimal(case.lambda_max),
+            "lambda_max": asked / largest,
             "optimal": asked * optimal,
             "absolute": asked,
             "K": 1 / asked,

@@ -16,6 +16,7 @@ import numpy as np
 
 from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.heavy_ball import HeavyBall
+from gdconv.methods.marchenko_pastur import MarchenkoPastur
 from gdconv.methods.nesterov import Nesterov
 from gdconv.methods.protocol import Method
 
@@ -35,7 +36,12 @@ class Known:
     smallest, largest : number
         The ends of the spectrum: the smallest eigenvalue that is not 0, and the largest one.
     number : callable
+    shape : tuple of int
+        That of X.
     """
+
+    # What `best_step_size` is.
+    best_words = "the optimal η"
 
     def __init__(
         self,
@@ -44,9 +50,22 @@ class Known:
         smallest: Any,
         largest: Any,
         number: Number,
+        shape: tuple[int, int],
     ) -> None:
         self.method, self.coefficients = method, coefficients
         self.smallest, self.largest, self.number = smallest, largest, number
+        self.few, self.many = map(number, sorted(shape))
+
+    @property
+    def tuned(self) -> tuple[Any, Any]:
+        """The smallest and the largest eigenvalue to which the method is tuned.
+
+        The edges are 2(√n ± √d)².
+        """
+        if getattr(self.method, "tuned_to", "spectrum") == "spectrum":
+            return self.smallest, self.largest
+        root, half = (self.few * self.many) ** self.number(0.5), self.few + self.many
+        return 2 * (half - 2 * root), 2 * (half + 2 * root)
 
     def polynomial(self, eigenvalue: Any, t: int) -> Any:
         """Return p_t at an eigenvalue."""
@@ -120,11 +139,12 @@ class KnownHeavyBall(WithMomentum):
 
     def best_step_size(self) -> Decimal:
         """4/(√λmax + √λ⁺min)²."""
-        return 4 / (self.largest.sqrt() + self.smallest.sqrt()) ** 2
+        smallest, largest = self.tuned
+        return 4 / (largest.sqrt() + smallest.sqrt()) ** 2
 
     def best_momentum(self) -> Decimal:
-        """The larger one of (1 − √x)² at the two ends."""
-        return max((1 - x.sqrt()) ** 2 for x in self.ends())
+        """The larger one of (1 − √x)² at the two ends to which it is tuned."""
+        return max((1 - (self.step_size * end).sqrt()) ** 2 for end in self.tuned)
 
 
 class KnownNesterov(WithMomentum):
@@ -196,12 +216,15 @@ class KnownConvex(KnownNesterov):
 class KnownChebyshev(Known):
     """p_t = T_t((θ − λ)/δ)/T_t(θ/δ), θ being the middle of the interval, δ half its length."""
 
+    best_words = "η₀ for a = λ⁺min, b = λmax"
+
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        lower, upper = self.number(self.method.lower), self.number(self.method.upper)
-        self.theta = (lower * self.smallest + upper * self.largest) / 2
+        parts = self.number(self.method.lower), self.number(self.method.upper)
+        lower, upper = (part * end for part, end in zip(parts, self.tuned, strict=True))
+        self.theta = (lower + upper) / 2
         # (δ/θ)²
-        self.square = ((upper * self.largest - lower * self.smallest) / 2 / self.theta) ** 2
+        self.square = ((upper - lower) / 2 / self.theta) ** 2
 
     def polynomial(self, eigenvalue: Any, t: int) -> Any:
         """See the class.
@@ -221,13 +244,44 @@ class KnownChebyshev(Known):
 
     def worst(self, t: int) -> Any:
         """1/T_t(θ/δ), if the interval is the spectrum's."""
-        if not self.method.lower == self.method.upper == 1:
+        if self.method.tuned_to == "edges" or not self.method.lower == self.method.upper == 1:
             return None
         return least_worst(self.smallest, self.largest, t)
 
     def best_step_size(self) -> Decimal:
         """2/(λmax + λ⁺min), its first step if the interval is the spectrum's."""
-        return 2 / (self.largest + self.smallest)
+        return 2 / sum(self.tuned)
+
+
+class KnownMarchenkoPastur(Known):
+    """p_t = U_t(s)/U_t(s_0) with s = (1 + r − x)/(2√r), s_0 that of x = 0.
+
+    r is the smaller one of d/n and n/d, and x = λ/(2 max(n, d)).
+    """
+
+    best_words = "ηₜ for late t, if λ⁺min and λmax are the edges,"
+
+    def polynomial(self, eigenvalue: Any, t: int) -> Any:
+        """See the class; both U_t are multiplied by r^{t/2}."""
+        return self._second(eigenvalue, t) / self._second(0 * eigenvalue, t)
+
+    def at_start(self, t: int) -> Any:
+        """Return 1/U_t(s_0)²."""
+        return (self.few / self.many) ** t / self._second(0 * self.few, t) ** 2
+
+    def _second(self, eigenvalue: Any, t: int) -> Any:
+        a, b = self.late(eigenvalue)
+        first, before = chebyshev(a, b, t)
+        return first + a / 2 * before
+
+    def late(self, eigenvalue: Any) -> tuple[Any, Any]:
+        """a = 1 + r − x, b = r."""
+        ratio = self.few / self.many
+        return 1 + ratio - eigenvalue / (2 * self.many), ratio
+
+    def best_step_size(self) -> Decimal:
+        """4/(√λmax + √λ⁺min)²."""
+        return 4 / (self.largest.sqrt() + self.smallest.sqrt()) ** 2
 
 
 def chebyshev(a: Any, b: Any, n: int) -> tuple[Any, Any]:
@@ -285,6 +339,7 @@ KNOWN: Mapping[type[Method], type[Known]] = {
     HeavyBall: KnownHeavyBall,
     Nesterov: KnownNesterov,
     Chebyshev: KnownChebyshev,
+    MarchenkoPastur: KnownMarchenkoPastur,
 }
 
 
@@ -293,6 +348,7 @@ def known_of(
     coefficients: Mapping[str, float],
     ends: tuple[float, float],
     number: Number = Decimal,
+    shape: tuple[int, int] = (1, 1),
 ) -> Known | None:
     """Return what is known in closed form of a run, or None for a method without one."""
     kind = KNOWN.get(type(method))
@@ -302,4 +358,4 @@ def known_of(
         # That momentum tends to 1.
         kind, coefficients = KnownConvex, {**coefficients, "momentum": 1.0}
     smallest, largest = map(number, ends)
-    return kind(method, coefficients, smallest, largest, number)
+    return kind(method, coefficients, smallest, largest, number, shape)

@@ -102,7 +102,7 @@ def _square(form: Known | None, p: Callable[..., np.ndarray], at: float, t: int)
 
 def polynomial(case: Case) -> Callable[..., np.ndarray]:
     """Return p_t in floats, as a function of eigenvalues and t."""
-    form = known_of(case.method, case.coefficients, case.ends, float)
+    form = known_of(case.method, case.coefficients, case.ends, float, case.X.shape)
     if form is not None:
         return form.polynomial
 

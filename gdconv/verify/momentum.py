@@ -1,4 +1,4 @@
-"""Statements that only heavy ball, Nesterov's method or Chebyshev's method has."""
+"""Statements that only one of the methods with momentum has."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import numpy as np
 
 from gdconv.verify.case import Case
 from gdconv.verify.checks import DIGITS, EPS, Check, agree, not_below, positive
-from gdconv.verify.known import KnownChebyshev
+from gdconv.verify.known import KnownChebyshev, KnownMarchenkoPastur
 from gdconv.verify.moments import Moment
-from gdconv.verify.polynomial import converges, known
+from gdconv.verify.polynomial import converges, known, rounding
+
+# So many iterations of the best method on average are compared with each other.
+ORTHOGONAL = 20
 
 
 def momentum_asked_for(case: Case) -> Iterator[Check]:
@@ -122,3 +125,37 @@ def interval(case: Case) -> Iterator[Check]:
         limit = 2 * form.theta
         margin = float(limit / Decimal(case.lambda_max) - 1)
     yield converges("a + b", f"λmax < a + b = {float(limit):.6g}", case, margin)
+
+
+def least_on_average(case: Case) -> Iterator[Check]:
+    """Marchenko–Pastur: p_t is orthogonal to all earlier ones, so it is the best on average.
+
+    The weight is Marchenko and Pastur's law times λ, which is a semicircle: with m parts of [0, π]
+    the rule is exact for polynomials of a degree below 2m − 2.
+    """
+    form = known(case)
+    assert isinstance(form, KnownMarchenkoPastur)
+    ratio, many = float(form.few / form.many), float(form.many)
+    found = np.array([np.exp(case.coefficients["log_ratio"]), case.coefficients["last"]])
+    expected = np.array([ratio, 1 / (2 * many)])
+    statement = "r = min(d/n, n/d), and ηₜ → 1/(2 max(n, d))"
+    off = np.array([4 + np.abs(np.log(ratio)), 4]) * EPS
+    yield agree("d/n", statement, found, expected, expected, off)
+    last = min(ORTHOGONAL, case.run.method.iterations)
+    angle = np.pi * np.arange(1, last + 2) / (last + 2)
+    weights = 2 / (last + 2) * np.sin(angle) ** 2
+    values = 2 * many * (1 + ratio - 2 * np.sqrt(ratio) * np.cos(angle))
+    p, change = [np.ones_like(values)], np.zeros_like(values)
+    for t in range(last):
+        b, c = case.method.recurrence(t, values, case.coefficients)
+        change = b * change - c * p[-1]
+        p.append(p[-1] + change)
+    of_t, off = np.array(p), rounding(case, values, range(last + 1)) + 8 * EPS
+    with localcontext(prec=DIGITS):
+        squares = np.diag([float(form.at_start(t)) for t in range(last + 1)])
+    # That of t = 0, because in floats λ is off by eps times its size.
+    error = 2 * (np.abs(of_t) * weights) @ off.T
+    error = np.maximum(error, error.T)
+    statement = "∫λpₜpₛdμ = 0 for s < t, and ∫λpₜ²dμ = ∫λdμ/Uₜ(s₀)²"
+    found, size = (of_t * weights) @ of_t.T, np.sqrt(np.outer(*[np.diag(squares)] * 2))
+    yield agree("d/n", statement, found, squares, size, error / size, may_be_zero=True)

@@ -36,7 +36,7 @@ LABEL = "p_t"
 
 def known(case: Case) -> Known | None:
     """What is known in closed form of the run, in decimals."""
-    return known_of(case.method, case.coefficients, case.ends)
+    return known_of(case.method, case.coefficients, case.ends, shape=case.X.shape)
 
 
 def times_of(case: Case) -> np.ndarray:
@@ -56,18 +56,18 @@ def decided_by_rounding(times: np.ndarray) -> np.ndarray:
 
 def size_of_steps(case: Case) -> Iterator[Check]:
     """The step size is the one that was asked for, and the optimal one is the method's."""
-    found = case.method.optimal_step_size(case.lambda_max, case.lambda_min_positive)
     with localcontext(prec=DIGITS):
-        best, form = Decimal(found), known(case)
+        form = known(case)
+        smallest, largest = form.tuned if form else map(Decimal, case.ends)
+        best = Decimal(case.method.optimal_step_size(float(largest), float(smallest)))
         if form and (exact := form.best_step_size()):
-            which = "the optimal η" if case.method.takes_step else "η₀ for a = λ⁺min, b = λmax"
-            statement = f"{which} in closed form, to 200 digits"
+            statement = f"{form.best_words} in closed form, to 200 digits"
             yield agree("η", statement, float(best / exact), 1.0, 1.0, 8 * EPS)
             best = exact
     if not case.method.takes_step:
         return
     statement = f"η is step.value in the unit {case.run.step_unit}"
-    yield agree("η", statement, step_asked_for(case, best), 1.0, 1.0, 8 * EPS)
+    yield agree("η", statement, step_asked_for(case, best, largest), 1.0, 1.0, 8 * EPS)
 
 
 def two_terms(case: Case) -> Iterator[Check]:

@@ -16,6 +16,7 @@ from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.conjugate_gradient import ConjugateGradient
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall
+from gdconv.methods.marchenko_pastur import MarchenkoPastur
 from gdconv.methods.nesterov import Nesterov
 from gdconv.methods.protocol import Method
 from gdconv.verify.case import Case
@@ -41,7 +42,7 @@ from gdconv.verify.coursework.gap import bound_18, bound_19, gap_16, gap_17, tay
 from gdconv.verify.coursework.loss import gradient_3, hessian_4, loss_1, optimum_5
 from gdconv.verify.coursework.rate import condition_j, kind_k, rate_20
 from gdconv.verify.largest import iterations_predicted, largest_values, least_of_any_method
-from gdconv.verify.momentum import interval, invariant, momentum_asked_for
+from gdconv.verify.momentum import interval, invariant, least_on_average, momentum_asked_for
 from gdconv.verify.polynomial import (
     bounds_hold,
     contraction,
@@ -76,6 +77,7 @@ OF_ONE_METHOD: Mapping[type[Method], Equations] = {
     HeavyBall: (momentum_asked_for, invariant),
     Nesterov: (momentum_asked_for,),
     Chebyshev: (interval,),
+    MarchenkoPastur: (least_on_average,),
     ConjugateGradient: (orthogonal, not_above_line_search, end),
 }
 

@@ -34,7 +34,15 @@ OF_OTHERS = {
 }
 log = logging.getLogger("gdconv")
 
-NAMES = {"momentum": "β", "lower": "a", "upper": "b", "ratio": "r", "first": "η₀"}
+NAMES = {
+    "momentum": "β",
+    "lower": "a",
+    "upper": "b",
+    "ratio": "r",
+    "first": "η₀",
+    "log_ratio": "ln r",
+    "last": "η∞",
+}
 CSV_COLUMNS = ("equation", "statement", "measure", "value", "tolerance", "verdict")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from gdconv import Chebyshev, HeavyBall, Nesterov
+from gdconv import Chebyshev, HeavyBall, MarchenkoPastur, Nesterov
 from gdconv.verify.known import (
     chebyshev,
     known_of,
@@ -19,6 +19,7 @@ from gdconv.verify.known import (
 # X = diag(1, ..., 6), y = 0, w_0 = (1, ..., 1): the gap is ½ Σ λ p_t(λ)².
 EIGENVALUES = [Fraction(2 * i * i) for i in range(1, 7)]
 ENDS = EIGENVALUES[0], EIGENVALUES[-1]
+SHAPE = 15, 6
 OPTIMAL = {"step_size": Fraction(2, 49), "momentum": Fraction(25, 49)}
 STANDARD = {"step_size": Fraction(1, 72), "momentum": Fraction(5, 7)}
 CASES = {
@@ -37,6 +38,7 @@ CASES = {
     "nesterov, long step": (Nesterov(), {"step_size": Fraction(1, 55), "momentum": Fraction(1, 3)}),
     "chebyshev": (Chebyshev(lower=1, upper=1), {}),
     "chebyshev, other interval": (Chebyshev(lower=0.5, upper=1.25), {}),
+    "marchenko_pastur": (MarchenkoPastur(), {}),
 }
 
 
@@ -54,7 +56,7 @@ def single(method):
 
 def form(name):
     method, coefficients = CASES[name]
-    return known_of(single(method), coefficients, ENDS, exactly)
+    return known_of(single(method), coefficients, ENDS, exactly, SHAPE)
 
 
 def direct(name, eigenvalue, t):
@@ -73,6 +75,17 @@ def direct(name, eigenvalue, t):
             following = 1 / (2 * middle / half - rho)
             move = following * rho * move - 2 * following / half * eigenvalue * e[-1]
             rho = following
+        return e[t]
+    if isinstance(method, MarchenkoPastur):
+        # As Pedregosa and Scieur write it: δ_1 = −1/ϱ, δ_{t+1} = −1/(ϱ + δ_t), ϱ = (1 + r)/√r. Here
+        # δ is divided by √r, which is no fraction.
+        ratio, delta = Fraction(6, 15), Fraction(0)
+        for _ in range(t):
+            delta = -1 / (1 + ratio + ratio * delta)
+            slope = eigenvalue / 30 * e[-1]
+            back = before - e[-1] if len(e) > 1 else 0
+            before = e[-1]
+            e.append(e[-1] + (1 + (1 + ratio) * delta) * back + delta * slope)
         return e[t]
     x, beta = coefficients["step_size"] * eigenvalue, coefficients.get("momentum")
     for k in range(t):

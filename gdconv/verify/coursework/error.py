@@ -27,7 +27,7 @@ def step_6(case: Case) -> Iterator[Check]:
     """(6) The step size is the one asked for; the optimal one has 1 − ηλ⁺min = −(1 − ηλmax)."""
     with localcontext(prec=DIGITS):
         both = Decimal(case.lambda_min_positive) + Decimal(case.lambda_max)
-        ratio = step_asked_for(case, 2 / both)
+        ratio = step_asked_for(case, 2 / both, Decimal(case.lambda_max))
         best = Decimal(bounds.optimal_step_size(case.lambda_max, case.lambda_min_positive))
         twice = float(best * both)
     unit = case.run.step_unit
