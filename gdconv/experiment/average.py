@@ -11,6 +11,7 @@ import numpy as np
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import Gaussian, Normal, Problem, Run, Start, Zeros
 from gdconv.experiment.prediction import coefficients_of, method_of
+from gdconv.experiment.trajectory import Trajectories
 from gdconv.methods.protocol import Facts
 from gdconv.theory.average.limit import Limit
 
@@ -49,6 +50,32 @@ def gap_average(runs: Sequence[Run], column: np.ndarray, t: np.ndarray) -> np.nd
         for run, each, gap in zip(column[new].tolist(), t[new].tolist(), found, strict=True):
             known[run][each] = gap
     return np.array([known[run][each] for run, each in places])
+
+
+def iterations_average(
+    runs: Sequence[Run], measured: Trajectories, gap: np.ndarray
+) -> list[int | None]:
+    """Return the first iteration whose limit is at most tolerance times the initial one.
+
+    It is searched for between two recorded iterations, as if the limit fell there. None if it is
+    not known, or not reached at a recorded iteration. gap is what `gap_average` returned for these.
+    """
+    rows, t = measured.rows, measured.t
+    wanted = np.array([runs[0].method.tolerance * gap[each.start] for each in rows])
+    reached = gap <= np.repeat(wanted, [each.stop - each.start for each in rows])
+    first = [each.start + int(np.argmax(reached[each])) for each in rows]
+    known = np.flatnonzero([reached[index] for index in first])
+    high = t[first]
+    low = np.where(high > 0, t[np.maximum(first, 1) - 1], 0)
+    while (open_ := known[high[known] - low[known] > 1]).size:
+        middle = (low[open_] + high[open_]) // 2
+        enough = gap_average(runs, open_, middle) <= wanted[open_]
+        high[open_] = np.where(enough, middle, high[open_])
+        low[open_] = np.where(enough, low[open_], middle)
+    found: list[int | None] = [None] * len(runs)
+    for run in known.tolist():
+        found[run] = int(high[run])
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gdconv.config.sections import Run
-from gdconv.experiment.average import gap_average
+from gdconv.experiment.average import gap_average, iterations_average
 from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem_id, run_ids
 from gdconv.experiment.iterate import iterate
 from gdconv.experiment.prediction import Theory, method_of
@@ -124,6 +124,7 @@ def _run_rows(
             "curve_rows": [0] * len(runs) if first.record.curves == "none" else lengths,
             "iterations_to_tolerance": to_tolerance,
             "iterations_predicted": promised,
+            "iterations_average": iterations_average(runs, measured, predicted["gap_average"]),
             "initial_gap": measured.gap[measured.first].tolist(),
             "final_gap": measured.gap[measured.last].tolist(),
             "initial_distance": np.sqrt(measured.distance_squared[measured.first]).tolist(),

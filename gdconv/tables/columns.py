@@ -214,6 +214,14 @@ RUNS = (
         " by pₜ(λ)",
     ),
     Column(
+        "iterations_average",
+        WHOLE,
+        "number of iterations to be expected before the data are drawn: the first one with"
+        " gap_average ≤ tolerance · its initial value, between the recorded iterations around it;"
+        " empty where gap_average is",
+        label="iterations on average",
+    ),
+    Column(
         "growth_predicted",
         NUMBER,
         "by theory, no recorded gap is more than this many times the initial gap, from any start:"

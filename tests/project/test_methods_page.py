@@ -32,6 +32,7 @@ def test_every_method_has_a_section_with_a_command():
             "Nesterov's method with growing momentum",
         ],
         "chebyshev": ["Chebyshev's method"],
+        "marchenko_pastur": ["The best method on average"],
         "steepest_descent": ["Steepest descent"],
         "polyak": ["Polyak's step"],
         "barzilai_borwein": ["Barzilai and Borwein's step"],

@@ -24,7 +24,7 @@ SHIFTED = 0.002
 RELATIVE = 1e-9
 
 # Figures that a study of gradient descent alone does not have.
-WITHOUT = {"methods", "stability", "transient", "orthogonality", "zigzag"}
+WITHOUT = {"methods", "stability", "transient", "orthogonality", "zigzag", "halting"}
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,8 @@ OF_SEVERAL = {
     "orthogonality": "no run of conjugate gradients has two recorded iterations",
     "zigzag": "no run of steepest descent has two recorded iterations well above the rounding"
     " floor",
+    "halting": "no problem with a known average has 3 draws at each of 2 dimensions with the same"
+    " number of samples per feature",
 }
 OF_ONE_METHOD = [plot.name for plot in figures.FIGURES if plot.name not in {*OF_SEVERAL, "gallery"}]
 STEPS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 1.8, 1.9, 2.0, 2.2, 2.5)

@@ -14,7 +14,8 @@ RUNS = """run_id problem_id status problem problem_options content n_samples n_f
 seed repetition start start_which start_radius method method_options momentum step_unit step_value
 step_size K relative_step lambda_min lambda_min_positive lambda_max condition_number nu stable
 step_limit nu_coursework rate_predicted rate_measured rate_standard_error convergence order
-iterations curve_rows iterations_to_tolerance iterations_predicted growth_predicted loss_star
+iterations curve_rows iterations_to_tolerance iterations_predicted iterations_average
+growth_predicted loss_star
 initial_gap final_gap initial_distance final_distance gap_floor bound_holds bound_coursework_holds
 first_violation_coursework bound_over_gap_median delayed_at error"""
 CURVES = """run_id problem n_features repetition relative_step iteration loss gap distance_squared
@@ -60,7 +61,7 @@ def test_what_does_not_apply_is_empty():
     rows = encode(
         table(run_id=["0" * 16], status=["failed"], seed=[2**63 - 1], rank=[None], nu=[np.nan])
     )
-    assert rows.runs.decode() == "0" * 16 + ",,failed,,,,,,,," + str(2**63 - 1) + "," * 42 + "\n"
+    assert rows.runs.decode() == "0" * 16 + ",,failed,,,,,,,," + str(2**63 - 1) + "," * 43 + "\n"
     run = decode([rows]).runs.iloc[0]
     assert run.seed == 2**63 - 1
     assert pd.isna(run[["rank", "nu", "bound_holds", "error", "problem"]]).all()

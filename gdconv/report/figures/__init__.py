@@ -3,7 +3,7 @@
 # The figures in the order in which the page shows them.
 NAMES = (
     *("convergence", "methods", "rate_vs_step"),
-    *("stability", "transient", "orthogonality", "zigzag"),
+    *("stability", "transient", "orthogonality", "zigzag", "halting"),
     *("iterations_heatmap", "scaling"),
     *("spectrum", "tightness", "errata", "gallery"),
 )
