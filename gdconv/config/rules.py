@@ -212,7 +212,7 @@ condition_number = real(lambda value: 1 <= value <= 1e18, " from 1 to 1e18")
 fraction = real(lambda value: 0 < value < 1, " greater than 0 and less than 1")
 
 
-def key(default: Any, rule: Rule, meaning: str, unit: str = "") -> Any:
+def key(default: Any, rule: Rule, meaning: str, unit: str = "", kw_only: bool = False) -> Any:
     """Declare one configuration key.
 
     Parameters
@@ -224,8 +224,11 @@ def key(default: Any, rule: Rule, meaning: str, unit: str = "") -> Any:
         One line for the documents and the help; it may have `code`.
     unit : str
         In units of the user's X and y, or in those of another key.
+    kw_only : bool
+        Whether it has to be named in Python. It comes last then.
     """
-    return field(default=default, metadata={"rule": rule, "meaning": meaning, "unit": unit})
+    metadata = {"rule": rule, "meaning": meaning, "unit": unit}
+    return field(default=default, metadata=metadata, kw_only=kw_only)
 
 
 @dataclass(frozen=True)

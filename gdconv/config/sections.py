@@ -51,11 +51,23 @@ _WORKERS = "number of processes; by default one for each core"
 
 
 @dataclass(frozen=True)
-class Drawn(Section):
-    """The keys that all families with a random X of any size share; y = X w + noise."""
+class OfRows(Section):
+    """The key that all families share."""
 
     prefix: ClassVar[str] = "problem."
-    n_samples: int = key(200, integer(1, 10**7), _N_SAMPLES)
+    block_rows: int | None = key(
+        *(None, optional(integer(1, 10**9))),
+        "a problem with more rows is read or drawn in blocks of so many, which need not fit into"
+        " memory together; by default, a block has 32 MiB",
+        kw_only=True,
+    )
+
+
+@dataclass(frozen=True)
+class Drawn(OfRows):
+    """The keys that all families with a random X of any size share; y = X w + noise."""
+
+    n_samples: int = key(200, integer(1, 10**10), _N_SAMPLES)
     n_features: int = key(
         *(20, integer(1, 10**5)),
         "number d of columns of X; the last column is constant, except in spectrum",
@@ -96,12 +108,11 @@ class Prescribed(Drawn):
 
 
 @dataclass(frozen=True)
-class Polynomial(Section):
+class Polynomial(OfRows):
     """Powers of random points in [−1, 1]; the last one, the power 0, is a column of ones."""
 
-    prefix: ClassVar[str] = "problem."
     name: ClassVar[str] = "polynomial"
-    n_samples: int = key(200, integer(1, 10**7), _N_SAMPLES)
+    n_samples: int = key(200, integer(1, 10**10), _N_SAMPLES)
     degree: int = key(
         *(5, integer(0, 10**5 - 1)),
         "X has the powers `degree` … 0 of random points in [−1, 1]; with a degree of n_samples or"
@@ -116,10 +127,9 @@ class Polynomial(Section):
 
 
 @dataclass(frozen=True)
-class Csv(Section):
+class Csv(OfRows):
     """The user's table: one column is the target, the others are features."""
 
-    prefix: ClassVar[str] = "problem."
     name: ClassVar[str] = "csv"
     path: str = key(
         *(None, file_path),
@@ -405,7 +415,8 @@ def problem_options(problem: Problem) -> str:
     The path of a file is left out, because files are compared by content.
     """
     shown = {"n_samples", "n_features", "noise", "path"}
-    return _as_words({name: value for name, value in vars(problem).items() if name not in shown})
+    values = identity(problem)
+    return _as_words({name: values[name] for name in values if name not in shown | {"name"}})
 
 
 def method_options(method: Iterated) -> str:
@@ -434,5 +445,9 @@ def _as_words(values: Mapping[str, Any]) -> str:
 
 
 def identity(section: Section) -> dict[str, Any]:
-    """Return name and values of a section, as its part of a run's identity."""
-    return {"name": section.name, **vars(section)}
+    """Return name and values of a section, as its part of a run's identity.
+
+    A block_rows that was not asked for is left out: it follows from the others.
+    """
+    values = {name: value for name, value in vars(section).items() if name != "block_rows" or value}
+    return {"name": section.name, **values}

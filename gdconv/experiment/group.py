@@ -13,7 +13,8 @@ from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem
 from gdconv.experiment.iterate import iterate
 from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import Recorder, Trajectories, recorded_iterations
-from gdconv.problems.families import LeastSquares, file_content, make
+from gdconv.problems.blocks import LeastSquares
+from gdconv.problems.families import file_content, make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.spectrum import eigh_difference
 from gdconv.problems.starts import starting_point
@@ -22,13 +23,17 @@ from gdconv.theory.measured import oscillating, rates
 
 # A number too large for a float is inf, and an empty cell in the tables.
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTables:
+def run_group(
+    runs: Sequence[Run], ids: Sequence[str] | None = None, triangle: np.ndarray | None = None
+) -> GroupTables:
     """Run a method for runs that differ only in step size and its own keys, and judge the results.
 
     Parameters
     ----------
     ids : sequence of str, optional
         Their identifiers, as computed when the sweep was planned.
+    triangle : ndarray, optional
+        That of the problem's rows, if it is known; see `families.make`.
 
     Raises
     ------
@@ -43,7 +48,7 @@ def run_group(runs: Sequence[Run], ids: Sequence[str] | None = None) -> GroupTab
     if planned is not None and list(planned) != ids:
         path = getattr(first.problem, "path", first.problem.name)
         raise ValueError(f"{path} was changed while the sweep was running")
-    problem = make(first.problem, first.seed, first.repetition)
+    problem = make(first.problem, first.seed, first.repetition, triangle)
     objective = Objective(problem, first.method.reduce)
     start = starting_point(first.start, first.seed, first.repetition, objective)
     theory = Theory(objective, start, runs)
@@ -91,7 +96,7 @@ def _run_rows(
     first, spectrum, t = runs[0], theory.spectrum, measured.t
     shared = {
         "content": file_content(first.problem),
-        "n_samples": problem.X.shape[0],
+        "n_samples": problem.n_samples,
         "n_features": problem.X.shape[1],
         "rank": spectrum.rank,
         "lambda_min": spectrum.lambda_min,
@@ -240,7 +245,7 @@ def _curve_rows(
 def _eigenvalue_rows(
     problem: LeastSquares, run: Run, identifier: str, theory: Theory
 ) -> dict[str, list[Any]]:
-    n_samples, n_features = problem.X.shape
+    n_samples, n_features = problem.n_samples, problem.X.shape[1]
     constant = {
         "problem_id": identifier,
         "n_samples": n_samples,

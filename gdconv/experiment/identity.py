@@ -87,6 +87,17 @@ def problem_id(run: Run) -> str:
     )
 
 
+def rows_id(run: Run) -> str:
+    """Return the identifier of a run's X and y alone."""
+    return _digest(
+        {
+            "rows": problem_identity(run.problem),
+            "seed": run.seed,
+            "repetition": run.repetition,
+        }
+    )
+
+
 def _digest(parts: dict[str, Any]) -> str:
     text = json.dumps({"schema": SCHEMA_VERSION} | parts, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

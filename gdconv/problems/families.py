@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,36 +18,71 @@ from gdconv.config.sections import (
     Problem,
     identity,
 )
+from gdconv.problems.blocks import LeastSquares, Rows, Tree, ends, height
 from gdconv.problems.doubled import blocks, product
 from gdconv.problems.table import Table, content, is_number, listed, name_of, read_table
 
 # If features lie in this range, sums of their squares, and their eigenvalues, are normal floats.
 LARGEST_FEATURE, SMALLEST_FEATURE = 1e150, 1e-150
+# So many rows are drawn together, from random numbers of their own.
+CHUNK = 8192
 
 
-@dataclass(frozen=True)
-class LeastSquares:
-    """Minimise L(w) = ‖Xw − y‖² (1); X has shape (n, d) and y shape (n,).
-
-    The last column of X is all ones, except in the family with a prescribed spectrum.
-    """
-
-    X: np.ndarray
-    y: np.ndarray
-
-
-def make(problem: Problem, seed: int, repetition: int) -> LeastSquares:
-    """Return one problem of a family.
+def make(
+    problem: Problem, seed: int, repetition: int, triangle: np.ndarray | None = None
+) -> LeastSquares:
+    """Return one problem of a family, by its triangle if it has more rows than one block.
 
     The problem's random numbers depend only on seed and repetition.
+
+    Parameters
+    ----------
+    triangle : ndarray, optional
+        That of all its rows, if it is known.
 
     Raises
     ------
     ConfigError
         If the family reads a file, and the file will not do.
     """
-    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(repetition, 0)))
-    return FAMILIES[problem.name](problem, generator)
+    rows = rows_of(problem, seed, repetition)
+    blocks = block_ends(problem)
+    if len(blocks) == 1:
+        return rows.whole()
+    if triangle is None:
+        tree = tree_of(problem)
+        for number, (start, stop) in enumerate(blocks):
+            tree.add((0, number), rows.triangle(start, stop))
+        triangle = tree.root
+    assert triangle is not None
+    return rows.of_triangle(triangle)
+
+
+def rows_of(problem: Problem, seed: int, repetition: int) -> Rows:
+    """Return the rows of one problem of a family, which have not been made yet.
+
+    Raises
+    ------
+    ConfigError
+        As `make`.
+    """
+    if isinstance(problem, Csv):
+        return TableRows(problem)
+    kind = Spectrum if isinstance(problem, Prescribed) else Drawn
+    return kind(problem, seed, repetition)
+
+
+def block_ends(problem: Problem) -> list[tuple[int, int]]:
+    """Return the first row of each of a problem's blocks, and the first one after it."""
+    n_samples, n_features = shape(problem)
+    return [*ends(n_samples, problem.block_rows or height(n_features + 1))]
+
+
+def tree_of(problem: Problem) -> Tree:
+    """Return a tree that joins the triangles of a problem's blocks."""
+    from gdconv.problems.triangle import joined
+
+    return Tree(len(block_ends(problem)), joined)
 
 
 def problem_identity(problem: Problem) -> dict[str, Any]:
@@ -99,43 +134,164 @@ def shape(problem: Problem) -> tuple[int, int]:
     return problem.n_samples, problem.n_features
 
 
-def gaussian(problem: Gaussian, generator: np.random.Generator) -> LeastSquares:
-    """Independent normal features of variance 1 and a common mean; y = X w + noise, w normal."""
-    X = _drawn(problem.n_samples, problem.n_features, generator)
+class Drawn(Rows):
+    """A problem with random features; y = X w + noise with standard normal w.
+
+    Rows come in chunks, each from random numbers of its own. w comes from those of the first chunk.
+    """
+
+    def __init__(self, problem: Any, seed: int, repetition: int) -> None:
+        self.problem, self._key = problem, (seed, repetition)
+        self.shape = problem.n_samples, problem.n_features
+
+    @cached_property
+    def w(self) -> np.ndarray:
+        """The coefficients of y, shape (d,)."""
+        generator = self._generator(0)
+        self._features(0, generator)
+        return self._shared(generator)
+
+    def means(self) -> np.ndarray | None:
+        """Return the expectations of the features and of y."""
+        mean = getattr(self.problem, "feature_mean", 0.0)
+        of_features = np.full(self.shape[1] - 1, mean)
+        return np.append(of_features, of_features @ self.w[:-1] + self.w[-1])
+
+    def fill(self, start: int, stop: int, X: np.ndarray, y: np.ndarray) -> None:
+        """Write rows of the problem into arrays."""
+        for number in range(start // CHUNK, -(-stop // CHUNK)):
+            first = number * CHUNK
+            part = slice(max(start - first, 0), stop - first)
+            rows = slice(max(first - start, 0), max(first - start, 0) + CHUNK - part.start)
+            features, noise = self._chunk(number)
+            X[rows], y[rows] = features[part], self._observed(features, noise)[part]
+
+    def _chunk(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The features of a chunk, and its noise."""
+        generator = self._generator(number)
+        features = self._features(number, generator)
+        if number == 0:
+            self._shared(generator)
+        return features, self.problem.noise * generator.standard_normal(len(features))
+
+    def _observed(self, features: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """What is observed as y of rows."""
+        return features @ self.w + noise
+
+    def _features(self, number: int, generator: np.random.Generator) -> np.ndarray:
+        count = min(CHUNK, self.shape[0] - number * CHUNK)
+        return FEATURES[self.problem.name](self.problem, count, generator)
+
+    def _shared(self, generator: np.random.Generator) -> np.ndarray:
+        """What all chunks share: w."""
+        return generator.standard_normal(self.shape[1])
+
+    def _generator(self, number: int) -> np.random.Generator:
+        seed, repetition = self._key
+        # What there was before chunks keeps its random numbers.
+        chunk = (number,) if number else ()
+        return np.random.default_rng(
+            np.random.SeedSequence(seed, spawn_key=(repetition, 0, *chunk))
+        )
+
+
+def gaussian(problem: Gaussian, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Independent normal features of variance 1 and a common mean, and a column of ones."""
+    X = _normal(count, problem.n_features, generator)
     for rows in blocks(*X.shape):
         X[rows, :-1] += problem.feature_mean
-    return _observed(X, problem.noise, generator)
+    return X
 
 
-def correlated(problem: Correlated, generator: np.random.Generator) -> LeastSquares:
-    """Normal features of variance 1 with covariance correlation^|i − j|; y = X w + noise.
+def correlated(problem: Correlated, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Normal features of variance 1 with covariance correlation^|i − j|, and a column of ones.
 
     A row is the stationary autoregression x_j = correlation x_{j−1} + √(1 − correlation²) z_j with
     x_1 = z_1 and z normal, whose covariance is the Toeplitz matrix of these powers.
     """
     rho = problem.correlation
-    X = _drawn(problem.n_samples, problem.n_features, generator)
+    X = _normal(count, problem.n_features, generator)
     for rows in blocks(*X.shape):
         features = X[rows, :-1]
         features[:, 1:] *= np.sqrt((1 - rho) * (1 + rho))
         for j in range(1, features.shape[1]):
             features[:, j] += rho * features[:, j - 1]
-    return _observed(X, problem.noise, generator)
+    return X
 
 
-def prescribed(problem: Prescribed, generator: np.random.Generator) -> LeastSquares:
+def polynomial(problem: Polynomial, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Powers degree, ..., 1, 0 of points drawn uniformly from [−1, 1].
+
+    With n points, X is rank-deficient if the degree is higher than n − 1.
+    """
+    points = generator.uniform(-1.0, 1.0, count)
+    return np.vander(points, problem.degree + 1)
+
+
+FEATURES: dict[str, Callable[[Any, int, np.random.Generator], np.ndarray]] = {
+    Gaussian.name: gaussian,
+    Correlated.name: correlated,
+    Polynomial.name: polynomial,
+}
+
+
+class Spectrum(Drawn):
     """X = U Σ Vᵀ with random orthonormal U, V and prescribed eigenvalues of H; y = X w + noise.
 
     H = 2 XᵀX has k = min(n, d) non-zero eigenvalues, lambda_max times `profile`(...). lambda_max is
     2 n_samples, about as large as for independent features of variance 1. A column of ones would
-    change the spectrum, so there is none.
+    change the spectrum, so there is none. U is Q of a normal matrix G = QR, and V likewise. Such a
+    matrix is uniform among all with orthonormal columns, if R has a positive diagonal (Mezzadri,
+    Notices of the AMS 54, 2007). The rows of a block are [G noise]. If its triangle has R and c
+    above ρ, then U has the triangle I, and noise has c and ρ.
     """
-    rank = min(problem.n_samples, problem.n_features)
-    eigenvalues = 2.0 * problem.n_samples * profile(problem.profile, problem.condition_number, rank)
-    left = _orthonormal(problem.n_samples, rank, generator)
-    right = _orthonormal(problem.n_features, rank, generator)
-    X = (left * np.sqrt(eigenvalues / 2)) @ right.T
-    return _observed(X, problem.noise, generator)
+
+    @property
+    def columns(self) -> int:
+        """The number of columns of G."""
+        return min(self.shape)
+
+    def means(self) -> None:
+        """Return None, because no column is all ones."""
+
+    def whole(self) -> LeastSquares:
+        """Return the problem with all its rows."""
+        normal, noise = np.empty((self.shape[0], self.columns)), np.empty(self.shape[0])
+        self.fill(0, self.shape[0], normal, noise)
+        X = (_orthonormal(normal) * self._singular_values()) @ self._right.T
+        return LeastSquares(X, X @ self.w + noise)
+
+    def of_triangle(self, triangle: np.ndarray) -> LeastSquares:
+        """Return the problem from the triangle of all rows of [G noise]."""
+        signs = np.copysign(1.0, np.diag(triangle)[:-1])
+        X = np.zeros((self.columns + 1, self.shape[1]))
+        X[:-1] = (self._right * self._singular_values()).T
+        y = X @ self.w
+        y[:-1] += signs * triangle[:-1, -1]
+        y[-1] = triangle[-1, -1]
+        return LeastSquares(X, y, self.shape[0])
+
+    @cached_property
+    def _right(self) -> np.ndarray:
+        """V, shape (d, rank)."""
+        generator = self._generator(0)
+        self._features(0, generator)
+        return _orthonormal(generator.standard_normal((self.shape[1], self.columns)))
+
+    def _singular_values(self) -> np.ndarray:
+        shares = profile(self.problem.profile, self.problem.condition_number, self.columns)
+        return np.sqrt(2.0 * self.shape[0] * shares / 2)
+
+    def _observed(self, features: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return noise
+
+    def _features(self, number: int, generator: np.random.Generator) -> np.ndarray:
+        count = min(CHUNK, self.shape[0] - number * CHUNK)
+        return generator.standard_normal((count, self.columns))
+
+    def _shared(self, generator: np.random.Generator) -> np.ndarray:
+        generator.standard_normal((self.shape[1], self.columns))
+        return super()._shared(generator)
 
 
 def profile(name: str, condition_number: float, count: int) -> np.ndarray:
@@ -166,16 +322,7 @@ def profile(name: str, condition_number: float, count: int) -> np.ndarray:
     raise ValueError(f"profile={name!r}: must be linear, geometric, power, two_point or strakos")
 
 
-def polynomial(problem: Polynomial, generator: np.random.Generator) -> LeastSquares:
-    """Powers degree, ..., 1, 0 of points drawn uniformly from [−1, 1]; y = X w + noise.
-
-    With n points, X is rank-deficient if the degree is higher than n − 1.
-    """
-    points = generator.uniform(-1.0, 1.0, problem.n_samples)
-    return _observed(np.vander(points, problem.degree + 1), problem.noise, generator)
-
-
-def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSquares:
+class TableRows(Rows):
     """The user's table; if standardized, features get mean 0 and variance 1 (constant ones get 0).
 
     Raises
@@ -183,12 +330,48 @@ def csv(problem: Csv, generator: np.random.Generator | None = None) -> LeastSqua
     ConfigError
         If the file or one of its features cannot be used.
     """
-    table, target = _table(problem)
-    X = np.ones(table.cells.shape)
-    X[:, :target], X[:, target:-1] = table.cells[:, :target], table.cells[:, target + 1 :]
-    if problem.standardize:
-        standardized(X[:, :-1])
-    return LeastSquares(X, table.cells[:, target].copy())
+
+    def __init__(self, problem: Csv) -> None:
+        self.problem = problem
+        self._table, self._target = _table(problem)
+        self.shape = self._table.cells.shape
+
+    def fill(self, start: int, stop: int, X: np.ndarray, y: np.ndarray) -> None:
+        """Write rows of the problem into arrays."""
+        cells, target = self._table.cells[start:stop], self._target
+        X[:, :target], X[:, target:-1], X[:, -1] = cells[:, :target], cells[:, target + 1 :], 1.0
+        y[...] = cells[:, target]
+
+    def means(self) -> np.ndarray:
+        """Return the means of the features and of the target, not to the last digits."""
+        means = self._table.cells.mean(axis=0)
+        return np.append(np.delete(means, self._target), means[self._target])
+
+    def whole(self) -> LeastSquares:
+        """Return the problem with all its rows."""
+        found = super().whole()
+        if self.problem.standardize:
+            standardized(found.X[:, :-1])
+        return found
+
+    def of_triangle(self, triangle: np.ndarray) -> LeastSquares:
+        """Return the problem from the triangle of all its rows."""
+        if not self.problem.standardize:
+            return super().of_triangle(triangle)
+        # The first row is along the column of ones, and without it the columns have mean 0.
+        found = LeastSquares(triangle[:, :-1].copy(), triangle[:, -1].copy(), self.shape[0])
+        found.X[:, [0, -1]] = found.X[:, [-1, 0]]
+        found.y[0] += found.X[0, -1] * self.means()[-1]
+        features = found.X[:, :-1]
+        features[0] = 0.0
+        lengths = np.linalg.norm(features, axis=0)
+        constant = np.ptp(self._features(), axis=0) == 0
+        features /= np.where(constant, 1.0, lengths / np.sqrt(self.shape[0]))
+        features[:, constant] = 0.0
+        return found
+
+    def _features(self) -> np.ndarray:
+        return np.delete(self._table.cells, self._target, axis=1)
 
 
 def notices(problems: Iterable[Problem]) -> list[str]:
@@ -246,15 +429,6 @@ def _no_such_column(problem: Csv, names: Sequence[str]) -> ConfigError:
     return ConfigError("problem.target", target, allowed)
 
 
-FAMILIES: dict[str, Callable[[Any, np.random.Generator], LeastSquares]] = {
-    Gaussian.name: gaussian,
-    Correlated.name: correlated,
-    Prescribed.name: prescribed,
-    Polynomial.name: polynomial,
-    Csv.name: csv,
-}
-
-
 def standardized(features: np.ndarray) -> np.ndarray:
     """Give columns mean 0 and variance 1, to the last digits, in place; constant ones become 0.
 
@@ -275,7 +449,7 @@ def standardized(features: np.ndarray) -> np.ndarray:
     return features
 
 
-def _drawn(n_samples: int, n_features: int, generator: np.random.Generator) -> np.ndarray:
+def _normal(n_samples: int, n_features: int, generator: np.random.Generator) -> np.ndarray:
     """Standard normal features and a column of ones."""
     X = np.ones((n_samples, n_features))
     for rows in blocks(*X.shape):
@@ -283,18 +457,11 @@ def _drawn(n_samples: int, n_features: int, generator: np.random.Generator) -> n
     return X
 
 
-def _observed(X: np.ndarray, noise: float, generator: np.random.Generator) -> LeastSquares:
-    """y = X w + noise with standard normal w."""
-    n_samples, n_features = X.shape
-    w = generator.standard_normal(n_features)
-    return LeastSquares(X, X @ w + noise * generator.standard_normal(n_samples))
-
-
-def _orthonormal(rows: int, columns: int, generator: np.random.Generator) -> np.ndarray:
-    """Orthonormal columns, uniform among all such (Mezzadri, Notices of the AMS 54, 2007)."""
+def _orthonormal(normal: np.ndarray) -> np.ndarray:
+    """Return Q of a normal matrix QR whose R has a positive diagonal."""
     # Imported here, because the process that only plans and writes does not need it.
     import scipy.linalg
 
-    Q, R = scipy.linalg.qr(generator.standard_normal((rows, columns)), mode="economic")
+    Q, R = scipy.linalg.qr(normal, mode="economic")
     # Otherwise the signs would be those of Householder's reflections instead of random ones.
     return Q * np.copysign(1.0, np.diag(R))

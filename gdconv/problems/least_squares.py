@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gdconv.problems.blocks import LeastSquares
 from gdconv.problems.doubled import add
-from gdconv.problems.families import LeastSquares
 from gdconv.problems.minimisers import least_norm, loss
 from gdconv.problems.products import Stack, padded, padded_shape, stack
 from gdconv.problems.spectrum import spectrum
@@ -42,7 +42,7 @@ class Objective:
 
     def __init__(self, problem: LeastSquares, reduce: str) -> None:
         self.problem, self.matrix = problem, problem.X
-        self.spectrum = spectrum(problem.X)
+        self.spectrum = spectrum(problem.X, problem.rows or 0)
         self.least_norm = least_norm(self.spectrum, problem.X, problem.y)
         outside = self.least_norm.residual
         self.target, self.offset = problem.y - outside, float(outside @ outside)

@@ -25,6 +25,8 @@ ORDINARY = 1e3
 REFINEMENTS = 4
 # A singular value this many times above the largest that counts as 0 is clearly not 0.
 CLEARLY = 1e3
+# In a triangle, the errors of so many rows add up; beyond that, blocks are joined in pairs.
+PAIRWISE = 1000
 # Scales are powers of 2 with at most this exponent, so that their squares do not overflow.
 LARGEST_EXPONENT = 500
 
@@ -110,8 +112,13 @@ class Spectrum:
         return bool(self.singular_values[0] <= ORDINARY * self.singular_values[-1])
 
 
-def spectrum(X: np.ndarray) -> Spectrum:
+def spectrum(X: np.ndarray, n_samples: int = 0) -> Spectrum:
     """Return the spectrum of H = 2 XᵀX for X of shape (n, d).
+
+    Parameters
+    ----------
+    n_samples : int
+        The number of rows of which X is the triangle, if it is one.
 
     Raises
     ------
@@ -119,7 +126,7 @@ def spectrum(X: np.ndarray) -> Spectrum:
         If X is zero, so that no step size is defined, or its squares overflow or underflow.
     """
     if len(X) < X.shape[1]:
-        return _transposed(spectrum(X.T), X)
+        return _transposed(spectrum(X.T, n_samples), X)
     rows = Tall(X.__getitem__, X.shape)
     R, _ = rows.reduced()
     turn, values, right = scipy.linalg.svd(R)
@@ -128,7 +135,7 @@ def spectrum(X: np.ndarray) -> Spectrum:
     with np.errstate(all="ignore"):
         parts = values, right.T, rows, R, turn, right.T / values
         if values[0] > ORDINARY * values[-1] and values[0] ** 2 < np.inf:
-            basis = _row_space(X)
+            basis = _row_space(X, n_samples)
             parts = _refined(X, right.T if basis is None else basis, np.linalg.norm(R, axis=0))
         values, right, *others = parts
         squares = 2 * values**2
@@ -196,20 +203,22 @@ def _image(X: np.ndarray, V: np.ndarray, scale: np.ndarray, order: np.ndarray) -
     return Tall(lambda where: product(X[where], V, scale)[0], (len(X), V.shape[1]), order)
 
 
-def _row_space(X: np.ndarray) -> np.ndarray | None:
+def _row_space(X: np.ndarray, n_samples: int) -> np.ndarray | None:
     """Return an orthonormal basis, shape (d, rank), of the row space of X; None if it is all of ℝᵈ.
 
     If columns are exactly dependent, rounding changes each of their elements by about eps of it, so
     the scaled matrix gets a singular value of about eps times its norm. One of at most max(n, d)
     eps times the norm counts as 0. Scaling the rows as well may reveal a direction that large rows
     hide. But then only what is clearly 0 is left out, because a direction may be large in the rows
-    that were scaled down.
+    that were scaled down. The last rows of a triangle may be nothing but rounding, so its rows are
+    not scaled.
     """
-    for by_rows in (True, False):
+    longest = max(min(n_samples, PAIRWISE), *X.shape)
+    for by_rows in (False,) if n_samples else (True, False):
         rows, scale = _equilibrated(X, by_rows)
         scaled = rows.compact()
         values = scipy.linalg.svdvals(scaled)
-        zero = max(X.shape) * EPS * values[0]
+        zero = longest * EPS * values[0]
         rank = np.count_nonzero(values > zero)
         if rank == len(values):
             return None

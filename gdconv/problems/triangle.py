@@ -8,7 +8,7 @@ so its rounding errors hardly grow with the number of rows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import scipy.linalg.lapack
@@ -47,8 +47,11 @@ class Tall:
         self.shape, self.order = shape, order
         self._height = max(BLOCK // shape[1], HEIGHT * shape[1])
         # If there is only one block, it is made once, and so are its reflections.
-        self._rows = lru_cache(maxsize=1)(lambda *ends: block(self._numbers(*ends)))
-        self._leaf = lru_cache(maxsize=1)(lambda *ends: _reflections(self._rows(*ends)))
+        # They do not refer to self: it would keep the rows until the garbage is collected.
+        numbers = partial(_numbers, order)
+        rows = self._rows = lru_cache(maxsize=1)(lambda *ends: block(numbers(*ends)))
+        self._leaf = lru_cache(maxsize=1)(lambda *ends: _reflections(rows(*ends)))
+        self._numbers = numbers
 
     def reduced(self, z: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return R, of shape (k, k), and Qᵀz, of shape (k, ...) for z of shape (n, ...)."""
@@ -86,8 +89,9 @@ class Tall:
             part, _, _ = scipy.linalg.lapack.dormqr("L", "T", reflections, scales, part, lwork)
         return np.triu(reflections[:columns]), part[:columns]
 
-    def _numbers(self, start: int, stop: int) -> Rows:
-        return slice(start, stop) if self.order is None else self.order[start:stop]
+
+def _numbers(order: np.ndarray | None, start: int, stop: int) -> Rows:
+    return slice(start, stop) if order is None else order[start:stop]
 
 
 def _reflections(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,3 +99,19 @@ def _reflections(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lwork = TOGETHER * block.shape[1]
     reflections, scales, _, _ = scipy.linalg.lapack.dgeqrf(block, lwork=lwork)
     return reflections, scales
+
+
+def triangle_of(block: np.ndarray) -> np.ndarray:
+    """Return R of a block = QR, square; the last rows are 0 if the block has fewer rows."""
+    rows, columns = block.shape
+    if rows >= columns:
+        return Tall(block.__getitem__, block.shape).reduced()[0]
+    reflections, _ = _reflections(block)
+    R = np.zeros((columns, columns))
+    R[:rows] = np.triu(reflections)
+    return R
+
+
+def joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the triangle of two blocks of rows from their triangles."""
+    return triangle_of(np.vstack([first, second]))

@@ -7,16 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from threading import Timer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gdconv.config.rules import ConfigError
 from gdconv.sweep.pool import PATIENCE_SECONDS, Engine, Pool, ignoring_interrupts, in_worker
 from gdconv.sweep.scratch import scratch
 from gdconv.tables import disk
-
-if TYPE_CHECKING:
-    from gdconv.experiment.identity import Group
-    from gdconv.tables.csv import Rows
 
 log = logging.getLogger("gdconv")
 
@@ -221,9 +217,9 @@ def _difference(theirs: dict[str, Any], mine: dict[str, Any]) -> str:
 
 
 def _in_equal_worker(
-    wanted: tuple[tuple[str, Any], ...], function: Callable[[Group], Rows], group: Group
-) -> Rows:
-    """Run a group, unless this worker, which may have come during the sweep, is another one.
+    wanted: tuple[tuple[str, Any], ...], function: Callable[[Any], Any], item: Any
+) -> Any:
+    """Run an item, unless this worker, which may have come during the sweep, is another one.
 
     Raises
     ------
@@ -234,7 +230,7 @@ def _in_equal_worker(
         from distributed import get_worker
 
         raise OSError(f"worker {get_worker().address} {difference}")
-    return in_worker(function, group)
+    return in_worker(function, item)
 
 
 @cache

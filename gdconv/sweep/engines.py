@@ -3,49 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gdconv.config.rules import Section
 from gdconv.sweep import scratch
 from gdconv.sweep.cluster import Cluster
 from gdconv.sweep.pool import (
     Engine,
+    Job,
     Pool,
     ignoring_interrupts,
     import_group,
     prepare,
     without_memory,
-    work,
 )
 
 if TYPE_CHECKING:
-    from gdconv.experiment.identity import Group
     from gdconv.sweep.pool import Suspect
-    from gdconv.tables.csv import Rows
 
 
 class Serial(Engine):
-    """This process runs the groups, one after the other."""
+    """This process runs the items, one after the other."""
 
-    def work_off(self, groups: Sequence[Group]) -> Iterator[Rows]:
-        """Yield the rows of all groups, in their order; see `Engine.work_off`."""
+    def work_off(self, items: Iterable[Any], job: Job) -> Iterator[Any]:
+        """Yield the results of all items, in their order; see `Engine.work_off`."""
         import threadpoolctl
 
         # Only a BLAS that is loaded can be limited. Afterwards the caller's setting is restored.
         import_group()
         with threadpoolctl.threadpool_limits(1):
-            yield from super().work_off(groups)
+            yield from super().work_off(items, job)
 
-    def _try(self, groups: Sequence[Group], suspects: list[Suspect]) -> Iterator[Rows]:
-        for group in groups:
+    def _try(self, items: Iterable[Any], job: Job, suspects: list[Suspect]) -> Iterator[Any]:
+        for item in items:
             try:
-                rows = work(group)
+                result = job.run(item)
             except MemoryError as error:
-                suspects.append((group, without_memory(error)))
+                suspects.append((item, without_memory(error)))
             else:
-                yield rows
+                yield result
 
 
 class Processes(Pool):

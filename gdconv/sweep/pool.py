@@ -12,11 +12,12 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdconv.config.rules import Section
 from gdconv.sweep import scratch
@@ -24,11 +25,13 @@ from gdconv.sweep import scratch
 # Only the workers import NumPy and SciPy at once, because the command line starts them before it
 # imports its own copy.
 if TYPE_CHECKING:
+    import numpy as np
+
     from gdconv.experiment.identity import Group
     from gdconv.tables.csv import Rows
 
-    # A group that has no rows, and why.
-    Suspect = tuple[Group, str]
+    # An item that has no result, and why.
+    Suspect = tuple[Any, str]
 
 log = logging.getLogger("gdconv")
 
@@ -37,8 +40,27 @@ PATIENCE_SECONDS = 30
 _IMPORTING = threading.Lock()
 
 
+@dataclass(frozen=True)
+class Job:
+    """What workers do with each of some items, as the groups of a sweep.
+
+    Attributes
+    ----------
+    run : callable
+        From an item to its result.
+    failed : callable
+        From an item that cannot be run, and the reason, to what takes the place of its result.
+    named : callable
+        From an item to what it is called in messages.
+    """
+
+    run: Callable[[Any], Any]
+    failed: Callable[[Any, str], Any]
+    named: Callable[[Any], str]
+
+
 class Engine:
-    """Runs groups. A context manager, which ends everything that it has started when it is left."""
+    """Runs jobs. A context manager, which ends everything that it has started when it is left."""
 
     def __init__(self, section: Section) -> None:
         self.section: Any = section
@@ -47,7 +69,7 @@ class Engine:
 
     @property
     def workers(self) -> int:
-        """How many groups are run at a time."""
+        """How many items are run at a time."""
         return self._workers
 
     def __enter__(self) -> Engine:
@@ -65,64 +87,64 @@ class Engine:
         """End all that was started."""
         self._open.__exit__(*exception)
 
-    def work_off(self, groups: Sequence[Group]) -> Iterator[Rows]:
-        """Yield the rows of all groups, in any order.
+    def work_off(self, items: Iterable[Any], job: Job) -> Iterator[Any]:
+        """Yield the results of all items, in any order.
 
-        A group that runs out of memory, or is running when a worker dies, is tried once more at the
-        end, alone. If it fails again, the group itself is the cause, and its runs have failed.
+        An item that runs out of memory, or is running when a worker dies, is tried once more at the
+        end, alone. If it fails again, the item itself is the cause, and it has failed.
         """
         suspects: list[Suspect] = []
-        yield from self._try(groups, suspects)
-        for group, reason in suspects:
-            log.warning("%d runs are tried again, alone: %s", len(group), reason)
+        yield from self._try(items, job, suspects)
+        for item, reason in suspects:
+            log.warning("%s are tried again, alone: %s", job.named(item), reason)
             guilty: list[Suspect] = []
-            yield from self._try([group], guilty)
+            yield from self._try([item], job, guilty)
             for _, reason in guilty:
-                yield _failed(group, f"tried twice: {reason}")
+                yield job.failed(item, f"tried twice: {reason}")
 
-    def _try(self, groups: Sequence[Group], suspects: list[Suspect]) -> Iterator[Rows]:
-        """Yield the rows of groups; add groups without rows to the suspects, with the reason."""
+    def _try(self, items: Iterable[Any], job: Job, suspects: list[Suspect]) -> Iterator[Any]:
+        """Yield results of items; add those without a result to the suspects, with the reason."""
         raise NotImplementedError
 
 
-def in_worker(function: Callable[[Group], Rows], group: Group) -> Rows:
-    """Do a group's work in a worker, where BLAS has one thread."""
+def in_worker(function: Callable[[Any], Any], item: Any) -> Any:
+    """Do an item's work in a worker, where BLAS has one thread."""
     _one_thread()
-    return function(group)
+    return function(item)
 
 
 class Pool(Engine):
-    """An engine whose groups are run by other processes, one group at a time in each."""
+    """An engine whose items are run by other processes, one item at a time in each."""
 
     executor: Any
-    # What a group's future raises when its worker has died.
+    # What an item's future raises when its worker has died.
     died: type[Exception]
-    # What a worker does with a function and a group.
-    task: Callable[[Callable[[Group], Rows], Group], Rows] = staticmethod(in_worker)
+    # What a worker does with a function and an item.
+    task: Callable[[Callable[[Any], Any], Any], Any] = staticmethod(in_worker)
 
-    def _try(self, groups: Sequence[Group], suspects: list[Suspect]) -> Iterator[Rows]:
-        waiting = deque(groups)
-        working: dict[Future[Rows], tuple[Group, Executor]] = {}
-        finished: list[Rows] = []
+    def _try(self, items: Iterable[Any], job: Job, suspects: list[Suspect]) -> Iterator[Any]:
+        waiting = deque(items)
+        working: dict[Future[Any], tuple[Any, Executor]] = {}
+        finished: list[Any] = []
         while waiting or working or finished:
             while waiting and len(working) < self.workers:
-                group = waiting.popleft()
-                working[self._submit(group)] = group, self.executor
-            # The workers run the next groups while these are stored.
+                item = waiting.popleft()
+                working[self._submit(job, item)] = item, self.executor
+            # The workers run the next items while these are stored.
             yield from finished
             finished = []
             done = wait(working, PATIENCE_SECONDS, FIRST_COMPLETED).done
             if working and not done:
                 self.look()
             for future in done:
-                group, executor = working.pop(future)
+                item, executor = working.pop(future)
                 try:
                     finished.append(_result(future))
                 except MemoryError as error:
-                    suspects.append((group, without_memory(error)))
+                    suspects.append((item, without_memory(error)))
                 except self.died:
                     reason = "the worker process died; was there memory enough?"
-                    suspects.append((group, reason))
+                    suspects.append((item, reason))
                     if executor is self.executor:
                         self.mend()
 
@@ -132,15 +154,22 @@ class Pool(Engine):
     def look(self) -> None:
         """Warn if something keeps the workers from working."""
 
-    def _submit(self, group: Group) -> Future[Rows]:
+    def _submit(self, job: Job, item: Any) -> Future[Any]:
         try:
-            return self.executor.submit(self.task, work, group)
+            return self.executor.submit(self.task, job.run, item)
         except self.died:
             self.mend()
-            return self.executor.submit(self.task, work, group)
+            return self.executor.submit(self.task, job.run, item)
 
 
-def work(group: Group) -> Rows:
+class Task(NamedTuple):
+    """A group, and the triangle of its problem's rows if they are too many for one block."""
+
+    group: Group
+    triangle: np.ndarray | None = None
+
+
+def work(task: Task) -> Rows:
     """Run one group; if it cannot be run, its rows say why and the sweep continues.
 
     Raises
@@ -151,13 +180,14 @@ def work(group: Group) -> Rows:
     from gdconv.experiment.group import run_group
     from gdconv.tables.csv import encode
 
+    group = task.group
     try:
-        return encode(run_group(list(group.values()), list(group)))
+        return encode(run_group(list(group.values()), list(group), task.triangle))
     except MemoryError:
         raise
     except Exception as error:
         log.debug("group failed", exc_info=True)
-        return _failed(group, f"{type(error).__name__}: {error}")
+        return failed(task, f"{type(error).__name__}: {error}")
 
 
 def without_memory(error: MemoryError) -> str:
@@ -165,15 +195,22 @@ def without_memory(error: MemoryError) -> str:
     return f"memory did not suffice: {error}"
 
 
-def _failed(group: Group, reason: str) -> Rows:
+def failed(task: Task, reason: str) -> Rows:
+    """Return the rows of a group that cannot be run."""
     from gdconv.experiment.identity import failed_group
     from gdconv.sweep.provenance import without_home
     from gdconv.tables.csv import encode
 
+    group = task.group
     return encode(failed_group(list(group.values()), list(group), without_home(reason)))
 
 
-def _result(future: Future[Rows]) -> Rows:
+def of_groups() -> Job:
+    """Return the job whose items are tasks and whose results are rows."""
+    return Job(work, failed, lambda task: f"{len(task.group)} runs")
+
+
+def _result(future: Future[Any]) -> Any:
     try:
         return future.result()
     except CancelledError:

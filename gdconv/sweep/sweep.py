@@ -16,10 +16,17 @@ from typing import Any, NamedTuple
 from gdconv.config.rules import ConfigError, Section
 from gdconv.config.sections import Run, RunConfig, Serial, Step, StudyConfig, expand, number_of_runs
 from gdconv.experiment.identity import Group, group_of, run_ids
-from gdconv.problems.families import file_content, names_of_files, notices, shape
+from gdconv.problems.families import (
+    block_ends,
+    file_content,
+    names_of_files,
+    notices,
+    shape,
+)
 from gdconv.sweep import engines
-from gdconv.sweep.pool import Engine
+from gdconv.sweep.pool import Engine, failed, of_groups
 from gdconv.sweep.store import Store
+from gdconv.sweep.triangles import prepared
 from gdconv.tables.csv import Rows, Tables, decode, read
 from nnlib.terminal import bar_stream
 
@@ -93,7 +100,7 @@ def run_sweep(
             with nullcontext(engine) if engine else engines.engine(section) as ready:
                 groups = blocks(grouped(missing), ready.workers)
                 store.begin(configs, command, len(missing), files)
-                for rows in _watched(ready.work_off(groups), groups):
+                for rows in _watched(_results(groups, ready, store.folder), groups):
                     store.append(rows)
             store.finish()
         else:
@@ -143,7 +150,7 @@ def run_study(
         _tell(told)
         with engines.engine(engine) as ready:
             groups = blocks(grouped(runs), ready.workers)
-            return decode(ready.work_off(groups), files)
+            return decode(_results(groups, ready), files)
     folder = Path(folder)
     study = StudyConfig(study=folder.name, results_dir=str(folder.parent), engine=engine)
     return read(run_sweep(configs, study, ["gdconv.run_study"]).folder)
@@ -182,11 +189,24 @@ def plan(configs: Sequence[RunConfig]) -> Plan:
             allowed = f"makes more than {MOST_RUNS} runs with the seeds and step sizes"
             raise ConfigError("repetitions", config.repetitions, allowed)
     problems = [config.problem for config in configs]
+    _refuse_whole(configs)
     files, told = names_of_files(problems), notices(problems)
     told += _without_step(configs)
     runs = [run for config in configs for run in expand(config, file_content(config.problem))]
     _refuse_doubtful(runs)
     return Plan(dict(zip(run_ids(runs), runs, strict=True)), files, told)
+
+
+def _refuse_whole(configs: Sequence[RunConfig]) -> None:
+    """Raise ConfigError if a problem with too many rows for one block is not to be reduced."""
+    for config in configs:
+        if config.method.reduce == "none" and len(block_ends(config.problem)) > 1:
+            rows = shape(config.problem)[0]
+            allowed = (
+                f"would need all {rows} rows in memory, but they are decomposed in blocks; leave it"
+                f" at qr, which gives the same iterates, or give problem.block_rows={rows}"
+            )
+            raise ConfigError("method.reduce", config.method.reduce, allowed)
 
 
 def _without_step(configs: Sequence[RunConfig]) -> list[str]:
@@ -257,6 +277,13 @@ def blocks(groups: Sequence[Group], workers: int) -> list[Group]:
         while part := dict(islice(runs, limit)):
             parts.append(part)
     return sorted(parts, key=_cost, reverse=True)
+
+
+def _results(groups: Sequence[Group], engine: Engine, folder: Path | None = None) -> Iterator[Rows]:
+    """Yield the rows of all groups; first make the triangles of problems with too many rows."""
+    tasks, lost = prepared(groups, engine, folder)
+    yield from (failed(task, reason) for task, reason in lost)
+    yield from engine.work_off(tasks, of_groups())
 
 
 def _cost(group: Group) -> float:

@@ -96,11 +96,13 @@ def as_table(case: Case, checks: Sequence[Check]) -> str:
 
 def numbers_of(case: Case) -> str:
     """Return the numbers that the rows are computed from, in three lines."""
-    n_samples, n_features = case.X.shape
+    problem = case.objective.problem
+    by_triangle = " by its triangle," if problem.rows else ""
     nu = "not known" if np.isnan(case.nu) else factor(case.log_nu)
     return "\n".join(
         [
-            f"{case.run.problem.name}, n {n_samples}, d {n_features}, rank {case.spectrum.rank},"
+            f"{case.run.problem.name}, n {problem.n_samples},{by_triangle} d {case.X.shape[1]},"
+            f" rank {case.spectrum.rank},"
             f" start {case.run.start.name}, {case.moments[-1].t} iterations",
             f"λmin {case.lambda_min:.6g}, λmax {case.lambda_max:.6g},"
             f" κ {case.spectrum.condition_number:.6g}, ‖w₀ − w*‖² {case.distance_squared:.6g},"

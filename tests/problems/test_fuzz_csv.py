@@ -188,7 +188,7 @@ def test_any_table_of_the_user(part, tmp_path, trials):
         path.write_bytes(data)
         expected = oracle(data, strict=True)
         try:
-            found = problems.csv(Csv(str(path), "y"))
+            found = problems.make(Csv(str(path), "y"), 0, 0)
         except ConfigError as error:
             line = str(error)
             named = line.startswith((f"problem.path={path}: ", "problem.target=y: "))

@@ -118,15 +118,20 @@ def test_draws_depend_on_seed_and_repetition_alone():
     assert (make(config, 1, 0).X[:, 0] != first.X[:, 0]).all()
 
 
-def test_many_rows_are_drawn_as_few_are():
-    """In blocks, from one stream of random numbers."""
-    generator = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(1, 0)))
-    features = 2.0 + generator.standard_normal((40_000, 4))
-    w, noise = generator.standard_normal(5), generator.standard_normal(40_000)
-    problem = make(Gaussian(40_000, 5, feature_mean=2.0, noise=0.5), 3, 1)
-    assert (problem.X[:, :-1] == features).all()
+def test_many_rows_are_drawn_in_chunks_with_random_numbers_of_their_own():
+    """The coefficients follow the features of the first chunk."""
+    parts, noise, w = [], [], np.empty(0)
+    for number, count in enumerate([8192, 8192, 3616]):
+        key = (1, 0, number) if number else (1, 0)
+        generator = np.random.default_rng(np.random.SeedSequence(3, spawn_key=key))
+        parts.append(2.0 + generator.standard_normal((count, 4)))
+        w = w if number else generator.standard_normal(5)
+        noise.append(generator.standard_normal(count))
+    problem = make(Gaussian(20_000, 5, feature_mean=2.0, noise=0.5), 3, 1)
+    assert (problem.X[:, :-1] == np.vstack(parts)).all()
+    assert (problem.X[:, -1] == 1).all()
     # A sum of five numbers, whose order a BLAS may choose.
-    assert np.abs(problem.y - (problem.X @ w + 0.5 * noise)).max() <= 1e-13
+    assert np.abs(problem.y - (problem.X @ w + 0.5 * np.hstack(noise))).max() <= 1e-13
 
 
 def test_repetitions_are_spawned_from_the_seed():

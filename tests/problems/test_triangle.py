@@ -126,7 +126,7 @@ def peak(call):
 
 
 def test_no_copy_of_a_tall_problem_allocates():
-    most, problem = peak(lambda: make(Gaussian(200_000, 40), 0, 0))
+    most, problem = peak(lambda: make(Gaussian(200_000, 40, block_rows=200_000), 0, 0))
     size = problem.X.nbytes
     # X itself, y and the vectors it is made of, of n numbers each; blocks of half a MiB.
     assert most <= size + 5 * problem.y.nbytes + 2**23

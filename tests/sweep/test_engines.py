@@ -36,7 +36,8 @@ from gdconv.config.sections import (
 )
 from gdconv.experiment import identity as runs
 from gdconv.methods.gradient_descent import GradientDescent
-from gdconv.sweep import cluster, engines, pool, provenance, scratch
+from gdconv.sweep import cluster, pool, provenance, scratch
+from gdconv.sweep.pool import work
 from gdconv.sweep.sweep import (
     LARGEST_BLOCK,
     SMALLEST_BLOCK,
@@ -310,40 +311,27 @@ def test_large_groups_are_split_and_the_largest_come_first(steps, workers):
 # Workers that die
 
 
-def deadly(marker, group):
+def deadly(marker, task):
     """Die at the first group with nine features, and then each time or only once."""
-    if next(iter(group.values())).problem.n_features == 9 and not marker.exists():
+    if next(iter(task.group.values())).problem.n_features == 9 and not marker.exists():
         with (marker.parent / "deaths").open("a") as deaths:
             deaths.write("x")
         if marker.name == "once":
             marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return pool.work(group)
+    return work(task)
 
 
 @pytest.fixture
 def dying(monkeypatch):
     """Make a marker's path the cause of death of workers, or of another misfortune."""
-    module = sys.modules[__name__]
-    cloudpickle.register_pickle_by_value(module)
-    real = pool.work
-    submit = pool.Pool._submit
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
     def arm(marker, cause=deadly):
-        def work(group):
-            return cause(marker, group)
-
-        def submit_deadly(self, group):
-            monkeypatch.setattr(pool, "work", work)
-            future = submit(self, group)
-            monkeypatch.setattr(pool, "work", real)
-            return future
-
-        monkeypatch.setattr(pool.Pool, "_submit", submit_deadly)
-        monkeypatch.setattr(engines, "work", work)
+        monkeypatch.setattr(pool, "work", lambda task: cause(marker, task))
 
     yield arm
-    cloudpickle.unregister_pickle_by_value(module)
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 @pytest.mark.slow
@@ -378,12 +366,12 @@ def test_a_group_that_kills_its_worker_fails_alone_and_can_be_retried(
     assert content(again.folder) == expected
 
 
-def hungry(marker, group):
+def hungry(marker, task):
     """Ask for more memory than there is: always with nine features, else once."""
-    if next(iter(group.values())).problem.n_features == 9 or not marker.exists():
+    if next(iter(task.group.values())).problem.n_features == 9 or not marker.exists():
         marker.touch()
         np.empty(2**55)
-    return pool.work(group)
+    return work(task)
 
 
 @pytest.mark.parametrize("engine", DASK_IS_SLOW)

@@ -147,7 +147,7 @@ def test_a_group_that_fails_leaves_the_others_alone(tmp_path, monkeypatch):
 
 
 def test_an_unforeseen_exception_fails_the_group_not_the_sweep(monkeypatch):
-    def broken(runs, ids):
+    def broken(*given):
         raise ZeroDivisionError("no such luck")
 
     monkeypatch.setattr(studies, "run_group", broken)

@@ -1,0 +1,191 @@
+"""The triangles of problems that have more rows than one block, made before their runs.
+
+An engine decomposes the blocks. This process joins their triangles, and stores each in the study's
+folder. So an interruption costs only the blocks that were being decomposed, and later runs of the
+same problem need none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gdconv.config.rules import ConfigError
+from gdconv.config.sections import Run
+from gdconv.experiment.identity import Group, rows_id
+from gdconv.problems.families import block_ends, rows_of, shape, tree_of
+from gdconv.sweep.pool import Engine, Job, Task, import_group
+from gdconv.tables import disk
+from nnlib.terminal import bar_stream
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gdconv.problems.blocks import Place, Tree
+
+log = logging.getLogger("gdconv")
+
+FOLDER = ".triangles"
+# Without a bar, the progress is told after so many seconds.
+TELL_SECONDS = 10.0
+
+
+class Block(NamedTuple):
+    """A block of the rows of a run's problem."""
+
+    run: Run
+    number: int
+    start: int
+    stop: int
+
+
+class Decomposed(NamedTuple):
+    """A block, and its triangle; without one, the reason."""
+
+    block: Block
+    triangle: np.ndarray | None
+    reason: str = ""
+
+
+class Prepared(NamedTuple):
+    """Groups that can be run, and those that cannot because their rows cannot be made, and why."""
+
+    tasks: list[Task]
+    failed: list[tuple[Task, str]]
+
+
+def prepared(groups: Sequence[Group], engine: Engine, study: Path | None) -> Prepared:
+    """Make the triangles that some groups need, and store them in a study's folder, if any."""
+    found = Prepared([], [])
+    known: dict[str, np.ndarray | str] = {}
+    for group in groups:
+        run = next(iter(group.values()))
+        try:
+            blocks, name = block_ends(run.problem), rows_id(run)
+        except ConfigError:
+            # Its file has vanished since the sweep was planned, which its runs will say.
+            blocks = []
+        if len(blocks) <= 1:
+            found.tasks.append(Task(group))
+            continue
+        if name not in known:
+            known[name] = _triangle(run, blocks, engine, study / FOLDER / name if study else None)
+        triangle = known[name]
+        if isinstance(triangle, str):
+            found.failed.append((Task(group), triangle))
+        else:
+            found.tasks.append(Task(group, triangle))
+    return found
+
+
+def _triangle(
+    run: Run, ends: Sequence[tuple[int, int]], engine: Engine, folder: Path | None
+) -> np.ndarray | str:
+    """The triangle of all rows of a problem, or why it cannot be made."""
+    import_group()
+    tree = tree_of(run.problem)
+    if folder:
+        disk.make_folder(folder)
+        tree.kept |= dict(_stored(folder))
+    blocks = [Block(run, number, *each) for number, each in enumerate(ends) if tree.lacks(number)]
+    job = Job(_decomposed, _lost, lambda block: f"rows {block.start + 1} to {block.stop}")
+    with _told(run, ends, blocks) as tell:
+        for block, triangle, reason in engine.work_off(blocks, job):
+            if triangle is None:
+                return f"rows {block.start + 1} to {block.stop}: {reason}"
+            place, gone = tree.add((0, block.number), triangle)
+            if folder:
+                _store(folder, place, tree, gone)
+            tell(block.stop - block.start)
+    assert tree.root is not None
+    return tree.root
+
+
+def _decomposed(block: Block) -> Decomposed:
+    """Decompose a block, in a worker."""
+    run = block.run
+    try:
+        rows = rows_of(run.problem, run.seed, run.repetition)
+        return Decomposed(block, rows.triangle(block.start, block.stop))
+    except MemoryError:
+        raise
+    except Exception as error:
+        log.debug("block failed", exc_info=True)
+        return _lost(block, f"{type(error).__name__}: {error}")
+
+
+def _lost(block: Block, reason: str) -> Decomposed:
+    return Decomposed(block, None, reason)
+
+
+def _stored(folder: Path) -> Iterator[tuple[Place, Any]]:
+    """Yield the triangles in a folder, whose names have level, number and checksum."""
+    import numpy as np
+
+    for path in sorted(folder.iterdir()):
+        level, number, checksum = (*path.name.split("-"), "", "")[:3]
+        content = disk.read_bytes(path)
+        if _checksum(content) == checksum:
+            values = np.frombuffer(content)
+            yield (int(level), int(number)), values.reshape(2 * [math.isqrt(len(values))])
+        else:
+            path.unlink()
+
+
+def _store(folder: Path, place: Place, tree: Tree, gone: Sequence[Place]) -> None:
+    """Store a triangle, and then remove those that are part of it."""
+    content = tree.kept[place].tobytes()
+    level, number = place
+    disk.replace(folder / f"{level}-{number}-{_checksum(content)}", [content])
+    for level, number in gone:
+        for path in folder.glob(f"{level}-{number}-*"):
+            path.unlink()
+
+
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+@contextmanager
+def _told(run: Run, ends: Sequence[tuple[int, int]], blocks: Sequence[Block]) -> Iterator[Any]:
+    """Show how many rows have been read or drawn: a bar on a terminal, elsewhere some lines."""
+    rows, columns = shape(run.problem)
+    missing = sum(block.stop - block.start for block in blocks)
+    what = f"{run.problem.name}, {rows} rows of {columns} features, in {len(ends)} blocks"
+    if not blocks:
+        log.info("%s: decomposed before", what)
+        yield lambda _: None
+    elif stream := bar_stream():
+        from tqdm import tqdm
+
+        tqdm.monitor_interval = 0
+        given = {"total": rows, "initial": rows - missing, "unit": "row", "unit_scale": True}
+        with tqdm(**given, file=stream, desc=run.problem.name) as bar:
+            yield bar.update
+    else:
+        log.info("%s: %d rows to decompose", what, missing)
+        yield _Lines(rows, missing).tell
+
+
+class _Lines:
+    """Lines that say how far the rows are, and how long the others will take."""
+
+    def __init__(self, rows: int, missing: int) -> None:
+        self._rows, self._missing, self._done = rows, missing, 0
+        self._began = self._last = time.monotonic()
+
+    def tell(self, rows: int) -> None:
+        """Count more rows, and log a line now and then."""
+        self._done += rows
+        now = time.monotonic()
+        if now - self._last >= TELL_SECONDS:
+            self._last, passed = now, now - self._began
+            left = passed * (self._missing - self._done) / self._done
+            done = self._rows - self._missing + self._done
+            log.info("%d of %d rows, %.0f s, about %.0f s left", done, self._rows, passed, left)
