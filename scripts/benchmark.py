@@ -11,6 +11,7 @@ flops    an iteration of groups of 1 to 512 runs, beside that of a plain script.
 growth   how the time of a study grows with d, step sizes, iterations and repetitions.
 problems the whole command on a tall problem, a square one and a large file, in time and memory,
          against the least that has to be done, in turn.
+data     problems larger than a block of rows, in time, memory and rows a second.
 startup  how long the shortest commands take.
 setup    how long a fresh clone takes to install what a study needs, and what tests need.
 methods  an iteration of each method beside gradient descent's, and studies of heavy ball.
@@ -31,7 +32,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from textwrap import fill
 
-from benchmarks import gradients, methods, problems, reports, sweeps
+from benchmarks import data, gradients, methods, problems, reports, sweeps
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 VERSIONS = ("numpy", "scipy", "pandas", "hydra-core", "joblib")
@@ -49,6 +50,7 @@ SECTIONS = {
     "methods": "Methods",
     "scale": "100,000 runs",
     "problems": "Large problems",
+    "data": "Data in blocks",
     "growth": "How cost grows",
     "nnlib": "Gradients",
     "flops": "The iteration",
@@ -148,6 +150,9 @@ def main() -> None:
     command.add_argument("--rounds", type=int, default=3)
     command = add("problems", problems.problems, "large problems against the least to be done")
     command.add_argument("--rounds", type=int, default=3)
+    command = add("data", data.data, "data in blocks")
+    command.add_argument("--rounds", type=int, default=3)
+    command.add_argument("--rows", type=int, default=data.DRAWN)
     command = add("startup", sweeps.startup, "the shortest commands")
     command.add_argument("--rounds", type=int, default=7)
     command = add("methods", methods.methods, "methods with momentum")

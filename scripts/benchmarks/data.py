@@ -1,0 +1,63 @@
+"""Data in blocks of rows: time, memory and rows a second."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+
+from benchmarks.common import GDCONV, command_cost, print_table
+
+DRAWN, COLUMNS = 20_000_000, 50
+# What a machine with many cores is thought to have: rows, and cores.
+FAR_ROWS, FAR_CORES = 10**9, 100
+
+LEAST = f"""
+import numpy as np, scipy.linalg
+rng = np.random.default_rng(0)
+w, R = rng.standard_normal({COLUMNS}), np.empty((0, {COLUMNS} + 1))
+for start in range(0, {{rows}}, 2**22 // {COLUMNS + 1}):
+    count = min(2**22 // {COLUMNS + 1}, {{rows}} - start)
+    block = np.empty((count, {COLUMNS} + 1))
+    block[:, :-1] = rng.standard_normal((count, {COLUMNS}))
+    block[:, -1] = block[:, :-1] @ w + rng.standard_normal(count)
+    R = scipy.linalg.qr(np.vstack([R, block]), mode="r", overwrite_a=True)[0][:{COLUMNS} + 1]
+"""
+
+
+def data(rounds: int, rows: int) -> None:
+    """Time problems that are drawn in blocks against the least, with one worker and with two."""
+    command = [GDCONV, f"problem.n_samples={rows}", f"problem.n_features={COLUMNS}"]
+    command += ["method.iterations=10", "report=false"]
+    cases = {
+        "drawn in blocks by NumPy, each with a QR": [sys.executable, "-c", LEAST.format(rows=rows)],
+        "gdconv": command,
+        "gdconv, two processes": [*command, "engine=processes", "engine.workers=2"],
+    }
+    costs: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(rounds):
+            for name, case in cases.items():
+                own = [f"results_dir={folder}", f"study={len(name)}_{number}"]
+                costs[name].append(command_cost([*case, *(own if case[0] == GDCONV else [])]))
+    median = {
+        name: [statistics.median(each) for each in zip(*costs[name], strict=True)] for name in cases
+    }
+    print(
+        f"{rows} rows of {COLUMNS} features; whole commands in turn, median of {rounds} rounds, and"
+        " the memory of the process that was started."
+    )
+    first = next(iter(median.values()))[0]
+    print_table(
+        ["", "s", "ratio", "peak MiB", "rows a second"],
+        [
+            [name, f"{s:.1f}", f"{s / first:.2f}", f"{peak:.0f}", f"{rows / s:,.0f}"]
+            for name, (s, peak) in median.items()
+        ],
+    )
+    hours = FAR_ROWS * median["gdconv"][0] / rows / FAR_CORES / 3600
+    print(
+        f"{FAR_ROWS:,} rows on {FAR_CORES} cores would take {60 * hours:.1f} minutes, if every core"
+        " is as fast as the one process here: blocks do not depend on each other, a block's result"
+        f" is a triangle of {COLUMNS + 1} columns, and joining two takes less than a millisecond."
+    )
