@@ -29,7 +29,8 @@ def facts_of(objective: Objective) -> Facts:
     """Return what a method may know of a problem."""
     spectrum = objective.spectrum
     ends = spectrum.lambda_max, spectrum.lambda_min_positive
-    return Facts(*ends, *objective.problem.X.shape)
+    problem = objective.problem
+    return Facts(*ends, problem.n_samples, problem.X.shape[1])
 
 
 def coefficients_of(run: Run, facts: Facts) -> dict[str, float]:

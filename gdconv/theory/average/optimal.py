@@ -47,7 +47,7 @@ class Optimal(Momentum):
         return super().polynomials(values, column, t) * np.sqrt(self._scale(column, t))[:, None]
 
     def enclosed(
-        self, column: np.ndarray, t: np.ndarray, weigh: bool
+        self, column: np.ndarray, t: np.ndarray, weigh: bool, reduction: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
         """Upper bounds of max p_t² and, if asked for, of max λ p_t²."""
         square, weighted = super().enclosed(column, t, weigh)
