@@ -220,7 +220,7 @@ class Step(Section):
     )
     value: tuple[float, ...] = key(
         *(1.0, one_or_more(positive)),
-        "step size, or a list; chebyshev takes none and ignores it",
+        "step size, or a list; methods that take none ignore it",
         "step.unit",
     )
 

@@ -125,8 +125,8 @@ RUNS = (
     Column(
         "momentum",
         NUMBER,
-        "the β that the run has in every step; empty for gradient descent, chebyshev and"
-        " `momentum=convex`, which have none or change it from step to step",
+        "the β that the run has in every step; empty for gradient descent, and for methods that"
+        " change it from step to step, as chebyshev and `momentum=convex`",
         "β",
     ),
     Column("step_unit", TEXT, "what `step_value` is a multiple of"),
@@ -164,8 +164,8 @@ RUNS = (
         "step_limit",
         NUMBER,
         "by theory, with this run's momentum the method converges for every step size below this"
-        " one, and for no other: 2/λmax for gradient descent; empty for chebyshev, which takes no"
-        " step size",
+        " one, and for no other: 2/λmax for gradient descent; empty for methods that take no step"
+        " size",
         unit="1/X²",
         label="largest stable step size",
     ),

@@ -1,4 +1,4 @@
-"""What is known in closed form of heavy ball, Nesterov's and Chebyshev's method.
+"""What is known in closed form of methods with momentum.
 
 docs/methods.md derives it. Nothing here comes from `gdconv.methods` or `gdconv.theory`, with which
 it is compared. T_n and U_n are Chebyshev's polynomials of the first and the second kind, P_n are

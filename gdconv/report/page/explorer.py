@@ -88,8 +88,8 @@ def without(runs: pd.DataFrame) -> str:
         return ""
     methods = ", ".join(known["method"].unique()).replace("_", " ")
     return (
-        "There is no explorer, because it computes with the polynomial pₜ(λ) of a method, which"
-        f" has to be known before the method runs, and that of {methods} is not."
+        "There is no explorer, because it computes with the polynomial pₜ(λ) of a method, and it"
+        f" has no formula of that of {methods}."
     )
 
 
