@@ -214,6 +214,7 @@ def test_conjugate_gradients_on_the_problem_of_strakos():
 
 @pytest.mark.parametrize("method", ALL, ids=lambda each: each.name)
 @pytest.mark.parametrize("problem", [Gaussian(60, 20), Prescribed(60, 20, condition_number=1e3)])
+@pytest.mark.slow_where(case=lambda method: method.name != "conjugate_gradient")
 def test_a_run_is_the_exact_one_until_rounding_delays_it(method, problem):
     tables = run_study(RunConfig(problem, Normal(1.0), method=method))
     assert (tables.runs["status"] != "diverged").all()

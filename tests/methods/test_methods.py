@@ -293,6 +293,7 @@ def test_a_report_of_two_methods(study):
     assert (study / "figures" / "methods.png").exists()
 
 
+@pytest.mark.slow
 def test_figures_and_page_of_another_method_have_none_of_gradient_descent_s_closed_forms():
     tables = run_study([GRID, RunConfig(Gaussian(60, 2), method=GRID.method, step=STEPS)])
     drawn, omitted = draw(tables)

@@ -404,6 +404,7 @@ def test_maxima_are_enclosed(ahead, averaged, count):
     assert np.median(excess) <= 0.01
 
 
+@pytest.mark.slow
 def test_on_its_edge_heavy_ball_needs_no_iterations_for_ever():
     """A contraction factor of 1 up to rounding: the search for the iterations comes to an end."""
     momentum = np.linspace(0, 0.99, 100)
@@ -612,6 +613,7 @@ def test_maxima_are_enclosed_where_they_fall_fast(method, step_size, smallest, t
 @pytest.mark.parametrize(
     "method", [GradientDescent(), HeavyBall(momentum=0.5), Nesterov(momentum="convex")]
 )
+@pytest.mark.slow
 def test_a_component_that_overflows_counts_with_its_share(method):
     """(3 − 1)^t ... of a share of 1e-250, and of none at all."""
     step = 3.0 if isinstance(method, GradientDescent) else 4.0

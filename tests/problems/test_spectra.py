@@ -208,6 +208,7 @@ FULL = {
     [*DEFICIENT.values(), *((X, min(X.shape)) for X in FULL.values())],
     ids=[*DEFICIENT, *FULL],
 )
+@pytest.mark.slow_where(case=lambda rank: rank != 5)
 def test_directions_are_kept_where_they_are_known_and_to_all_digits(X, rank):
     """Those of X itself, in 300 digits; what rounding leaves of a dependence is none."""
     found = spectrum(X)

@@ -125,6 +125,7 @@ def peak(call):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_no_copy_of_a_tall_problem_allocates():
     most, problem = peak(lambda: make(Gaussian(200_000, 40, block_rows=200_000), 0, 0))
     size = problem.X.nbytes

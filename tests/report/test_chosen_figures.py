@@ -271,6 +271,7 @@ def test_the_best_of_each_of_eight_methods_is_drawn(every):
 
 
 @pytest.mark.parametrize("name", ["methods", "orthogonality", "zigzag", "convergence", "tightness"])
+@pytest.mark.slow_where(case=lambda name: name not in ("orthogonality", "zigzag"))
 def test_no_text_overlaps_or_is_cut_off(every, name, check_texts):
     check_texts(drawn_of(every, name))
 
@@ -298,6 +299,7 @@ def test_all_figures_that_have_data_are_drawn(every):
     ],
     ids=lambda each: getattr(each, "name", ""),
 )
+@pytest.mark.slow_where(case=lambda method: "conjugate" not in str(method))
 def test_a_method_alone_has_figures(method, drawn):
     found, omitted = catalogue.draw(run_study(configs([method], 36.0, 100.0)))
     assert found.keys() == drawn, omitted

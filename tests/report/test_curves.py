@@ -78,6 +78,7 @@ def test_rows_may_be_in_any_place_and_quoted(folder, tmp_path, block):
     assert "a,b" in set(check(copy)["run_id"])
 
 
+@pytest.mark.slow
 def test_a_column_with_its_only_value_late_is_not_empty(folder, tmp_path, block):
     copy = shutil.copytree(folder, tmp_path / "s")
     text = pd.read_csv(copy / "curves.csv", dtype=str, keep_default_na=False)

@@ -371,6 +371,7 @@ def test_labels_keep_apart():
 
 
 @pytest.mark.parametrize("name", OF_ONE_METHOD)
+@pytest.mark.slow_where(case=lambda name: name not in ("convergence", "scaling"))
 def test_no_text_overlaps_or_is_cut_off(drawn, name, check_texts):
     check_texts(drawn[name])
 

@@ -168,6 +168,7 @@ def test_a_step_that_is_another_in_each_problem_is_named_as_it_was_asked_for():
     assert named(ax, "optimal step")
 
 
+@pytest.mark.slow
 def test_the_gallery_says_which_step_is_optimal():
     def shown(kappa, *steps):
         tables = study([Prescribed(30, 2, condition_number=kappa)], [Step(value=steps)])

@@ -79,6 +79,7 @@ def test_the_figures_are_png_and_svg_by_default(made, drawn):
     assert names == {f"{name}.{suffix}" for name in drawn for suffix in ("png", "svg")}
 
 
+@pytest.mark.slow
 def test_another_format_is_added_and_then_kept_up_to_date(study, made, drawn, rendered):
     before = state(study / "figures")
     report.renew(study, ["pdf"])
@@ -99,6 +100,7 @@ def test_another_format_is_added_and_then_kept_up_to_date(study, made, drawn, re
     assert {name.split(".")[0] for name in new if new[name] == old[name]} == {"spectrum"}
 
 
+@pytest.mark.slow
 def test_a_page_without_its_svg_files_has_the_same_pictures(made, drawn, tmp_path, rendered):
     ignored = shutil.ignore_patterns("figures", "report.html")
     fresh = shutil.copytree(made, tmp_path / made.name, ignore=ignored)
@@ -129,6 +131,7 @@ def changed_history(study, patch):
 
 
 @pytest.mark.parametrize("change", [changed_figure, lost_figure, changed_code, changed_history])
+@pytest.mark.slow_where(case=lambda change: change is not changed_figure)
 def test_all_is_made_again_of_other_sources(study, made, drawn, rendered, monkeypatch, change):
     change(study, monkeypatch)
     assert not report.is_current(study)

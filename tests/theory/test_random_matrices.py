@@ -58,6 +58,7 @@ def test_drawn_matrices_have_this_distribution(n, d):
 
 
 @pytest.mark.parametrize(("n", "d"), [(200, 50), (200, 400), (60, 20)])
+@pytest.mark.slow_where(case=lambda n: n != 60)
 def test_extreme_eigenvalues_scatter_by_the_widths(n, d):
     """Tracy and Widom's law for β = 1 has the mean −1.207 and the standard deviation 1.268."""
     generator = np.random.default_rng(1)
