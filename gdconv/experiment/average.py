@@ -15,6 +15,9 @@ from gdconv.experiment.trajectory import Trajectories
 from gdconv.methods.protocol import Facts
 from gdconv.theory.average.limit import Limit
 
+# So many recorded iterations are looked at together.
+TOGETHER = 8
+
 
 def limit_of(problem: Problem, start: Start) -> Limit | None:
     """Return the limit of a problem and a start as n and d grow; None where no law is known.
@@ -52,30 +55,38 @@ def gap_average(runs: Sequence[Run], column: np.ndarray, t: np.ndarray) -> np.nd
     return np.array([known[run][each] for run, each in places])
 
 
-def iterations_average(
-    runs: Sequence[Run], measured: Trajectories, gap: np.ndarray
-) -> list[int | None]:
+def iterations_average(runs: Sequence[Run], measured: Trajectories) -> list[int | None]:
     """Return the first iteration whose limit is at most tolerance times the initial one.
 
     It is searched for between two recorded iterations, as if the limit fell there. None if it is
-    not known, or not reached at a recorded iteration. gap is what `gap_average` returned for these.
+    not known or not reached at a recorded iteration, or if the limit grows without end.
     """
-    rows, t = measured.rows, measured.t
-    wanted = np.array([runs[0].method.tolerance * gap[each.start] for each in rows])
-    reached = gap <= np.repeat(wanted, [each.stop - each.start for each in rows])
-    first = [each.start + int(np.argmax(reached[each])) for each in rows]
-    known = np.flatnonzero([reached[index] for index in first])
-    high = t[first]
-    low = np.where(high > 0, t[np.maximum(first, 1) - 1], 0)
-    while (open_ := known[high[known] - low[known] > 1]).size:
+    limit = limit_of(runs[0].problem, runs[0].start)
+    if limit is None:
+        return [None] * len(runs)
+    every = np.arange(len(runs))
+    wanted = runs[0].method.tolerance * gap_average(runs, every, np.zeros_like(every))
+    recorded = np.full((len(runs), max(each.stop - each.start for each in measured.rows)), -1)
+    for run, each in enumerate(measured.rows):
+        recorded[run, : each.stop - each.start] = measured.t[each]
+    low, high = np.full((2, len(runs)), -1)
+    searched = every[~np.isnan(wanted) & ~_grows(limit, runs)]
+    # The limits of late iterations cost most, and most runs do not need them.
+    for place in range(0, recorded.shape[1], TOGETHER):
+        t = recorded[searched, place : place + TOGETHER]
+        gap, column = np.full(t.shape, np.inf), np.broadcast_to(searched[:, None], t.shape)
+        gap[t >= 0] = gap_average(runs, column[t >= 0], t[t >= 0])
+        enough = gap <= wanted[searched, None]
+        reached, first = enough.any(axis=1), place + np.argmax(enough, axis=1)
+        found = searched[reached], first[reached]
+        high[found[0]], low[found[0]] = recorded[found], recorded[found[0], found[1] - 1]
+        searched = searched[~reached & (t[:, -1] >= 0)]
+    while (open_ := every[(high >= 0) & (high - low > 1)]).size:
         middle = (low[open_] + high[open_]) // 2
         enough = gap_average(runs, open_, middle) <= wanted[open_]
         high[open_] = np.where(enough, middle, high[open_])
         low[open_] = np.where(enough, low[open_], middle)
-    found: list[int | None] = [None] * len(runs)
-    for run in known.tolist():
-        found[run] = int(high[run])
-    return found
+    return [each if each >= 0 else None for each in high.tolist()]
 
 
 @lru_cache(maxsize=4096)
@@ -87,17 +98,36 @@ def _known(*asked: Hashable) -> dict[int, float]:
 def _computed(limit: Limit, runs: Sequence[Run], column: np.ndarray, t: np.ndarray) -> np.ndarray:
     """What `gap_average` returns."""
     gap = np.full(len(t), np.nan)
-    largest, smallest = limit.ends.tolist()
-    facts = Facts(largest, smallest, *limit.shape)
-    fitting, each = [], []
-    for number, run in enumerate(runs):
-        # Keys that fit to the drawn eigenvalues may not fit to the edges.
-        with suppress(ConfigError):
-            each.append(coefficients_of(run, facts))
-            fitting.append(number)
+    fitting, coefficients = _at_edges(limit, runs)
     rows = np.isin(column, fitting)
     if rows.any():
-        coefficients = {name: np.array([found[name] for found in each]) for name in each[0]}
         place = np.searchsorted(fitting, column[rows])
         gap[rows] = method_of(runs[0]).on_average(limit, coefficients, place, t[rows])
     return gap
+
+
+def _grows(limit: Limit, runs: Sequence[Run]) -> np.ndarray:
+    """Whether the limit of a run's gap grows without end."""
+    grows = np.zeros(len(runs), dtype=bool)
+    fitting, coefficients = _at_edges(limit, runs)
+    if len(fitting):
+        theory = method_of(runs[0]).theory(coefficients, limit.ends, 1)
+        grows[fitting] = theory.log_contraction() > 0
+    return grows
+
+
+def _at_edges(limit: Limit, runs: Sequence[Run]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The runs whose keys fit to the edges as eigenvalues, and their coefficients.
+
+    Keys that fit to the eigenvalues that were drawn may not fit to the edges.
+    """
+    largest, smallest = limit.ends.tolist()
+    facts = Facts(largest, smallest, *limit.shape)
+    found: dict[int, dict[str, float]] = {}
+    for number, run in enumerate(runs):
+        with suppress(ConfigError):
+            found[number] = coefficients_of(run, facts)
+    names = next(iter(found.values()), {})
+    return np.array([*found], dtype=int), {
+        name: np.array([each[name] for each in found.values()]) for name in names
+    }

@@ -70,14 +70,13 @@ def run_group(
     )
     measured = recorder.trajectories()
     predicted = theory.curves(measured.column, measured.t)
-    predicted["gap_average"] = gap_average(runs, measured.column, measured.t)
     identifier = problem_id(first)
     return GroupTables(
         _run_rows(runs, ids, problem, theory, measured, predicted)
         | {"problem_id": [identifier] * len(runs)},
         {}
         if first.record.curves == "none"
-        else _curve_rows(ids, problem, first, theory, measured, predicted),
+        else _curve_rows(runs, ids, problem, theory, measured, predicted),
         _eigenvalue_rows(problem, first, identifier, theory),
         eigh_difference(theory.spectrum, objective.matrix),
         objective.rows_multiplied,
@@ -129,7 +128,7 @@ def _run_rows(
             "curve_rows": [0] * len(runs) if first.record.curves == "none" else lengths,
             "iterations_to_tolerance": to_tolerance,
             "iterations_predicted": promised,
-            "iterations_average": iterations_average(runs, measured, predicted["gap_average"]),
+            "iterations_average": iterations_average(runs, measured),
             "initial_gap": measured.gap[measured.first].tolist(),
             "final_gap": measured.gap[measured.last].tolist(),
             "initial_distance": np.sqrt(measured.distance_squared[measured.first]).tolist(),
@@ -218,14 +217,14 @@ def _rates(
 
 
 def _curve_rows(
+    runs: Sequence[Run],
     ids: list[str],
     problem: LeastSquares,
-    run: Run,
     theory: Theory,
     measured: Trajectories,
     predicted: dict[str, np.ndarray],
 ) -> dict[str, Any]:
-    column, count = measured.column, len(measured.column)
+    run, column, count = runs[0], measured.column, len(measured.column)
     steps = theory.steps(column, measured.t, (measured.step_size, measured.momentum))
     return {
         "run_id": [ids[number] for number in column.tolist()],
@@ -239,6 +238,7 @@ def _curve_rows(
         "distance_squared": measured.distance_squared,
         "coefficient_step": steps[0],
         "coefficient_momentum": steps[1],
+        "gap_average": gap_average(runs, column, measured.t),
     } | predicted
 
 
