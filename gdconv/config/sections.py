@@ -195,6 +195,9 @@ class Iterated(Section):
         """A word that runs share which are iterated together; only some methods have several."""
         return ""
 
+    def refuse_size(self, n_features: int) -> None:
+        """Raise ConfigError if X has more columns than its keys allow."""
+
     def doubtful(self, unit: str | None, value: float | None, shape: tuple[int, int]) -> bool:
         """Whether its keys may not fit to a problem of a shape (n, d), for this step size."""
         return False
@@ -301,8 +304,10 @@ class RunConfig(Section):
     pair: tuple[tuple[str, ...], ...] = key((), pairs_of_keys, _PAIR)
 
     def __post_init__(self) -> None:
-        """Parse the keys, and refuse a pair whose lists cannot be taken together."""
+        """Parse the keys; refuse a pair whose lists do not fit, and a problem that is too large."""
         super().__post_init__()
+        if (columns := getattr(self.problem, "n_features", None)) is not None:
+            self.method.refuse_size(columns)
         for pair in self.pair:
             counts = {each: len(values) for each, values in self.lists.items()}
             for each in pair:

@@ -49,6 +49,7 @@ def run_group(
         path = getattr(first.problem, "path", first.problem.name)
         raise ValueError(f"{path} was changed while the sweep was running")
     problem = make(first.problem, first.seed, first.repetition, triangle)
+    first.method.refuse_size(problem.X.shape[1])
     objective = Objective(problem, first.method.reduce)
     start = starting_point(first.start, first.seed, first.repetition, objective)
     theory = Theory(objective, start, runs)

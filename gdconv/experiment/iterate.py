@@ -72,7 +72,7 @@ def iterate(
         # All is reused as long as the rows are cut in the same way.
         cut = objective.stack(len(runs))
         of_runs = {name: values[runs] for name, values in coefficients.items()}
-        now = _Arrays(method, objective, cut, of_runs)
+        now = _Arrays(method, objective, cut, of_runs, iterations)
         if before is None:
             _rows(now.w)[: len(runs), : len(start)] = start
         else:
@@ -106,6 +106,7 @@ class _Arrays:
         objective: Objective,
         cut: Stack,
         coefficients: Mapping[str, np.ndarray],
+        iterations: int,
     ) -> None:
         leading = cut.blocks, cut.height
         self.method = method
@@ -116,6 +117,9 @@ class _Arrays:
         like = dict.fromkeys(method.state, self.w) | dict.fromkeys(method.residuals, self.residual)
         like |= dict.fromkeys(method.numbers, self.w[..., :1])
         self.state = {name: np.zeros(each.shape) for name, each in like.items()}
+        most = min(iterations, objective.spectrum.rank)
+        for name in method.histories:
+            self.state[name] = np.zeros((*leading, most, self.w.shape[-1]))
         # They fill whole matrices, because NumPy broadcasts a column more slowly.
         self.chosen = method.steps_by if method.chooses else ()
         self.matrices = {name: np.zeros_like(self.w) for name in (*coefficients, *self.chosen)}

@@ -153,13 +153,14 @@ class Theory:
         of_method, at = self.of_method, (column, t)
         distance = self.distance_squared
         limits = of_method.limits(*at)
-        half = self.spectrum.lambda_max / 2 * distance
+        half, initial = self.spectrum.lambda_max / 2 * distance, self.shares.sum()
+        of_spectrum = of_method.limit_of_spectrum(*at) * initial
         return {
             "gap_exact": of_method.gap(self.shares, *at),
             "gap_bound": np.fmin(limits.gap, limits.distance) * half,
             "gap_bound_coursework": of_method.coursework(distance, self.spectrum.lambda_min, *at),
-            "gap_bound_relative": limits.gap * self.shares.sum(),
-            "gap_bound_sharp": limits.sharp / 2 * distance,
+            "gap_bound_relative": limits.gap * initial,
+            "gap_bound_sharp": np.fmin(limits.sharp / 2 * distance, of_spectrum),
             "distance_bound": limits.distance * distance,
             "gap_floor": self.floor(*at),
         }

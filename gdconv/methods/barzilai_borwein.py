@@ -55,6 +55,8 @@ class BarzilaiBorwein(Choosing):
         w -= gradient
 
     @staticmethod
-    def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:
+    def limits(
+        t: np.ndarray, eigenvalues: np.ndarray, coefficients: Mapping[str, np.ndarray]
+    ) -> Limits:
         """None is known: the gap may grow a hundredfold in a step."""
         return Limits(None, None, None)

@@ -46,12 +46,14 @@ class Polyak(Choosing):
         return {"step_size": step_size}
 
     @staticmethod
-    def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:
+    def limits(
+        t: np.ndarray, eigenvalues: np.ndarray, coefficients: Mapping[str, np.ndarray]
+    ) -> Limits:
         """1 − γ(1 − γ/4) 4κ/(κ + 1)² a step on ‖w − w*‖², γ being the factor.
 
         A step subtracts γ(1 − γ/4) (eᵀHe)²/(eᵀH²e) from ‖e‖², e = w − w*; then Kantorovich's
         inequality. Written as below, no digits are lost for γ = 2 and a small κ.
         """
-        factor = coefficients["factor"]
+        factor, kappa = coefficients["factor"], eigenvalues[0] / eigenvalues[-1]
         one = ((kappa - 1) ** 2 + (2 - factor) ** 2 * kappa) / (kappa + 1) ** 2
         return Limits(None, one**t, one**t)

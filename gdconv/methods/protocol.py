@@ -112,6 +112,8 @@ class Method(Iterated):
     state: ClassVar[tuple[str, ...]] = ()
     residuals: ClassVar[tuple[str, ...]] = ()
     numbers: ClassVar[tuple[str, ...]] = ()
+    # Names of matrices with a row, as long as w, for each earlier iteration; at most rank X rows.
+    histories: ClassVar[tuple[str, ...]] = ()
     # Whether it is given ∇L(w). A method that computes its own needs not wait for that.
     takes_gradient: ClassVar[bool] = True
     # What it chooses that `update` needs.
@@ -215,9 +217,26 @@ class Method(Iterated):
         raise NotImplementedError
 
     @staticmethod
-    def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:
-        """Return what is proved of the gap after t iterations; see `Limits`."""
+    def limits(
+        t: np.ndarray, eigenvalues: np.ndarray, coefficients: Mapping[str, np.ndarray]
+    ) -> Limits:
+        """Return what is proved of the gap after t iterations; see `Limits`.
+
+        The eigenvalues are those of H that are not 0, the largest first.
+        """
         raise NotImplementedError
+
+    @staticmethod
+    def limit_of_spectrum(t: np.ndarray, eigenvalues: np.ndarray) -> np.ndarray:
+        """Return what is left of the gap at most if all eigenvalues are known; nan by default.
+
+        It need not survive rounding, so no verdict is given on it.
+        """
+        return t * float("nan")
+
+    def exact(self) -> Method:
+        """Return the method without what only rounding calls for."""
+        return self
 
     @staticmethod
     def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:

@@ -35,10 +35,13 @@ class SteepestDescent(Choosing):
         return {"step_size": step_size}
 
     @staticmethod
-    def limits(t: np.ndarray, kappa: float, coefficients: Mapping[str, np.ndarray]) -> Limits:
+    def limits(
+        t: np.ndarray, eigenvalues: np.ndarray, coefficients: Mapping[str, np.ndarray]
+    ) -> Limits:
         """((κ − 1)/(κ + 1))² a step on the gap.
 
         Source: Kantorovich's inequality, (gᵀg)² >= 4κ/(κ + 1)² gᵀHg gᵀH⁻¹g.
         """
+        kappa = eigenvalues[0] / eigenvalues[-1]
         part = ((kappa - 1) / (kappa + 1)) ** (2 * t)
         return Limits(part, None, part)

@@ -327,7 +327,9 @@ CURVES = (
         "gap_bound_sharp",
         NUMBER,
         "the bound that uses λ⁺min, λmax and ‖w₀ − w*‖; no bound that uses only these is"
-        " smaller ([proof](theory.md#sharper-bounds))",
+        " smaller ([proof](theory.md#sharper-bounds)). For conjugate gradients the least bound that"
+        " is known, which uses all eigenvalues and [holds without rounding]"
+        "(methods.md#conjugate-gradients)",
         unit="y²",
         label="sharp bound",
     ),

@@ -60,10 +60,16 @@ class Chosen(Recurrence):
         t = np.asarray(t, dtype=float)
         values = {name: each[column] for name, each in self.coefficients.items()}
         with np.errstate(under="ignore", over="ignore", divide="ignore", invalid="ignore"):
-            found = self.method.limits(t, self.kappa, values)
+            found = self.method.limits(t, self.eigenvalues, values)
         known = (np.full(len(t), np.nan) if each is None else each for each in found)
         gap, distance, sharp = known
         return Limits(gap, distance, sharp * self.eigenvalues[0])
+
+    def limit_of_spectrum(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """What is proved without rounding, as a part of the initial gap."""
+        times, place = np.unique(np.asarray(t, dtype=float), return_inverse=True)
+        with np.errstate(under="ignore"):
+            return self.method.limit_of_spectrum(times, self.eigenvalues)[place]
 
     def contraction(self) -> np.ndarray:
         """The root of what a step leaves of the gap or of the squared distance at least."""
@@ -140,7 +146,7 @@ class Chosen(Recurrence):
         """The gaps at the wanted iterations, as far as they are worth the work."""
         last = MOST_WORK // len(self.eigenvalues) * DIGITS // digits
         with localcontext(prec=digits):
-            at = _Exact(self.method, self.eigenvalues, shares, self._values(run))
+            at = _Exact(self.method.exact(), self.eigenvalues, shares, self._values(run))
             found: list[float] = []
             for t in wanted:
                 if t > last:

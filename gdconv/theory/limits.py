@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 
 class Limits(NamedTuple):
-    """Upper bounds of what a gap or a squared distance is as a part of something; nan for none.
+    """Upper bounds of what a gap or a squared distance is as a part of something.
+
+    nan stands for no bound, of a method's `limits` also None.
 
     gap : of the initial gap
     distance : ‖w_t − w*‖² as a part of ‖w_0 − w*‖²

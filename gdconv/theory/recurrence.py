@@ -161,6 +161,10 @@ class Recurrence:
         square, weighted = self.maxima(column, t)
         return Limits(square, square, weighted)
 
+    def limit_of_spectrum(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """What is proved of the gap if all eigenvalues are known, as a part of the initial one."""
+        return np.full(len(t), np.nan)
+
     def coursework(
         self, scale: float, lambda_min: float, column: np.ndarray, t: np.ndarray
     ) -> np.ndarray:

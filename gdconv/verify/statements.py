@@ -28,7 +28,14 @@ from gdconv.verify.chosen.steps import (
     size_chosen,
     step_taken,
 )
-from gdconv.verify.chosen.whole import end, exact_run, late_steps, proved_bounds, steps_needed
+from gdconv.verify.chosen.whole import (
+    end,
+    exact_run,
+    late_steps,
+    proved_bounds,
+    spectrum_bound,
+    steps_needed,
+)
 from gdconv.verify.coursework.error import (
     distance_14,
     eigenvectors_12,
@@ -78,7 +85,7 @@ OF_ONE_METHOD: Mapping[type[Method], Equations] = {
     Nesterov: (momentum_asked_for,),
     Chebyshev: (interval,),
     MarchenkoPastur: (least_on_average,),
-    ConjugateGradient: (orthogonal, not_above_line_search, end),
+    ConjugateGradient: (orthogonal, not_above_line_search, spectrum_bound, end),
 }
 
 

@@ -30,7 +30,10 @@ SHAPES = [
 ]
 
 # Methods whose inner products of a row must not depend on other rows.
-CHOOSING = [ConjugateGradient(), SteepestDescent(), Polyak(), BarzilaiBorwein()]
+CHOOSING = [
+    *(ConjugateGradient(), ConjugateGradient(reorthogonalize=True)),
+    *(SteepestDescent(), Polyak(), BarzilaiBorwein()),
+]
 
 
 def lines(runs):
@@ -89,7 +92,7 @@ if __name__ == "__main__":
     with threadpoolctl.threadpool_limits(1):
         found = {str(shape): compare(*shape) for shape in SHAPES}
         chosen = {
-            f"{method.name} {d}": compare_choosing(method, d)
+            f"{method.name} {method.kind} {d}": compare_choosing(method, d)
             for method in CHOOSING
             for d in (5, 20, 131, 196)
         }

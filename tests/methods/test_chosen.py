@@ -20,9 +20,11 @@ from gdconv import (
     SteepestDescent,
     run_study,
 )
+from gdconv.config.rules import ConfigError
 from gdconv.config.sections import expand
 from gdconv.experiment.group import run_group
 from gdconv.experiment.iterate import iterate
+from gdconv.methods import conjugate_gradient
 from gdconv.methods.protocol import Facts
 from gdconv.problems.families import LeastSquares, profile
 from gdconv.problems.least_squares import Objective
@@ -204,9 +206,97 @@ def test_conjugate_gradients_on_the_problem_of_strakos():
     assert [int(np.argmax(exact <= each)) for each in wanted] == [19, 24, 30, 33, 37]
     known = [6.9937089652e-1, 2.8894177634e-1, 3.6440729462e-3, 1.6554449238e-9, 7.5179816050e-30]
     assert exact[[5, 10, 20, 30, 40]] == pytest.approx(known, rel=1e-9)
-    gaps = gaps_of_run(ConjugateGradient(), X, y, np.zeros(48), 90)
-    counts = [int(np.argmax(gaps <= each * gaps[0])) for each in wanted]
-    assert np.abs(np.array(counts) - [20, 29, 43, 54, 74]).max() <= 1
+    for method, known, off in (
+        (ConjugateGradient(), [20, 29, 43, 54, 74], 1),
+        (ConjugateGradient(reorthogonalize=True), [19, 24, 30, 33, 37], 0),
+    ):
+        gaps = gaps_of_run(method, X, y, np.zeros(48), 90)
+        counts = [int(np.argmax(gaps <= each * gaps[0])) for each in wanted]
+        assert np.abs(np.array(counts) - known).max() <= off
+
+
+def test_reorthogonalized_gradients_are_orthogonal_to_all_former_ones():
+    """The gradients at w itself, which fall to 1e-3 here: to 1e-11, and else not at all."""
+    _, X, y = strakos()
+    rows = {}
+
+    def observe(t, runs, W, residual, beside):
+        rows[of].append(2 * residual[0] @ X)
+
+    for of in (False, True):
+        _, one, coefficients = theory_of(ConjugateGradient(reorthogonalize=of), *strakos()[:1])
+        rows[of] = []
+        iterate(one, Objective(LeastSquares(X, y), "none"), np.zeros(48), coefficients, 25, observe)
+        units = np.array([each / np.linalg.norm(each) for each in rows[of]])
+        off = np.abs(units @ units.T - np.eye(26)).max()
+        assert off < 1e-11 if of else off > 0.1
+
+
+def test_no_more_gradients_are_kept_than_x_has_rank():
+    """Then the method has arrived, and stays where it is."""
+    problem = LeastSquares(np.diag([3.0, 2.0, 1.0, 0.0]), np.array([1.0, 2.0, 3.0, 4.0]))
+    _, one, coefficients = theory_of(ConjugateGradient(reorthogonalize=True), np.array([18.0, 2.0]))
+    seen = []
+
+    def observe(t, runs, W, residual, beside):
+        seen.append((W[0].copy(), beside.chosen()["step_size"][0]))
+
+    iterate(one, Objective(problem, "none"), np.zeros(4), coefficients, 8, observe)
+    assert seen[3][0] == pytest.approx([1 / 3, 1, 3, 0], rel=1e-14)
+    assert [step > 0 for _, step in seen] == [True] * 3 + [False] * 6
+    assert all((w == seen[3][0]).all() for w, _ in seen[3:])
+
+
+def test_too_many_gradients_are_refused(monkeypatch):
+    with pytest.raises(ConfigError) as error:
+        RunConfig(
+            Gaussian(10, 20_000), method=ConjugateGradient(reorthogonalize=True, iterations=10**4)
+        )
+    assert str(error.value) == (
+        "method.reorthogonalize=true: keeps d·min(iterations, d) numbers, which may be 100,000,000"
+        " at most; with d=20000 and method.iterations=10000 they are 200,000,000."
+        " method.iterations may be 5000 at most"
+    )
+    RunConfig(Gaussian(10, 20_000), method=ConjugateGradient(iterations=10**4))
+    # Of a file the number of columns is known only when it is read.
+    config = RunConfig(Gaussian(9, 4), method=ConjugateGradient(reorthogonalize=True))
+    monkeypatch.setattr(conjugate_gradient, "MOST_KEPT", 15)
+    with pytest.raises(ConfigError, match=r"with d=4 and method\.iterations=2000 they are 16"):
+        run_group(list(expand(config)))
+
+
+OUTLIERS = np.array([1e6, 3e4, *np.linspace(9, 1, 8)])
+
+
+def test_few_large_eigenvalues_cost_few_iterations():
+    """1/T_{t−k}(σ_k)², the least over k, with NumPy's Chebyshev polynomials."""
+    theory, *_ = theory_of(ConjugateGradient(), OUTLIERS)
+    found = theory.limit_of_spectrum(*at(*range(10)))
+    for t in range(10):
+        parts = []
+        for k in range(min(t, 8) + 1):
+            kappa = OUTLIERS[k] / OUTLIERS[-1]
+            value = np.polynomial.chebyshev.chebval((kappa + 1) / (kappa - 1), [0] * (t - k) + [1])
+            parts.append(value**-2.0)
+        assert found[t] == pytest.approx(min(parts), rel=1e-9)
+        assert (int(np.argmin(parts)) == 2) == (t >= 3)
+    shares = np.random.default_rng(1).uniform(0, 1, 10)
+    exact = theory.gap(shares, *at(*range(10))) / shares.sum()
+    assert (exact <= found * (1 + 1e-12)).all()
+    # After two iterations only 1 … 9 is left: √κ = 3, and (3 − 1)/(3 + 1) is ½.
+    assert found[8] == pytest.approx((2 / (2**6 + 2**-6)) ** 2, rel=1e-12)
+    assert theory.limits(*at(8)).gap[0] > 0.9
+
+
+def test_the_sharp_bound_is_the_least_that_is_proved():
+    """Early on it knows the start's distance only, and with one feature all is done in one step."""
+    problem = Prescribed(40, 8, condition_number=1e4, profile="two_point")
+    for start in (Normal(1.0), Normal(1e-6)):
+        curves = run_study(RunConfig(problem, start, ConjugateGradient())).curves
+        for other in ("gap_bound", "gap_bound_relative"):
+            assert (curves["gap_bound_sharp"] <= curves[other] * (1 + 1e-14)).all()
+    curves = run_study(RunConfig(Gaussian(9, 1), Normal(1.0), ConjugateGradient())).curves
+    assert (curves["gap_bound_sharp"][1:] == 0).all()
 
 
 # Runs of the program

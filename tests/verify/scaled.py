@@ -87,6 +87,8 @@ def of_method(name):
     return runs_named_in(PAGE.read_text(encoding="utf-8"), like, shorten)
 
 
+# These refuse keys, or undo what rounding does.
+NO_FORMULA = ("doubtful", "refuse_size", "orthogonalize")
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 CALLS = ("sqrt", "max", "best_momentum")
 # No error: where one formula of the best momentum takes over from the other, both are the same.
@@ -95,11 +97,11 @@ HARMLESS = ("3 * largest + smallest", "3 * largest", "0 * step_size", "0.0 * mom
 
 
 def operations(tree):
-    """Every operation of the functions of a method's file, but for messages and `doubtful`."""
+    """Every operation of the functions of a method's file, but for messages and NO_FORMULA."""
     found = []
 
     def visit(node):
-        if isinstance(node, ast.Raise) or getattr(node, "name", "") == "doubtful":
+        if isinstance(node, ast.Raise) or getattr(node, "name", "") in NO_FORMULA:
             return
         arithmetic = isinstance(node, ast.BinOp) and isinstance(node.op, ARITHMETIC)
         called = isinstance(node, ast.Call) and ast.unparse(node.func) in CALLS

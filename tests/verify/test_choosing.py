@@ -36,6 +36,7 @@ from scaled import noticed, of_method, places, wrong_runs
 ALL = [ConjugateGradient, SteepestDescent, Polyak, BarzilaiBorwein]
 RUNS = {
     "conjugate gradients": (ConjugateGradient, {}),
+    "reorthogonalized": (ConjugateGradient, {"reorthogonalize": True}),
     "steepest descent": (SteepestDescent, {}),
     "Barzilai and Borwein": (BarzilaiBorwein, {}),
     "Polyak, 1": (Polyak, {}),
@@ -90,7 +91,7 @@ def test_every_method_has_its_statements():
     for name, own in [
         (
             "conjugate gradients",
-            [*(each for each in chosen if each != "one step"), "g ⊥ g₋", "end"],
+            [*(each for each in chosen if each != "one step"), "g ⊥ g₋", "outliers", "end"],
         ),
         ("steepest descent", ["η", *chosen]),
         ("Polyak, 2", ["η", *chosen]),
@@ -168,7 +169,7 @@ def stretched(found, factor, which):
 
 PARTS = [
     *("choose step_size", "choose momentum", "limits gap", "limits distance", "limits sharp"),
-    *("gap", "contraction", "log_contraction", "iterations_to"),
+    *("gap", "contraction", "log_contraction", "iterations_to", "limit_of_spectrum"),
 ]
 
 
@@ -185,7 +186,9 @@ def test_a_result_off_by_a_thousandth_is_noticed(method, part, factor, monkeypat
 
     static = isinstance(inspect.getattr_static(owner, name), staticmethod)
     runs, nothing = of_method(method.name), Case(of_method(method.name)[0])
-    limits = nothing.method.limits(np.array([1.0]), 36.0, {"factor": np.array([1.0])})
+    limits = nothing.method.limits(
+        np.array([1.0]), np.array([36.0, 1.0]), {"factor": np.array([1.0])}
+    )
     monkeypatch.setattr(owner, name, staticmethod(wrong) if static else wrong)
     # What a method does not have cannot be wrong.
     absent = {
@@ -196,12 +199,13 @@ def test_a_result_off_by_a_thousandth_is_noticed(method, part, factor, monkeypat
         "contraction": method is BarzilaiBorwein,
         "log_contraction": method is BarzilaiBorwein,
         "iterations_to": limits.gap is None,
+        "limit_of_spectrum": method is not ConjugateGradient,
     }
     assert noticed(runs) != absent.get(part, False)
 
 
 def test_a_bound_where_none_is_proved_is_noticed(monkeypatch):
-    def limits(t, kappa, coefficients):
+    def limits(t, eigenvalues, coefficients):
         return Limits(None, None, np.ones_like(t) * 1e6)
 
     monkeypatch.setattr(BarzilaiBorwein, "limits", staticmethod(limits))

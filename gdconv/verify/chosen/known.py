@@ -199,6 +199,18 @@ def dot(a: Vector, b: Vector, weights: Vector | None = None) -> Any:
     return sum(terms)
 
 
+def left_by_conjugate_gradients(eigenvalues: Vector, t: int) -> Any:
+    """Return the least 1/T_{t−k}((κ_k + 1)/(κ_k − 1))² over k, κ_k = λ_{k+1}/λ⁺min.
+
+    The eigenvalues are sorted, the largest first.
+    """
+    parts = (
+        least_worst(eigenvalues[-1], eigenvalues[k], t - k)
+        for k in range(min(t + 1, len(eigenvalues)))
+    )
+    return min(parts) ** 2
+
+
 def last_gap(eigenvalues: Vector, shares: Vector) -> tuple[int, Any]:
     """Return the number m of steps that conjugate gradients take, and the gap after m − 1.
 

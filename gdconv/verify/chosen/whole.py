@@ -22,7 +22,13 @@ from gdconv.verify.checks import (
     positive,
     under,
 )
-from gdconv.verify.chosen.known import Choice, Vector, gaps, last_gap
+from gdconv.verify.chosen.known import (
+    Choice,
+    Vector,
+    gaps,
+    last_gap,
+    left_by_conjugate_gradients,
+)
 from gdconv.verify.chosen.steps import choice
 
 # The exact gap is computed anew for so many iterations, and its end for so many eigenvalues.
@@ -112,10 +118,15 @@ def proved_bounds(case: Case) -> Iterator[Check]:
     distance = np.array([np.linalg.norm(case.away(moment.w)) for moment in case.moments])
     distance_off = np.array([moment.distance_error for moment in case.moments])
     stated = [(name, text) for name, text in BOUNDS.items() if np.isfinite(case.curves[name]).any()]
+    known = choice(case)
+    early = np.ones(len(measured), dtype=bool)
+    if known is not None and known.is_plane:
+        early = not_delayed(case)
     for name, statement in stated:
         of_run = (distance, distance_off) if name == "distance_bound" else (measured, error)
-        yield under("bound", statement, of_run[0], np.sqrt(case.curves[name]), of_run[1])
-    known = choice(case)
+        rows = early if name == "gap_bound_sharp" else slice(None)
+        bound = np.sqrt(case.curves[name])
+        yield under("bound", statement, of_run[0][rows], bound[rows], of_run[1][rows])
     if known is None:
         return
     if known.base() is None:
@@ -123,6 +134,46 @@ def proved_bounds(case: Case) -> Iterator[Check]:
         yield Check("bound", text, "deviation", 0.0, 0.0, verdict, not stated)
         return
     yield from parts_left(case, known)
+
+
+def not_delayed(case: Case) -> np.ndarray:
+    """Before which moments rounding has not yet changed the steps that a run chooses."""
+    curves = case.curves
+    gaps = np.array([moment.gap for moment in case.moments])
+    return np.logical_and.accumulate(~(gaps > 2 * curves["gap_exact"] + curves["gap_floor"]))
+
+
+def spectrum_bound(case: Case) -> Iterator[Check]:
+    """Conjugate gradients: what is proved if all eigenvalues are known, to 200 digits.
+
+    Rounding may break it, so the exact gap is compared with it.
+    """
+    known = choice(case)
+    if known is None or case.spectrum.rank > MOST_EIGENVALUES:
+        return
+    times, initial = case.times, case.theory.shares.sum()
+    half = case.lambda_max / 2 * case.distance_squared
+    with localcontext(prec=DIGITS):
+        values = decimals(case.eigenvalues)
+        parts = [float(left_by_conjugate_gradients(values, t)) for t in times.tolist()]
+        of_distance = [float(known.parts(t)[2] or 0) for t in times.tolist()]
+    part, tolerance = np.array(parts), (16 + 8 * times) * EPS
+    found = case.theory.of_method.limit_of_spectrum(*case.recorded)
+    bound = np.minimum(part * initial, np.array(of_distance) * half)
+    for values_found, expected, what in (
+        (found, part, "the part"),
+        (case.curves["gap_bound_sharp"] / positive(half), bound / positive(half), "the bound"),
+    ):
+        fits = expected >= LEAST_COMPARED
+        ratio = values_found[fits] / expected[fits]
+        text = f"mink 1/Tₜ₋ₖ((κₖ + 1)/(κₖ − 1))², {what} to 200 digits"
+        yield agree("outliers", text, ratio, np.ones(fits.sum()), 1.0, tolerance[fits])
+    # Of the start that the exact gap has.
+    distance = float(np.sum(2 * case.theory.shares / case.eigenvalues))
+    bound = np.minimum(part * initial, np.array(of_distance) * case.lambda_max / 2 * distance)
+    exact = np.sqrt(case.curves["gap_exact"])
+    statement = "without rounding no gap is above the least bound"
+    yield under("outliers", statement, exact, np.sqrt(bound), 16 * EPS * exact)
 
 
 def parts_left(case: Case, known: Choice) -> Iterator[Check]:
@@ -136,10 +187,9 @@ def parts_left(case: Case, known: Choice) -> Iterator[Check]:
     scales = case.theory.shares.sum(), case.distance_squared, half
     for number, name in enumerate(("gap_bound_relative", "distance_bound", "gap_bound_sharp")):
         bound = case.curves[name] / positive(scales[number])
-        for found, at, what in (
-            (of_limits[number], times, "the part"),
-            (bound, case.times, "the bound"),
-        ):
+        compared = [(of_limits[number], times, "the part"), (bound, case.times, "the bound")]
+        # Of a sharp bound `spectrum_bound` knows more.
+        for found, at, what in compared[: 1 if known.is_plane and number == 2 else 2]:
             with localcontext(prec=DIGITS):
                 exact = [known.parts(t)[number] for t in at.tolist()]
                 off = [float(known.off(t, 8 * Decimal(EPS))) for t in at.tolist()]
