@@ -427,9 +427,9 @@ def problem_options(problem: Problem) -> str:
 def method_options(method: Iterated) -> str:
     """Return the keys that only this method has, as KEY=VALUE words.
 
-    A number as momentum is left out, because it has a column of its own.
+    A number as momentum is left out, because it has a column of its own, and what is switched off.
     """
-    shown = {"momentum": constant_momentum(method)}
+    shown = {"momentum": constant_momentum(method), "restart": "none", "reorthogonalize": False}
     return _as_words(
         {name: value for name, value in method.options.items() if value != shown.get(name)}
     )

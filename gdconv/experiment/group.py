@@ -184,7 +184,9 @@ def _verdicts(
     grown = exceeds(theory.loosest_start(gap[measured.first], column, t))[measured.last]
     status = np.where(measured.reached_floor, "converged", "max_iterations")
     # With momentum a gap may grow for a while, although it converges.
-    status[measured.reached_ceiling | (grown & (theory.rate > 1))] = "diverged"
+    # Of restarts no rate is known, and with long steps they do not converge.
+    may_grow = (theory.rate > 1) | (np.isnan(theory.rate) & ~np.isnan(theory.step_size))
+    status[measured.reached_ceiling | (grown & may_grow)] = "diverged"
     with np.errstate(divide="ignore", invalid="ignore"):
         tightness = np.where(judged, predicted["gap_bound"] / gap, np.nan)
     return {
@@ -240,6 +242,7 @@ def _curve_rows(
         "coefficient_step": steps[0],
         "coefficient_momentum": steps[1],
         "gap_average": gap_average(runs, column, measured.t),
+        "restarts": [None if np.isnan(each) else int(each) for each in measured.restarts],
     } | predicted
 
 

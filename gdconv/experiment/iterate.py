@@ -30,7 +30,7 @@ class Beside(NamedTuple):
 
     def chosen(self) -> dict[str, np.ndarray]:
         """The numbers of each row, shape (height,); a momentum that is not chosen is 0."""
-        found = {name: _rows(each)[:, 0] for name, each in self.choices.items()}
+        found = {name: _rows(each)[:, 0].copy() for name, each in self.choices.items()}
         if found and "momentum" not in found:
             found["momentum"] = np.zeros_like(found["step_size"])
         return found

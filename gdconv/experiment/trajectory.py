@@ -26,8 +26,9 @@ class Trajectories:
         Number of the run, iteration, L(w_t), L(w_t) − L(w*) and ‖w_t − w*‖².
     invariant : ndarray, shape (N,)
         `Method.invariant`; nan if the method has none.
-    step_size, momentum : ndarray, shape (N,)
-        What the run chose for the step from w_t; nan if it chooses nothing.
+    step_size, momentum, restarts : ndarray, shape (N,)
+        What the run chose for the step from w_t, and how often it has restarted; nan if it does
+        not.
     rows : list of slice
         The rows of each run.
     first, last : ndarray, shape (m,)
@@ -46,6 +47,7 @@ class Trajectories:
     invariant: np.ndarray
     step_size: np.ndarray
     momentum: np.ndarray
+    restarts: np.ndarray
     rows: list[slice]
     first: np.ndarray
     last: np.ndarray
@@ -54,10 +56,12 @@ class Trajectories:
     reached_ceiling: np.ndarray
 
 
+# What a method may choose.
+CHOSEN = ("step_size", "momentum", "restarts")
 # What each recorded iteration of a run has.
 RECORDED = (
     *("column", "t", "loss", "gap", "distance_squared"),
-    *("invariant", "step_size", "momentum"),
+    *("invariant", *CHOSEN),
 )
 
 
@@ -133,7 +137,7 @@ class Recorder:
         none = np.full(count, np.nan)
         invariant = beside.invariant(away)[:count] if beside.invariant else none
         chosen = beside.chosen()
-        numbers = [chosen.get(name, none)[:count] for name in ("step_size", "momentum")]
+        numbers = [chosen.get(name, none)[:count] for name in CHOSEN]
         runs, gap, *more = (each[rows] for each in (runs, gap, invariant, *numbers))
         loss, t = gap + self.offset, np.full(len(runs), iteration)
         self._rows.append((runs, t, loss, gap, distance, *more))

@@ -8,8 +8,16 @@ from functools import partial
 from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gdconv.config.rules import key, one_or_more
-from gdconv.methods.protocol import MOST_MOMENTUM, Coefficients, Facts, Method, momentum_or
+from gdconv.config.rules import ConfigError, choice, key, one_or_more, typed
+from gdconv.methods.protocol import (
+    MOST_MOMENTUM,
+    Coefficients,
+    Facts,
+    Method,
+    Products,
+    momentum_or,
+)
+from gdconv.theory.limits import Limits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +30,7 @@ class Nesterov(Method):
     """Nesterov: u = w_t + momentum (w_t − w_{t−1}), w_{t+1} = u − step_size ∇L(u)."""
 
     name: ClassVar[str] = "nesterov"
-    state: ClassVar[tuple[str, ...]] = ("before",)
+    steps_by: ClassVar[tuple[str, ...]] = ("momentum",)
     momentum: tuple[Any, ...] = key(
         "optimal",
         one_or_more(momentum_or("optimal", "convex")),
@@ -30,6 +38,26 @@ class Nesterov(Method):
         " `optimal`: the best β for the step size; `convex`: β = (t − 1)/(t + 2) in the step from"
         " w_t to w_{t+1}, which does not depend on the eigenvalues",
     )
+
+    restart: str = key(
+        "none",
+        choice("none", "gradient", "function"),
+        "with `momentum=convex`, when the momentum begins again, as in the step from w₀; `none`:"
+        " never; `gradient`: when the last step, w_t − w_{t−1}, goes up along the gradient that it"
+        " was made with; `function`: when the loss has grown",
+    )
+
+    def __post_init__(self) -> None:
+        """Parse the keys, and refuse restarts of a momentum that does not grow."""
+        super().__post_init__()
+        if self.chooses and self.momentum != ("convex",):
+            raise ConfigError(
+                "method.restart",
+                self.restart,
+                "begins a growing momentum again, so it needs method.momentum=convex; a momentum"
+                f" that is a number or optimal has restart=none, and method.momentum is"
+                f" {typed(self.momentum[0] if len(self.momentum) == 1 else self.momentum)}",
+            )
 
     def coefficients(self, unit: str | None, value: float | None, facts: Facts) -> dict[str, float]:
         """Return step_size and momentum; only step_size for `convex`."""
@@ -45,9 +73,26 @@ class Nesterov(Method):
 
     @property
     def kind(self) -> str:
-        """Whether the momentum changes."""
+        """Whether the momentum changes, and when it begins again."""
         momentum: Any = self.momentum
+        if self.chooses:
+            return self.restart
         return "convex" if momentum == "convex" else "constant"
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it looks for the time to restart."""
+        return self.restart != "none"
+
+    @property
+    def state(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The last gradient step; and u and w before, from which the gradient at u follows."""
+        return ("before", "ahead", "last") if self.restart == "gradient" else ("before",)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The steps since the last restart, how many there were, and the gap before."""
+        return ("since", "restarts", "gap") if self.chooses else ()
 
     def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
         """Return 4/(3 lambda_max + lambda_min_positive): the best one, with the best momentum.
@@ -56,9 +101,13 @@ class Nesterov(Method):
         """
         return 4 / (3 * lambda_max + lambda_min_positive)
 
-    @staticmethod
-    def step_limit(coefficients: Coefficients, lambda_max: float) -> Any:
-        """Return (2 + 2 momentum)/((1 + 2 momentum) lambda_max), with 1 for `convex`."""
+    def step_limit(self, coefficients: Coefficients, lambda_max: float) -> Any:  # type: ignore[override]
+        """Return (2 + 2 momentum)/((1 + 2 momentum) lambda_max), with 1 for `convex`.
+
+        With restarts none is known.
+        """
+        if self.chooses:
+            return None
         momentum = coefficients.get("momentum", 1.0)
         return (2 + 2 * momentum) / (1 + 2 * momentum) / lambda_max
 
@@ -99,6 +148,69 @@ class Nesterov(Method):
         relative_step = coefficients["step_size"] * eigenvalue
         momentum = coefficients.get("momentum", convex(t))
         return momentum * (1 - relative_step), relative_step
+
+    def choose(
+        self,
+        t: int,
+        w: np.ndarray,
+        residual: np.ndarray,
+        gradient: np.ndarray,
+        coefficients: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+        products: Products,
+    ) -> dict[str, np.ndarray]:
+        """Momentum (k − 1)/(k + 2), k being the number of steps since the last restart.
+
+        Source: O'Donoghue and Candès, Found. Comput. Math. 15, 2015. `gradient` restarts at w_t if
+        ∇L(u)ᵀ(w_t − w_{t−1}) > 0, where u is the point from which the step to w_t went along
+        −∇L(u): step_size ∇L(u) = u − w_t. `function` restarts if L(w_t) > L(w_{t−1}).
+        """
+        since, restarts = state["since"], state["restarts"]
+        by_loss = self.restart == "function"
+        gap = products.inner(residual, residual) if by_loss else None
+        change = None if by_loss else w - state["last"]
+        if t:
+            up = gap > state["gap"] if by_loss else products.inner(state["ahead"] - w, change) > 0
+            since += 1
+            since *= ~up
+            restarts += up
+        momentum = (since - (since > 0)) / (since + 2)
+        if by_loss:
+            state["gap"][...] = gap
+        else:
+            ahead = state["ahead"]
+            ahead[...] = momentum
+            ahead *= change
+            ahead += w
+            state["last"][...] = w
+        step_size = coefficients["step_size"][..., :1]
+        return {"step_size": step_size, "momentum": momentum, "restarts": restarts}
+
+    @staticmethod
+    def limits(
+        t: np.ndarray, eigenvalues: np.ndarray, coefficients: Mapping[str, np.ndarray]
+    ) -> Limits:
+        """Neither gap nor distance ever grows above its start, for step sizes up to 1/λmax.
+
+        It is so along each eigenvector, whenever the method restarts; see docs/methods.md.
+        """
+        proved = (coefficients["step_size"] * eigenvalues[0] <= 1) & (t >= 0)
+        # 1, or nan for 0/0.
+        part = proved / proved
+        return Limits(part, part, None)
+
+    def theory(
+        self,
+        coefficients: Mapping[str, np.ndarray],
+        eigenvalues: np.ndarray,
+        iterations: int,
+    ) -> Recurrence:
+        """Return what follows from the exact run, if the method restarts."""
+        if not self.chooses:
+            return super().theory(coefficients, eigenvalues, iterations)
+        from gdconv.theory.chosen import Restarted
+
+        return Restarted(self, coefficients, eigenvalues, iterations)
 
     def closed_forms(self) -> Callable[..., Recurrence]:
         """Return those of `gdconv.theory.momentum` if the momentum is constant."""

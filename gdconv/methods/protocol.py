@@ -303,8 +303,11 @@ class Method(Iterated):
     ) -> np.ndarray:
         """Return the gap of run column[k] at iteration t[k] in the limit of random features.
 
-        coefficients are those of m runs, with the edges as eigenvalues; nan where it is not known.
+        coefficients are those of m runs, with the edges as eigenvalues; nan where it is not known,
+        as for methods that choose their steps, unless they have a formula.
         """
+        if self.chooses:
+            return 0.0 * t + float("nan")
         return limit.gap(self.theory(coefficients, limit.ends, int(t.max())), column, t)
 
 
@@ -350,16 +353,6 @@ class Choosing(Method):
         from gdconv.theory.chosen import Chosen
 
         return Chosen(self, coefficients, eigenvalues, iterations)
-
-    def on_average(
-        self,
-        limit: Limit,
-        coefficients: Mapping[str, np.ndarray],
-        column: np.ndarray,
-        t: np.ndarray,
-    ) -> np.ndarray:
-        """Return nan: no formula is known, unless a method has one."""
-        return 0.0 * t + float("nan")
 
 
 def exact_step(square: Any, image: Any, products: Products) -> Any:

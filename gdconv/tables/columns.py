@@ -120,7 +120,8 @@ RUNS = (
         "method_options",
         TEXT,
         "the values of the keys that not all methods have, as they are typed: `momentum=optimal"
-        " first_step=full`; a momentum that is a number stands in `momentum` only",
+        " first_step=full`; a momentum that is a number stands in `momentum` only, and"
+        " `restart=none` and `reorthogonalize=false` are left out",
     ),
     Column(
         "momentum",
@@ -295,6 +296,12 @@ CURVES = (
     ),
     Column("coefficient_step", NUMBER, "step size of the step from this iteration", "ηₜ", "1/X²"),
     Column("coefficient_momentum", NUMBER, "its momentum", "βₜ"),
+    Column(
+        "restarts",
+        WHOLE,
+        "how often the momentum has begun again up to this iteration; empty for a method that never"
+        " restarts",
+    ),
     Column("gap_exact", NUMBER, "the gap by theory", "Σ ½λᵢcᵢ²(1 − ηλᵢ)²ᵗ", "y²", "exact gap"),
     Column(
         "gap_average",

@@ -191,6 +191,36 @@ class Chosen(Recurrence):
         return unit * self.step_error()[column] * part + kept
 
 
+class Restarted(Chosen):
+    """The same for a method with a fixed step size, which chooses when its momentum begins again.
+
+    A perturbation is multiplied by less than without restarts, so rounding is that of the same
+    method without them. What `limits` proves does not shrink, so no rate follows from it.
+    """
+
+    contraction = log_contraction = lambda self: np.full(self.runs, np.nan)
+    growth, reach, lasting = Recurrence.growth, Recurrence.reach, Recurrence.lasting
+    weights, step_error = Recurrence.weights, Recurrence.step_error
+
+    def __init__(
+        self, method: Any, coefficients: Any, eigenvalues: np.ndarray, iterations: int
+    ) -> None:
+        super().__init__(method, coefficients, eigenvalues, iterations)
+        self.states = len(method.state)
+
+    def summed(self, index: int, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """That of a run without restarts, unless it diverges."""
+        settles = Recurrence.log_contraction(self)[column] < 0
+        bounded = super().summed(index, column, t)
+        return np.where(settles, Recurrence.summed(self, index, column, t), bounded)
+
+    def drift(self, column: np.ndarray, t: np.ndarray, columns: int) -> np.ndarray:
+        """Likewise."""
+        settles = Recurrence.log_contraction(self)[column] < 0
+        bounded = super().drift(column, t, columns)
+        return np.where(settles, Recurrence.drift(self, column, t, columns), bounded)
+
+
 class _Exact:
     """A run along the eigenvectors, with decimals."""
 

@@ -38,6 +38,8 @@ RANDOM_POINTS = 8
 FEW = (0, 1, 2, 3, 10, 100, 1000, 10_000)
 # And so many at the start if the method chooses each step.
 FIRST = 20
+# And of those that choose when to restart, which takes a few multiples of √κ iterations.
+UNTIL_RESTARTS = 300
 
 
 class Case:
@@ -238,6 +240,8 @@ class Case:
         """Run the iteration, and find out how far rounding may move it."""
         rounding = rounding_of(self)
         first = FIRST if self.method.chooses else 0
+        if self.method.chooses and self.method.takes_step:
+            first = UNTIL_RESTARTS
         few = {*FEW, *range(first)}
         recorded = few.union(recorded_iterations(rounding.iterations, POINTS).tolist())
         largest = self.factors.max()

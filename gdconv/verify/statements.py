@@ -21,6 +21,7 @@ from gdconv.methods.nesterov import Nesterov
 from gdconv.methods.protocol import Method
 from gdconv.verify.case import Case
 from gdconv.verify.checks import Check
+from gdconv.verify.chosen.restarts import restarts
 from gdconv.verify.chosen.steps import (
     not_above_line_search,
     one_step,
@@ -82,7 +83,7 @@ OF_CHOOSING: Equations = (
 # What is checked besides.
 OF_ONE_METHOD: Mapping[type[Method], Equations] = {
     HeavyBall: (momentum_asked_for, invariant),
-    Nesterov: (momentum_asked_for,),
+    Nesterov: (momentum_asked_for, restarts),
     Chebyshev: (interval,),
     MarchenkoPastur: (least_on_average,),
     ConjugateGradient: (orthogonal, not_above_line_search, spectrum_bound, end),

@@ -77,6 +77,7 @@ def draw(tables: Shown) -> Figure:
         limit = _best_possible(tables, group, shown[index])
         curves = [_relative(tables, each.runs[index], "gap") for each in chosen]
         tops.append(_draw_curves(ax, chosen, curves, limit))
+        _mark_restarts(ax, tables, [each.runs[index] for each in chosen])
     axes[0].set(yscale="log", ylim=(LEAST, 3 * max(tops)))
     scales.logarithmic(axes[0].yaxis, np.log10(max(tops) / LEAST))
     drawing.legend(figure, axes)
@@ -170,6 +171,18 @@ def _draw_curves(
     return float(top)
 
 
+def _mark_restarts(ax: Axes, tables: Shown, runs: Sequence[pd.DataFrame]) -> None:
+    """Draw a bar where a run has restarted since the iteration recorded before."""
+    for run in runs:
+        if run.empty:
+            continue
+        curve = tables.curves.of(run["run_id"])
+        marked = curve[(curve["restarts"].diff() > 0) & (curve["gap"] > 0)]
+        gap = marked["gap"] / run["initial_gap"].iloc[0]
+        look: Look = {"marker": "|", "markersize": 9, "markeredgewidth": 1.2, "linestyle": ""}
+        ax.plot(marked["iteration"], gap, color="black", zorder=4, **look)
+
+
 PLOT = Plot(
     "methods",
     "The gap of several methods on the same problem, as a part of the initial gap, against the"
@@ -185,12 +198,12 @@ PLOT = Plot(
     " gradients only, until rounding delays them. At most ten curves are drawn: the fastest of each"
     " method, then the second ones. A panel ends where the gap is 10⁻¹² of the initial gap, or"
     " after four times the iterations of the fastest method, but 20 times those of conjugate"
-    " gradients.",
+    " gradients. Bars mark where a momentum has begun again.",
     {
         "runs": ("condition_number", "initial_gap", "iterations_to_tolerance"),
         "curves": ("iteration", "gap"),
     },
     draw,
     also=("rate_predicted", "step_unit", "step_value", "relative_step", "iterations_predicted"),
-    also_curves=("gap_bound_relative",),
+    also_curves=("gap_bound_relative", "restarts"),
 )

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from gdconv.methods.barzilai_borwein import BarzilaiBorwein
 from gdconv.methods.conjugate_gradient import ConjugateGradient
+from gdconv.methods.nesterov import Nesterov
 from gdconv.methods.polyak import Polyak
 from gdconv.methods.protocol import Method
 from gdconv.methods.steepest_descent import SteepestDescent
@@ -46,6 +47,10 @@ class Choice:
     formula: ClassVar[str]
     # Whether a step is that of the plane of the gradient and the last step, see `plane`.
     is_plane: ClassVar[bool] = False
+    # So many iterations are compared one by one.
+    early: ClassVar[int] = 30
+    # When a growing momentum begins again; empty for a method with none.
+    restart: str = ""
 
     def __init__(self, coefficients: Mapping[str, float], smallest: Any, largest: Any) -> None:
         self.coefficients, self.smallest, self.largest = coefficients, smallest, largest
@@ -141,11 +146,26 @@ class Plane(Choice):
         return (root - 1) / (root + 1), 2
 
 
+class Growing(Choice):
+    """Nesterov's method with a growing momentum that begins again."""
+
+    formula = "growing momentum, begun again by its rule"
+    early = 300
+
+    def parts(self, t: int) -> tuple[Decimal | None, Decimal | None, None]:
+        """1, as long as no eigenvector has ηλ > 1."""
+        step_size = Decimal(float(self.coefficients["step_size"]))
+        # A float nearest to 1/λmax is meant to be it.
+        one = None if float(step_size * self.largest) > 1 else Decimal(1)
+        return one, one, None
+
+
 CHOICES: Mapping[type[Method], type[Choice]] = {
     SteepestDescent: LineSearch,
     Polyak: KnownMinimum,
     BarzilaiBorwein: Secant,
     ConjugateGradient: Plane,
+    Nesterov: Growing,
 }
 
 
@@ -154,11 +174,17 @@ def choice_of(
 ) -> Choice | None:
     """Return what is known of a run, or None for another method; ends is (smallest, largest)."""
     kind = CHOICES.get(type(method))
-    return None if kind is None else kind(coefficients, *map(Decimal, ends))
+    if kind is None or not method.chooses:
+        return None
+    found = kind(coefficients, *map(Decimal, ends))
+    found.restart = str(method.options.get("restart", ""))
+    return found
 
 
 def gaps(choice: Choice, eigenvalues: Vector, errors: Vector, iterations: int) -> list[Any]:
     """Return the gaps of a run along the eigenvectors of H, from errors v_iᵀ(w_0 − w*)."""
+    if choice.restart:
+        return gaps_with_restarts(choice, eigenvalues, errors, iterations)
     e, s = list(errors), [0 * each for each in errors]
     found: list[Any] = []
     for t in range(iterations + 1):
@@ -179,6 +205,29 @@ def gaps(choice: Choice, eigenvalues: Vector, errors: Vector, iterations: int) -
             along = factor * numbers[top] / numbers[bottom]
         s = [again * last - along * slope for last, slope in zip(s, g, strict=True)]
         e = [each + step for each, step in zip(e, s, strict=True)]
+    return found
+
+
+def gaps_with_restarts(
+    choice: Choice, eigenvalues: Vector, errors: Vector, iterations: int
+) -> list[Any]:
+    """The same for a growing momentum: u = e + β s, and the next e is u − ηλu."""
+    one = errors[0] * 0 + 1
+    size = one * Decimal(float(choice.coefficients["step_size"]))
+    e, s, count = list(errors), [0 * each for each in errors], 0
+    found: list[Any] = []
+    for _ in range(iterations + 1):
+        found.append(dot(e, e, eigenvalues) / 2)
+        beta = one * max(count - 1, 0) / (count + 2)
+        u = [each + beta * last for each, last in zip(e, s, strict=True)]
+        slope = [value * each for value, each in zip(eigenvalues, u, strict=True)]
+        after = [each - size * g for each, g in zip(u, slope, strict=True)]
+        s = [new - old for new, old in zip(after, e, strict=True)]
+        e = after
+        up = dot(slope, s) > 0
+        if choice.restart == "function":
+            up = dot(e, e, eigenvalues) / 2 > found[-1]
+        count = 0 if up else count + 1
     return found
 
 

@@ -11,6 +11,7 @@ from gdconv.verify.case import Case
 from gdconv.verify.checks import HALF, Check, agree, not_below, positive, under
 from gdconv.verify.chosen.known import Choice, choice_of
 from gdconv.verify.moments import Moment
+from gdconv.verify.polynomial import size_of_steps
 
 
 class Step(NamedTuple):
@@ -84,9 +85,11 @@ def keeps_residual(case: Case) -> bool:
 
 
 def size_chosen(case: Case) -> Iterator[Check]:
-    """The step size is the quotient that the method says, of nnlib's gradient."""
+    """The step size is the quotient that the method says, of nnlib's gradient; or it is fixed."""
     of_run = choice(case)
-    if of_run is None or of_run.is_plane:
+    if case.method.takes_step:
+        yield from size_of_steps(case)
+    if of_run is None or of_run.is_plane or of_run.restart:
         return
     found, tolerances = [], []
     for step in steps_of(case):
@@ -130,14 +133,19 @@ def lengths(case: Case, step: Step) -> Mapping[str, Length]:
 def step_taken(case: Case) -> Iterator[Check]:
     """w_{t+1} − w_t = −η_t ∇L(w_t) + β_t (w_t − w_{t−1}), with what the run has chosen."""
     found, expected, sizes = [], [], []
+    of_run = choice(case)
+    ahead = of_run is not None and bool(of_run.restart)
     for step in steps_of(case):
         chosen = step.moment.chosen
         found.append(step.move)
         again = chosen["momentum"] * step.s
-        expected.append(again - chosen["step_size"] * step.g)
+        slope = case.gradient(step.moment.w + again) if ahead else step.g
+        expected.append(again - chosen["step_size"] * slope)
         size = case.move_size(step.moment, case.lengths) + np.abs(again)
-        sizes.append(size + abs(chosen["step_size"]) * step.off / case.unit)
+        sizes.append((1 + 2 * ahead) * size + abs(chosen["step_size"]) * step.off / case.unit)
     statement = "wₜ₊₁ − wₜ = −ηₜ∇L(wₜ) + βₜ(wₜ − wₜ₋₁)"
+    if ahead:
+        statement = "wₜ₊₁ = u − η∇L(u), u = wₜ + βₜ(wₜ − wₜ₋₁)"
     yield agree("wₜ₊₁", statement, found, expected, sizes, 2 * case.unit)
 
 
