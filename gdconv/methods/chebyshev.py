@@ -13,7 +13,7 @@ from gdconv.methods.protocol import Coefficients, Facts, Method, tuned, tuned_to
 if TYPE_CHECKING:
     import numpy as np
 
-    from gdconv.theory.chebyshev import SemiIterative
+    from gdconv.theory.maxima.chebyshev import SemiIterative
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ class Chebyshev(Method):
         return momentum, step_size * eigenvalue
 
     def closed_forms(self) -> type[SemiIterative]:
-        """Return those of `gdconv.theory.chebyshev`."""
-        from gdconv.theory.chebyshev import SemiIterative
+        """Return those of `gdconv.theory.maxima.chebyshev`."""
+        from gdconv.theory.maxima.chebyshev import SemiIterative
 
         return SemiIterative
 

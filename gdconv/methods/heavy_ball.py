@@ -130,7 +130,7 @@ class HeavyBall(Method):
         return coefficients["momentum"], relative_step
 
     def closed_forms(self) -> Callable[..., Recurrence]:
-        """Return those of `gdconv.theory.momentum`."""
-        from gdconv.theory.momentum import Momentum
+        """Return those of `gdconv.theory.maxima.momentum`."""
+        from gdconv.theory.maxima.momentum import Momentum
 
         return partial(Momentum, ahead=False)

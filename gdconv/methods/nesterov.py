@@ -213,10 +213,10 @@ class Nesterov(Method):
         return Restarted(self, coefficients, eigenvalues, iterations)
 
     def closed_forms(self) -> Callable[..., Recurrence]:
-        """Return those of `gdconv.theory.momentum` if the momentum is constant."""
+        """Return those of `gdconv.theory.maxima.momentum` if the momentum is constant."""
         if self.kind == "convex":
             return super().closed_forms()
-        from gdconv.theory.momentum import Momentum
+        from gdconv.theory.maxima.momentum import Momentum
 
         return partial(Momentum, ahead=True)
 

@@ -17,7 +17,7 @@ Let c_i = e_0, and take maxima over [λ⁺min, λmax]:
 interval as on N Chebyshev nodes of it, if N > n (Ehlich and Zeller, Math. Z. 86, 1964). Here
 n = 2t + 1 and N is NODES times the last iteration or more, so the bounds are at most 6 % too large.
 This takes t² operations, so the bounds end after MOST iterations; later they are nan, which means
-that none is known. `Enclosed` is for methods with closed forms, which know them for any iteration.
+that none is known. With closed forms they are known for any iteration (`gdconv.theory.maxima`).
 
 *Rounding.* A perturbation of one step is multiplied by the impulse response k_s afterwards, where
 k_{−1} = 0, k_0 = 1, k_{s+1} = k_s + b (k_s − k_{s−1}) − c k_s, with b and c of late iterations. It
@@ -41,9 +41,6 @@ Rule = Callable[[int, Any, Mapping[str, Any]], tuple[Any, Any]]
 NODES, MOST = 10, 1000
 # An iteration at which coefficients that change have reached their limits.
 LATE = 10**12
-# Up to so many iterations every one is tried, and so many at most before one that suffices.
-SHORT, LONGEST = 64, 10_000
-_AT_ONCE = 100_000
 # What diverges exceeds the largest float in the end. It is recorded only as long as it does not.
 _quiet = np.errstate(over="ignore", invalid="ignore")
 
@@ -76,8 +73,6 @@ class Recurrence:
 
     # Whether the error along an eigenvector shrinks by the same factor in every step.
     is_monotone = False
-    # Iterations for which maxima are computed on nodes.
-    most = MOST
 
     def __init__(
         self,
@@ -275,7 +270,7 @@ class Recurrence:
     @cached_property
     @_quiet
     def _maxima(self) -> Maxima:
-        last = min(self.iterations, self.most)
+        last = min(self.iterations, MOST)
         largest, smallest = self.eigenvalues[0], self.eigenvalues[-1]
         count = NODES * (last + 1)
         at = np.cos(np.pi * (2 * np.arange(count) + 1) / (2 * count))
@@ -314,173 +309,3 @@ def squared(share: float, p: np.ndarray, square: np.ndarray) -> np.ndarray:
         return np.zeros_like(p)
     with np.errstate(over="ignore"):
         return np.where(np.isinf(square), (np.sqrt(share) * p) ** 2, share * square)
-
-
-class Enclosed(Recurrence):
-    """A recurrence whose maxima are known for any iteration, from closed forms.
-
-    A subclass supplies `enclosed`, `attained` and `surely`.
-    """
-
-    # For so few iterations the nodes of `Recurrence` may give the closer bound.
-    most = 12
-
-    def enclosed(
-        self, column: np.ndarray, t: np.ndarray, weigh: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Upper bounds of max p_t² and, if asked for, of max λ p_t²."""
-        raise NotImplementedError
-
-    def maxima(self, column: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Upper bounds of max p_t² and max λ p_t², for run column[k] at iteration t[k]."""
-        few, closed = super().maxima(column, t), self.enclosed(column, t, weigh=True)
-        return np.fmin(closed[0], few[0]), np.fmin(closed[1], few[1])
-
-    def iterations_to(self, reduction: float) -> np.ndarray:
-        """The least t >= 1 with max p_t² <= reduction, shape (m,); inf if there is none.
-
-        Where p_t oscillates, its maximum may be small for a time before it stays small. This is
-        looked for at the first SHORT iterations, where an unstable method may shrink the error too,
-        and, of those that `surely` does not exclude, at LONGEST early ones and as many late ones.
-        """
-        found = self._enough(reduction)
-        start, end = np.ones(self.runs), np.minimum(found, SHORT + 1.0)
-        stable = np.flatnonzero(np.isfinite(found))
-        end[stable] = self._early(stable, end[stable], found[stable], reduction)
-        found = self._least(start, end, found, reduction)
-        late = found[stable]
-        start[stable] = np.maximum(self._late_start(stable, late, reduction), late - LONGEST)
-        end[stable] = late
-        return self._least(start, end, found, reduction)
-
-    def _enough(self, reduction: float) -> np.ndarray:
-        """An iteration that suffices for each run, while the one before does not; inf if none."""
-        runs = np.flatnonzero(self.log_contraction() < 0)
-        low, high = np.zeros(len(runs)), np.ones(len(runs))
-        more = np.arange(len(runs))
-        while len(more := more[~self._suffices(runs[more], high[more], reduction)]):
-            low[more] = high[more]
-            high[more] *= 2
-        # Of large whole numbers not all are floats.
-        while len(apart := np.flatnonzero(high - low > np.maximum(1, np.spacing(low)))):
-            middle = np.floor((low[apart] + high[apart]) / 2)
-            suffices = self._suffices(runs[apart], middle, reduction)
-            high[apart[suffices]] = middle[suffices]
-            low[apart[~suffices]] = middle[~suffices]
-        found = np.full(self.runs, np.inf)
-        found[runs] = high
-        return found
-
-    def _early(
-        self, runs: np.ndarray, end: np.ndarray, enough: np.ndarray, reduction: float
-    ) -> np.ndarray:
-        """The end of the early iterations that `surely` does not exclude, about doubled."""
-        end, open_ = end.copy(), np.arange(len(runs))
-        while len(open_ := open_[(end[open_] < enough[open_]) & (end[open_] <= LONGEST)]):
-            open_ = open_[self.surely(runs[open_], end[open_]) <= reduction]
-            end[open_] = np.minimum(2 * end[open_], enough[open_])
-        return end
-
-    def _late_start(self, runs: np.ndarray, enough: np.ndarray, reduction: float) -> np.ndarray:
-        """The start of the iterations before `enough` that `surely` does not exclude, or before."""
-        start, step = np.maximum(enough - 1, 1), 1
-        open_ = np.arange(len(runs))
-        while len(open_ := open_[start[open_] > 1]):
-            open_ = open_[self.surely(runs[open_], start[open_]) <= reduction]
-            step *= 2
-            start[open_] = np.maximum(start[open_] - step, 1)
-        return start
-
-    def _least(
-        self, start: np.ndarray, end: np.ndarray, otherwise: np.ndarray, reduction: float
-    ) -> np.ndarray:
-        """The least t with start <= t < end that suffices, for each run."""
-        found, at = otherwise.copy(), start.copy()
-        open_ = np.flatnonzero(at < end)
-        while len(open_):
-            length = np.minimum(end[open_] - at[open_], max(1, _AT_ONCE // len(open_))).astype(int)
-            column = np.repeat(open_, length)
-            before = np.repeat(np.cumsum(length) - length, length)
-            t = at[column] + (np.arange(len(column)) - before)
-            suffices = self._suffices(column, t, reduction)
-            np.minimum.at(found, column[suffices], t[suffices])
-            at[open_] += length
-            open_ = open_[(at[open_] < end[open_]) & ~(found[open_] < at[open_])]
-        return found
-
-    def _suffices(self, column: np.ndarray, t: np.ndarray, reduction: float) -> np.ndarray:
-        """Whether max p_t² <= reduction."""
-        suffices = self.attained(column, t) <= reduction
-        maybe = np.flatnonzero(suffices)
-        suffices[maybe] = self.reaches(column[maybe], t[maybe], reduction)
-        return suffices
-
-    def reaches(self, column: np.ndarray, t: np.ndarray, reduction: float) -> np.ndarray:
-        """Whether the upper bound of max p_t² is at most a number; it may be known sooner."""
-        return self.enclosed(column, t, weigh=False)[0] <= reduction
-
-    def attained(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """A value of p_t² in the interval."""
-        raise NotImplementedError
-
-    def surely(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """A lower bound of max p_t² that falls with t, after the first few iterations."""
-        raise NotImplementedError
-
-
-# Where ln(x p²) is sampled: around a guess of the place where it is largest, then around that.
-_AROUND = np.array([-2.0, -0.6, 0.0, 0.6, 2.0])
-_FINER = np.arange(1, 7) / 7
-_NEXT = 1e-3
-
-
-def weighted_below(
-    squared: Callable[[np.ndarray], np.ndarray],
-    low: np.ndarray,
-    high: np.ndarray,
-    guess: np.ndarray,
-) -> np.ndarray:
-    """Return an upper bound of x p(x)² for low <= x <= high, if all zeros of p lie above high.
-
-    Then ln(x p²) is a concave function of ln x, so a line through two of its points bounds it
-    outside of them.
-
-    Parameters
-    ----------
-    squared : callable
-        x, shape (k, m) → p(x)².
-    low, high, guess : ndarray, shape (m,)
-        guess is about where x p² is largest.
-    """
-    start, end, centre = (np.log(each) for each in (low, high, np.clip(guess, low, high)))
-    around = [start, start + _NEXT, *(centre + _AROUND[:, None]), end]
-    at = np.sort(np.clip(around, start, end), axis=0)
-    values = at + np.log(squared(np.exp(at)))
-    best = np.argmax(values, axis=0)
-    left, right = (
-        np.take_along_axis(at, np.clip(best + step, 0, len(at) - 1)[None], axis=0)
-        for step in (-1, 1)
-    )
-    closer = left + _FINER[:, None] * (right - left)
-    at = np.concatenate([at, closer])
-    values = np.concatenate([values, closer + np.log(squared(np.exp(closer)))])
-    order = np.argsort(at, axis=0, kind="stable")
-    return np.exp(_above_concave(*(np.take_along_axis(v, order, axis=0) for v in (at, values))))
-
-
-def _above_concave(at: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """An upper bound of a concave function that rises by at most as much as its argument does.
-
-    Given are its values at sorted arguments, in columns.
-    """
-    wide = np.diff(at, axis=0)
-    # Of points that nearly coincide, rounding decides the slope.
-    slope = np.where(wide > 1e-5, np.diff(values, axis=0) / wide, np.nan)
-    unknown = np.full_like(slope[:1], np.nan)
-    rising, falling = np.concatenate([unknown, slope[:-1]]), np.concatenate([slope[1:], unknown])
-    # Where the lines through the two points before and after a stretch meet.
-    meet = (values[1:] - falling * wide - values[:-1]) / (rising - falling)
-    highest = values[:-1] + rising * np.clip(meet, 0, wide)
-    highest = np.where(rising <= 0, values[:-1], highest)
-    highest = np.where(falling >= 0, values[1:], highest)
-    return np.fmax.reduce(np.fmin(highest, values[:-1] + wide))

@@ -10,7 +10,7 @@ law times λ, therefore p_t has the least ∫ p² of all p of degree t with p(0)
 is over the positive eigenvalues (Pedregosa and Scieur, ICML 2020).
 
 r^{t/2} U_t(s) obeys the recurrence of heavy ball with the momentum r and the step size 1/(2N). In
-the notation of `gdconv.theory.momentum` it has g = cot θ. So the maxima are found as there.
+the notation of `gdconv.theory.maxima.momentum` it has g = cot θ. So the maxima are found as there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from gdconv.theory.momentum import Momentum, Pairs
+from gdconv.theory.maxima.momentum import Momentum, Pairs
 from gdconv.theory.roots import Roots
 
 
@@ -78,3 +78,7 @@ class Optimal(Momentum):
     def _towards(self, cosine: np.ndarray, pairs: Pairs) -> np.ndarray:
         """g sin θ."""
         return cosine
+
+    def _part(self, pairs: Pairs) -> np.ndarray:
+        """The factor of cos θ in it."""
+        return np.ones_like(pairs.t)

@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from gdconv.theory.recurrence import Enclosed, weighted_below
+from gdconv.theory.maxima.concave import around, before_first_zero, crossing, highest
+from gdconv.theory.maxima.search import Enclosed
 
-CELLS = 32
 _quiet = np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")
 
 
@@ -65,19 +65,30 @@ class SemiIterative(Enclosed):
         meets = (lower <= high) & (upper >= low)
         square = np.maximum(square, np.where(meets, most, 0.0))
         if weigh:
-            most = self._turned_weighted(ends, column, t) * self._highest(lower, column, t) ** 2
-            weighted = np.maximum(weighted, np.where(meets, most, 0.0))
-        below = np.flatnonzero(low < np.minimum(lower, high))
-        if weigh and len(below):
-            end = np.minimum(lower, high)[below]
-            bound = weighted_below(
-                lambda x: self._highest(x, column[below], t[below]) ** 2,
-                np.full_like(end, low),
-                end,
-                self._steepest(column[below], t[below]),
-            )
-            weighted[below] = np.maximum(weighted[below], bound)
+            inside = self._most_weighted(ends, column, t)
+            inside *= self._highest(lower, column, t) ** 2
+            weighted = np.maximum(weighted, np.where(meets, inside, 0.0))
+            weighted = np.maximum(weighted, self._before_first_zero(column, t))
         return square, weighted
+
+    def _before_first_zero(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The bound of λ p_t² at its peak before the first zero; 0 where it has none."""
+        lower, upper = self.lower[column], self.upper[column]
+        low, high = self.eigenvalues[-1], self.eigenvalues[0]
+        zero = lower + (upper - lower) * np.sin(np.pi / (4 * np.maximum(t, 1))) ** 2
+        end = np.minimum(high, zero)
+        some = np.flatnonzero((low < end) & (t > 0))
+        column, t, found = column[some], t[some], np.zeros_like(t)
+        found[some] = before_first_zero(
+            lambda x, index: self._polynomial(x, column[index], t[index]) ** 2,
+            *(np.full(len(some), low), end[some], 1 / (self.first[column] * t)),
+        )
+        return found
+
+    def _polynomial(self, value: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """|p_t|."""
+        turned = np.abs(np.cos(t * self._angle(value, column)))
+        return self._highest(value, column, t) * turned
 
     @_quiet
     def attained(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -94,12 +105,6 @@ class SemiIterative(Enclosed):
         inside = (angles[1] - angles[0] >= np.pi / t) * self._highest(lower, column, t) ** 2
         return np.maximum(outside.max(axis=0), inside)
 
-    def _steepest(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """−1/(2 p_t'(0)), near which λ p_t² is largest: √(ab)/(2 t tanh(t ln 1/r))."""
-        root = np.sqrt(self.lower[column]) * np.sqrt(self.upper[column])
-        t = np.maximum(t, 1)
-        return root / (2 * t * np.tanh(-t * self._log_ratio(column)))
-
     def _turned(self, ends: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The largest T_t² between two values inside the interval, where T_t(cos φ) = cos tφ."""
         phases = [t * self._angle(each, column) for each in ends]
@@ -107,21 +112,32 @@ class SemiIterative(Enclosed):
         peak = np.ceil(phases[0] / np.pi - close) <= np.floor(phases[1] / np.pi + close)
         return np.where(peak, 1.0, np.maximum(*(np.cos(phase) ** 2 for phase in phases)))
 
-    def _turned_weighted(self, ends: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """An upper bound of λ T_t² between two values inside the interval.
+    def _most_weighted(self, ends: np.ndarray, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The bound of λ T_t² between two values inside: at one of them, or at the last peak.
 
-        It is largest in the last half period of T_t, which is cut into CELLS parts.
+        λ rises, so each peak is higher than the one before. With L = d ln √λ/dφ the peaks are where
+        tφ − arctan(L/t) is a whole number of half turns.
         """
-        first, last = (self._angle(each, column) for each in ends)
-        start = np.maximum(first, last - np.pi / np.maximum(t, 1))
-        angle = start + np.arange(CELLS + 1)[:, None] / CELLS * (last - start)
-        turns = np.cos(t * angle) ** 2
-        peak = np.floor(t * angle[:-1] / np.pi) < np.floor(t * angle[1:] / np.pi)
-        turned = np.where(peak, 1.0, np.maximum(turns[:-1], turns[1:]))
-        lower, upper = self.lower[column], self.upper[column]
-        value = np.minimum(lower + (upper - lower) * np.sin(angle[1:] / 2) ** 2, ends[1])
-        value[-1] = ends[1]
-        return np.max(value * turned, axis=0)
+        lower, length = self.lower[column], self.upper[column] - self.lower[column]
+
+        def lean(angle: np.ndarray) -> np.ndarray:
+            return length * np.sin(angle) / (4 * (lower + length * np.sin(angle / 2) ** 2))
+
+        def count(angle: np.ndarray) -> np.ndarray:
+            return (t * angle - np.arctan(lean(angle) / t)) / np.pi
+
+        first, last = at_ends = np.array([self._angle(each, column) for each in ends])
+        number = np.minimum(np.floor(count(last)), t - 1)
+        there = (number >= 1) & (count(first) <= number)
+        part = np.where(there, (number - count(first)) / (count(last) - count(first)), 0.5)
+        angle = crossing(
+            lambda at: np.where(there, count(at) - number, 0.0),
+            *(first, last, first + part * (last - first), t / np.pi),
+        )
+        near = around(angle, 1 / np.hypot(t, lean(angle)))
+        values = (lower + length * np.sin(near / 2) ** 2) * np.cos(t * near) ** 2
+        beside = np.max(ends * np.cos(t * at_ends) ** 2, axis=0)
+        return np.maximum(beside, np.where(there, highest(values, ends[1]), 0.0))
 
     def _angle(self, value: np.ndarray, column: np.ndarray) -> np.ndarray:
         """φ with cos φ = (θ − λ)/δ, which is 0 at a and π at b."""

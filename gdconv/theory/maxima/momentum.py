@@ -18,30 +18,35 @@ x between two edges, where √b is their absolute value and θ their angle. Ther
                                         g = (1 − β)/(1 + β) cot θ
 
 *Maxima over an interval of x.* All zeros of p_t are between the edges, or at the upper edge. So
-|p_t| falls up to the first zero and rises after the last one. Between the edges, the *amplitude*
-b^t (1 + g²) falls up to one point, and then rises. So p_t² is largest at an end of the interval, or
-within half a period of sin(tθ + φ) from an end of the part between the edges. That stretch is cut
-into CELLS parts; each has a bound from the amplitude at its ends and the range of sin². The same
-holds for x p_t², except that for Nesterov's method its amplitude may have a maximum inside, around
-which there are cells too. Below the edges see `recurrence.weighted_below`.
+|p_t| falls up to the first zero and rises after the last one, and between two neighbouring zeros
+p_t² has one peak (`concave`). Let ψ = tθ + φ be the phase and A² = b^t (1 + g²) the *amplitude* of
+p_t², or A² = x b^t (1 + g²) that of x p_t². With L = d ln A/dθ, the peaks are where
+
+    ψ − arctan(L/ψ') = (k + ½) π,        k π < ψ < (k + 1) π.
+
+Up to one angle A falls, and then it rises; in Nesterov's method A² falls only, or falls, rises and
+falls. On the way down a peak is higher than all that follow, on the way up than all before. So a
+maximum over an interval is at an end of it, at the first or the last peak, or at a peak beside the
+angle at which Nesterov's A² of x p_t² is largest. The peak of x p_t² before the first zero may lie
+below the edges; it is looked for in x.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gdconv.theory.recurrence import Enclosed, squared, weighted_below
+from gdconv.theory.maxima.concave import around, before_first_zero, crossing, highest
+from gdconv.theory.maxima.search import Enclosed
+from gdconv.theory.recurrence import squared
 from gdconv.theory.roots import Roots
 
-CELLS = 32
 # So many pairs of run and iteration are bounded at a time, which limits the memory.
 AT_ONCE = 20_000
-# A bound that is at most this much above a value that is attained needs no cells.
-CLOSE = 1.02
+# Steps of Newton's method to the first zero.
+STEPS = 12
 _quiet = np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")
 
 
@@ -161,72 +166,98 @@ class Momentum(Enclosed):
         values = self._at_ends(column, pairs.t)
         square, weighted = values.max(axis=0), (ends * values).max(axis=0)
         lower, upper = self._edges(pairs.momentum)
-        edge = np.minimum(high, lower)
-        if weigh and (slow := low < edge).any():
-            some = pairs.some(slow)
-            guess = (1 - some.momentum) / (2 * np.maximum(some.t, 1))
-            bound = weighted_below(lambda x: self._squared(x, some), low[slow], edge[slow], guess)
-            weighted[slow] = np.maximum(weighted[slow], bound)
         left, right = np.maximum(low, lower), np.minimum(high, upper)
         inside = np.flatnonzero((left < right) & (pairs.t > 0))
         angles = self._angle(np.array([left, right])[:, inside], pairs.momentum[inside])
-        # Without cells, the bounds are the larger amplitude of both ends.
+        # What no value inside exceeds.
         most = np.fmin(*self._limits(angles, pairs.some(inside))).max(axis=0)
-        found = most, right[inside] * most
-        loose = most > np.maximum(CLOSE * square[inside], reduction)
+        found = [(square, most, False)]
         if weigh:
-            loose |= found[1] > CLOSE * weighted[inside]
-        if loose.any():
-            cells = self._between(angles[:, loose], pairs.some(inside[loose]))
-            for coarse, fine in zip(found, cells, strict=True):
-                coarse[loose] = np.minimum(coarse[loose], fine)
-        square[inside] = np.maximum(square[inside], found[0])
-        weighted[inside] = np.maximum(weighted[inside], found[1])
+            weighted = np.maximum(weighted, self._before_first_zero(low, high, pairs))
+            found.append((weighted, right[inside] * most, True))
+        for values, limit, is_weighted in found:
+            open_ = limit > np.maximum(values[inside], 0.0 if is_weighted else reduction)
+            some = inside[open_]
+            peaks = self._peaks(angles[:, open_], limit[open_], pairs.some(some), is_weighted)
+            values[some] = np.maximum(values[some], peaks)
         return square, weighted
 
-    def _between(self, angles: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
-        """The bounds between two angles, shape (2, k), from cells next to them."""
+    def _before_first_zero(self, low: np.ndarray, high: np.ndarray, pairs: Pairs) -> np.ndarray:
+        """The bound of x p_t² at its peak before the first zero; 0 where it has none."""
+        angle = np.zeros_like(pairs.t)
+        for _ in range(STEPS):
+            phase, speed, _ = self._phase(angle, pairs)
+            # The phase rises less and less on the way, so it is never beyond π.
+            angle = np.minimum(angle + (np.pi - phase) / speed, np.pi / 2 if self.ahead else np.pi)
+        end = np.minimum(high, self._at_angle(angle, pairs.momentum))
+        some = np.flatnonzero((low < end) & (pairs.t > 0))
+        pairs, found = pairs.some(some), np.zeros_like(low)
+        found[some] = before_first_zero(
+            lambda x, index: self._squared(x, pairs.some(index)),
+            *(low[some], end[some], (1 - pairs.momentum) / (2 * pairs.t)),
+        )
+        return found
+
+    def _peaks(
+        self, angles: np.ndarray, limit: np.ndarray, pairs: Pairs, weigh: bool
+    ) -> np.ndarray:
+        """The bound of p_t² or x p_t² at its peaks between two angles; 0 where it has none.
+
+        limit is a bound that is known.
+        """
         first, last = angles
-        half_period = np.pi / pairs.t
-        offsets = np.arange(CELLS + 1)[:, None] / CELLS * half_period
-        stretches = [np.minimum(first + offsets, last)]
-        if self.ahead:
-            stretches = [np.minimum(first + _falling(first, pairs.t), last)]
-            most = self._most_weighted(first, last, pairs)
-            around = most + 2 * offsets - half_period
-            stretches += [np.clip(around, stretches[0][-1], last), last[None]]
-        else:
-            stretches.append(np.maximum(last - offsets, first)[::-1])
-        square = weighted = np.zeros(len(first))
-        for angle in stretches:
-            bound = self._of_cells(angle, pairs)
-            x = self._at_angle(angle, pairs.momentum)
-            square = np.maximum(square, bound.max(axis=0, initial=0.0))
-            weighted = np.maximum(weighted, (x[1:] * bound).max(axis=0, initial=0.0))
-        # In what is left between two stretches, the amplitude is largest at an end of it.
-        for left, right in pairwise(stretches):
-            gap = np.array([left[-1], right[0]])
-            bound = np.where(gap[0] < gap[1], self._limits(gap, pairs)[0], 0.0)
-            square = np.maximum(square, bound.max(axis=0))
-            x = self._at_angle(gap, pairs.momentum)
-            weighted = np.maximum(weighted, (x * bound).max(axis=0))
-        return square, weighted
+        count = [self._count(each, pairs, weigh) for each in angles]
+        numbers = [np.ceil(count[0])]
+        if not self.ahead:
+            numbers.append(np.floor(count[1]))
+        elif weigh:
+            middle = self._count(self._most_weighted(first, last, pairs), pairs, weigh)
+            numbers += [np.floor(middle), np.ceil(middle)]
+        number = np.maximum(numbers, 1.0)
+        # There are (t − 1)/2 peaks up to Nesterov's upper edge, and t − 1 of heavy ball, or fewer.
+        most = np.ceil((pairs.t + 1) / 2) - 1 if self.ahead else pairs.t - 1
+        there = (count[0] <= number) & (number <= np.minimum(count[1], most))
+        part = (number - count[0]) / (count[1] - count[0])
+        start = first + np.where(there, part, 0.5) * (last - first)
+        slope = np.broadcast_to(pairs.t / np.pi, number.shape)
+        angle = crossing(
+            lambda at: np.where(there, self._count(at, pairs, weigh) - number, 0.0),
+            *(first, last, start, slope),
+        )
+        _, speed, lean = self._phase(angle, pairs, weigh)
+        near = around(angle, 1 / np.hypot(speed, lean))
+        values = self._swings(near, pairs, weigh)
+        return np.max(np.where(there, highest(values, limit), 0.0), axis=0)
 
-    def _of_cells(self, angle: np.ndarray, pairs: Pairs) -> np.ndarray:
-        """A bound of p_t² between each angle and the next one, shape (CELLS, k)."""
+    def _phase(
+        self, angle: np.ndarray, pairs: Pairs, weigh: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """ψ, ψ' and L."""
+        momentum, cosine, sine = pairs.momentum, np.cos(angle), np.sin(angle)
+        towards, part = self._towards(cosine, pairs), self._part(pairs)
+        size = sine**2 + towards**2
+        # ψ' − t, for g sin θ = part cos θ − another number.
+        turning = (part * sine**2 + towards * cosine) / size
+        lean = sine * (cosine - part * towards) / size - cosine / sine
+        if self.ahead:
+            lean -= pairs.t * sine / cosine
+        if weigh:
+            slope = self._width(momentum) * sine * (cosine if self.ahead else 0.25)
+            lean += slope / self._at_angle(angle, momentum)
+        return pairs.t * angle + np.arctan2(sine, towards), pairs.t + turning, lean
+
+    def _count(self, angle: np.ndarray, pairs: Pairs, weigh: bool) -> np.ndarray:
+        """The number of peaks up to an angle; it is a whole number at a peak only."""
+        phase, speed, lean = self._phase(angle, pairs, weigh)
+        return (phase - np.arctan(lean / speed)) / np.pi - 0.5
+
+    def _swings(self, angle: np.ndarray, pairs: Pairs, weigh: bool) -> np.ndarray:
+        """p_t² or x p_t² between the edges."""
         cosine, sine = np.cos(angle), np.sin(angle)
         towards = self._towards(cosine, pairs)
-        amplitude, straight = _envelopes(towards, sine, pairs.t)
-        phase = pairs.t * angle + np.arctan2(sine, towards)
-        turns = np.sin(phase) ** 2
-        peak = np.ceil(phase[:-1] / np.pi - 0.5) <= np.floor(phase[1:] / np.pi - 0.5)
-        turned = np.where(peak, 1.0, _larger(turns))
-        bound = np.minimum(_larger(amplitude) * turned, _larger(straight))
-        # Before the first zero and after the last one, |p_t| is monotone.
-        values = np.where(np.isfinite(amplitude), amplitude * turns, straight)
-        bound = np.where(phase[1:] <= np.pi, values[:-1], bound)
-        bound = np.where(phase[:-1] >= np.pi * pairs.t, values[1:], bound)
-        return bound * self._shrunk(cosine[:-1], pairs)
+        turned = np.sin(pairs.t * angle + np.arctan2(sine, towards))
+        values = (1 + (towards / sine) ** 2) * turned**2 * self._shrunk(cosine, pairs)
+        return values * self._at_angle(angle, pairs.momentum) if weigh else values
 
     def _limits(self, angle: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
         """b^t (1 + g²) and b^t (1 + t |g| sin θ)² at some angles."""
@@ -278,11 +309,13 @@ class Momentum(Enclosed):
 
     def _towards(self, cosine: np.ndarray, pairs: Pairs) -> np.ndarray:
         """g sin θ."""
-        momentum = pairs.momentum
-        turned = (1 - momentum) / (1 + momentum) * cosine
-        if self.ahead:
-            return turned
-        return np.where(pairs.first == 1, cosine - np.sqrt(momentum), turned)
+        whole = (pairs.first == 1) & (not self.ahead)
+        return self._part(pairs) * cosine - np.where(whole, np.sqrt(pairs.momentum), 0.0)
+
+    def _part(self, pairs: Pairs) -> np.ndarray:
+        """The factor of cos θ in it."""
+        whole = (pairs.first == 1) & (not self.ahead)
+        return np.where(whole, 1.0, (1 - pairs.momentum) / (1 + pairs.momentum))
 
     def _shrunk(self, cosine: np.ndarray, pairs: Pairs) -> np.ndarray:
         """b^t."""
@@ -292,18 +325,6 @@ class Momentum(Enclosed):
         return momentum**pairs.t
 
 
-def _falling(first: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Offsets from an angle up to half a period, close together where Nesterov's b^t falls.
-
-    There b is proportional to cos² θ, so b^t falls by the factor e^−2 in about 1/(t tan θ).
-    """
-    half_period = np.pi / t
-    near = np.minimum(4 / (t * np.maximum(np.tan(first), 1e-9)), half_period)
-    steps = np.arange(1, CELLS // 2 + 1)[:, None] / (CELLS // 2)
-    beyond = near * (half_period / near) ** steps
-    return np.concatenate([np.arange(2 * CELLS + 1)[:, None] / (2 * CELLS) * near, beyond])
-
-
 def _envelopes(
     towards: np.ndarray, sine: np.ndarray, t: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -311,8 +332,3 @@ def _envelopes(
     # The sine of the float π is not 0.
     amplitude = np.where(sine > 1e-15, 1 + (towards / sine) ** 2, np.inf)
     return amplitude, (1 + t * np.abs(towards)) ** 2
-
-
-def _larger(values: np.ndarray) -> np.ndarray:
-    """The larger one of each value and the next one."""
-    return np.maximum(values[:-1], values[1:])
