@@ -10,7 +10,8 @@ from gdconv.config.rules import ConfigError
 from gdconv.config.sections import expand
 from gdconv.experiment.group import run_group
 from gdconv.experiment.iterate import iterate
-from gdconv.problems.families import LeastSquares
+from gdconv.methods.protocol import Facts
+from gdconv.problems.blocks import LeastSquares
 from gdconv.problems.least_squares import Objective
 from gdconv.tables.csv import encode
 
@@ -22,7 +23,8 @@ BOTH = [GRADIENT, FUNCTION]
 
 def theory_of(method, eigenvalues=EIGENVALUES, step=1.0, iterations=4000):
     one = next(expand(RunConfig(method=method))).method
-    found = one.coefficients("lambda_max", step, eigenvalues[0], eigenvalues[-1])
+    facts = Facts(eigenvalues[0], eigenvalues[-1], *2 * [len(eigenvalues)])
+    found = one.coefficients("lambda_max", step, facts)
     coefficients = {name: np.array([value]) for name, value in found.items()}
     return one, coefficients, one.theory(coefficients, eigenvalues, iterations)
 
