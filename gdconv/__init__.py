@@ -18,7 +18,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             *("RunConfig", "Step", "Record", "Zeros", "Normal", "Eigenvector"),
-            *("Gaussian", "Correlated", "Prescribed", "Polynomial", "Csv"),
+            *("Gaussian", "Correlated", "Prescribed", "Polynomial", "Table", "Csv"),
         ),
         "gdconv.config.sections",
     ),

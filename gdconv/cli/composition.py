@@ -6,11 +6,13 @@ configurations have been checked.
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
+from dataclasses import fields
 from functools import cache
 from io import StringIO
 from numbers import Real
@@ -41,8 +43,8 @@ from gdconv.config.mapping import (
     leave_out_foreign,
     not_a_key,
 )
-from gdconv.config.rules import ConfigError, nearest, on_one_line, quoted, typed
-from gdconv.config.sections import RunConfig, StudyConfig
+from gdconv.config.rules import ConfigError, Rule, nearest, on_one_line, quoted, quoted_list, typed
+from gdconv.config.sections import Columns, RunConfig, StudyConfig
 
 
 class CommandError(ValueError):
@@ -315,10 +317,8 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
     match error:
         case OverrideParseException(override=override):
             key, _, value = override.partition("=")
-            if key.lstrip("+") in _TEXTS and value:
-                return (
-                    f"{override}: has special characters and must be quoted: {quoted(key, value)}"
-                )
+            if value and (right := _in_quotes(key, value)):
+                return f"{override}: {right}"
             reason = " ".join(line for line in text.splitlines() if not _NOISE.match(line))
             reason = _WRAPPED.sub("", reason).strip() or "unexpected character"
             return (
@@ -360,9 +360,32 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
 
 def _or_one_value(override: str) -> str:
     key, _, value = override.partition("=")
+    of_list = ""
+    if key.lstrip("+") in _LISTS:
+        of_list = f"; for a list, type {quoted_list(key, _elements(value))}"
     if key.lstrip("+") in _TEXTS:
-        return f"; if it is one value, type {quoted(key, value)}"
+        return f"{of_list}; if it is one value, type {quoted(key, value)}"
+    if of_list:
+        return of_list
     return "" if (configuration_folder() / key).is_dir() else ", or write a list as [a,b]"
+
+
+def _in_quotes(key: str, value: str) -> str:
+    """Say how a value that Hydra cannot read has to be typed; nothing if the key has no text."""
+    name = key.lstrip("+")
+    if name in _WORDS:
+        return _WORDS[name].allowed
+    asked = "has special characters and must be quoted: "
+    listed = value.startswith("[") and value.endswith("]")
+    if name in _LISTS and (listed or name not in _TEXTS):
+        return asked + quoted_list(key, _elements(value[1:-1] if listed else value))
+    return asked + quoted(key, value) if name in _TEXTS else ""
+
+
+def _elements(value: str) -> list[str]:
+    """The elements of a list without its brackets, whose quotes are left out."""
+    words = next(csv.reader([value], skipinitialspace=True), [])
+    return [word.strip().strip("'\"") for word in words]
 
 
 def _written(error: OmegaConfBaseException) -> str | None:
@@ -393,5 +416,12 @@ _NOISE = re.compile(r"Error parsing override|LexerNoViable| *\^|See https:")
 _NOT_KEYS = {"hydra", "name"}
 # The values of these keys may have any character.
 _TEXTS = {"study", "results_dir", "problem.path", "problem.target"}
+_LISTS = {"problem.path", "problem.columns", "problem.drop", "problem.dates"}
+# Keys whose values are words, because Hydra has a use of its own for the characters they stand for.
+_WORDS: dict[str, Rule] = {
+    Columns.prefix + each.name: each.metadata["rule"]
+    for each in fields(Columns)
+    if each.name in ("separator", "decimal", "comment")
+}
 _SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'")
 _WRAPPED = re.compile(r"^\w+ (raised while resolving interpolation|while evaluating '.*'): ")

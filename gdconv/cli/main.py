@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import version
 from importlib.resources import files
 from io import StringIO
-from os.path import expanduser, getsize, isfile
+from os.path import expanduser, getsize, isdir, isfile
 from pathlib import Path
 from string import Template
 from textwrap import fill
@@ -22,7 +22,7 @@ from threading import Thread
 from gdconv.cli.composition import CommandError, compose, configuration_folder
 from gdconv.config.mapping import GROUPS, declared_keys, flat, to_mapping
 from gdconv.config.rules import ConfigError, typed
-from gdconv.config.sections import Csv, Problem, Processes, Serial, StudyConfig
+from gdconv.config.sections import Problem, Processes, Serial, StudyConfig, Table
 from gdconv.sweep import engines
 from gdconv.sweep.pool import import_group
 from gdconv.tables import disk
@@ -49,8 +49,9 @@ def import_meanwhile(modules: Sequence[str]) -> Thread:
 
 def reads_much(problems: Iterable[Problem]) -> bool:
     """Return whether one of the problems has a file that takes longer to read than an import."""
-    paths = {expanduser(problem.path) for problem in problems if isinstance(problem, Csv)}
-    return any(isfile(path) and getsize(path) > LARGE_FILE for path in paths)
+    tables = {problem.path for problem in problems if isinstance(problem, Table)}
+    paths = {expanduser(path) for each in tables for path in each}
+    return any(isdir(path) or (isfile(path) and getsize(path) > LARGE_FILE) for path in paths)
 
 
 def main() -> int:

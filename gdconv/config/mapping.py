@@ -24,6 +24,8 @@ GROUPS: dict[str, Mapping[str, type[Section]]] = {
     "method": METHODS,
     "engine": ENGINES,
 }
+# Names that choices had before, and that still are understood.
+OTHER_NAMES = {"csv": "table"}
 SECTIONS: dict[str, type[Section]] = {"step": Step, "record": Record}
 
 
@@ -97,6 +99,7 @@ def _section(name: str, value: Any) -> Any:
         if not isinstance(value, Mapping):
             raise ConfigError(name, value, "must be one of " + ", ".join(kinds))
         chosen = value.get("name")
+        chosen = OTHER_NAMES.get(chosen, chosen) if isinstance(chosen, str) else chosen
         if not isinstance(chosen, str) or chosen not in kinds:
             raise ConfigError(f"{name}.name", chosen, "must be one of " + ", ".join(kinds))
         kind = kinds[chosen]

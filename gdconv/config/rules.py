@@ -47,10 +47,24 @@ def on_one_line(text: str) -> str:
 
 def quoted(key: str, value: str) -> str:
     """Return KEY=VALUE quoted for a shell and for Hydra, whatever characters the value has."""
+    return shlex.quote(f"{key}={_in_quotes(value)}")
+
+
+def _in_quotes(value: str) -> str:
     # Hydra reads a backslash before a quote as an escape.
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
-    return shlex.quote(f'{key}="{escaped}"')
+    return f'"{escaped}"'
+
+
+# What Hydra reads as it is, and as a text.
+_PLAIN = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z_][\w.*?-]*", re.ASCII)
+
+
+def quoted_list(key: str, values: Iterable[str]) -> str:
+    """Return KEY=[VALUE,...] as one types it, quoted where the shell or Hydra needs it."""
+    words = [each if _PLAIN.fullmatch(each) else _in_quotes(each) for each in values]
+    return shlex.quote(f"{key}=[{','.join(words)}]")
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -135,6 +149,17 @@ def one_or_more(rule: Rule) -> Rule:
     return Rule(parse, f"{rule.allowed}, or a list of at least one of them")
 
 
+def list_of(rule: Rule) -> Rule:
+    """A value or a list of values, which may be empty, kept as a tuple without repeats."""
+    several = without_repeats(one_or_more(rule))
+
+    def parse(value: Any) -> tuple[Any, ...]:
+        none = isinstance(value, list | tuple) and not value
+        return () if none else several.parse(value)
+
+    return Rule(parse, rule.allowed)
+
+
 def without_repeats(rule: Rule) -> Rule:
     """The tuple that another rule makes, each of its elements once."""
     return Rule(lambda value: tuple(dict.fromkeys(rule.parse(value))), rule.allowed)
@@ -166,6 +191,11 @@ def _parse_text(value: Any) -> str:
     return value
 
 
+def _parse_path(value: Any) -> Any:
+    # A table that was given from Python, see `gdconv.problems.table.held`, is no text.
+    return value if getattr(value, "held", False) else _parse_text(value)
+
+
 def _parse_column(value: Any) -> str:
     # Hydra reads problem.target=0.5 as a number.
     return _parse_text(str(value) if isinstance(value, float) else value).strip()
@@ -194,7 +224,10 @@ def _parse_address(value: Any) -> str:
 
 
 boolean = Rule(_parse_boolean, "must be true or false")
-file_path = Rule(_parse_text, "must be the path of a CSV file with one header line")
+table_path = Rule(_parse_path, "must be the path of a table: a file, a pattern or a folder")
+names_of_columns = list_of(
+    Rule(_parse_column, "must be names of columns, as [a,b] (true, false and null in quotes)")
+)
 scheduler_address = Rule(_parse_address, "must be that of a Dask scheduler, as tcp://host:8786")
 column_name = Rule(
     _parse_column, "must be the name of the target's column (true, false and null in quotes)"

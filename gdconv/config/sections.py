@@ -6,9 +6,9 @@ A `RunConfig` says what to run; a `StudyConfig` says how to run it and where the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any, ClassVar
 
 from gdconv.config.pairs import combined, number_of_combinations, pairs_of_keys, refuse_unequal
@@ -21,11 +21,11 @@ from gdconv.config.rules import (
     column_name,
     condition_number,
     correlation,
-    file_path,
     folder_path,
     fraction,
     integer,
     key,
+    names_of_columns,
     nearest,
     not_negative,
     one_or_more,
@@ -33,6 +33,7 @@ from gdconv.config.rules import (
     positive,
     scheduler_address,
     study_name,
+    table_path,
     typed,
     without_repeats,
 )
@@ -47,7 +48,13 @@ _PAIR = (
     "keys whose values are taken together, the first with the first and the second with the second,"
     " instead of in every combination: `pair=[step.value,method.momentum]`"
 )
+# What a file may have between its cells, by the word for it.
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "blanks": " "}
 _WORKERS = "number of processes; by default one for each core"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 @dataclass(frozen=True)
@@ -127,17 +134,71 @@ class Polynomial(OfRows):
 
 
 @dataclass(frozen=True)
-class Csv(OfRows):
+class Columns(OfRows):
+    """How the user's table is read, and which of its columns are used."""
+
+    path: tuple[Any, ...] = key(
+        *(None, one_or_more(table_path)),
+        "the file, or a pattern such as `parts/*.csv`, a folder of parts, or a list of them: CSV,"
+        " TSV and the like, which may be packed by gzip, bzip2, xz or zstd; Parquet; Feather",
+    )
+    _: KW_ONLY
+    separator: str = key(
+        *("auto", choice("auto", *SEPARATORS)),
+        "what stands between cells: `auto` (found in the first lines), " + _listed(SEPARATORS),
+    )
+    decimal: str = key(
+        *("auto", choice("auto", "point", "comma")),
+        "how decimal fractions are written: `auto` (found in the first lines), `point`, `comma`",
+    )
+    comment: str = key(
+        *("auto", choice("auto", "none", "hash", "percent")),
+        "`auto`: leave out lines at the top that begin with # or %; `none`: leave out none; `hash`,"
+        " `percent`: leave out what follows # or %, wherever it is",
+    )
+    header: bool = key(
+        *(True, boolean),
+        "`true`: the first line has the names of the columns; `false`: they are x1, x2, …",
+    )
+    columns: tuple[str, ...] = key(
+        *((), names_of_columns),
+        "the columns that are features, by name or by pattern, as `[x*,age]`; by default, all",
+    )
+    drop: tuple[str, ...] = key(
+        *((), names_of_columns),
+        "columns that are no features, by name or by pattern; those without a name never are,"
+        " unless problem.columns has them",
+    )
+    dates: tuple[str, ...] = key(
+        *((), names_of_columns),
+        "columns of dates, by name or by pattern; each is counted in days since its first date",
+    )
+    text: str = key(
+        *("refuse", choice("refuse", "drop", "one_hot")),
+        "columns of text: `refuse` the table, `drop` the columns, or make `one_hot` columns, which"
+        " are 1 where the text is the one in their name, for each text but the first",
+    )
+    missing: str = key(
+        *("refuse", choice("refuse", "drop_rows", "mean")),
+        "missing cells: `refuse` the table, `drop_rows` in which one is, or fill in the `mean` of"
+        " the column; with `mean`, too, rows without a target are left out",
+    )
+
+
+@dataclass(frozen=True)
+class Table(Columns):
     """The user's table: one column is the target, the others are features."""
 
-    name: ClassVar[str] = "csv"
-    path: str = key(
-        *(None, file_path),
-        "the file, which may be packed by gzip: a line of column names, then rows of numbers; a"
-        " column of ones is added",
-    )
+    name: ClassVar[str] = "table"
     target: str = key(None, column_name, "the name of the column that is predicted from the others")
     standardize: bool = key(False, boolean, "`true`: give the features mean 0 and variance 1")
+    intercept: bool = key(
+        True, boolean, "`true`: X has a last column of ones, so that the fit has a constant term"
+    )
+
+
+# Its name before it read more than CSV files.
+Csv = Table
 
 
 @dataclass(frozen=True)
@@ -275,10 +336,10 @@ class Dask(Section):
     )
 
 
-Problem = Gaussian | Correlated | Prescribed | Polynomial | Csv
+Problem = Gaussian | Correlated | Prescribed | Polynomial | Table
 Start = Zeros | Normal | Eigenvector
 
-PROBLEMS = {kind.name: kind for kind in (Gaussian, Correlated, Prescribed, Polynomial, Csv)}
+PROBLEMS = {kind.name: kind for kind in (Gaussian, Correlated, Prescribed, Polynomial, Table)}
 STARTS = {kind.name: kind for kind in (Zeros, Normal, Eigenvector)}
 # Every class of gdconv/methods/ enters itself here.
 METHODS: dict[str, type[Iterated]] = {}
@@ -417,11 +478,18 @@ def _with_options(config: RunConfig, options: tuple[Any, ...]) -> Iterated:
 def problem_options(problem: Problem) -> str:
     """Return the keys of a problem that have no column of their own, as KEY=VALUE words.
 
-    The path of a file is left out, because files are compared by content.
+    The path of a file is left out, because files are compared by content, and so are the keys of
+    `Columns` that have their default.
     """
     shown = {"n_samples", "n_features", "noise", "path"}
-    values = identity(problem)
-    return _as_words({name: values[name] for name in values if name not in shown | {"name"}})
+    usual = {each.name: each.default for each in fields(Columns)} | {"intercept": True}
+    return _as_words(
+        {
+            name: value
+            for name, value in vars(problem).items()
+            if name not in shown and value != usual.get(name, ...)
+        }
+    )
 
 
 def method_options(method: Iterated) -> str:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from gdconv.config.rules import ConfigError, quoted, typed
+from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import (
     Correlated,
-    Csv,
     Gaussian,
     Polynomial,
     Prescribed,
     Problem,
+    Table,
     identity,
 )
 from gdconv.problems.blocks import LeastSquares, Rows, Tree, ends, height
 from gdconv.problems.doubled import blocks, product
-from gdconv.problems.table import Table, content, is_number, listed, name_of, read_table
+from gdconv.problems.table import reading
 
 # If features lie in this range, sums of their squares, and their eigenvalues, are normal floats.
 LARGEST_FEATURE, SMALLEST_FEATURE = 1e150, 1e-150
@@ -66,7 +66,7 @@ def rows_of(problem: Problem, seed: int, repetition: int) -> Rows:
     ConfigError
         As `make`.
     """
-    if isinstance(problem, Csv):
+    if isinstance(problem, Table):
         return TableRows(problem)
     kind = Spectrum if isinstance(problem, Prescribed) else Drawn
     return kind(problem, seed, repetition)
@@ -93,10 +93,10 @@ def problem_identity(problem: Problem) -> dict[str, Any]:
     ConfigError
         If the family reads a file, and the file will not do.
     """
-    if not isinstance(problem, Csv):
+    if not isinstance(problem, Table):
         return identity(problem)
-    table, _ = _table(problem)
-    return identity(problem) | {"path": table.content}
+    facts = _facts(problem)
+    return identity(problem) | facts.reading | {"path": facts.content}
 
 
 def file_content(problem: Problem) -> str | None:
@@ -107,7 +107,7 @@ def file_content(problem: Problem) -> str | None:
     ConfigError
         If the file cannot be read.
     """
-    return content(problem.path)[:8] if isinstance(problem, Csv) else None
+    return _facts(problem).content[:8] if isinstance(problem, Table) else None
 
 
 def names_of_files(problems: Iterable[Problem]) -> dict[str, list[str]]:
@@ -122,15 +122,17 @@ def names_of_files(problems: Iterable[Problem]) -> dict[str, list[str]]:
     """
     names: dict[str, dict[str, None]] = {}
     for problem in dict.fromkeys(problems):
-        if isinstance(problem, Csv):
-            names.setdefault(content(problem.path)[:8], {})[name_of(problem.path)] = None
+        if isinstance(problem, Table):
+            content = _facts(problem).content[:8]
+            names.setdefault(content, {})[reading.names_of(problem)] = None
     return {each: list(names[each]) for each in names}
 
 
 def shape(problem: Problem) -> tuple[int, int]:
     """Return n_samples and n_features of a family's problems, without drawing one."""
-    if isinstance(problem, Csv):
-        return _table(problem)[0].cells.shape
+    if isinstance(problem, Table):
+        facts = _facts(problem)
+        return facts.rows, len(facts.names) + problem.intercept
     return problem.n_samples, problem.n_features
 
 
@@ -331,47 +333,49 @@ class TableRows(Rows):
         If the file or one of its features cannot be used.
     """
 
-    def __init__(self, problem: Csv) -> None:
+    def __init__(self, problem: Table) -> None:
         self.problem = problem
-        self._table, self._target = _table(problem)
-        self.shape = self._table.cells.shape
+        self.shape = shape(problem)
+
+    @property
+    def columns(self) -> int:
+        """The number of features, and a column of ones if it is needed to subtract means."""
+        return self.shape[1] + (self.problem.standardize and not self.problem.intercept)
 
     def fill(self, start: int, stop: int, X: np.ndarray, y: np.ndarray) -> None:
         """Write rows of the problem into arrays."""
-        cells, target = self._table.cells[start:stop], self._target
-        X[:, :target], X[:, target:-1], X[:, -1] = cells[:, :target], cells[:, target + 1 :], 1.0
-        y[...] = cells[:, target]
+        data = reading.read(self.problem)
+        X[:, : data.X.shape[1]] = data.X[start:stop]
+        X[:, data.X.shape[1] :] = 1.0
+        y[...] = data.y[start:stop]
 
-    def means(self) -> np.ndarray:
+    def means(self) -> np.ndarray | None:
         """Return the means of the features and of the target, not to the last digits."""
-        means = self._table.cells.mean(axis=0)
-        return np.append(np.delete(means, self._target), means[self._target])
+        if not (self.problem.intercept or self.problem.standardize):
+            return None
+        data = reading.read(self.problem)
+        return np.append(data.X.mean(axis=0), data.y.mean())
 
     def whole(self) -> LeastSquares:
         """Return the problem with all its rows."""
         found = super().whole()
         if self.problem.standardize:
-            standardized(found.X[:, :-1])
+            standardized(found.X[:, : self.shape[1] - self.problem.intercept])
         return found
 
     def of_triangle(self, triangle: np.ndarray) -> LeastSquares:
         """Return the problem from the triangle of all its rows."""
+        found = super().of_triangle(triangle)
         if not self.problem.standardize:
-            return super().of_triangle(triangle)
-        # The first row is along the column of ones, and without it the columns have mean 0.
-        found = LeastSquares(triangle[:, :-1].copy(), triangle[:, -1].copy(), self.shape[0])
-        found.X[:, [0, -1]] = found.X[:, [-1, 0]]
-        found.y[0] += found.X[0, -1] * self.means()[-1]
-        features = found.X[:, :-1]
-        features[0] = 0.0
-        lengths = np.linalg.norm(features, axis=0)
-        constant = np.ptp(self._features(), axis=0) == 0
-        features /= np.where(constant, 1.0, lengths / np.sqrt(self.shape[0]))
-        features[:, constant] = 0.0
-        return found
-
-    def _features(self) -> np.ndarray:
-        return np.delete(self._table.cells, self._target, axis=1)
+            return found
+        # The first row is along the ones: without it, columns have mean 0.
+        X, n_features = found.X, self.shape[1] - self.problem.intercept
+        X[0, :n_features] = 0.0
+        sizes = np.linalg.norm(X[:, :n_features], axis=0) / np.sqrt(self.shape[0])
+        constant = np.ptp(reading.read(self.problem).X, axis=0) == 0
+        X[:, :n_features] /= np.where(constant, 1.0, sizes)
+        X[:, :n_features][:, constant] = 0.0
+        return LeastSquares(X[:, : self.shape[1]].copy(), found.y, self.shape[0])
 
 
 def notices(problems: Iterable[Problem]) -> list[str]:
@@ -382,51 +386,28 @@ def notices(problems: Iterable[Problem]) -> list[str]:
     ConfigError
         If a file cannot be used.
     """
-    found = []
+    found: list[str] = []
     for problem in dict.fromkeys(problems):
-        if isinstance(problem, Csv):
-            table, _ = _table(problem)
-            found.append(table.notice)
-            if all(map(is_number, table.names)):
-                names = f"its first line names the columns: {listed(table.names)}"
-                found.append(f"{typed(problem.path)}: {names}")
-    return [*filter(None, dict.fromkeys(found))]
+        if isinstance(problem, Table):
+            found += _facts(problem).notices
+    return [*dict.fromkeys(found)]
 
 
-def _table(problem: Csv) -> tuple[Table, int]:
-    """The table and the place of its target, after checking that it can be used."""
-    table = read_table(problem.path)
-    if problem.target not in table.names:
-        raise _no_such_column(problem, table.names)
-    if len(table.cells) < 2:
-        reason = f"must have at least 2 rows of data, has {len(table.cells)}"
-        raise ConfigError("problem.path", problem.path, reason)
-    for name, size in zip(table.names, table.largest.tolist(), strict=True):
+def _facts(problem: Table) -> reading.Facts:
+    """What is known of a table, after checking that the squares of its features are floats."""
+    facts = reading.facts(problem)
+    if not facts.names and not problem.intercept:
+        allowed = "must be true if the table has no other features"
+        raise ConfigError("problem.intercept", problem.intercept, allowed)
+    for name, size in zip(facts.names, facts.largest, strict=True):
         extreme = size > LARGEST_FEATURE or 0 < size < SMALLEST_FEATURE
-        if extreme and name != problem.target and not problem.standardize:
+        if extreme and not problem.standardize:
             reason = (
                 f"must have features whose squares fit into floats: {typed(name)} has numbers up to"
                 f" {size:.3g}; scale it, or give problem.standardize=true"
             )
-            raise ConfigError("problem.path", problem.path, reason)
-    return table, table.names.index(problem.target)
-
-
-def _no_such_column(problem: Csv, names: Sequence[str]) -> ConfigError:
-    if all(map(is_number, names)):
-        reason = (
-            f"must begin with a line of column names, begins with {listed(names)}; numbers are"
-            " accepted as names if problem.target is one of them"
-        )
-        return ConfigError("problem.path", problem.path, reason)
-    target = problem.target
-    alike = [name for name in names if target.casefold() in name.casefold()]
-    if is_number(target):
-        # Hydra reads 1_000 as a number.
-        alike += [name for name in names if is_number(name) and float(name) == float(target)]
-    example = f"; type {quoted('problem.target', alike[0])}" if alike else ""
-    allowed = f"must be a column of {typed(problem.path)}: {listed(names)}{example}"
-    return ConfigError("problem.target", target, allowed)
+            raise ConfigError("problem.path", problem.path[0], reason)
+    return facts
 
 
 def standardized(features: np.ndarray) -> np.ndarray:

@@ -24,10 +24,7 @@ PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "hydra-core", "loky")
 def configuration(configs: Sequence[RunConfig], study: StudyConfig) -> bytes:
     """Return YAML with what the jobs have in common and, under jobs, each one's own overrides."""
     jobs = [
-        {
-            key: without_home(value) if isinstance(value, str) else value
-            for key, value in flat(to_mapping(config)).items()
-        }
+        {key: _written(value) for key, value in flat(to_mapping(config)).items()}
         for config in configs
     ]
     common = {
@@ -43,6 +40,15 @@ def configuration(configs: Sequence[RunConfig], study: StudyConfig) -> bytes:
             for job in jobs
         ]
     return yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=1000).encode()
+
+
+def _written(value: Any) -> Any:
+    """A value as a text file can hold it, without the user's home folder."""
+    if isinstance(value, list):
+        return [_written(each) for each in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return without_home(str(value))
 
 
 def environment() -> dict[str, Any]:
@@ -78,7 +84,9 @@ def without_home(word: str) -> str:
 
 def _override(key: str, value: Any) -> str:
     """One key as it is typed; problem.name is typed as problem=..."""
-    if not isinstance(value, str):
+    if isinstance(value, list):
+        word = f"[{','.join(_override('', each)[1:] for each in value)}]"
+    elif not isinstance(value, str):
         word = json.dumps(value)
     elif re.fullmatch(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z_/.][\w/.-]*", value, re.ASCII):
         word = value

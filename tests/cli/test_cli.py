@@ -21,17 +21,17 @@ import gdconv.report.summary
 import gdconv.sweep.sweep
 from gdconv.cli import composition
 from gdconv.cli import main as cli
-from gdconv.config.mapping import flat, to_mapping
+from gdconv.config.mapping import OTHER_NAMES, flat, to_mapping
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import (
     ENGINES,
     METHODS,
     PROBLEMS,
     STARTS,
-    Csv,
     Processes,
     RunConfig,
     StudyConfig,
+    Table,
 )
 from gdconv.sweep import engines
 
@@ -115,7 +115,9 @@ def test_the_configuration_without_overrides_is_the_dataclasses_defaults(command
 )
 def test_every_kind_has_its_file_with_the_dataclasses_defaults(group, kinds):
     files = {path.stem: OmegaConf.load(path) for path in (CONF / group).glob("*.yaml")}
-    assert files == {
+    # Another name of a choice, which Hydra composes from it.
+    others = {name: {"defaults": [kind, "_self_"]} for name, kind in OTHER_NAMES.items()}
+    assert files == (others if group == "problem" else {}) | {
         name: {"name": name} | {declared.name: declared.default for declared in fields(kind)}
         for name, kind in kinds.items()
     }
@@ -195,8 +197,8 @@ def test_the_command_line_wins_over_every_experiments_sweep(command, arguments, 
 @pytest.mark.slow
 def test_all_experiments_at_once(command):
     names = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
-    names.remove("csv")
-    done = command("-m", "experiment=glob(*,exclude=csv)", "study=s")
+    names.remove("table")
+    done = command("-m", "experiment=glob(*,exclude=table)", "study=s")
     assert done.configs == of_each(command, names)
 
 
@@ -278,8 +280,8 @@ def test_a_sweep_over_groups_and_values(command):
     given = ["problem.path=a.csv", "problem.target=y"]
     done = command("-m", "problem=csv", *given, "problem.standardize=true,false")
     assert [config.problem for config in done.configs] == [
-        Csv("a.csv", "y", standardize=True),
-        Csv("a.csv", "y", standardize=False),
+        Table("a.csv", "y", standardize=True),
+        Table("a.csv", "y", standardize=False),
     ]
 
 
@@ -357,9 +359,9 @@ BAD = {
     "pair=[seed,step.valu]": "; did you mean step.value?",
     "repetitions=0": "must be a whole number from 1",
     "study=../up": "must be a folder's name",
-    "problem=nosuch": "must be one of correlated, csv, gaussian, polynomial, spectrum",
+    "problem=nosuch": "must be one of correlated, csv, gaussian, polynomial, spectrum, table",
     "problem=3": "must be a string or a list",
-    "experiment=nosuch": "must be one of conditioning, conjugate_gradient, csv, default",
+    "experiment=nosuch": "must be one of conditioning, conjugate_gradient, default",
     "problem.typo=3": PROBLEM_KEYS,
     "typo=3": "is not a key; allowed: accept_changed, engine, method, pair, problem, record",
     "seed.typo=3": "is not a key; allowed: none",
@@ -504,15 +506,15 @@ BAD_TOGETHER = [
         "start.radius=1: ",
         "is not a key of start=zeros, but of start=normal and start=eigenvector",
     ),
-    (["problem=csv"], "problem.path=null: ", "must be the path of a CSV file"),
+    (["problem=csv"], "problem.path=null: ", "must be the path of a table"),
     (["problem=csv", "problem.path=a.csv"], "problem.target=null: ", "must be the name"),
-    (["problem=csv", "problem.noise=1"], "problem.noise=1: ", "not a key of problem=csv, but of"),
+    (["problem=csv", "problem.noise=1"], "problem.noise=1: ", "not a key of problem=table, but of"),
     (["-m", "problem.n_features=3,0"], "problem.n_features=0: ", "must be a whole number"),
     (["-m", "problem.typo=1,2"], "problem.typo=1: ", PROBLEM_KEYS),
     (
         ["-m", "problem=gaussian,nosuch"],
         "problem=nosuch: ",
-        "must be one of correlated, csv, gaussian, polynomial, spectrum",
+        "must be one of correlated, csv, gaussian, polynomial, spectrum, table",
     ),
     (["-m", "step.value=interval(0,1)"], "step.value=interval(0,1): ", "cannot be listed"),
     (["-m", "seed=range(0,0)"], "seed=range(0,0): ", "holds no value"),
@@ -557,7 +559,7 @@ BAD_TOGETHER = [
     (
         ["--cfg", "job", "problem=nosuch"],
         "problem=nosuch: ",
-        "must be one of correlated, csv, gaussian, polynomial, spectrum",
+        "must be one of correlated, csv, gaussian, polynomial, spectrum, table",
     ),
     (["--config-dir", "nosuch"], "nosuch: ", "not found"),
 ]

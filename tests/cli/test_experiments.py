@@ -30,7 +30,7 @@ EXPERIMENTS = {
     "conjugate_gradient": (["problem.n_features=6"], ["problem_options", "condition_number"]),
     "line_search": (["problem.n_features=3"], ["method", "method_options", "condition_number"]),
     "halting_time": (["problem.n_features=3,6", "repetitions=3"], ["method", "n_features"]),
-    "csv": (
+    "table": (
         [f"problem.path={DIABETES}", "problem.target=progression"],
         ["step_unit", "relative_step"],
     ),
@@ -51,11 +51,14 @@ def test_every_stored_sweep_is_tried_and_in_the_readme():
 
 @pytest.mark.parametrize(
     "name",
-    [name if name == "csv" else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS],
+    [
+        name if name == "table" else pytest.param(name, marks=pytest.mark.slow)
+        for name in EXPERIMENTS
+    ],
 )
 def test_a_stored_sweep_runs(name, tmp_path):
     smaller, varied = EXPERIMENTS[name]
-    samples = [] if name == "csv" else ["problem.n_samples=12"]
+    samples = [] if name == "table" else ["problem.n_samples=12"]
     command = [GDCONV, f"experiment={name}", *smaller, *samples, "method.iterations=30"]
     done = subprocess.run([*command, "report=false"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout[:8]) == (0, "results/"), done.stderr

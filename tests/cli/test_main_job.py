@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gdconv.config.sections import Csv, RunConfig, Step
+from gdconv.config.sections import RunConfig, Step, Table
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
@@ -16,7 +16,7 @@ DIABETES = Path(__file__).parents[1] / "data" / "diabetes.csv"
 
 
 def problem(standardize):
-    return Csv(path=str(DIABETES), target="progression", standardize=standardize)
+    return Table(path=str(DIABETES), target="progression", standardize=standardize)
 
 
 @pytest.mark.parametrize("standardize", [True, False])

@@ -10,7 +10,6 @@ from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import (
     PROBLEMS,
     Correlated,
-    Csv,
     Eigenvector,
     Gaussian,
     Normal,
@@ -20,6 +19,7 @@ from gdconv.config.sections import (
     RunConfig,
     Step,
     StudyConfig,
+    Table,
     expand,
     problem_options,
 )
@@ -108,8 +108,8 @@ def test_equal_configurations_are_equal_however_they_are_typed():
         (Record, {"points": 1}, ["record.points=1", "from 2"]),
         (RunConfig, {"repetitions": 0}, ["repetitions=0", "from 1"]),
         (RunConfig, {"seed": -1}, ["seed=-1", "from 0"]),
-        (Csv, {}, ["problem.path=null", "path of a CSV file"]),
-        (Csv, {"path": "a.csv"}, ["problem.target=null", "target's column"]),
+        (Table, {}, ["problem.path=null", "path of a table"]),
+        (Table, {"path": "a.csv"}, ["problem.target=null", "target's column"]),
         (Step, {"value": 5e-324}, ["step.value=5e-324", "from 1e-100"]),
         (Step, {"unit": "\x1b[31m"}, [r"step.unit=\x1b[31m"]),
         (StudyConfig, {"study": "../up"}, ["study=../up", "no /"]),
@@ -137,7 +137,7 @@ def test_expand_makes_a_run_of_each_element():
     "config",
     [
         RunConfig(),
-        RunConfig(Csv(path="a.csv", target="y"), step=Step("K", [1.0, 2.0]), seed=[1, 2]),
+        RunConfig(Table(path="a.csv", target="y"), step=Step("K", [1.0, 2.0]), seed=[1, 2]),
     ],
 )
 def test_mapping_goes_there_and_back(config):
@@ -152,7 +152,7 @@ def test_mapping_goes_there_and_back(config):
         (Correlated(), "correlation=0.9"),
         (Prescribed(condition_number=1e12), "condition_number=1000000000000.0 profile=geometric"),
         (Polynomial(), "degree=5"),
-        (Csv("/home/me/a.csv", "the price"), "target=the price standardize=false"),
+        (Table("/home/me/a.csv", "the price"), "target=the price standardize=false"),
     ],
 )
 def test_options_are_what_has_no_column(problem, options):
@@ -166,7 +166,7 @@ def test_options_are_what_has_no_column(problem, options):
         ({"problem": {"name": "gaussian", "typo": 3}}, ["problem.typo=3", "problem.n_samples"]),
         (
             {"problem": {"name": "gaussian", "path": "x"}},
-            ["problem.path=x", "is not a key of problem=gaussian, but of problem=csv"],
+            ["problem.path=x", "is not a key of problem=gaussian, but of problem=table"],
         ),
         ({"problem": {"name": "nosuch"}}, ["problem.name=nosuch", ", ".join(PROBLEMS)]),
         ({"problem": "gaussian"}, ["problem=gaussian", "must be one of"]),

@@ -8,7 +8,6 @@ import pytest
 
 from gdconv import Chebyshev, GradientDescent, HeavyBall, Nesterov
 from gdconv.config.sections import (
-    Csv,
     Eigenvector,
     Gaussian,
     Normal,
@@ -16,6 +15,7 @@ from gdconv.config.sections import (
     Record,
     RunConfig,
     Step,
+    Table,
     expand,
 )
 from gdconv.experiment.group import run_group
@@ -72,7 +72,7 @@ def test_nesterov_rests_on_the_step_before_where_one_step_is_enough(momentum, va
 def table(tmp_path, text):
     path = tmp_path / "table.csv"
     path.write_text(text)
-    return Csv(path=str(path), target="y")
+    return Table(path=str(path), target="y")
 
 
 @pytest.mark.parametrize("method", [GradientDescent(), HeavyBall(), Nesterov(), Chebyshev()])

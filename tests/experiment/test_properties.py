@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from gdconv.config.sections import (
     Correlated,
-    Csv,
     Eigenvector,
     Gaussian,
     Normal,
@@ -19,6 +18,7 @@ from gdconv.config.sections import (
     Record,
     RunConfig,
     Step,
+    Table,
     Zeros,
     expand,
 )
@@ -88,7 +88,7 @@ def configs(draw, folder, **fixed):
     if isinstance(problem, str):
         path = folder / f"{hashlib.sha256(problem.encode()).hexdigest()}.csv"
         path.write_text(problem)
-        problem = Csv(str(path), "y", draw(st.booleans()))
+        problem = Table(str(path), "y", draw(st.booleans()))
     keys = {"start": STARTS, "step": STEPS, "seed": st.integers(0, 2**32 - 1)} | fixed
     return RunConfig(problem, **{key: draw(value) for key, value in keys.items()})
 

@@ -5,7 +5,6 @@ import pytest
 
 from gdconv.config.sections import (
     Correlated,
-    Csv,
     Eigenvector,
     Gaussian,
     Normal,
@@ -14,6 +13,7 @@ from gdconv.config.sections import (
     Record,
     RunConfig,
     Step,
+    Table,
     Zeros,
     expand,
 )
@@ -165,7 +165,7 @@ def of_table(tmp_path, text, **options):
     """The run of a CSV table whose target is y."""
     path = tmp_path / "table.csv"
     path.write_text(text)
-    config = RunConfig(Csv(path=str(path), target="y"), **options)
+    config = RunConfig(Table(path=str(path), target="y"), **options)
     tables = run_study(config)
     for table in tables:
         numbers = table.select_dtypes("number").to_numpy(dtype=float, na_value=np.nan)
@@ -221,7 +221,7 @@ def test_a_target_that_the_features_fit_exactly(tmp_path):
 def test_starting_at_the_optimum(tmp_path):
     path = tmp_path / "zero.csv"
     path.write_text("a,y\n1,0\n2,0\n4,0\n")
-    runs = run_study(RunConfig(Csv(path=str(path), target="y"))).runs
+    runs = run_study(RunConfig(Table(path=str(path), target="y"))).runs
     assert runs.status[0] == "converged"
     assert (runs.iterations[0], runs.initial_gap[0], runs.loss_star[0]) == (0, 0, 0)
     assert runs[["rate_measured", "bound_holds", "bound_over_gap_median"]].isna().all(axis=None)
@@ -230,7 +230,7 @@ def test_starting_at_the_optimum(tmp_path):
 def test_numbers_too_large_are_an_error_of_the_group(tmp_path):
     path = tmp_path / "huge.csv"
     path.write_text("a,y\n1,1e200\n2,-1e200\n4,1e200\n")
-    runs = list(expand(RunConfig(Csv(path=str(path), target="y"))))
+    runs = list(expand(RunConfig(Table(path=str(path), target="y"))))
     with pytest.raises(ValueError, match="scale the target"):
         run_group(runs)
 
@@ -368,7 +368,7 @@ def test_absurd_steps_give_rows_and_no_warning(values, unit):
 def test_targets_whose_squares_are_no_floats_are_refused(tmp_path, scale):
     path = tmp_path / "scaled.csv"
     path.write_text("a,y\n" + "".join(f"{a},{y * scale!r}\n" for a, y in ((1, 1), (2, 3), (4, 2))))
-    runs = run_study(RunConfig(Csv(path=str(path), target="y"))).runs
+    runs = run_study(RunConfig(Table(path=str(path), target="y"))).runs
     assert runs.status.tolist() == ["failed"]
     assert "scale the target" in runs.error[0]
 
@@ -395,7 +395,7 @@ def test_badly_scaled_features_are_not_called_converged(tmp_path):
     path.write_text(
         "time,rate,heat,y\n" + "".join(f"{a!r},{b!r},{c!r},{d!r}\n" for a, b, c, d in rows)
     )
-    config = RunConfig(Csv(path=str(path), target="y"), step=Step(value=[1.0, 1.9, 2.0]))
+    config = RunConfig(Table(path=str(path), target="y"), step=Step(value=[1.0, 1.9, 2.0]))
     runs = run_study(config).runs
     assert (runs.gap_floor < 1e-6 * runs.initial_gap).all()
     assert runs.bound_holds.all()
@@ -414,7 +414,7 @@ def test_predicted_iterations_keep_their_digits(tmp_path):
     path.write_text("a,y\n1e6,1\n-1e6,3\n")
     (run,) = run_study(
         RunConfig(
-            Csv(path=str(path), target="y"),
+            Table(path=str(path), target="y"),
             method=GradientDescent(iterations=5),
             step=Step(value=1e-3),
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Correlated, Csv, Gaussian, Polynomial, Prescribed
+from gdconv.config.sections import Correlated, Gaussian, Polynomial, Prescribed, Table
 from gdconv.problems.blocks import Tree
 from gdconv.problems.families import CHUNK, block_ends, make, rows_of
 from gdconv.problems.least_squares import Objective
@@ -83,7 +83,7 @@ def test_columns_that_depend_on_others_leave_the_rank(count, tmp_path):
     path = tmp_path / "t.csv"
     np.savetxt(path, cells, delimiter=",", header="a,b,c,d,e,f,y", comments="", fmt="%.17g")
     for standardize in (False, True):
-        config = in_blocks(Csv(str(path), "y", standardize), count, 5000)
+        config = in_blocks(Table(str(path), "y", standardize=standardize), count, 5000)
         assert Objective(make(config, 0, 0), "qr").spectrum.rank == 4
 
 
@@ -102,7 +102,7 @@ def test_columns_that_depend_on_others_leave_the_rank(count, tmp_path):
 def test_columns_far_from_0_keep_the_digits_that_vary(
     name, minimum, lambda_min, count, standardize
 ):
-    config = Csv(str(CASES / f"{name}.csv"), "y", standardize)
+    config = Table(str(CASES / f"{name}.csv"), "y", standardize=standardize)
     n_samples = len(make(config, 0, 0).y)
     found = Objective(make(in_blocks(config, count, n_samples), 0, 0), "qr")
     assert found.spectrum.rank == 2
@@ -118,7 +118,7 @@ def test_columns_far_from_0_keep_the_digits_that_vary(
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_the_certified_polynomial_of_degree_10(count):
     """NIST's Filip: its residual sum of squares is 7.95851382172941e-4."""
-    config = in_blocks(Csv(str(CASES / "nist_filip.csv"), "y"), count, 82)
+    config = in_blocks(Table(str(CASES / "nist_filip.csv"), "y"), count, 82)
     found = Objective(make(config, 0, 0), "qr")
     assert found.spectrum.rank == 11
     # Its columns, scaled to one size, have a condition number of 5e9.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gdconv.config.sections import Csv, Gaussian, RunConfig, Step, StudyConfig
+from gdconv.config.sections import Gaussian, RunConfig, Step, StudyConfig, Table
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report import compare, report
 from gdconv.report.figures import catalogue as figures
@@ -29,7 +29,7 @@ STEPS = (0.5, 1.0, 1.9)
 
 def config(path, target="y", steps=STEPS):
     method = GradientDescent(iterations=300)
-    return RunConfig(Csv(str(path), target), method=method, step=Step(value=steps))
+    return RunConfig(Table(str(path), target), method=method, step=Step(value=steps))
 
 
 def random_table(path, seed):
@@ -81,11 +81,11 @@ def test_the_summary_has_a_row_a_file(folder):
     lines = summary(folder).splitlines()
     assert [line.split()[:4] for line in lines[2:]] == [
         ["problem", "file", "n", "d"],
-        ["csv", "merge_1.csv", "4", "2"],
-        ["csv", "merge_2.csv", "4", "2"],
+        ["table", "merge_1.csv", "4", "2"],
+        ["table", "merge_2.csv", "4", "2"],
     ]
     first = read(folder).runs.run_id[:1]
-    assert "csv merge_2.csv, n_samples 4" in summary(folder, run_ids=first)
+    assert "table merge_2.csv, n_samples 4" in summary(folder, run_ids=first)
 
 
 @pytest.mark.parametrize("name", ["convergence", "rate_vs_step", "tightness"])
@@ -120,12 +120,12 @@ def test_the_page_names_the_files(folder, tables):
     text = page(folder, tables, {}, {})
     data = json.loads(explorer.embedded(tables))
     labels = [problem["label"] for problem in data["problems"]]
-    assert sorted(labels) == [f"csv merge_{k}.csv 4 × 2, κ = 55.78" for k in (1, 2)]
+    assert sorted(labels) == [f"table merge_{k}.csv 4 × 2, κ = 55.78" for k in (1, 2)]
     column = data["table"]["columns"].index("file")
     assert data["table"]["kinds"][column] == "string"
     assert {row[column] for row in data["table"]["rows"]} == {"merge_1.csv", "merge_2.csv"}
     assert "<dt>file</dt><dd>merge_1.csv, merge_2.csv</dd>" in text
-    assert ": csv merge_" in text
+    assert ": table merge_" in text
     assert "<td class=text>merge_1.csv</td>" in text
 
 
@@ -136,10 +136,10 @@ def test_one_file_under_two_names_is_one_problem(tmp_path):
     (content,) = set(tables.runs.content)
     assert files_of(tmp_path / "s") == {content: ["merge_1.csv", "copy.csv"]}
     assert set(tables.runs.file) == {"merge_1.csv = copy.csv"}
-    assert "csv     merge_1.csv = copy.csv " in summary(tmp_path / "s")
+    assert "table   merge_1.csv = copy.csv " in summary(tmp_path / "s")
     # A figure has room for one of them.
     drawn, _ = figures.draw(tables, ["convergence"])
-    assert drawn["convergence"].get_suptitle().startswith("csv, merge_1.csv, ")
+    assert drawn["convergence"].get_suptitle().startswith("table, merge_1.csv, ")
 
 
 def test_a_name_is_noted_also_if_there_is_nothing_to_run(tmp_path):

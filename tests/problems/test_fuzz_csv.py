@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Csv, Gaussian, Record, RunConfig, Step, StudyConfig
+from gdconv.config.sections import Gaussian, Record, RunConfig, Step, StudyConfig, Table
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems import families as problems
 from gdconv.report import report
@@ -142,6 +142,8 @@ def damaged(rng, data):
     return b"".join(lines)
 
 
+# The oracle knows one way of writing a table.
+AS_WRITTEN = {"separator": "comma", "decimal": "point", "comment": "none"}
 # A number as it is written in ASCII. Python takes 1_000 and other digits, too.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -150,7 +152,8 @@ def oracle(data, strict):
     """Names and numbers of a table of finite numbers below a line of distinct names, or None.
 
     What is not strictly one may be taken for one: with blank lines of spaces, a cell that goes on
-    behind its quotes, other white space around a number, or a comma at the end of a line.
+    behind its quotes, other white space around a number, or a comma at the end of a line. Then
+    columns without a name are left out.
     """
     try:
         data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
@@ -163,9 +166,17 @@ def oracle(data, strict):
     names, *rows = [line for line in lines if line not in ([], [""])] or [[]]
     if not strict:
         rows = [row[:-1] if row[len(names) :] == [""] else row for row in rows]
-    if not all(len(row) == len(names) for row in rows) or len(set(names)) < len(names):
+    if not strict:
+        # Cells that are not there are empty, which only a column without a name may be.
+        rows = [row + [""] * (len(names) - len(row)) for row in rows]
+    if not all(len(row) == len(names) for row in rows):
         return None
-    if any(name in ("", "Unnamed: 0") for name in names):
+    named = [place for place, name in enumerate(names) if name not in ("", "Unnamed: 0")]
+    if len(named) < len(names) and strict:
+        return None
+    names, rows = ([[line[place] for place in named] for line in each] for each in ([names], rows))
+    (names,) = names
+    if len(set(names)) < len(names):
         return None
     cells = [cell for row in rows for cell in row]
     if not all(NUMBER.fullmatch(cell) and math.isfinite(float(cell)) for cell in cells):
@@ -188,7 +199,7 @@ def test_any_table_of_the_user(part, tmp_path, trials):
         path.write_bytes(data)
         expected = oracle(data, strict=True)
         try:
-            found = problems.make(Csv(str(path), "y"), 0, 0)
+            found = problems.make(Table(str(path), "y", **AS_WRITTEN), 0, 0)
         except ConfigError as error:
             line = str(error)
             named = line.startswith((f"problem.path={path}: ", "problem.target=y: "))

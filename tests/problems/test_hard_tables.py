@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Csv, Eigenvector, RunConfig, Step, Zeros, expand
+from gdconv.config.sections import Eigenvector, RunConfig, Step, Table, Zeros, expand
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.sweep.sweep import run_study
 from gdconv.verify.case import Case
@@ -27,7 +27,7 @@ TABLES = {
 
 
 def table(name, standardize=False):
-    return Csv(str(CASES / f"{name}.csv"), "y", standardize)
+    return Table(str(CASES / f"{name}.csv"), "y", standardize)
 
 
 @pytest.mark.parametrize("reduce", ["qr", "none"])

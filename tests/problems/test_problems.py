@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Correlated, Csv, Gaussian, Polynomial, Prescribed
+from gdconv.config.sections import Correlated, Gaussian, Polynomial, Prescribed, Table
 from gdconv.problems.families import make, notices, problem_identity, profile, standardized
 
 DIABETES = Path(__file__).parents[1] / "data" / "diabetes.csv"
@@ -143,7 +143,7 @@ def test_repetitions_are_spawned_from_the_seed():
 
 def test_csv_is_the_table_with_a_column_of_ones():
     table = np.loadtxt(DIABETES, delimiter=",", skiprows=1)
-    problem = make(Csv(path=str(DIABETES), target="progression"), 0, 0)
+    problem = make(Table(path=str(DIABETES), target="progression"), 0, 0)
     assert problem.X.shape == (442, 11)
     assert (problem.X[:, :-1] == table[:, :-1]).all()
     assert (problem.X[:, -1] == 1).all()
@@ -151,7 +151,7 @@ def test_csv_is_the_table_with_a_column_of_ones():
 
 
 def test_standardized_features():
-    problem = make(Csv(path=str(DIABETES), target="progression", standardize=True), 0, 0)
+    problem = make(Table(path=str(DIABETES), target="progression", standardize=True), 0, 0)
     features = problem.X[:, :-1]
     assert features.mean(axis=0) == pytest.approx(np.zeros(10), abs=1e-13)
     assert features.std(axis=0) == pytest.approx(np.ones(10), rel=1e-13)
@@ -160,7 +160,7 @@ def test_standardized_features():
 def test_any_column_can_be_the_target(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,y,b\n1,2,3\n4,5,6\n")
-    problem = make(Csv(path=str(path), target="y"), 0, 0)
+    problem = make(Table(path=str(path), target="y"), 0, 0)
     assert problem.X.tolist() == [[1, 3, 1], [4, 6, 1]]
     assert problem.y.tolist() == [2, 5]
 
@@ -168,7 +168,7 @@ def test_any_column_can_be_the_target(tmp_path):
 def test_a_constant_feature_standardizes_to_zero(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b,y\n0.1,1,1\n0.1,2,2\n0.1,4,3\n")
-    problem = make(Csv(path=str(path), target="y", standardize=True), 0, 0)
+    problem = make(Table(path=str(path), target="y", standardize=True), 0, 0)
     assert problem.X[:, 0].tolist() == [0, 0, 0]
 
 
@@ -184,44 +184,45 @@ def test_identity_is_the_content_not_the_path(tmp_path):
     here, there = tmp_path / "here.csv", tmp_path / "there.csv"
     for path in (here, there):
         path.write_text("a,y\n1,2\n3,4\n")
-    same = [problem_identity(Csv(path=str(path), target="y")) for path in (here, there)]
+    same = [problem_identity(Table(path=str(path), target="y")) for path in (here, there)]
     assert same[0] == same[1]
     there.write_text("a,y\n1,2\n3,5\n3,6\n")
-    assert problem_identity(Csv(path=str(there), target="y")) != same[0]
+    assert problem_identity(Table(path=str(there), target="y")) != same[0]
 
 
 @pytest.mark.parametrize("name", ["NA", "nan", "null", "a,b", "größe (∂)", "1"])
 def test_a_target_of_any_name(tmp_path, name):
     path = tmp_path / "t.csv"
     path.write_text(f'x,"{name}"\n1,2\n3,4\n')
-    assert make(Csv(path=str(path), target=name), 0, 0).y.tolist() == [2, 4]
+    assert make(Table(path=str(path), target=name), 0, 0).y.tolist() == [2, 4]
 
 
 @pytest.mark.parametrize("target", [2021, 0.5, " 2021 ", "0.5"])
 def test_a_target_that_hydra_reads_as_a_number_is_a_name(tmp_path, target):
     path = tmp_path / "t.csv"
     path.write_text("2021,0.5\n1,2\n3,4\n")
-    problem = Csv(path=str(path), target=target)
-    assert problem == Csv(path=str(path), target=str(target).strip())
+    problem = Table(path=str(path), target=target)
+    assert problem == Table(path=str(path), target=str(target).strip())
     assert make(problem, 0, 0).y.tolist() == ([2, 4] if "0.5" in str(target) else [1, 3])
 
 
 def test_names_that_are_numbers_are_told(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("2019,2020,2021\n1,2,3\n2,3,5\n")
-    problems = [Csv(path=str(path), target=target) for target in (2020, 2021)]
+    problems = [Table(path=str(path), target=target) for target in (2020, 2021)]
     assert notices(problems) == [f"{path}: its first line names the columns: 2019, 2020, 2021"]
 
 
 def test_no_line_of_names_is_refused(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("1,2\n3,4\n5,6\n")
-    message = refusal(Csv(path=str(path), target="y"))
+    message = refusal(Table(path=str(path), target="y"))
     assert message.startswith(
         f"problem.path={path}: must begin with a line of column names, begins"
     )
     assert message.endswith(
-        "with 1, 2; numbers are accepted as names if problem.target is one of them"
+        "with 1, 2; numbers are accepted as names if problem.target is one of them, and with"
+        " problem.header=false the columns are called x1 to x2"
     )
 
 
@@ -235,23 +236,31 @@ def test_no_line_of_names_is_refused(tmp_path):
             "Smith",
             'x, "Smith, J"; type \'problem.target="Smith, J"\'',
         ),
-        ("x,1.50", 1.5, "x, 1.50; type 'problem.target=\"1.50\"'"),
-        ("x,1_000", 1000, "x, 1_000; type 'problem.target=\"1_000\"'"),
         ("x,a\x1b[31m", "y", r"x, a\x1b[31m"),
     ],
 )
 def test_a_target_that_is_no_column_is_refused(tmp_path, names, target, said):
     path = tmp_path / "t.csv"
     path.write_text(f"{names}\n1,2\n3,4\n")
-    message = refusal(Csv(path=str(path), target=target))
+    message = refusal(Table(path=str(path), target=target))
     assert message == f"problem.target={target}: must be a column of {path}: {said}"
+
+
+@pytest.mark.parametrize(("name", "target"), [("1.50", 1.5), ("1_000", 1000), ("1e3", 1000.0)])
+def test_a_name_that_hydra_reads_as_a_number_is_a_name(tmp_path, name, target):
+    path = tmp_path / "t.csv"
+    path.write_text(f"x,{name}\n1,2\n3,4\n")
+    assert make(Table(str(path), target), 0, 0).y.tolist() == [2, 4]
+    assert make(Table(str(path), "x", drop=[target]), 0, 0).X.tolist() == [[1], [1]]
 
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_fewer_than_two_rows_are_refused(tmp_path, rows):
     path = tmp_path / "t.csv"
     path.write_text("a,y\n" + "1,2\n" * rows)
-    assert refusal(Csv(path=str(path), target="y")).endswith(f"at least 2 rows of data, has {rows}")
+    assert refusal(Table(path=str(path), target="y")).endswith(
+        f"at least 2 rows of data, has {rows}"
+    )
 
 
 @pytest.mark.slow
@@ -259,8 +268,8 @@ def test_ten_thousand_columns(tmp_path):
     names = [f"a{i}" for i in range(10_000)]
     path = tmp_path / "t.csv"
     path.write_text("\n".join([",".join(names), *[",".join("1234567890" * 1000)] * 2]) + "\n")
-    assert make(Csv(path=str(path), target="a9"), 0, 0).X.shape == (2, 10_000)
-    message = refusal(Csv(path=str(path), target="y"))
+    assert make(Table(path=str(path), target="a9"), 0, 0).X.shape == (2, 10_000)
+    message = refusal(Table(path=str(path), target="y"))
     assert message.startswith(f"problem.target=y: must be a column of {path}: a0, a1, ")
     assert message.endswith("...")
 
@@ -305,14 +314,14 @@ def test_standardizing_in_high_precision(column):
 def test_a_feature_whose_squares_are_no_floats_is_named(tmp_path, size):
     path = tmp_path / "t.csv"
     path.write_text("a,y,b,zero\n" + "".join(f"{i},{i * i},{i * size!r},0\n" for i in range(4)))
-    message = refusal(Csv(str(path), "y", standardize=False))
+    message = refusal(Table(str(path), "y", standardize=False))
     assert message == (
         f"problem.path={path}: must have features whose squares fit into floats: b has numbers up"
         f" to {3 * size:.3g}; scale it, or give problem.standardize=true"
     )
     # As it is told to, and the target may be of any size.
-    found = make(Csv(str(path), "y", standardize=True), 0, 0).X
+    found = make(Table(str(path), "y", standardize=True), 0, 0).X
     assert found[:, 1] == pytest.approx(found[:, 0], rel=1e-14)
-    assert make(Csv(str(path), "b", standardize=True), 0, 0).y.tolist() == [
+    assert make(Table(str(path), "b", standardize=True), 0, 0).y.tolist() == [
         i * size for i in range(4)
     ]

@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Csv, Gaussian
+from gdconv.config.sections import Gaussian, Table
 from gdconv.problems.families import LeastSquares, make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.minimisers import least_norm, loss
@@ -149,7 +149,7 @@ def test_no_copies_of_a_large_table_allocate(tmp_path):
     """Its cells and X are two tables of floats; pandas holds one more, and the text."""
     path = tmp_path / "t.csv"
     path.write_text("a,b,c,d,y\n" + "0.25,1.5,2.125,3,4\n1,2,3,5,6\n" * 50_000)
-    config = Csv(str(path), "y", standardize=True)
+    config = Table(str(path), "y", standardize=True)
     make(config, 0, 0)
     most, problem = peak(lambda: make(config, 0, 0))
     assert most <= 2 * problem.X.nbytes

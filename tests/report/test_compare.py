@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdconv.config.sections import Csv, Gaussian, RunConfig, Step
+from gdconv.config.sections import Gaussian, RunConfig, Step, Table
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report import compare, report
 from gdconv.report.figures import catalogue as figures
@@ -84,7 +84,7 @@ def test_two_files_with_the_same_options_are_told_apart(tmp_path):
     for name, slope in (("a", 1), ("b", 50)):
         lines = [f"{i % 7},{slope * (i * i % 5)},{i % 3}" for i in range(20)]
         (tmp_path / f"{name}.csv").write_text("a,b,y\n" + "\n".join(lines) + "\n")
-    configs = [RunConfig(Csv(str(tmp_path / f"{name}.csv"), "y")) for name in ("b", "a")]
+    configs = [RunConfig(Table(str(tmp_path / f"{name}.csv"), "y")) for name in ("b", "a")]
     tables = run_study(configs)
     table = compare.differences(tables, run_study(configs[::-1]), ("x", "y"))
     assert table.found_in.tolist() == ["both", "both"]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from gdconv.config.sections import FORMATS, Csv, Gaussian, Prescribed, RunConfig, Step
+from gdconv.config.sections import FORMATS, Gaussian, Prescribed, RunConfig, Step, Table
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures.convergence import MOST_STEPS
 from gdconv.report.figures.drawing import MOST_PANELS
@@ -232,13 +232,17 @@ def test_an_odd_number_of_panels_leaves_no_empty_axes():
 def test_what_differs_tells_problems_apart(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("a,b,y\n" + "".join(f"{i},{i * i % 7},{i % 5}\n" for i in range(20)))
-    problems = (Gaussian(60, 4), Gaussian(60, 4, noise=2.0), Csv(str(table), "y", standardize=True))
+    problems = (
+        Gaussian(60, 4),
+        Gaussian(60, 4, noise=2.0),
+        Table(str(table), "y", standardize=True),
+    )
     figure = drawn_of(study(*problems, step=(0.5, 1.5)), "rate_vs_step")
     titles = [ax.get_title().replace("\n", " ") for ax in panels(figure)]
     assert [title.rsplit(",", 1)[0] for title in titles] == [
-        "csv, table.csv, $n$ = 20, $d$ = 3",
         "gaussian, $n$ = 60, $d$ = 4, noise 1",
         "gaussian, $n$ = 60, $d$ = 4, noise 2",
+        "table, table.csv, $n$ = 20, $d$ = 3",
     ]
 
 

@@ -11,12 +11,12 @@ import pytest
 from gdconv.config.sections import (
     FORMATS,
     Correlated,
-    Csv,
     Eigenvector,
     Gaussian,
     Prescribed,
     RunConfig,
     Step,
+    Table,
 )
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.figures import catalogue as figures
@@ -308,7 +308,7 @@ def test_names_of_a_target_stay_as_they_are(tmp_path):
         f"x,{','.join(targets)}\n"
         + "".join(f"{i},{i % 3},{i % 4},1,{i % 5},2,{i % 2}\n" for i in range(9))
     )
-    problems = [Csv(str(path), target) for target in targets]
+    problems = [Table(str(path), target) for target in targets]
     figure = drawn_of(study(problems), "rate_vs_step")
     assert sorted(title.split(",")[0] for title in titles(figure)) == [
         *(

@@ -25,7 +25,6 @@ import pytest
 
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import (
-    Csv,
     Dask,
     Gaussian,
     Processes,
@@ -33,6 +32,7 @@ from gdconv.config.sections import (
     Serial,
     Step,
     StudyConfig,
+    Table,
 )
 from gdconv.experiment import identity as runs
 from gdconv.methods.gradient_descent import GradientDescent
@@ -106,7 +106,7 @@ def test_rounded_whole_numbers_are_told_once(engine, tmp_path, caplog, capfd):
     path = tmp_path / "t.csv"
     path.write_text("x,y\n9007199254740993,1\n2,2\n3,5\n")
     configs = [
-        RunConfig(Csv(str(path), target, standardize), method=GradientDescent(iterations=5))
+        RunConfig(Table(str(path), target, standardize), method=GradientDescent(iterations=5))
         for target in "xy"
         for standardize in (True, False)
     ]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gdconv.config.sections import Csv, RunConfig, StudyConfig
+from gdconv.config.sections import RunConfig, StudyConfig, Table
 from gdconv.sweep import provenance
 
 
@@ -20,7 +20,7 @@ from gdconv.sweep import provenance
     ],
 )
 def test_what_config_yaml_says_can_be_typed(target):
-    configs = [RunConfig(Csv(path="a.csv", target=name)) for name in (target, "other")]
+    configs = [RunConfig(Table(path="a.csv", target=name)) for name in (target, "other")]
     text = provenance.configuration(configs, StudyConfig())
     word, _ = yaml.safe_load(text)["jobs"]
     parsed = OverridesParser.create().parse_override(word)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Csv, Gaussian, Record, RunConfig, Step, StudyConfig
+from gdconv.config.sections import Gaussian, Record, RunConfig, Step, StudyConfig, Table
 from gdconv.experiment.group import run_group
 from gdconv.experiment.identity import SCHEMA_VERSION
 from gdconv.methods.gradient_descent import GradientDescent
@@ -353,7 +353,7 @@ def test_a_row_that_does_not_say_how_many_there_are_is_computed_again(tmp_path, 
     path = tmp_path / "t.csv"
     path.write_text("y\n0\n0\n")
     study = StudyConfig(study="s", results_dir=str(tmp_path))
-    config = RunConfig(Csv(path=str(path), target="y"))
+    config = RunConfig(Table(path=str(path), target="y"))
     folder = run_sweep([config], study).folder
     before = content(folder)
     unfinish(folder)
@@ -368,7 +368,7 @@ def test_a_row_that_does_not_say_how_many_there_are_is_computed_again(tmp_path, 
 def test_a_name_with_a_comma(study, tmp_path, capsys):
     """tests/data/commaname.csv: L(w*) = 4.2 by hand, the condition number with 120 digits."""
     table = Path(__file__).parents[1] / "data" / "commaname.csv"
-    config = RunConfig(Csv(path=str(table), target="Smith, J"))
+    config = RunConfig(Table(path=str(table), target="Smith, J"))
     folder = run_sweep([config], study).folder
     runs = read(folder).runs
     # Of 2 XᵀX = [[60, 20], [20, 8]]: (34 + √1076) / (34 − √1076) = 55.7820...
@@ -410,7 +410,7 @@ def test_any_name_gives_a_study_that_can_be_gone_on_with(study, tmp_path):
         path = tmp_path / f"{number}.csv"
         with path.open("w", newline="") as file:
             csv.writer(file).writerows([["x", name], [1, 2], [2, 3], [3, 1], [4, number]])
-        configs.append(RunConfig(Csv(path=str(path), target=name)))
+        configs.append(RunConfig(Table(path=str(path), target=name)))
     folder = run_sweep(configs[::2], study).folder
     outcome = run_sweep(configs, study)
     assert (outcome.added, outcome.failed) == (len(NAMES) // 2, 0)
@@ -493,7 +493,7 @@ def test_runs_without_curves_are_the_same_and_done(study, expected):
 def test_failed_runs_are_run_again_only_if_asked_for(study, tmp_path, expected):
     path = tmp_path / "t.csv"
     path.write_text("a,y\n1,1e200\n2,-1e200\n4,1e200\n")
-    huge = RunConfig(Csv(path=str(path), target="y"))
+    huge = RunConfig(Table(path=str(path), target="y"))
     outcome = run_sweep([*CONFIGS, huge], study)
     assert (outcome.added, outcome.failed) == (9, 1)
     assert run_sweep([*CONFIGS, huge], study).added == 0
@@ -503,7 +503,7 @@ def test_failed_runs_are_run_again_only_if_asked_for(study, tmp_path, expected):
     assert run_sweep(CONFIGS, replace(study, retry_failed=True)).added == 0
     rows = (outcome.folder / "runs.csv").read_bytes().splitlines(keepends=True)
     assert len(rows) == 1 + 9
-    assert b"".join(row for row in rows if b",csv," not in row) == expected["runs.csv"]
+    assert b"".join(row for row in rows if b",table," not in row) == expected["runs.csv"]
 
 
 def test_what_is_written_never_takes_twice_the_final_size(study, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 import threadpoolctl
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Csv, Gaussian, Prescribed, RunConfig, Step, StudyConfig
+from gdconv.config.sections import Gaussian, Prescribed, RunConfig, Step, StudyConfig, Table
 from gdconv.experiment import group as studies
 from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent
@@ -111,7 +111,7 @@ def test_a_list_and_single_values_give_the_same_rows():
 def test_bad_files_are_refused_before_anything_is_written(tmp_path):
     study = StudyConfig(study="s", results_dir=str(tmp_path))
     with pytest.raises(ConfigError, match=r"problem\.path=missing\.csv"):
-        run_sweep([SMALL, RunConfig(Csv(path="missing.csv", target="y"))], study)
+        run_sweep([SMALL, RunConfig(Table(path="missing.csv", target="y"))], study)
     assert not list(tmp_path.iterdir())
 
 
@@ -127,13 +127,13 @@ def test_the_callers_blas_keeps_its_threads():
 def test_a_group_that_fails_leaves_the_others_alone(tmp_path, monkeypatch):
     path = tmp_path / "huge.csv"
     path.write_text("a,y\n1,1e200\n2,-1e200\n4,1e200\n")
-    huge = RunConfig(Csv(path=str(path), target="y"), step=Step(value=[0.5, 1.0]))
+    huge = RunConfig(Table(path=str(path), target="y"), step=Step(value=[0.5, 1.0]))
     study = StudyConfig(study="s", results_dir=str(tmp_path))
     outcome = run_sweep([SMALL, huge], study)
     assert (outcome.added, outcome.failed) == (4, 2)
     tables = run_study([SMALL, huge], folder=outcome.folder)
     failed = tables.runs[tables.runs.status == "failed"]
-    assert failed.problem.tolist() == ["csv", "csv"]
+    assert failed.problem.tolist() == ["table", "table"]
     assert failed.error.str.contains("scale the target").all()
     assert failed[["step_size", "rate_measured", "bound_holds"]].isna().all(axis=None)
     assert not set(failed.run_id) & set(tables.curves.run_id)
@@ -177,7 +177,7 @@ def test_a_bar_on_the_terminal(tmp_path, capsys, monkeypatch, caplog):
 def test_a_file_that_changes_during_the_sweep_fails_its_group(tmp_path, monkeypatch, change):
     path = tmp_path / "t.csv"
     path.write_text("a,y\n1,2\n3,4\n")
-    config = RunConfig(Csv(path=str(path), target="y"), step=Step(value=[0.5, 1.0]))
+    config = RunConfig(Table(path=str(path), target="y"), step=Step(value=[0.5, 1.0]))
     planned = file_content(config.problem)
     begin = sweep.Store.begin
 

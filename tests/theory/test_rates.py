@@ -9,7 +9,6 @@ import pytest
 
 from gdconv.config.sections import (
     Correlated,
-    Csv,
     Eigenvector,
     Gaussian,
     Normal,
@@ -18,6 +17,7 @@ from gdconv.config.sections import (
     Record,
     RunConfig,
     Step,
+    Table,
     Zeros,
 )
 from gdconv.experiment.trajectory import recorded_iterations
@@ -517,7 +517,7 @@ def test_the_standard_error_covers_the_exact_rate(trials):
     ids=lambda path: path.stem,
 )
 def test_the_standard_error_covers_the_exact_rate_of_tables(path, standardize):
-    problem = Csv(str(path), "progression" if path.stem == "diabetes" else "y", standardize)
+    problem = Table(str(path), "progression" if path.stem == "diabetes" else "y", standardize)
     steps = Step(value=[0.01, 0.5, 1.0, 1.9, 1.999, 2.1])
     methods = [GradientDescent(iterations=iterations) for iterations in (30, 1000)]
     errors = coverage(RunConfig(problem, method=method, step=steps) for method in methods)
@@ -527,7 +527,7 @@ def test_the_standard_error_covers_the_exact_rate_of_tables(path, standardize):
 
 def test_a_rate_close_to_1():
     """At half the step the exact rate is 1 − 2.4e-14, of which 2000 iterations show nothing."""
-    problem = Csv(str(DATA / "cases" / "nist_wampler2.csv"), "y", False)
+    problem = Table(str(DATA / "cases" / "nist_wampler2.csv"), "y", False)
     (run,) = run_study(RunConfig(problem, step=Step(value=0.5))).runs.itertuples()
     assert 1 - run.rate_predicted == pytest.approx(2.4422e-14, rel=1e-2)
     assert abs(run.rate_measured - run.rate_predicted) <= 3 * run.rate_standard_error

@@ -11,7 +11,6 @@ import pytest
 
 from gdconv.config.sections import (
     Correlated,
-    Csv,
     Eigenvector,
     Gaussian,
     Normal,
@@ -19,6 +18,7 @@ from gdconv.config.sections import (
     Prescribed,
     RunConfig,
     Step,
+    Table,
     Zeros,
     expand,
 )
@@ -49,8 +49,8 @@ PROBLEMS = {
     "polynomial": Polynomial(50, 5),
     "degree too high": Polynomial(4, 9),
     "degree out of reach of floats": Polynomial(60, 60),
-    "standardized data": Csv(DIABETES, "progression", True),
-    "raw data": Csv(DIABETES, "progression", False),
+    "standardized data": Table(DIABETES, "progression", True),
+    "raw data": Table(DIABETES, "progression", False),
 }
 STARTS = {
     "zeros": Zeros(),

@@ -1,0 +1,337 @@
+"""Rows of a table as they stand in a file or a DataFrame, block by block."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from gdconv.config.rules import typed
+from gdconv.config.sections import SEPARATORS
+from gdconv.problems.table.dialect import MARKS, Dialect
+from gdconv.problems.table.parts import (
+    FEATHER,
+    Hashed,
+    Part,
+    arrow,
+    digest_of,
+    opened,
+    readable,
+    unpacked,
+)
+
+# Other kinds of space are part of a text.
+_SPACE = " \t\r\n\v\f"
+_LONGER = (
+    "must be a table: its rows have more cells than its first line has names; if that is a comment,"
+    " give problem.comment=hash"
+)
+# Beyond this, not every whole number is a float.
+WHOLE = 2.0**53
+
+
+class Cells(NamedTuple):
+    """A column of a block: as numbers, or as dates, and as texts where these may differ.
+
+    Attributes
+    ----------
+    numbers : ndarray of float
+        nan where a cell is none; dates are days since 1970.
+    texts : ndarray of str, or None
+        The cells as they are written, empty where one is missing; None if all are numbers.
+    dated : bool
+        Whether the file says that the cells are dates.
+    """
+
+    numbers: np.ndarray
+    texts: np.ndarray | None = None
+    dated: bool = False
+
+
+def cells_of(series: Any) -> Cells:
+    """Return a column of a DataFrame as `Cells`."""
+    import pandas as pd
+
+    kind = series.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        return cells_of(series.astype(kind.categories.dtype))
+    if pd.api.types.is_datetime64_any_dtype(kind):
+        naive = series.dt.tz_convert(None) if getattr(kind, "tz", None) else series
+        return Cells(days(naive), _texts(series), dated=True)
+    if pd.api.types.is_bool_dtype(kind) or not pd.api.types.is_numeric_dtype(kind):
+        texts = _texts(series)
+        numbers = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(float)
+        return Cells(numbers, texts)
+    if pd.api.types.is_complex_dtype(kind):
+        return Cells(np.full(len(series), np.nan), _texts(series))
+    numbers = series.to_numpy(dtype=float, na_value=np.nan)
+    whole = pd.api.types.is_integer_dtype(kind)
+    if np.isfinite(numbers).all() and not (whole and (np.abs(numbers) >= WHOLE).any()):
+        return Cells(numbers)
+    texts = _texts(series)
+    texts[np.isnan(numbers)] = ""
+    return Cells(numbers, texts)
+
+
+def days(dates: Any) -> np.ndarray:
+    """Return dates without a time zone as days since 1970, nan where one is missing."""
+    since = dates.to_numpy().astype("datetime64[us]")
+    found = since.astype(np.int64) / 86_400_000_000
+    found[np.isnat(since)] = np.nan
+    return found
+
+
+def _texts(series: Any) -> np.ndarray:
+    import pandas as pd
+
+    texts = series.astype(object).to_numpy(copy=True)
+    texts[pd.isna(series).to_numpy()] = ""
+    return np.array([str(cell).strip(_SPACE) for cell in texts], dtype=object)
+
+
+@dataclass
+class Block:
+    """Some rows of a part.
+
+    Attributes
+    ----------
+    part : Part
+    start : int
+        How many rows of the part stand before them.
+    frame : DataFrame
+        Their columns, by number from 0.
+    written : DataFrame or None
+        Those columns as texts that are not all plain numbers in `frame`.
+    """
+
+    part: Part
+    start: int
+    frame: Any
+    written: Any = None
+    _known: dict[int, Cells] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def cells(self, index: int) -> Cells:
+        """Return a column."""
+        if index in self._known:
+            return self._known[index]
+        if self.written is None or index not in self.written:
+            found = cells_of(self.frame[index])
+        else:
+            found = cells_of(self.written[index])
+        if found.texts is not None:
+            self._known[index] = found
+        return found
+
+
+class TextFile:
+    """A part that is a text file.
+
+    Attributes
+    ----------
+    names : list of str
+        Its columns; a column without a name has an empty one.
+    """
+
+    def __init__(self, part: Part, dialect: Dialect, header: bool) -> None:
+        self.part, self.dialect, self.header = part, dialect, header
+        self.digest = ""
+        self.names = self._names()
+
+    def blocks(self, used: Collection[int]) -> Iterator[Block]:
+        """Yield the rows, and note the hash of the file."""
+        # By parts, which stay in the cache, this is faster. But a column that is one of numbers in
+        # some parts only is none.
+        with readable(self.part.path), Hashed(self.part.path) as file:
+            buffered = io.BufferedReader(file, 2**18)
+            with unpacked(buffered, self.part.packing, self.part.path) as stream:
+                frame = self._read(stream, low_memory=True, na_filter=False)
+            while buffered.read(2**20):
+                pass
+        self.digest = file.hexdigest()
+        frame.columns = range(frame.shape[1])
+        beyond = [index for index in frame.columns if index >= len(self.names)]
+        if any((frame[index].astype(str).str.strip() != "").any() for index in beyond):
+            raise self.part.refused(_LONGER)
+        frame = frame.drop(columns=beyond)
+        texts = [index for index in used if not _is_plain(frame[index])]
+        written = None
+        if texts:
+            written = self._opened(usecols=sorted(texts), dtype=str, na_filter=False)
+            written.columns = sorted(texts)
+            if self.dialect.decimal == "comma":
+                written = written.apply(_with_points)
+        yield Block(self.part, 0, frame, written)
+
+    def _names(self) -> list[str]:
+        # A column may be called NA.
+        first = self._opened(header=None, nrows=1, dtype=str, na_filter=False, names=None)
+        cells = ["" if cell is None else str(cell).strip() for cell in first.iloc[0]]
+        if not self.header:
+            return [f"x{number}" for number in range(1, len(cells) + 1)]
+        if self.dialect.marked:
+            cells[0] = cells[0].lstrip("#% ")
+        # pandas gives this name to a column without a name.
+        names = ["" if re.fullmatch(r"Unnamed: \d+", name) else name for name in cells]
+        return ["", *names] if self.dialect.row_names else names
+
+    def _opened(self, **options: Any) -> Any:
+        with readable(self.part.path), opened(self.part) as stream:
+            return self._read(stream, **options)
+
+    def _read(self, source: Any, **options: Any) -> Any:
+        import pandas as pd
+
+        dialect = self.dialect
+        usual: dict[str, Any] = {"header": 0 if self.header else None, "skiprows": dialect.top}
+        if (dialect.row_names or dialect.beyond) and "names" not in options:
+            names = range(len(self.names) + dialect.beyond)
+            usual = {"header": None, "names": names, "skiprows": dialect.top + 1}
+        usual["sep"] = r"\s+" if dialect.separator == "blanks" else SEPARATORS[dialect.separator]
+        if dialect.decimal == "comma":
+            usual["decimal"] = ","
+        if dialect.comment in MARKS:
+            usual["comment"] = MARKS[dialect.comment]
+        if dialect.spaced:
+            usual["skipinitialspace"] = True
+        with self._explaining(), warnings.catch_warnings(), readable(self.part.path):
+            # If rows are longer than the header, pandas would make their first cells an index, or
+            # drop the last ones.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # Of columns that are numbers in some parts only.
+            warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+            return pd.read_csv(source, index_col=False, **(usual | options))
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Say in one sentence what pandas objects to."""
+        import pandas as pd
+
+        try:
+            yield
+        except pd.errors.ParserWarning:
+            reason = _LONGER
+        except pd.errors.EmptyDataError:
+            reason = "must have a line of column names and rows of numbers, is empty"
+        except pd.errors.ParserError as error:
+            saw = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+            reason = str(error).rpartition("C error: ")[2]
+            advice = "are all quotes closed?"
+            if saw:
+                reason = "line {1} has {2} cells instead of {0}".format(*saw.groups())
+                advice = f"a cell with a {self.dialect.separator} needs quotes".replace(
+                    "a blanks", "blanks"
+                )
+            reason = f"must be a table: {reason}; {advice}"
+        except UnicodeDecodeError:
+            reason = (
+                f"must be encoded in UTF-8, line {self._first_not_in_utf8()} is not; convert it, as"
+                " iconv -f latin1 -t utf8 does"
+            )
+        else:
+            return
+        raise self.part.refused(reason)
+
+    def _first_not_in_utf8(self) -> int:
+        """The number of the first line that cannot be decoded."""
+        with opened(self.part) as stream:
+            lines = enumerate(stream, start=1)
+            wrong = (n for n, line in lines if line.decode(errors="ignore").encode() != line)
+            return next(wrong, 1)
+
+
+class ArrowFile:
+    """A part that is a Parquet or a Feather file."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.digest = digest_of(part.path)
+        self._pyarrow = arrow(part.path, f"is a {part.kind} file, which")
+        with self._explaining():
+            schema = self._file().schema_arrow if part.kind != FEATHER else self._file().schema
+        # pandas writes row numbers under such a name.
+        self.names = [
+            "" if re.fullmatch(r"__index_level_\d+__", name) else name.strip()
+            for name in schema.names
+        ]
+
+    def blocks(self, used: Collection[int]) -> Iterator[Block]:
+        """Yield the rows."""
+        with self._explaining():
+            file = self._file()
+            table = file.read() if self.part.kind != FEATHER else file.read_all()
+            columns = {index: table.column(index).to_pandas() for index in used}
+        import pandas as pd
+
+        frame = pd.DataFrame(columns, index=range(table.num_rows), copy=False)
+        yield Block(self.part, 0, frame)
+
+    def _file(self) -> Any:
+        if self.part.kind == FEATHER:
+            from pyarrow import ipc
+
+            return ipc.open_file(self._pyarrow.memory_map(self.part.path))
+        from pyarrow import parquet
+
+        return parquet.ParquetFile(self.part.path)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            with readable(self.part.path):
+                yield
+        except (self._pyarrow.ArrowException, ValueError, TypeError) as error:
+            reason = f"must be a readable {self.part.kind} file ({typed(str(error))})"
+            raise self.part.refused(reason) from None
+
+
+class File(Protocol):
+    """What all parts have, whatever kind of file they are."""
+
+    part: Part
+    names: list[str]
+    digest: str
+
+    def blocks(self, used: Collection[int]) -> Iterator[Block]:
+        """Yield the rows, some at a time; after the last the hash of the file is known."""
+
+
+def refuse_other_names(files: Sequence[File]) -> None:
+    """Raise ConfigError if not all parts have the same columns."""
+    names = files[0].names
+    for file in files[1:]:
+        if file.names != names:
+            pairs = zip(names, file.names, strict=False)
+            at = next((i for i, (a, b) in enumerate(pairs) if a != b), None)
+            there = f"{len(file.names)} columns instead of {len(names)}"
+            if at is not None:
+                there = f"column {at + 1} {typed(file.names[at])} instead of {typed(names[at])}"
+            first = files[0].part.name
+            raise file.part.refused(f"must have the columns of {typed(first)}, has {there}")
+
+
+def _is_plain(series: Any) -> bool:
+    """Whether a column has only numbers that are the same floats, however they are read."""
+    import pandas as pd
+
+    kind = series.dtype
+    if pd.api.types.is_bool_dtype(kind) or not pd.api.types.is_numeric_dtype(kind):
+        return False
+    # Whole numbers of that size may be read as such in some parts, and as floats in others. A
+    # comparison with nan is false.
+    largest = max(float(series.max()), -float(series.min())) if len(series) else 0.0
+    return bool(largest < WHOLE) and not (series.dtype.kind == "f" and series.isna().any())
+
+
+def _with_points(texts: Any) -> Any:
+    """Write numbers with decimal points, and leave all other texts."""
+    comma = texts.str.strip().str.fullmatch(r"[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?")
+    return texts.where(~comma, texts.str.replace(",", ".", n=1))

@@ -1,0 +1,365 @@
+"""The user's table: from files to names and numbers, and what the user should know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gdconv.config.rules import ConfigError, quoted_list, typed
+from gdconv.config.sections import Columns, Table
+from gdconv.problems.table import dialect as dialects
+from gdconv.problems.table import parts
+from gdconv.problems.table.blocks import ArrowFile, Block, Cells, File, TextFile, refuse_other_names
+from gdconv.problems.table.columns import (
+    Chosen,
+    Feature,
+    as_texts,
+    choose,
+    features_of,
+    is_number,
+    listed,
+)
+from gdconv.problems.table.dates import in_days, order
+from gdconv.problems.table.held import Held, HeldFile
+from gdconv.problems.table.survey import Column
+
+# What programs and people call a column that numbers the rows.
+ROW_NUMBERS = {
+    "rownames",
+    "rowname",
+    "row",
+    "id",
+    "ID",
+    "index",
+    "obs",
+    "no",
+    "No",
+    "nr",
+    "Nr",
+    "X",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a table beside its numbers.
+
+    Attributes
+    ----------
+    content : str
+        The SHA-256 of its bytes, in hex digits.
+    reading : dict
+        How it was read: the keys that were `auto`, with what was found.
+    names : tuple of str
+        The names of the columns of X, without the column of ones.
+    largest : tuple of float
+        The largest absolute value of each of them.
+    rows : int
+    notices : tuple of str
+        What the user should know.
+    """
+
+    content: str
+    reading: dict[str, str]
+    names: tuple[str, ...]
+    largest: tuple[float, ...]
+    rows: int
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A table of finite numbers; X has no column of ones."""
+
+    facts: Facts
+    X: np.ndarray
+    y: np.ndarray
+
+
+def read(problem: Table) -> Data:
+    """Return the numbers of a table.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, or does not hold what the keys ask for.
+    """
+    data = _read(*_key(problem))
+    _remember(_key(problem), data.facts)
+    return data
+
+
+def facts(problem: Table) -> Facts:
+    """Return what is known of a table beside its numbers; raises as `read`."""
+    key = _key(problem)
+    return _FACTS[key] if key in _FACTS else read(problem).facts
+
+
+def names_of(problem: Table) -> str:
+    """Return the name of a table's file without its folder, or of the first of several."""
+    (first, *_), _ = _key(problem)
+    if isinstance(first, Held):
+        return f"{first.kind} in memory"
+    names = [path.rpartition("/")[2] for path, _, _ in _key(problem)[0]]
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+# The facts of more tables than fit into memory.
+_FACTS: dict[Any, Facts] = {}
+_MOST_FACTS = 1000
+
+
+def _remember(key: Any, found: Facts) -> None:
+    if len(_FACTS) >= _MOST_FACTS:
+        _FACTS.clear()
+    _FACTS[key] = found
+
+
+def _key(problem: Table) -> tuple[Any, Table]:
+    """What decides the numbers that are read: the files as they are now, and the keys."""
+    keys = replace(problem, standardize=False, intercept=True)
+    held = [each for each in problem.path if isinstance(each, Held)]
+    if held and len(problem.path) > 1:
+        raise ConfigError(
+            "problem.path", problem.path, "must be one table if it is given from Python"
+        )
+    return (tuple(held) or parts.versions(problem.path)), keys
+
+
+# Two, because a sweep's groups may take turns with two files.
+@lru_cache(maxsize=2)
+def _read(versions: tuple[Any, ...], keys: Table) -> Data:
+    source = Source(versions, keys)
+    chosen = choose(source.name, source.names, keys, keys.target)
+    blocks = list(source.blocks(chosen.used))
+    columns, day_first = survey(source, blocks, chosen, keys)
+    y, *features = features_of(columns, keys, chosen, day_first)
+    table = np.empty((sum(map(len, blocks)), 1 + len(features)), order="F")
+    start = 0
+    for block in blocks:
+        for place, feature in enumerate([y, *features]):
+            table[start : start + len(block), place] = feature.numbers(block)
+        start += len(block)
+    known = [y, *features]
+    gone = [place for place, each in enumerate(known) if each.column.missing]
+    lacking = np.isnan(table[:, gone]).any(axis=1)
+    left_out = int(np.count_nonzero(lacking))
+    if left_out:
+        table = np.asfortranarray(table[~lacking])
+    if len(table) < 2:
+        reason = f"must have at least 2 rows of data, has {len(table)}"
+        if left_out:
+            reason += f" without the {left_out} in which a cell is missing"
+        raise ConfigError("problem.path", source.name, reason)
+    told = Notices(source, keys, chosen, columns, known)
+    notices = told.of_reading() + told.of_cells(left_out) + told.of_numbers(table)
+    names = tuple(each.name for each in features)
+    largest = np.maximum(table.max(axis=0), -table.min(axis=0))[1:].tolist()
+    found = Facts(
+        *(source.content, source.reading, names, tuple(largest), len(table), tuple(notices))
+    )
+    return Data(found, table[:, 1:], table[:, 0])
+
+
+class Source:
+    """The files of a table, opened far enough to know their columns.
+
+    Attributes
+    ----------
+    names : list of str
+        The columns; a column without a name has an empty one.
+    name : str
+        The table as messages call it.
+    """
+
+    def __init__(self, versions: Sequence[Any], keys: Columns) -> None:
+        self.dialect: dialects.Dialect | None = None
+        self.files = [self._file(version, keys) for version in versions]
+        refuse_other_names(self.files)
+        self.names = self.files[0].names
+        self.name = self.files[0].part.path
+
+    def blocks(self, used: Sequence[int]) -> Iterator[Block]:
+        """Yield all rows, part by part."""
+        for file in self.files:
+            yield from file.blocks(used)
+
+    @property
+    def content(self) -> str:
+        """The hash of the whole table; known after all blocks."""
+        return parts.together([file.digest for file in self.files])
+
+    @property
+    def reading(self) -> dict[str, str]:
+        """How the files were read, where a key may be auto."""
+        if self.dialect is None:
+            return dict.fromkeys(("separator", "decimal", "comment"), "")
+        comment = self.dialect.comment if not self.dialect.top else "top"
+        return {
+            "separator": self.dialect.separator,
+            "decimal": self.dialect.decimal,
+            "comment": comment,
+        }
+
+    def _file(self, version: Any, keys: Columns) -> File:
+        if isinstance(version, Held):
+            return HeldFile(version)
+        part = parts.part(*version)
+        if part.kind != parts.CSV:
+            return ArrowFile(part)
+        found = dialects.find(part, keys)
+        if self.dialect is None:
+            self.dialect = found
+        dialects.refuse_unlike(self.dialect, found, part)
+        return TextFile(part, found, keys.header)
+
+
+def survey(
+    source: Source, blocks: Sequence[Block], chosen: Chosen, keys: Columns
+) -> tuple[list[Column], set[int]]:
+    """Return what is known of the used columns, and in which dates the day comes first."""
+    summed = keys.missing == "mean"
+    columns = [Column(index, source.names[index], summed) for index in chosen.used]
+    day_first = set()
+    for place, column in enumerate(columns):
+        if column.index in chosen.dates:
+            first = _day_first(column, blocks)
+            day_first |= {column.index} if first else set()
+            for block in blocks:
+                column.add(block, in_days(block.cells(column.index), first))
+            continue
+        for block in blocks:
+            column.add(block, block.cells(column.index))
+        if column.is_text and column.numbers and keys.text == "one_hot":
+            # Its numbers are texts as well.
+            columns[place] = again = Column(column.index, column.name)
+            for block in blocks:
+                texts = as_texts(block.cells(column.index))
+                again.add(block, Cells(np.full(len(texts), np.nan), texts))
+    return columns, day_first
+
+
+def _day_first(column: Column, blocks: Sequence[Block]) -> bool:
+    """Whether the dates of a column have the day before the month."""
+    largest = (0, 0)
+    for block in blocks:
+        cells = block.cells(column.index)
+        if cells.texts is None and not cells.dated:
+            reason = f"{column.label} must hold dates, holds numbers"
+            raise ConfigError("problem.dates", column.name, reason)
+        if not cells.dated:
+            first, second = order(as_texts(cells))
+            largest = max(largest[0], first), max(largest[1], second)
+    first, second = largest
+    if 0 < first <= 12 and second <= 12:
+        raise ConfigError(
+            *("problem.dates", column.name),
+            f"{column.label} has dates that may begin with the day or with the month, as none has"
+            " a number above 12 there: write them as 2021-12-31",
+        )
+    return first > 12
+
+
+class Notices:
+    """What the user should know of a table that was read."""
+
+    def __init__(
+        self,
+        source: Source,
+        keys: Columns,
+        chosen: Chosen,
+        columns: Sequence[Column],
+        features: Sequence[Feature],
+    ) -> None:
+        self.source, self.keys, self.chosen = source, keys, chosen
+        self.columns, self.features = columns, features
+
+    def of_reading(self) -> list[str]:
+        """How the files were read, and which columns have no name."""
+        source, found = self.source, []
+        if len(source.files) > 1:
+            found.append(f"the first of {len(source.files)} files with the same columns")
+        if source.dialect and source.dialect.notice:
+            found.append(source.dialect.notice)
+        if all(map(is_number, source.names)):
+            found.append(f"its first line names the columns: {listed(source.names)}")
+        for index in self.chosen.nameless:
+            take = quoted_list("problem.columns", [f"column {index + 1}"])
+            found.append(f"column {index + 1} has no name and is left out ({take} would take it)")
+        return [self._told(each) for each in found]
+
+    def of_cells(self, left_out: int) -> list[str]:
+        """What became of texts, dates and missing cells, and which numbers were rounded."""
+        found, used = [], {feature.column.index for feature in self.features}
+        for column in self.columns:
+            if column.index in used or not column.is_text:
+                continue
+            found.append(f"{column.label} is left out, because it has texts")
+        found += [
+            f"{column.label} is left out, because it is empty"
+            for column in self.columns
+            if column.index not in used and not column.is_text
+        ]
+        for column in self.columns:
+            made = [each.name for each in self.features if each.column is column and each.level]
+            if made:
+                first = next(iter(column.levels))
+                found.append(f"{column.label} becomes {listed(made)}, against {typed(first)}")
+        found += [
+            f"{typed(each.name)} counts days since {np.datetime64(int(each.origin // 1), 'D')}"
+            for each in self.features
+            if each.dates
+        ]
+        gone = [each for each in self.columns if each.missing and each.index in used]
+        cells = ", ".join(f"{each.name} {each.missing}" for each in gone)
+        if gone and self.keys.missing == "mean":
+            found.append(f"missing cells are filled with the mean of their column: {typed(cells)}")
+        if left_out:
+            rows = self.columns[0].rows
+            found.append(
+                f"{left_out} of {rows} rows are left out, because cells are missing: {typed(cells)}"
+            )
+        return [self._told(each) for each in found] + self._rounded()
+
+    def of_numbers(self, table: np.ndarray) -> list[str]:
+        """Which features are constant, equal, or number the rows."""
+        found = []
+        names = [each.name for each in self.features]
+        most, least = table.max(axis=0), table.min(axis=0)
+        alike: dict[tuple[float, ...], list[int]] = {}
+        for place in range(1, len(names)):
+            column = table[:, place]
+            ends = (float(column[0]), float(column[-1]), float(most[place]), float(least[place]))
+            before = alike.setdefault(ends, [])
+            same = next(
+                (other for other in before if np.array_equal(table[:, other], column)), None
+            )
+            before.append(place)
+            if most[place] == least[place]:
+                found.append(f"{typed(names[place])} is constant, {most[place]:.6g}")
+            elif same is not None:
+                found.append(f"{typed(names[place])} is the same as {typed(names[same])}")
+            elif names[place] in ROW_NUMBERS and self.features[place].column.counts:
+                drop = quoted_list("problem.drop", [names[place]])
+                found.append(f"{typed(names[place])} numbers the rows; {drop} leaves it out")
+        return [self._told(each) for each in found]
+
+    def _rounded(self) -> list[str]:
+        """Text that says which whole numbers were rounded because they are no doubles."""
+        rounded = [(*each.first_rounded, each) for each in self.columns if each.first_rounded]
+        if not rounded:
+            return []
+        place, double, first = min(rounded, key=lambda each: (each[0].row, each[2].index))
+        return [
+            f"{typed(place.part.path)}: whole numbers above 2^53 have been rounded to doubles,"
+            f" {sum(each.rounded for *_, each in rounded)} in all, the first in row {place.row},"
+            f" {first.label}: {typed(place.written)} to {double}; if it matters, subtract a"
+            " constant from the column"
+        ]
+
+    def _told(self, notice: str) -> str:
+        return f"{typed(self.source.name)}: {notice}"

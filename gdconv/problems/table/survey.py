@@ -1,0 +1,178 @@
+"""What is known of the columns of a table after all of its rows have been seen."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gdconv.config.rules import typed
+from gdconv.problems.table.blocks import WHOLE, Block, Cells
+from gdconv.problems.table.parts import Part
+
+# What programs write where a cell is missing: in any column, and in a column of numbers.
+MISSING = {"", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NULL", "null", "NaT", "?"}
+AMONG_NUMBERS = MISSING | {"None", "none", ".", "-"}
+# A whole number that is written as one, with the digits of its absolute value as a group.
+_WHOLE = re.compile(r"[+-]?0*(\d+)(?:\.0*)?", re.ASCII)
+# Different texts of a column that are counted; X cannot have more columns than that.
+MOST_LEVELS = 10**5
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell, and where it is: its row in its part, from 1."""
+
+    part: Part
+    row: int
+    written: str
+
+
+@dataclass
+class Level:
+    """A text that a column has: how often, and where first."""
+
+    place: Place
+    count: int = 0
+
+
+@dataclass
+class Column:
+    """What is known of a column.
+
+    Attributes
+    ----------
+    index, name
+        Its number from 0, and its name, which may be empty.
+    summed : bool
+        Whether the mean is wanted.
+    numbers : int
+        How many cells are finite numbers, or dates.
+    words : dict
+        Everything else that is written in cells → how often, and where first.
+    least, most, smallest : float
+        The range of its numbers.
+    total : float
+        Their sum, if summed.
+    rounded : int
+        Whole numbers that are no doubles; `first_rounded` is the first, with its double.
+    dated : bool
+        Whether the file says that they are dates.
+    counts : bool
+        Whether its numbers are those of the rows, from 0 or from 1.
+    """
+
+    index: int
+    name: str
+    summed: bool = False
+    rows: int = 0
+    numbers: int = 0
+    words: dict[str, Level] = field(default_factory=dict)
+    least: float = math.inf
+    most: float = -math.inf
+    total: float = 0.0
+    rounded: int = 0
+    first_rounded: tuple[Place, int] | None = None
+    dated: bool = False
+    counts: bool = True
+
+    @property
+    def label(self) -> str:
+        """Its number and its name, as messages write them."""
+        return f"column {self.index + 1}" + (f" ({typed(self.name)})" if self.name else "")
+
+    @property
+    def largest(self) -> float:
+        """The largest absolute value; 0 without numbers."""
+        return max(self.most, -self.least) if self.numbers else 0.0
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it has more texts than numbers."""
+        return sum(self.words[word].count for word in self.words.keys() - MISSING) > self.numbers
+
+    @property
+    def gone(self) -> set[str]:
+        """The words that stand for a missing cell: a text may be called None, a number not."""
+        return MISSING if self.is_text else AMONG_NUMBERS
+
+    @property
+    def levels(self) -> dict[str, Level]:
+        """The texts, each with its level, in order."""
+        return {word: self.words[word] for word in sorted(self.words.keys() - self.gone)}
+
+    @property
+    def missing(self) -> int:
+        """How many cells are missing."""
+        return sum(self.words[word].count for word in self.words.keys() & self.gone)
+
+    @property
+    def first_missing(self) -> Place | None:
+        """Where the first missing cell is."""
+        return self._first(self.words.keys() & self.gone)
+
+    @property
+    def first_text(self) -> Place | None:
+        """Where the first text is."""
+        return self._first(self.words.keys() - self.gone)
+
+    @property
+    def mean(self) -> float:
+        """The mean of its numbers."""
+        return self.total / self.numbers
+
+    def add(self, block: Block, cells: Cells) -> None:
+        """Note what another block has in this column."""
+        start, self.rows = self.rows, self.rows + len(block)
+        self.dated = self.dated or cells.dated
+        numbers = cells.numbers
+        if cells.texts is not None:
+            finite = np.isfinite(numbers)
+            self._add_words(block, cells.texts, np.flatnonzero(~finite))
+            if not cells.dated:
+                self._add_rounded(block, cells.texts, numbers)
+            numbers = numbers[finite]
+        if not len(numbers):
+            return
+        self.numbers += len(numbers)
+        least, most = float(numbers.min()), float(numbers.max())
+        self.least, self.most = min(self.least, least), max(self.most, most)
+        if self.summed:
+            self.total = math.fsum([self.total, *numbers.tolist()])
+        first = start + self.least
+        self.counts = (
+            self.counts
+            and self.least in (0, 1)
+            and (numbers[0], numbers[-1], len(numbers))
+            == (first, first + len(block) - 1, len(block))
+            and bool((np.diff(numbers) == 1).all())
+        )
+
+    def _add_words(self, block: Block, texts: np.ndarray, rows: np.ndarray) -> None:
+        for row, word in zip(rows.tolist(), texts[rows].tolist(), strict=True):
+            if word not in self.words:
+                if len(self.words) == MOST_LEVELS:
+                    continue
+                self.words[word] = Level(_place(block, texts, row))
+            self.words[word].count += 1
+
+    def _add_rounded(self, block: Block, texts: np.ndarray, numbers: np.ndarray) -> None:
+        """Note whole numbers that are rounded because they are no doubles."""
+        with np.errstate(invalid="ignore"):
+            large = np.flatnonzero(np.isfinite(numbers) & (np.abs(numbers) >= WHOLE))
+        for row, number in zip(large.tolist(), numbers[large].tolist(), strict=True):
+            whole = _WHOLE.fullmatch(texts[row])
+            if whole and int(whole[1]) != int(abs(number)):
+                self.rounded += 1
+                self.first_rounded = self.first_rounded or (_place(block, texts, row), int(number))
+
+    def _first(self, words: set[str]) -> Place | None:
+        # The words stand in the order in which they were found.
+        return next((level.place for word, level in self.words.items() if word in words), None)
+
+
+def _place(block: Block, texts: Any, row: int) -> Place:
+    return Place(block.part, block.start + row + 1, texts[row])
