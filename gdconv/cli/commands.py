@@ -27,6 +27,17 @@ def report() -> int:
     return run("gdconv-report", main)
 
 
+def table() -> int:
+    """Run `gdconv-table`: what a table holds."""
+
+    def main() -> int:
+        from gdconv.cli.table import main
+
+        return main()
+
+    return run("gdconv-table", main)
+
+
 def verify() -> int:
     """Run `gdconv-verify`: the coursework's statements on one run."""
 

@@ -63,7 +63,7 @@ def main() -> int:
         Exit status: 0 if all went well, 1 if some runs failed or could not be stored, 2 if the
         command or the configuration is wrong; then nothing was run or written.
     """
-    return _exit_status("gdconv", _run_study, "; the same command continues the study")
+    return exit_status("gdconv", _run_study, "; the same command continues the study")
 
 
 def _run_study() -> int:
@@ -114,7 +114,7 @@ def verify() -> int:
         Exit status: 0 if every true statement holds, 1 if one does not or the table could not be
         written, 2 if the command or the configuration is wrong.
     """
-    return _exit_status("gdconv-verify", _check_statements)
+    return exit_status("gdconv-verify", _check_statements)
 
 
 def _check_statements() -> int:
@@ -142,7 +142,7 @@ def _check_statements() -> int:
     return 0 if all(check.passed for check in checks) else 1
 
 
-def _exit_status(program: str, run: Callable[[], int], advice: str = "") -> int:
+def exit_status(program: str, run: Callable[[], int], advice: str = "") -> int:
     """Run a command and return its exit status; an error is printed as one line."""
     if "--version" in sys.argv[1:]:
         print(f"{program} {version('gdconv')}")

@@ -325,7 +325,7 @@ def test_without_an_intercept_there_is_no_column_of_ones(written):
     path = written("a,y\n1,2\n3,4\n")
     assert make(Table(path, "y", intercept=False), 0, 0).X.tolist() == [[1], [3]]
     with pytest.raises(
-        ConfigError, match=r"problem\.intercept=false: must be true if"
+        ConfigError, match=r"problem\.intercept=false: must be true if the table has"
     ):
         make(Table(path, "y", intercept=False, drop="a"), 0, 0)
 

@@ -119,8 +119,14 @@ class Block:
     def __len__(self) -> int:
         return len(self.frame)
 
-    def cells(self, index: int) -> Cells:
-        """Return a column."""
+    def cells(self, index: int, dates: bool = True) -> Cells:
+        """Return a column; if `dates` is false, its dates are texts."""
+        found = self._cells(index)
+        if found.dated and not dates:
+            return Cells(np.full(len(self), np.nan), found.texts)
+        return found
+
+    def _cells(self, index: int) -> Cells:
         if index in self._known:
             return self._known[index]
         if self.written is None or index not in self.written:
@@ -154,8 +160,8 @@ class TextFile:
             buffered = io.BufferedReader(file, 2**18)
             with unpacked(buffered, self.part.packing, self.part.path) as stream:
                 frame = self._read(stream, low_memory=True, na_filter=False)
-            while buffered.read(2**20):
-                pass
+                while buffered.read(2**20):
+                    pass
         self.digest = file.hexdigest()
         frame.columns = range(frame.shape[1])
         beyond = [index for index in frame.columns if index >= len(self.names)]

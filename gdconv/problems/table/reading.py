@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gdconv.config.rules import ConfigError, quoted_list, typed
+from gdconv.config.rules import ConfigError, on_one_line, quoted_list, typed
 from gdconv.config.sections import Columns, Table
 from gdconv.problems.table import dialect as dialects
 from gdconv.problems.table import parts
@@ -137,14 +137,28 @@ def _read(versions: tuple[Any, ...], keys: Table) -> Data:
     chosen = choose(source.name, source.names, keys, keys.target)
     blocks = list(source.blocks(chosen.used))
     columns, day_first = survey(source, blocks, chosen, keys)
-    y, *features = features_of(columns, keys, chosen, day_first)
-    table = np.empty((sum(map(len, blocks)), 1 + len(features)), order="F")
+    known = features_of(columns, keys, chosen, day_first)
+    table, left_out = numbers(source, blocks, known)
+    told = Notices(source, keys, chosen, columns, known)
+    notices = told.of_reading() + told.of_cells(left_out) + told.of_numbers(table)
+    names = tuple(each.name for each in known[1:])
+    largest = np.maximum(table.max(axis=0), -table.min(axis=0))[1:].tolist()
+    found = Facts(
+        *(source.content, source.reading, names, tuple(largest), len(table), tuple(notices))
+    )
+    return Data(found, table[:, 1:], table[:, 0])
+
+
+def numbers(
+    source: Source, blocks: Sequence[Block], known: Sequence[Feature]
+) -> tuple[np.ndarray, int]:
+    """Return the numbers of columns, and how many rows are left out because a cell is missing."""
+    table = np.empty((sum(map(len, blocks)), len(known)), order="F")
     start = 0
     for block in blocks:
-        for place, feature in enumerate([y, *features]):
+        for place, feature in enumerate(known):
             table[start : start + len(block), place] = feature.numbers(block)
         start += len(block)
-    known = [y, *features]
     gone = [place for place, each in enumerate(known) if each.column.missing]
     lacking = np.isnan(table[:, gone]).any(axis=1)
     left_out = int(np.count_nonzero(lacking))
@@ -155,14 +169,7 @@ def _read(versions: tuple[Any, ...], keys: Table) -> Data:
         if left_out:
             reason += f" without the {left_out} in which a cell is missing"
         raise ConfigError("problem.path", source.name, reason)
-    told = Notices(source, keys, chosen, columns, known)
-    notices = told.of_reading() + told.of_cells(left_out) + told.of_numbers(table)
-    names = tuple(each.name for each in features)
-    largest = np.maximum(table.max(axis=0), -table.min(axis=0))[1:].tolist()
-    found = Facts(
-        *(source.content, source.reading, names, tuple(largest), len(table), tuple(notices))
-    )
-    return Data(found, table[:, 1:], table[:, 0])
+    return table, left_out
 
 
 class Source:
@@ -233,7 +240,7 @@ def survey(
                 column.add(block, in_days(block.cells(column.index), first))
             continue
         for block in blocks:
-            column.add(block, block.cells(column.index))
+            column.add(block, block.cells(column.index, dates=False))
         if column.is_text and column.numbers and keys.text == "one_hot":
             # Its numbers are texts as well.
             columns[place] = again = Column(column.index, column.name)
@@ -331,7 +338,7 @@ class Notices:
         names = [each.name for each in self.features]
         most, least = table.max(axis=0), table.min(axis=0)
         alike: dict[tuple[float, ...], list[int]] = {}
-        for place in range(1, len(names)):
+        for place in range(self.chosen.target is not None, len(names)):
             column = table[:, place]
             ends = (float(column[0]), float(column[-1]), float(most[place]), float(least[place]))
             before = alike.setdefault(ends, [])
@@ -355,11 +362,11 @@ class Notices:
             return []
         place, double, first = min(rounded, key=lambda each: (each[0].row, each[2].index))
         return [
-            f"{typed(place.part.path)}: whole numbers above 2^53 have been rounded to doubles,"
-            f" {sum(each.rounded for *_, each in rounded)} in all, the first in row {place.row},"
-            f" {first.label}: {typed(place.written)} to {double}; if it matters, subtract a"
+            f"{on_one_line(place.part.path)}: whole numbers above 2^53 have been rounded to"
+            f" doubles, {sum(each.rounded for *_, each in rounded)} in all, the first in row"
+            f" {place.row}, {first.label}: {typed(place.written)} to {double}; if it matters, subtract a"
             " constant from the column"
         ]
 
     def _told(self, notice: str) -> str:
-        return f"{typed(self.source.name)}: {notice}"
+        return f"{on_one_line(self.source.name)}: {notice}"

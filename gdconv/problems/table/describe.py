@@ -1,0 +1,202 @@
+"""What `gdconv-table` prints: the columns of a table, and what they mean for its problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gdconv.config.rules import on_one_line
+from gdconv.config.sections import Columns
+from gdconv.problems.families import standardized
+from gdconv.problems.spectrum import Spectrum, spectrum
+from gdconv.problems.table.columns import Chosen, choose, features_of
+from gdconv.problems.table.parts import versions
+from gdconv.problems.table.reading import Notices, Source, numbers, survey
+from gdconv.problems.table.survey import Column
+
+# A correlation of at least that size is named, and of so many pairs.
+CORRELATED, MOST_PAIRS = 0.9, 5
+# With more columns, κ without each of them takes too long.
+MOST_COLUMNS = 100
+# A column spoils κ if without it κ is smaller by this factor.
+SPOILS = 2.0
+# Texts and characters of a column that are shown.
+MOST_TEXTS, WIDTH = 4, 60
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """X as it is, or standardised.
+
+    Attributes
+    ----------
+    rank : int
+    condition_number : float
+    spoiler : str
+        The feature without which κ is smallest, if that is much smaller; else empty.
+    without : float
+        κ without it.
+    """
+
+    rank: int
+    condition_number: float
+    spoiler: str = ""
+    without: float = 0.0
+
+
+@dataclass(frozen=True)
+class Description:
+    """Lines that describe a table, and which of the keys `text` and `missing` it needs."""
+
+    lines: list[str]
+    needed: set[str]
+
+
+def describe(keys: Columns, target: str | None, intercept: bool = True) -> Description:
+    """Return a description of a table.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or its columns cannot be used.
+    """
+    source = Source(versions(keys.path), keys)
+    chosen = choose(source.name, source.names, keys, target)
+    every = tuple(range(len(source.names)))
+    blocks = list(source.blocks(every))
+    columns, day_first = survey(source, blocks, _all(chosen, every), keys)
+    used = [column for column in columns if column.index in chosen.used]
+    known = features_of(used, keys, chosen, day_first)
+    table, left_out = numbers(source, blocks, known)
+    told = Notices(source, keys, chosen, used, known)
+    notices = told.of_reading() + told.of_cells(left_out) + told.of_numbers(table)
+    first = int(target is not None)
+    names, X = [each.name for each in known[first:]], table[:, first:]
+    rows = sum(map(len, blocks))
+    lines = [f"{source.name}: {_count(rows, 'row')}, {_count(len(columns), 'column')}"]
+    lines += _in_columns([("", *_HEADINGS), *(_row(each, chosen) for each in columns)])
+    lines += ["", *notices] if notices else []
+    lines += ["", *_of_matrix(names, X, intercept)]
+    texts = any(each.is_text and each.index not in chosen.dates for each in used)
+    gone = any(each.missing for each in used)
+    needed = {name for name, needs in {"text": texts, "missing": gone}.items() if needs}
+    return Description([_printable(line) for line in lines], needed)
+
+
+def _printable(line: str) -> str:
+    """A line without control characters, its blanks kept."""
+    return line if line.isprintable() else on_one_line(line)
+
+
+def _all(chosen: Chosen, every: tuple[int, ...]) -> Chosen:
+    """The same choice, but with all columns to look at."""
+    features = tuple(index for index in every if index != chosen.target)
+    return Chosen(chosen.target, features, chosen.dates, ())
+
+
+_HEADINGS = ("column", "type", "missing", "from", "to", "texts")
+
+
+def _row(column: Column, chosen: Chosen) -> tuple[str, ...]:
+    """Name, type, missing cells and range of a column, or its texts."""
+    role = "y" if column.index == chosen.target else " "
+    role = role if column.index in chosen.used else "-"
+    name = column.name or f"(column {column.index + 1})"
+    missing = str(column.missing or "")
+    ends = [f"{end:.6g}" for end in (column.least, column.most)]
+    if column.is_text:
+        levels = column.levels
+        shown = ", ".join(f"{word} {levels[word].count}" for word in list(levels)[:MOST_TEXTS])
+        more = ", …" * (len(levels) > MOST_TEXTS)
+        return role, name, "text", missing, "", "", f"{len(levels)}: {_cut(shown)}{more}"
+    if not column.numbers:
+        return role, name, "empty", missing, "", "", ""
+    if column.dated or column.index in chosen.dates:
+        ends = [str(np.datetime64(int(end // 1), "D")) for end in (column.least, column.most)]
+        return role, name, "date", missing, *ends, ""
+    others = ", ".join(column.levels)
+    return role, name, "number", missing, *ends, _cut(others) and f"also {_cut(others)}"
+
+
+def _of_matrix(names: Sequence[str], X: np.ndarray, intercept: bool) -> list[str]:
+    """The lines about X: its rank, its κ, and what makes it large."""
+    ones = "and a column of ones" if intercept else "without a column of ones"
+    lines = [f"X: {_count(len(X), 'row')}, {_count(len(names), 'feature')} {ones}"]
+    with np.errstate(all="ignore"):
+        ways = {
+            "as it is": _matrix(names, X, intercept),
+            "standardised": _matrix(names, standardized(X.copy()), intercept),
+        }
+    for way, found in ways.items():
+        if found is None:
+            lines.append(f"  {way}: the squares of its numbers do not fit into floats")
+            continue
+        line = f"  {way}: rank {found.rank}, κ = {found.condition_number:.5g}"
+        if found.spoiler:
+            line += f"; without {found.spoiler} κ = {found.without:.5g}"
+        lines.append(line)
+    pairs = _pairs(names, X)
+    for size, one, other in pairs[:MOST_PAIRS]:
+        lines.append(f"  {one} and {other} are correlated: {size:.4f}")
+    if len(pairs) > MOST_PAIRS:
+        lines.append(f"  and {len(pairs) - MOST_PAIRS} more pairs")
+    return lines
+
+
+def _matrix(names: Sequence[str], X: np.ndarray, intercept: bool) -> Matrix | None:
+    whole = np.column_stack([X, np.ones(len(X))]) if intercept else X
+    found = _spectrum(whole)
+    if found is None:
+        return None
+    kappa = found.condition_number
+    best, spoiler = kappa, ""
+    if 1 < whole.shape[1] <= MOST_COLUMNS:
+        for place, name in enumerate(names):
+            rest = _spectrum(np.delete(found.reduced, place, axis=1))
+            # A column less may also hide that others are nearly dependent.
+            if rest and rest.condition_number < best:
+                best, spoiler = rest.condition_number, name
+    if best * SPOILS > kappa:
+        spoiler = ""
+    return Matrix(found.rank, kappa, spoiler, best)
+
+
+def _spectrum(X: np.ndarray) -> Spectrum | None:
+    try:
+        return spectrum(X)
+    except ValueError:
+        return None
+
+
+def _pairs(names: Sequence[str], X: np.ndarray) -> list[tuple[float, str, str]]:
+    """The most correlated pairs of features, with their correlation."""
+    if X.shape[1] > 10 * MOST_COLUMNS:
+        return []
+    Z = standardized(X.copy())
+    R = Z.T @ Z / len(Z)
+    pairs = np.argwhere(np.triu(np.abs(R) >= CORRELATED, k=1)).tolist()
+    found = [(float(R[i, j]), names[i], names[j]) for i, j in pairs]
+    return sorted(found, key=lambda pair: -abs(pair[0]))
+
+
+def _in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with cells below each other: numbers to the right, texts to the left."""
+    rows = [[_printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    aligned = ("<", "<", "<", ">", ">", ">", "<")
+    return [
+        "  ".join(
+            f"{cell:{to}{width}}" for cell, to, width in zip(row, aligned, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + "s" * (number != 1)
