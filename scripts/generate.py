@@ -26,6 +26,8 @@ or the maximum of pₜ(λ)² over all λ from λ⁺min to λmax.
 ROWS = {
     "runs": "A row is a run.",
     "curves": "A row is a recorded iteration of a run.",
+    "coefficients": "A row is an entry of a problem's w\\* or, with `record.coefficients=true`, of"
+    " a run's last w.",
     "eigenvalues": "A row is an eigenvalue λᵢ of H; `problem_id` joins it to the runs.",
 }
 # The columns of runs.csv that the README explains.

@@ -303,6 +303,11 @@ class Record(Section):
         *("log", choice("log", "none")),
         "`none`: leave curves.csv empty, if you need runs.csv alone",
     )
+    coefficients: bool = key(
+        *(False, boolean),
+        "`true`: coefficients.csv has the last w of each run, beside the w* of its problem; without"
+        " it, it has the w* of tables only",
+    )
 
 
 @dataclass(frozen=True)

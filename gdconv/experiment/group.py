@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from gdconv.config.sections import Run
+from gdconv.config.sections import Run, Table
 from gdconv.experiment.average import gap_average, iterations_average
 from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem_id, run_ids
 from gdconv.experiment.iterate import iterate
 from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import Recorder, Trajectories, recorded_iterations
 from gdconv.problems.blocks import LeastSquares
-from gdconv.problems.families import file_content, make
+from gdconv.problems.families import file_content, make, names_of_columns
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.spectrum import eigh_difference
 from gdconv.problems.starts import starting_point
@@ -81,7 +81,28 @@ def run_group(
         _eigenvalue_rows(problem, first, identifier, theory),
         eigh_difference(theory.spectrum, objective.matrix),
         objective.rows_multiplied,
+        *_coefficient_rows(ids, first, identifier, theory.w_star, recorder.latest),
     )
+
+
+def _coefficient_rows(
+    ids: Sequence[str], run: Run, identifier: str, w_star: np.ndarray, latest: np.ndarray
+) -> list[dict[str, list[Any]]]:
+    """The rows for w* of the problem, and those for the last w of each run."""
+    kept = run.record.coefficients
+    names = names_of_columns(run.problem, len(w_star))
+
+    def rows(run_id: str | None, w: np.ndarray) -> dict[str, list[Any]]:
+        same: dict[str, list[Any]] = {"problem_id": [identifier] * len(w)}
+        same |= {"run_id": [run_id] * len(w)}
+        return same | {"column": names, "coefficient": w.tolist()}
+
+    of_problem = rows(None, w_star) if kept or isinstance(run.problem, Table) else {}
+    of_runs: dict[str, list[Any]] = {}
+    for run_id, w in zip(ids, latest, strict=True) if kept else ():
+        for name, values in rows(run_id, w).items():
+            of_runs.setdefault(name, []).extend(values)
+    return [of_problem, of_runs]
 
 
 def _run_rows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gdconv.config.sections import (
@@ -36,6 +36,10 @@ class GroupTables:
         Column name → values, one for each recorded iteration; one run after the other.
     eigenvalues : dict
         Column name → values, one for each eigenvalue.
+    minimiser : dict
+        Column name → values of coefficients.csv, one for each column of X: w* of the problem.
+    coefficients : dict
+        The same for the last w of each run, one run after the other.
     eigh_difference : float or None
         See `spectra.eigh_difference`; None for a group that failed.
     rows_multiplied : str or None
@@ -47,6 +51,8 @@ class GroupTables:
     eigenvalues: dict[str, list[Any]]
     eigh_difference: float | None
     rows_multiplied: str | None
+    minimiser: dict[str, list[Any]] = field(default_factory=dict)
+    coefficients: dict[str, list[Any]] = field(default_factory=dict)
 
 
 def run_ids(runs: Sequence[Run]) -> list[str]:

@@ -66,7 +66,13 @@ RECORDED = (
 
 
 class Recorder:
-    """Watches the iteration: records what is needed, and stops runs that are finished."""
+    """Watches the iteration: records what is needed, and stops runs that are finished.
+
+    Attributes
+    ----------
+    latest : ndarray, shape (m, d)
+        w of each run at the iteration that was recorded last.
+    """
 
     def __init__(
         self,
@@ -83,6 +89,7 @@ class Recorder:
         self.to_tolerance = np.full(len(floor), -1, dtype=np.int64)
         self.reached_floor = np.zeros(len(floor), dtype=bool)
         self.reached_ceiling = np.zeros(len(floor), dtype=bool)
+        self.latest = np.tile(w_star, (len(floor), 1))
         self._rows: list[tuple[np.ndarray, ...]] = []
         self._squares = np.empty((0, 0))
 
@@ -112,9 +119,9 @@ class Recorder:
             leaving = self.reached_floor[runs] | self.reached_ceiling[runs]
             self._attend(runs[~leaving])
         if iteration in self.recorded:
-            self._record(iteration, runs, W - self.w_star, gap, beside, slice(None))
+            self._record(iteration, runs, W, gap, beside, slice(None))
         elif leaving is not None:
-            self._record(iteration, runs, W - self.w_star, gap, beside, leaving)
+            self._record(iteration, runs, W, gap, beside, leaving)
         return leaving
 
     def _attend(self, runs: np.ndarray) -> None:
@@ -127,12 +134,13 @@ class Recorder:
         self,
         iteration: int,
         runs: np.ndarray,
-        away: np.ndarray,
+        W: np.ndarray,
         gap: np.ndarray,
         beside: Beside,
         rows: Any,
     ) -> None:
-        count = len(runs)
+        count, away = len(runs), W - self.w_star
+        self.latest[runs[rows]] = W[:count][rows]
         distance = np.add.reduce(np.square(away), axis=1)[:count][rows]
         none = np.full(count, np.nan)
         invariant = beside.invariant(away)[:count] if beside.invariant else none

@@ -136,6 +136,13 @@ def shape(problem: Problem) -> tuple[int, int]:
     return problem.n_samples, problem.n_features
 
 
+def names_of_columns(problem: Problem, n_features: int) -> list[str]:
+    """Return names of the columns of X: those of a table, or x1, x2, …"""
+    if isinstance(problem, Table):
+        return [*_facts(problem).names, *(["(intercept)"] if problem.intercept else [])]
+    return [f"x{number}" for number in range(1, n_features + 1)]
+
+
 class Drawn(Rows):
     """A problem with random features; y = X w + noise with standard normal w.
 

@@ -64,6 +64,7 @@ def together(studies: Sequence[Tables], labels: Sequence[str]) -> Tables:
         pd.concat(runs, ignore_index=True),
         pd.concat([marked(tables.curves, n) for n, tables in numbered], ignore_index=True),
         pd.concat([marked(tables.eigenvalues, n) for n, tables in numbered], ignore_index=True),
+        pd.concat([marked(tables.coefficients, n) for n, tables in numbered], ignore_index=True),
     )
 
 

@@ -69,20 +69,22 @@ class Shown(NamedTuple):
     runs: pd.DataFrame
     curves: Curves
     eigenvalues: pd.DataFrame
+    coefficients: pd.DataFrame
 
 
 def read(folder: Path) -> Shown:
     """Read what figures and page show of a study; raises as `gdconv.tables.csv.read`."""
     runs = csv.read_runs(folder)
     eigenvalues = csv.frame("eigenvalues", csv.blocks(folder, "eigenvalues"))
-    return Shown(runs, InFile(folder, runs["run_id"]), eigenvalues)
+    coefficients = csv.frame("coefficients", csv.blocks(folder, "coefficients"))
+    return Shown(runs, InFile(folder, runs["run_id"]), eigenvalues, coefficients)
 
 
 def shown(tables: Tables | Shown) -> Shown:
     """Return tables that may be in memory as figures and page use them."""
     if isinstance(tables, Shown):
         return tables
-    return Shown(tables.runs, InMemory(tables.curves), tables.eigenvalues)
+    return Shown(tables.runs, InMemory(tables.curves), tables.eigenvalues, tables.coefficients)
 
 
 class InMemory(Curves):

@@ -25,11 +25,15 @@ from gdconv.experiment.identity import SCHEMA_VERSION
 from gdconv.sweep import lock
 from gdconv.sweep.provenance import configuration, environment, without_home
 from gdconv.tables import contents, disk
-from gdconv.tables.columns import EIGENVALUE_ORDER, FILES, RUN_ORDER, TABLES
+from gdconv.tables.columns import COEFFICIENT_ORDER, EIGENVALUE_ORDER, FILES, RUN_ORDER, TABLES
 from gdconv.tables.contents import CHECKSUMS
-from gdconv.tables.csv import Rows, header, run_id_of, sort_key
+from gdconv.tables.csv import Rows, header, owner_of, run_id_of, sort_key
 
-ORDERS = {"runs": RUN_ORDER, "eigenvalues": EIGENVALUE_ORDER}
+ORDERS = {
+    "runs": RUN_ORDER,
+    "eigenvalues": EIGENVALUE_ORDER,
+    "coefficients": COEFFICIENT_ORDER,
+}
 
 
 class Store:
@@ -62,6 +66,8 @@ class Store:
         self._sizes: dict[str, int] = {}
         self._digests: dict[str, Any] = {}
         self._problems: set[bytes] = set()
+        # Those whose w* is in coefficients.csv.
+        self._solved: set[bytes] = set()
         # Where each run's lines are in curves.csv.
         self._spans: dict[bytes, tuple[int, int]] = {}
         self._provenance: dict[str, Any] = {}
@@ -139,6 +145,9 @@ class Store:
         # The checksums must be gone from the disk before a table changes.
         disk.sync_folder(self.folder)
         self._open_table("eigenvalues", lambda line: run_id_of(line) in self._problems)
+        self._open_table("coefficients", self._keeps_coefficient)
+        owners = map(owner_of, contents.lines(self._files["coefficients"], "coefficients"))
+        self._solved = {problem for problem, run_id in owners if not run_id}
         for name in ("curves", "runs"):
             self._open_table(name, lambda line: run_id_of(line).decode() in self.done)
         self._spans = self._spans_on_disk()
@@ -169,19 +178,24 @@ class Store:
         """
         self._check_files(f"; the group just computed is not stored (runs: {len(rows.status)})")
         problem = rows.problem_id.encode()
-        parts = {"curves": rows.curves, "runs": rows.runs}
+        parts = {"coefficients": rows.coefficients, "curves": rows.curves, "runs": rows.runs}
         position = self._sizes["curves"]
         for run_id, size in rows.sizes.items():
             self._spans[run_id.encode()] = position, position + size
             position += size
         if problem not in self._problems:
             parts = {"eigenvalues": rows.eigenvalues} | parts
+        if problem not in self._solved:
+            parts["coefficients"] = rows.minimiser + parts["coefficients"]
         for name, part in parts.items():
+            if not part:
+                continue
             self._files[name].write(part)
             disk.sync(self._files[name])
             self._sizes[name] += len(part)
             self._digests[name].update(part)
         self._problems.add(problem)
+        self._solved |= {problem} if rows.minimiser else set()
         self.done |= rows.status
         self._provenance["commands"][-1]["runs"] += len(rows.status)
         largest = self._provenance["eigh_difference"]
@@ -287,6 +301,11 @@ class Store:
         self._files[name] = file
         self._digests[name] = disk.digest(file)
         self._sizes[name] = file.tell()
+
+    def _keeps_coefficient(self, line: bytes) -> bool:
+        """Whether a line of coefficients.csv is of a run that is done, or of its problem."""
+        problem, run_id = owner_of(line)
+        return problem in self._problems and (not run_id or run_id.decode() in self.done)
 
     def _spans_on_disk(self) -> dict[bytes, tuple[int, int]]:
         """Where each run's lines are, of the runs that were done before."""

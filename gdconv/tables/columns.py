@@ -368,7 +368,29 @@ EIGENVALUES = (
         "y²/X²",
     ),
 )
-TABLE_COLUMNS = {"runs": RUNS, "curves": CURVES, "eigenvalues": EIGENVALUES}
+COEFFICIENTS = (
+    _PROBLEM_ID,
+    Column("run_id", TEXT, "the run whose last w this is; empty for w*"),
+    Column(
+        "column",
+        TEXT,
+        "the column of X: the name of a table's column, `NAME=TEXT` for a text, `(intercept)` for"
+        " the column of ones; x1, x2, … in other problems",
+    ),
+    Column(
+        "coefficient",
+        NUMBER,
+        "its entry of w* or w; with `problem.standardize=true` that of the standardised column",
+        "wⱼ",
+        "y/X",
+    ),
+)
+TABLE_COLUMNS = {
+    "runs": RUNS,
+    "curves": CURVES,
+    "eigenvalues": EIGENVALUES,
+    "coefficients": COEFFICIENTS,
+}
 # What the summary, the comparison and the page show beside columns.
 DERIVED = (
     Column("study", TEXT, "name of the study, where two are compared"),
@@ -392,7 +414,9 @@ DERIVED = (
 )
 # Where two tables have a column of one name, it is that of runs.
 QUANTITIES = {
-    each.name: each for columns in (DERIVED, EIGENVALUES, CURVES, RUNS) for each in columns
+    each.name: each
+    for columns in (DERIVED, COEFFICIENTS, EIGENVALUES, CURVES, RUNS)
+    for each in columns
 }
 COLUMNS = {
     name: {each.name: each.kind for each in columns} for name, columns in TABLE_COLUMNS.items()
@@ -405,4 +429,6 @@ RUN_ORDER = (
     *("start", "start_which", "start_radius", "method", "method_options", "momentum"),
     *("problem_id", "step_unit", "step_value", "run_id"),
 )
+# The rows of one w stay in the order of the columns of X.
+COEFFICIENT_ORDER = ("problem_id", "run_id")
 EIGENVALUE_ORDER = ("n_samples", "n_features", "seed", "repetition", "problem_id", "index")

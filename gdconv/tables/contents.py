@@ -151,6 +151,7 @@ def _counted(folder: Path) -> Held:
     """The runs that have a row in runs.csv and all of their rows in the other tables."""
     curve_rows = _curve_rows(folder)
     complete = _complete_problems(folder)
+    coefficients = _coefficients(folder)
     status: dict[str, str] = {}
     problems, seen = set(), set()
     for number, line in _numbered(folder, "runs"):
@@ -162,7 +163,11 @@ def _counted(folder: Path) -> Held:
         problem = run["problem_id"].encode()
         if run["status"] == "failed":
             status[run_id] = run["status"]
-        elif curve_rows[run_id.encode()] == int(run["curve_rows"] or -1) and problem in complete:
+        elif (
+            curve_rows[run_id.encode()] == int(run["curve_rows"] or -1)
+            and problem in complete
+            and _has_coefficients(run, coefficients)
+        ):
             status[run_id] = run["status"]
             problems.add(problem)
     return Held(status, problems)
@@ -178,6 +183,22 @@ def _curve_rows(folder: Path) -> Counter[bytes]:
         latest, before = run_id, iteration
         rows[run_id] += 1
     return rows
+
+
+def _coefficients(folder: Path) -> Counter[tuple[str, str]]:
+    """How many rows each problem's w*, and each run's w, have in coefficients.csv."""
+    rows: Counter[tuple[str, str]] = Counter()
+    for number, line in _numbered(folder, "coefficients"):
+        problem, run_id, *_ = _checked_cells("coefficients", number, line)
+        rows[problem, run_id] += 1
+    return rows
+
+
+def _has_coefficients(run: Mapping[str, str], rows: Counter[tuple[str, str]]) -> bool:
+    """Whether the rows of a run and of its problem are complete, where there have to be any."""
+    of_problem, of_run = rows[run["problem_id"], ""], rows[run["problem_id"], run["run_id"]]
+    every = int(run["n_features"] or 0)
+    return of_problem in {every, every if run["problem"] == "table" else 0} and of_run in {0, every}
 
 
 def _complete_problems(folder: Path) -> set[bytes]:

@@ -18,6 +18,7 @@ import orjson
 
 from gdconv.tables import disk
 from gdconv.tables.columns import (
+    COEFFICIENT_ORDER,
     COLUMNS,
     EIGENVALUE_ORDER,
     NUMBER,
@@ -49,12 +50,15 @@ class CellError(ValueError):
 class Rows:
     """The rows of one group as lines of CSV, and a few facts about them that the writer needs.
 
+    minimiser and coefficients are lines of coefficients.csv, of the problem and of the runs.
     sizes: run_id → how many bytes of curves are the run's; in the order in which they stand there.
     """
 
     runs: bytes
     curves: bytes
     eigenvalues: bytes
+    minimiser: bytes
+    coefficients: bytes
     sizes: dict[str, int]
     problem_id: str
     status: dict[str, str]
@@ -76,6 +80,7 @@ class Tables(NamedTuple):
     runs: pd.DataFrame
     curves: pd.DataFrame
     eigenvalues: pd.DataFrame
+    coefficients: pd.DataFrame
 
 
 def encode(group: GroupTables) -> Rows:
@@ -89,6 +94,8 @@ def encode(group: GroupTables) -> Rows:
         runs="".join(_lines("runs", group.runs)).encode(),
         curves="".join(curves).encode("ascii"),
         eigenvalues="".join(_lines("eigenvalues", group.eigenvalues)).encode(),
+        minimiser="".join(_lines("coefficients", group.minimiser)).encode(),
+        coefficients="".join(_lines("coefficients", group.coefficients)).encode(),
         sizes=dict(sizes),
         problem_id=next(iter(group.eigenvalues.get("problem_id", ())), ""),
         status=dict(zip(group.runs["run_id"], group.runs["status"], strict=True)),
@@ -115,10 +122,14 @@ def decode(groups: Iterable[Rows], files: Mapping[str, Sequence[str]] | None = N
         for run_id, end in zip(rows.sizes, accumulate(rows.sizes.values()), strict=True)
     }
     eigenvalues = sorted(_split(problems.values()), key=sort_key("eigenvalues", EIGENVALUE_ORDER))
+    minimisers = {rows.problem_id: rows.minimiser for rows in groups if rows.minimiser}
+    parts = [*minimisers.values(), *(rows.coefficients for rows in groups)]
+    coefficients = sorted(_split(parts), key=sort_key("coefficients", COEFFICIENT_ORDER))
     return Tables(
         _named(frame("runs", runs), files or {}),
         frame("curves", [curves.get(run_id_of(run), b"") for run in runs]),
         frame("eigenvalues", eigenvalues),
+        frame("coefficients", coefficients),
     )
 
 
@@ -134,10 +145,13 @@ def read(folder: str | Path) -> Tables:
     """
     folder = Path(folder)
     tables = Tables(**{name: frame(name, blocks(folder, name)) for name in COLUMNS})
+    of_runs = tables.coefficients["run_id"]
     done = tables.curves["run_id"].isin(tables.runs["run_id"])
+    told = of_runs.isna() | of_runs.isin(tables.runs["run_id"])
     return tables._replace(
         runs=_named(tables.runs, _read_files(folder)),
         curves=tables.curves[done].reset_index(drop=True),
+        coefficients=tables.coefficients[told].reset_index(drop=True),
     )
 
 
@@ -225,6 +239,12 @@ def header(name: str) -> bytes:
 def run_id_of(line: bytes) -> bytes:
     """Return the run_id of a line of runs.csv or curves.csv, its first cell."""
     return cells_of(line)[0].encode() if line[0] == _QUOTE else line[: line.index(b",")]
+
+
+def owner_of(line: bytes) -> tuple[bytes, bytes]:
+    """Return problem_id and run_id of a line of coefficients.csv; w* has an empty run_id."""
+    problem, run_id, *_ = line.split(b",", 2)
+    return problem, run_id
 
 
 def cells_of(line: bytes) -> list[str]:

@@ -364,8 +364,8 @@ class Notices:
         return [
             f"{on_one_line(place.part.path)}: whole numbers above 2^53 have been rounded to"
             f" doubles, {sum(each.rounded for *_, each in rounded)} in all, the first in row"
-            f" {place.row}, {first.label}: {typed(place.written)} to {double}; if it matters, subtract a"
-            " constant from the column"
+            f" {place.row}, {first.label}: {typed(place.written)} to {double}; if it matters,"
+            " subtract a constant from the column"
         ]
 
     def _told(self, notice: str) -> str:

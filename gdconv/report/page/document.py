@@ -35,6 +35,8 @@ from gdconv.tables import disk
 from gdconv.tables.columns import FILES, QUANTITIES
 from gdconv.tables.csv import Tables
 
+# The problems whose coefficients are shown, and how many of each.
+MOST_PROBLEMS, MOST_COEFFICIENTS = 6, 100
 SCRIPTS = ("plot.js", "methods.js", "explorer.js", "table.js")
 
 
@@ -85,6 +87,7 @@ def page(
         config=_text_file(folder / "config.yaml", "Configuration"),
         figures="\n".join(shown),
         summary=_table(rows_by_setting(runs)),
+        coefficients=_coefficients(runs, tables.coefficients),
         cut=_cut(runs),
         files=", ".join(_link(name) for name in FILES if (folder / name).exists()),
         provenance=_text_file(folder / "provenance.json", "Provenance"),
@@ -186,6 +189,24 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
         '<div class="scroll" tabindex="0"><table>\n'
         f"<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
     )
+
+
+def _coefficients(runs: pd.DataFrame, coefficients: pd.DataFrame) -> str:
+    """The coefficients w* of the first problems that have any, each with its columns' names."""
+    minimisers = coefficients[coefficients["run_id"].isna()]
+    firsts = runs.drop_duplicates("problem_id").set_index("problem_id")
+    parts = []
+    for problem, rows in list(minimisers.groupby("problem_id"))[:MOST_PROBLEMS]:
+        run = firsts.loc[problem]
+        name = f"{problem_name(run)}, {run['problem_options']}"
+        shown = rows[:MOST_COEFFICIENTS]
+        cells = zip(shown["column"], shown["coefficient"], strict=True)
+        parts.append(f"<p>w* of {escape(name)}</p>")
+        parts.append(_table([{"column": column, "coefficient": w} for column, w in cells]))
+    if not parts:
+        return ""
+    told = f'<p class="quiet">All are in {_link("coefficients.csv")}.</p>'
+    return "\n".join(["<h3>Coefficients</h3>", *parts, told])
 
 
 def _figure(folder: Path, plot: Plot, svg: bytes) -> str:
