@@ -13,6 +13,7 @@ from gdconv.config.sections import METHODS
 _HOMES = {
     "run_study": "gdconv.sweep.sweep",
     "read": "gdconv.tables.csv",
+    "LeastSquares": "gdconv.problems.families",
     "draw": "gdconv.report.figures.catalogue",
     **{method.__name__: method.__module__ for method in METHODS.values()},
     **dict.fromkeys(

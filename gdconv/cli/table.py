@@ -48,7 +48,8 @@ def _describe() -> int:
     standardize = values.pop("standardize", False)
     # Made for its checks, which are those of gdconv.
     goal = "y" if target is None else target
-    table = Table(tuple(paths), goal, standardize, intercept, **values)
+    of_all = {"path": tuple(paths), "target": goal, "standardize": standardize}
+    table = Table(**of_all, intercept=intercept, **values)
     keys = Columns(**{"path": table.path} | LENIENT | values)
     from gdconv.problems.table.describe import describe
 

@@ -11,10 +11,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdconv.config.rules import ConfigError, Section
 from gdconv.config.sections import Run, RunConfig, Serial, Step, StudyConfig, expand, number_of_runs
+from gdconv.experiment.given import configurations
 from gdconv.experiment.identity import Group, group_of, run_ids
 from gdconv.problems.families import (
     block_ends,
@@ -29,6 +30,11 @@ from gdconv.sweep.store import Store
 from gdconv.sweep.triangles import prepared
 from gdconv.tables.csv import Rows, Tables, decode, read
 from nnlib.terminal import bar_stream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gdconv.problems.families import LeastSquares
 
 log = logging.getLogger("gdconv")
 
@@ -110,25 +116,31 @@ def run_sweep(
 
 
 def run_study(
-    configs: RunConfig | Sequence[RunConfig],
+    configs: RunConfig | Sequence[RunConfig] | LeastSquares | pd.DataFrame,
     engine: Section | None = None,
     folder: str | Path | None = None,
+    **keys: Any,
 ) -> Tables:
     """Run configurations from Python and return their tables; write only if a folder is given.
 
     Parameters
     ----------
-    configs : RunConfig or sequence of RunConfig
+    configs : RunConfig, sequence of RunConfig, LeastSquares or DataFrame
+        What to run, or data to run it on: `LeastSquares(X, y)`, whose X is taken as it is, or a
+        DataFrame with `target=NAME`, which is treated as a file with these columns is.
     engine : engine section of gdconv.config.sections, optional
         How to run; serial by default.
     folder : path, optional
         A study's folder, which is made if it is missing. Runs that it already holds are not
         repeated, and the tables are those of the whole study.
+    **keys
+        For data: the keys of RunConfig, as step, and those of Table, as target and standardize.
 
     Returns
     -------
     Tables
-        DataFrames runs, curves and eigenvalues with the columns of `gdconv.tables.csv.COLUMNS`.
+        DataFrames runs, curves, eigenvalues and coefficients with the columns of
+        `gdconv.tables.csv.COLUMNS`.
 
     Raises
     ------
@@ -142,8 +154,12 @@ def run_study(
     >>> config = RunConfig(Gaussian(n_samples=50, n_features=5), step=Step(value=[0.5, 1.0]))
     >>> run_study(config).runs.status.tolist()
     ['converged', 'converged']
+    >>> from gdconv import LeastSquares
+    >>> runs = run_study(LeastSquares(X=[[1, 0], [0, 2], [1, 1]], y=[1, 2, 3])).runs
+    >>> runs.condition_number.round(4).tolist()
+    [3.1244]
     """
-    configs = [configs] if isinstance(configs, RunConfig) else list(configs)
+    configs = configurations(configs, keys)
     engine = engine or StudyConfig().engine
     if folder is None:
         runs, files, told = plan(configs)

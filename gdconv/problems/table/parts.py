@@ -9,6 +9,7 @@ import hashlib
 import io
 import lzma
 import os
+import re
 import stat
 import zlib
 from collections.abc import Iterator, Sequence
@@ -197,6 +198,9 @@ def together(digests: Sequence[str]) -> str:
 def _files(word: str) -> list[str]:
     """The files that a path, a pattern or a folder stands for."""
     path = os.path.expanduser(word)
+    if re.fullmatch(r"<\w+ [0-9a-f]{8}>", word):
+        reason = "was given from Python, and is run by run_study alone"
+        raise ConfigError("problem.path", word, reason)
     if not os.path.lexists(path) and glob.has_magic(path):
         found = sorted(each for each in glob.glob(path, recursive=True) if os.path.isfile(each))
         if not found:
