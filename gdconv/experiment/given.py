@@ -69,7 +69,7 @@ def _on_table(
         columns = typed([str(name) for name in table.frame.columns])
         raise ConfigError("target", None, f"must be the name of a column, one of {columns}")
     of_target = {} if target is None else {"target": target}
-    return RunConfig(Table((table,), **{**usual, **of_target, **of_table}), **of_run)
+    return RunConfig(Table(path=(table,), **{**usual, **of_target, **of_table}), **of_run)
 
 
 def _is_frame(given: Any) -> bool:

@@ -34,7 +34,7 @@ from nnlib.terminal import bar_stream
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gdconv.problems.families import LeastSquares
+    from gdconv.problems.blocks import LeastSquares
 
 log = logging.getLogger("gdconv")
 
