@@ -148,6 +148,7 @@ def _run_rows(
             "rate_predicted": theory.rate.tolist(),
             "iterations": t[measured.last].tolist(),
             "curve_rows": [0] * len(runs) if first.record.curves == "none" else lengths,
+            "coefficient_rows": [problem.X.shape[1] * first.record.coefficients] * len(runs),
             "iterations_to_tolerance": to_tolerance,
             "iterations_predicted": promised,
             "iterations_average": iterations_average(runs, measured),

@@ -205,6 +205,7 @@ RUNS = (
     Column("order", NUMBER, "exponent q in gap_{t+1} ~ gap_t^q", "q"),
     Column("iterations", WHOLE, "last iteration of the run"),
     Column("curve_rows", WHOLE, "number of the run's rows in curves.csv"),
+    Column("coefficient_rows", WHOLE, "number of the run's rows in coefficients.csv"),
     Column("iterations_to_tolerance", WHOLE, "first iteration with gap ≤ tolerance · initial gap"),
     Column(
         "iterations_predicted",

@@ -197,8 +197,9 @@ def _coefficients(folder: Path) -> Counter[tuple[str, str]]:
 def _has_coefficients(run: Mapping[str, str], rows: Counter[tuple[str, str]]) -> bool:
     """Whether the rows of a run and of its problem are complete, where there have to be any."""
     of_problem, of_run = rows[run["problem_id"], ""], rows[run["problem_id"], run["run_id"]]
-    every = int(run["n_features"] or 0)
-    return of_problem in {every, every if run["problem"] == "table" else 0} and of_run in {0, every}
+    every, wanted = int(run["n_features"] or 0), int(run["coefficient_rows"] or 0)
+    solved = run["problem"] == "table" or wanted > 0
+    return of_problem in {every, every if solved else 0} and of_run == wanted
 
 
 def _complete_problems(folder: Path) -> set[bytes]:

@@ -22,6 +22,7 @@ from hydra.core.hydra_config import HydraConfig
 from gdconv.cli import commands
 from gdconv.config.sections import ENGINES, METHODS, PROBLEMS, STARTS
 from gdconv.sweep import engines, provenance, sweep
+from gdconv.tables.columns import FILES
 from nnlib import terminal
 
 # Each mistake that was found in this way shows in several of the first 1,000 cases, but for one. It
@@ -335,7 +336,7 @@ def call(arguments, monkeypatch, encoding):
     return status, *(stream.buffer.getvalue().decode(encoding) for stream in (out, err))
 
 
-STUDY = {"runs.csv", "curves.csv", "eigenvalues.csv", "config.yaml", "provenance.json"}
+STUDY = {*FILES}
 
 
 def complaint(arguments, status, out, err, written):

@@ -225,7 +225,10 @@ def test_words_for_a_missing_number_may_be_texts(written):
 @pytest.mark.parametrize("missing", ["drop_rows", "mean"])
 def test_fewer_than_two_rows_that_are_left_are_refused(written, missing):
     said = refusal(written("a,y\n1,\n2,3\n4,\n"), "y", missing=missing)
-    assert said.endswith("at least 2 rows of data, has 1 without the 2 in which a cell is missing")
+    assert said.endswith(
+        "at least 2 rows of data, has 1 without the 2 in which a cell is missing; column 2 (y)"
+        " lacks most, 2"
+    )
 
 
 # Dates
@@ -246,6 +249,8 @@ def test_fewer_than_two_rows_that_are_left_are_refused(written, missing):
             ["2024-03-01T00:00:00Z", "2024-03-01T12:00:00Z", "2024-03-02T00:00:00+00:00"],
             [0, 0.5, 1],
         ),
+        (["20240228", "20240301", "20231231"], [59, 61, 0]),
+        (["2021", "2020", "2022"], [366, 0, 731]),
         (["1677-01-01", "2300-01-01", "1677-01-02"], [0, 227545, 1]),
     ],
 )

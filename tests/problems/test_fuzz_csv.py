@@ -232,7 +232,7 @@ def configuration(**keys):
     return RunConfig(
         Gaussian(n_samples=6, n_features=keys.pop("n_features", 2)),
         method=GradientDescent(iterations=20),
-        record=Record(points=4),
+        record=Record(points=4, coefficients=True),
         **keys,
     )
 

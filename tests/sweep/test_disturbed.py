@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Gaussian, RunConfig, Step, StudyConfig
+from gdconv.config.sections import Gaussian, Record, RunConfig, Step, StudyConfig
 from gdconv.experiment.group import run_group
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report import curves, report
@@ -32,6 +32,7 @@ CONFIG = RunConfig(
     method=GradientDescent(iterations=20),
     step=Step(value=[1.0, 0.5]),
     repetitions=2,
+    record=Record(coefficients=True),
 )
 TABLES = [f"{name}.csv" for name in COLUMNS]
 
@@ -671,7 +672,7 @@ def test_names_are_on_the_disk_before_what_relies_on_them(study, groups, monkeyp
         store.forget(groups[0].status)
         store.begin([CONFIG], [], 2)
     changes = [each for each in happened if each[0] == "rename" or each == folder]
-    dropped = [("rename", "curves.csv"), ("rename", "runs.csv")]
+    dropped = [("rename", f"{name}.csv") for name in ("coefficients", "curves", "runs")]
     assert changes == [history, ("rename", "config.yaml"), folder, *dropped, folder]
 
 

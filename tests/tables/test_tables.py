@@ -14,8 +14,8 @@ RUNS = """run_id problem_id status problem problem_options content n_samples n_f
 seed repetition start start_which start_radius method method_options momentum step_unit step_value
 step_size K relative_step lambda_min lambda_min_positive lambda_max condition_number nu stable
 step_limit nu_coursework rate_predicted rate_measured rate_standard_error convergence order
-iterations curve_rows iterations_to_tolerance iterations_predicted iterations_average
-growth_predicted loss_star
+iterations curve_rows coefficient_rows iterations_to_tolerance iterations_predicted
+iterations_average growth_predicted loss_star
 initial_gap final_gap initial_distance final_distance gap_floor bound_holds bound_coursework_holds
 first_violation_coursework bound_over_gap_median delayed_at error"""
 CURVES = """run_id problem n_features repetition relative_step iteration loss gap distance_squared
@@ -24,12 +24,14 @@ gap_bound_relative gap_bound_sharp
 distance_bound gap_floor"""
 EIGENVALUES = """problem_id n_samples n_features seed repetition index eigenvalue
 error_component_squared"""
+COEFFICIENTS = "problem_id run_id column coefficient"
 
 
 def test_columns():
     assert list(COLUMNS["runs"]) == RUNS.split()
     assert list(COLUMNS["curves"]) == CURVES.split()
     assert list(COLUMNS["eigenvalues"]) == EIGENVALUES.split()
+    assert list(COLUMNS["coefficients"]) == COEFFICIENTS.split()
 
 
 def table(**columns):

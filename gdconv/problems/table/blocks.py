@@ -79,6 +79,13 @@ def cells_of(series: Any) -> Cells:
     return Cells(numbers, texts)
 
 
+def as_texts(cells: Cells) -> np.ndarray:
+    """Return a column as texts."""
+    if cells.texts is not None:
+        return cells.texts
+    return np.array([f"{number:.17g}" for number in cells.numbers.tolist()], dtype=object)
+
+
 def days(dates: Any) -> np.ndarray:
     """Return dates without a time zone as days since 1970, nan where one is missing."""
     since = dates.to_numpy().astype("datetime64[us]")
@@ -185,6 +192,8 @@ class TextFile:
             return [f"x{number}" for number in range(1, len(cells) + 1)]
         if self.dialect.marked:
             cells[0] = cells[0].lstrip("#% ")
+        if all(re.fullmatch(r"'[^']*'", name) for name in cells):
+            cells = [name[1:-1].strip() for name in cells]
         # pandas gives this name to a column without a name.
         names = ["" if re.fullmatch(r"Unnamed: \d+", name) else name for name in cells]
         return ["", *names] if self.dialect.row_names else names

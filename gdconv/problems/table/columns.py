@@ -10,7 +10,7 @@ import numpy as np
 
 from gdconv.config.rules import ConfigError, nearest, quoted, quoted_list, typed
 from gdconv.config.sections import Columns
-from gdconv.problems.table.blocks import Block, Cells
+from gdconv.problems.table.blocks import Block, as_texts
 from gdconv.problems.table.dates import in_days, is_like
 from gdconv.problems.table.survey import Column, Place
 
@@ -175,13 +175,6 @@ class Feature:
                 return found
             gone = np.isnan(found)
         return np.where(gone, self.fill, found) if gone.any() else found
-
-
-def as_texts(cells: Cells) -> np.ndarray:
-    """Return a column as texts."""
-    if cells.texts is not None:
-        return cells.texts
-    return np.array([f"{number:.17g}" for number in cells.numbers.tolist()], dtype=object)
 
 
 def features_of(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gdconv.problems.table.blocks import Cells, days
+from gdconv.problems.table.blocks import Cells, as_texts, days
 from gdconv.problems.table.survey import MISSING
 
 # A date that begins with the year, and one that ends with it.
@@ -21,6 +21,13 @@ _LIKE_A_DATE = re.compile(
 def is_like(text: str) -> bool:
     """Whether a text is written like a date."""
     return bool(_LIKE_A_DATE.fullmatch(text))
+
+
+def are_dates(numbers: np.ndarray) -> bool:
+    """Whether numbers may be years, as 2024, or dates, as 20240131."""
+    whole = bool((numbers == np.floor(numbers)).all())
+    years = bool(((numbers >= 1000) & (numbers < 10**4)).all())
+    return whole and (years or bool(((numbers >= 10**7) & (numbers < 10**8)).all()))
 
 
 def order(texts: np.ndarray) -> tuple[int, int]:
@@ -43,9 +50,9 @@ def in_days(cells: Cells, day_first: bool) -> Cells:
     """Return dates as days since 1970; nan where a cell is none."""
     import pandas as pd
 
-    if cells.dated or cells.texts is None:
+    if cells.dated:
         return cells
-    texts = pd.Series(cells.texts, dtype=object).astype(str)
+    texts = pd.Series(as_texts(cells), dtype=object).astype(str)
     texts = texts.mask(texts.isin(MISSING))
     options: dict[str, Any] = {"format": "mixed", "dayfirst": day_first}
     if texts.dropna().str.fullmatch(_YEAR_FIRST).all():
@@ -53,4 +60,4 @@ def in_days(cells: Cells, day_first: bool) -> Cells:
         texts = texts.str.replace(r"^(\d{4}-\d{1,2})[/.]", r"\1-", regex=True)
         options["format"] = "ISO8601"
     dates = pd.to_datetime(texts, errors="coerce", utc=True, **options)
-    return Cells(days(dates.dt.tz_convert(None)), cells.texts)
+    return Cells(days(dates.dt.tz_convert(None)), as_texts(cells))

@@ -13,17 +13,24 @@ from gdconv.config.rules import ConfigError, on_one_line, quoted_list, typed
 from gdconv.config.sections import Columns, Table
 from gdconv.problems.table import dialect as dialects
 from gdconv.problems.table import parts
-from gdconv.problems.table.blocks import ArrowFile, Block, Cells, File, TextFile, refuse_other_names
+from gdconv.problems.table.blocks import (
+    ArrowFile,
+    Block,
+    Cells,
+    File,
+    TextFile,
+    as_texts,
+    refuse_other_names,
+)
 from gdconv.problems.table.columns import (
     Chosen,
     Feature,
-    as_texts,
     choose,
     features_of,
     is_number,
     listed,
 )
-from gdconv.problems.table.dates import in_days, order
+from gdconv.problems.table.dates import are_dates, in_days, order
 from gdconv.problems.table.held import Held, HeldFile
 from gdconv.problems.table.survey import Column
 
@@ -167,7 +174,11 @@ def numbers(
     if len(table) < 2:
         reason = f"must have at least 2 rows of data, has {len(table)}"
         if left_out:
-            reason += f" without the {left_out} in which a cell is missing"
+            worst = max((each.column for each in known), key=lambda column: column.missing)
+            reason += (
+                f" without the {left_out} in which a cell is missing; {worst.label} lacks most,"
+                f" {worst.missing}"
+            )
         raise ConfigError("problem.path", source.name, reason)
     return table, left_out
 
@@ -255,7 +266,7 @@ def _day_first(column: Column, blocks: Sequence[Block]) -> bool:
     largest = (0, 0)
     for block in blocks:
         cells = block.cells(column.index)
-        if cells.texts is None and not cells.dated:
+        if cells.texts is None and not cells.dated and not are_dates(cells.numbers):
             reason = f"{column.label} must hold dates, holds numbers"
             raise ConfigError("problem.dates", column.name, reason)
         if not cells.dated:
