@@ -213,9 +213,11 @@ class Nesterov(Method):
         return Restarted(self, coefficients, eigenvalues, iterations)
 
     def closed_forms(self) -> Callable[..., Recurrence]:
-        """Return those of `gdconv.theory.maxima.momentum` if the momentum is constant."""
+        """Return those of `gdconv.theory.maxima` for a constant momentum, or for `convex`."""
         if self.kind == "convex":
-            return super().closed_forms()
+            from gdconv.theory.maxima.convex import Convex
+
+            return Convex
         from gdconv.theory.maxima.momentum import Momentum
 
         return partial(Momentum, ahead=True)

@@ -224,12 +224,59 @@ def test_convex_momentum_at_worst():
     """max ½xp_t² over (0, 1], which begins with 2/27; t² times it tends to twice max J₁²."""
     theory, *_ = theory_of(Nesterov(momentum="convex"), 1.0, np.array([1.0, 1e-9]), 100)
     t = [1, 2, 3, 5, 10, 20, 50, 100]
-    worst = [2 / 27, 0.04096, 0.02612148709, 0.0133545794, 0.0045858681]
-    worst += [0.0013775240, 0.00024864843, 6.48424443e-5]
+    # From golden sections in 30 digits.
+    worst = [2 / 27, 0.04096, 0.0261214969606, 0.01335460063894, 0.004585868830916]
+    worst += [0.001377525345969, 0.0002486485070297, 6.484247824416e-5]
     _, weighted = theory.maxima(*at(*t))
-    assert (weighted / 2 >= np.array(worst) * (1 - 1e-8)).all()
-    assert (weighted / 2 <= np.array(worst) * 1.06).all()
+    assert weighted / 2 == pytest.approx(worst, rel=2e-10)
     assert worst[-1] * 100**2 == pytest.approx(0.6771342623, rel=0.05)
+
+
+def convex_s(weigh, t, step_size, values):
+    """p_t² or λ p_t², by the recurrence."""
+    p, change = np.ones_like(values), np.zeros_like(values)
+    for step in range(t):
+        b, c = Nesterov.recurrence(step, values, {"step_size": step_size})
+        change = b * change - c * p
+        p = p + change
+    return values**weigh * p**2
+
+
+@pytest.mark.parametrize("step_size", [0.01, 1.0, 1.3])
+@pytest.mark.parametrize("kappa", [1.5, 36.0, 1e4])
+def test_maxima_of_convex_momentum_are_enclosed_to_ten_digits(step_size, kappa):
+    theory, *_ = theory_of(Nesterov(momentum="convex"), step_size, np.array([1.0, 1 / kappa]))
+    times = [1, 2, 3, 4, 5, 8, 21, 60]
+    for t, *bounds in zip(times, *theory.maxima(*at(*times)), strict=True):
+        for bound, weigh in zip(bounds, (0, 1), strict=True):
+            exact = largest_of(partial(convex_s, weigh, t, step_size), 1 / kappa, t)
+            assert exact * (1 - 1e-10) <= bound <= exact * (1 + 1e-9), t
+
+
+def test_convex_momentum_has_bounds_after_any_number_of_iterations():
+    """max ½xp_t² over (0, 1] tends to max J₁²/t², at z = t√x with J₁' = 0."""
+    theory, *_ = theory_of(Nesterov(momentum="convex"), 1.0, np.array([1.0, 1e-12]), 20_000)
+    square, weighted = theory.maxima(*at(0, 3000, 20_000))
+    assert square == pytest.approx(1, abs=1e-3)
+    z = 1.841183781340659
+    assert weighted[0] == 1.0
+    t = np.array([3000, 20_000])
+    assert weighted[1:] / 2 == pytest.approx(2 * jv(1, z) ** 2 / t**2, rel=1.5e-3)
+    method = Nesterov(momentum="convex", iterations=3000)
+    tables = run_study(RunConfig(Prescribed(30, 5, condition_number=1e4), method=method))
+    for name in ("gap_bound", "gap_bound_sharp", "gap_bound_relative", "distance_bound"):
+        assert (tables.curves[name] > 0).all()
+    assert tables.runs["bound_holds"].all()
+
+
+@pytest.mark.parametrize(("step_size", "kappa"), [(1.0, 36.0), (0.3, 200.0), (1.32, 3.0)])
+def test_the_iterations_of_convex_momentum_are_the_least(step_size, kappa):
+    eigenvalues = np.array([1.0, 1 / kappa])
+    theory, *_ = theory_of(Nesterov(momentum="convex"), step_size, eigenvalues, 900)
+    square, _ = theory.maxima(*at(*range(1, 901)))
+    for reduction in (0.3, 1e-3, 1e-6):
+        expected = 1 + np.argmax(square <= reduction) if (square <= reduction).any() else np.inf
+        assert theory.iterations_to(reduction).tolist() == [expected]
 
 
 def test_convex_momentum_is_a_bessel_function_in_the_limit():

@@ -57,6 +57,8 @@ def crossing(
         low, high = np.where(value < 0, at, low), np.where(value > 0, at, high)
         new = at - value / slope
         new = np.where((low < new) & (new < high), new, (low + high) / 2)
+        # What is close stays there, because rounding decides what follows.
+        new = np.where(np.abs(value) > _CLOSE, new, at)
         before, value = value, rising(new)
         secant = (value - before) / (new - at)
         slope = np.where((secant > slope / 8) & (secant < slope * 8), secant, slope)
@@ -106,9 +108,9 @@ def before_first_zero(
         low, high = np.where(slope > 0, at, low), np.where(slope > 0, high, at)
         new = at + np.log(1 - slope) * (1 - slope) / bend
         new = np.where((low < new) & (new < high), new, (low + high) / 2)
-        if (np.abs(new - at) < APART / 4).all():
+        if not (far := np.abs(new - at) > APART / 4).any():
             break
-        at = new
+        at = np.where(far, new, at)
     # It rises by at most as much as its argument does.
     found[some] = highest(values, weighted(low) * np.exp(high - low))
     return found
