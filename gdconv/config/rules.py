@@ -6,7 +6,7 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -261,7 +261,8 @@ def key(default: Any, rule: Rule, meaning: str, unit: str = "", kw_only: bool = 
         Whether it has to be named in Python. It comes last then.
     """
     metadata = {"rule": rule, "meaning": meaning, "unit": unit}
-    return field(default=default, metadata=metadata, kw_only=kw_only)
+    # Unless it is said here, KW_ONLY in the class decides.
+    return field(default=default, metadata=metadata, kw_only=kw_only or MISSING)
 
 
 @dataclass(frozen=True)
