@@ -171,9 +171,8 @@ class Nesterov(Method):
         change = None if by_loss else w - state["last"]
         if t:
             up = gap > state["gap"] if by_loss else products.inner(state["ahead"] - w, change) > 0
-            since += 1
-            since *= ~up
-            restarts += up
+            since[...] = (since + 1) * ~up
+            restarts[...] = restarts + up
         momentum = (since - (since > 0)) / (since + 2)
         if by_loss:
             state["gap"][...] = gap

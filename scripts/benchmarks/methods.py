@@ -115,6 +115,8 @@ def _iterations(n_features: int, runs: int, iterations: int, rounds: int) -> dic
         "Nesterov": Nesterov(momentum=0.5),
         "Nesterov, convex": Nesterov(momentum="convex"),
         "Chebyshev": Chebyshev(lower=np.linspace(0.5, 1, runs).tolist()),
+        "restarts by gradient": Nesterov(momentum="convex", restart="gradient"),
+        "restarts by function": Nesterov(momentum="convex", restart="function"),
         "steepest descent": SteepestDescent(),
         "Polyak": Polyak(),
         "Barzilai and Borwein": BarzilaiBorwein(),

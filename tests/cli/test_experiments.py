@@ -29,6 +29,7 @@ EXPERIMENTS = {
     "stability": (["problem.n_features=3"], ["momentum", "relative_step"]),
     "conjugate_gradient": (["problem.n_features=6"], ["problem_options", "condition_number"]),
     "line_search": (["problem.n_features=3"], ["method", "method_options", "condition_number"]),
+    "restart": (["problem.n_features=3"], ["method", "method_options"]),
     "halting_time": (["problem.n_features=3,6", "repetitions=3"], ["method", "n_features"]),
     "table": (
         [f"problem.path={DIABETES}", "problem.target=progression"],

@@ -15,6 +15,7 @@ from gdconv.experiment.iterate import iterate
 from gdconv.methods.barzilai_borwein import BarzilaiBorwein
 from gdconv.methods.conjugate_gradient import ConjugateGradient
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.methods.nesterov import Nesterov
 from gdconv.methods.polyak import Polyak
 from gdconv.methods.steepest_descent import SteepestDescent
 from gdconv.problems.families import make
@@ -33,6 +34,7 @@ SHAPES = [
 CHOOSING = [
     *(ConjugateGradient(), ConjugateGradient(reorthogonalize=True)),
     *(SteepestDescent(), Polyak(), BarzilaiBorwein()),
+    *(Nesterov(momentum="convex", restart=rule) for rule in ("gradient", "function")),
 ]
 
 
@@ -77,7 +79,9 @@ def compare_choosing(method, d):
                 found[int(runs[run]), t] = b"".join(each.tobytes() for each in numbers)
             return runs[rows] % 5 == t
 
-        iterate(method, objective, np.ones(d), {"factor": 0.5 + runs / 30}, 6, observe)
+        steps = (0.5 + runs / 100) / objective.spectrum.lambda_max
+        numbers = {"factor": 0.5 + runs / 30, "step_size": steps}
+        iterate(method, objective, np.ones(d), numbers, 6, observe)
         return found
 
     together, compared, different = seen(np.arange(70)), 0, []

@@ -19,7 +19,8 @@ iterations_average growth_predicted loss_star
 initial_gap final_gap initial_distance final_distance gap_floor bound_holds bound_coursework_holds
 first_violation_coursework bound_over_gap_median delayed_at error"""
 CURVES = """run_id problem n_features repetition relative_step iteration loss gap distance_squared
-coefficient_step coefficient_momentum gap_exact gap_average gap_bound gap_bound_coursework
+coefficient_step coefficient_momentum restarts gap_exact gap_average gap_bound
+gap_bound_coursework
 gap_bound_relative gap_bound_sharp
 distance_bound gap_floor"""
 EIGENVALUES = """problem_id n_samples n_features seed repetition index eigenvalue

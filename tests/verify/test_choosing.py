@@ -13,6 +13,7 @@ from gdconv import (
     ConjugateGradient,
     Eigenvector,
     Gaussian,
+    Nesterov,
     Normal,
     Polyak,
     Polynomial,
@@ -42,6 +43,8 @@ RUNS = {
     "Polyak, 1": (Polyak, {}),
     "Polyak, 2": (Polyak, {"factor": 2.0}),
     "Polyak, 3.999": (Polyak, {"factor": 3.999}),
+    "restarts by gradient": (Nesterov, {"momentum": "convex", "restart": "gradient"}),
+    "restarts by function": (Nesterov, {"momentum": "convex", "restart": "function"}),
 }
 PROBLEMS = {
     "condition number 36": Prescribed(40, 8, condition_number=36.0),
@@ -96,6 +99,10 @@ def test_every_method_has_its_statements():
         ("steepest descent", ["η", *chosen]),
         ("Polyak, 2", ["η", *chosen]),
         ("Barzilai and Borwein", ["η", *(each for each in chosen if each != "one step")]),
+        (
+            "restarts by gradient",
+            ["η", *(each for each in chosen if each != "one step"), "restart"],
+        ),
     ]:
         checks = verify(one(PROBLEMS["condition number 36"], *RUNS[name]))
         assert list(dict.fromkeys(check.equation for check in checks)) == common + own

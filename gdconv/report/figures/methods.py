@@ -178,6 +178,8 @@ def _mark_restarts(ax: Axes, tables: Shown, runs: Sequence[pd.DataFrame]) -> Non
             continue
         curve = tables.curves.of(run["run_id"])
         marked = curve[(curve["restarts"].diff() > 0) & (curve["gap"] > 0)]
+        if marked.empty:
+            continue
         gap = marked["gap"] / run["initial_gap"].iloc[0]
         look: Look = {"marker": "|", "markersize": 9, "markeredgewidth": 1.2, "linestyle": ""}
         ax.plot(marked["iteration"], gap, color="black", zorder=4, **look)
