@@ -26,7 +26,7 @@ from gdconv.experiment.group import run_group
 from gdconv.experiment.iterate import iterate
 from gdconv.methods import conjugate_gradient
 from gdconv.methods.protocol import Facts
-from gdconv.problems.families import LeastSquares, profile
+from gdconv.problems.families import LeastSquares, make, profile
 from gdconv.problems.least_squares import Objective
 from gdconv.tables.csv import encode
 
@@ -330,3 +330,51 @@ def test_a_start_at_the_minimum_stays_there():
     for method in ALL:
         runs = run_study(RunConfig(Gaussian(1, 1, noise=0.0), method=method)).runs
         assert (runs["status"] == "converged").all()
+
+
+def test_polyak_s_step_may_enlarge_the_gap_although_the_distance_shrinks():
+    """Case B: by at most 1.036 in a step with the factor 2, and by 2.23 with 1."""
+    for factor, most in ((2, 1.036), (1, 2.23)):
+        theory, *_ = theory_of(Polyak(factor=factor))
+        gaps = theory.gap(EIGENVALUES / 2, *at(*range(51)))
+        assert (gaps[1:] / gaps[:-1]).max() == pytest.approx(most, abs=0.005)
+
+
+def test_gap_and_distance_of_conjugate_gradients_never_rise():
+    """Hestenes and Stiefel 1952. The gradient's length may rise, and does here."""
+    tables = run_study(
+        RunConfig(Prescribed(60, 20, condition_number=1e4), Normal(1.0), ConjugateGradient())
+    )
+    # Later the distance is rounding.
+    curve = tables.curves[:15]
+    for name in ("gap", "gap_exact", "distance_squared"):
+        assert (curve[name].diff().dropna() < 0).all()
+    seen = []
+    values, X, y = strakos()
+    _, one, coefficients = theory_of(ConjugateGradient(), values)
+    iterate(
+        *(one, Objective(LeastSquares(X, y), "none"), np.zeros(48), coefficients, 20),
+        lambda t, runs, W, residual, _: seen.append(np.linalg.norm(residual[0] @ X)),
+    )
+    assert (np.diff(seen) > 0).any()
+
+
+def test_without_xtx_the_gap_ends_far_lower():
+    """κ(X) = 1e4: with XᵀX conjugate gradients come to rest above 1e-19 of the gap, CGLS does not.
+
+    Of the residual that is updated the gap would go on to 0; the gap of w does not.
+    """
+    X, y = (lambda made: (made.X, made.y))(make(Prescribed(60, 20, condition_number=1e8), 0, 0))
+    objective = Objective(LeastSquares(X, y), "none")
+    w_star, _ = objective.nearest_minimiser(np.zeros(20))
+    ours = gaps_of_run(ConjugateGradient(), X, y, np.zeros(20), 400)
+    w, H, b = np.zeros(20), X.T @ X, X.T @ y
+    r = p = b
+    normal = []
+    for _ in range(400):
+        normal.append(float(np.sum((X @ (w - w_star)) ** 2)))
+        step = (r @ r) / (p @ H @ p) if r @ r > 1e-300 else 0.0
+        w, after = w + step * p, r - step * (H @ p)
+        p, r = after + (after @ after) / (r @ r or 1.0) * p, after
+    least = min(ours) / ours[0], min(normal) / normal[0]
+    assert 0 < least[0] < 1e-3 * least[1]

@@ -284,7 +284,19 @@ def test_convex_momentum_is_a_bessel_function_in_the_limit():
     theory, *_ = theory_of(Nesterov(momentum="convex"), 1.0, np.array([1e-6]), 1000)
     gap = theory.gap(np.ones(1), *at(1000))
     assert np.sqrt(gap) == pytest.approx(0.87954613, abs=1e-8)
-    assert np.sqrt(gap) == pytest.approx(2 * jv(1, 1.0) * np.exp(-1 / 2000), abs=2e-4)
+    bessel = 2 * jv(1, 1.0) * np.exp(-1e-3 / 2)
+    assert bessel == pytest.approx(0.87966123, abs=1e-8)
+    assert np.sqrt(gap) == pytest.approx(bessel, abs=2e-4)
+
+
+def test_the_first_ripple_of_convex_momentum_is_at_the_zero_of_bessel_s_function():
+    """A component passes 0 when t√x is 3.8317."""
+    x = 1e-4
+    theory, *_ = theory_of(Nesterov(momentum="convex"), 1.0, np.array([x]), 1000)
+    gaps = theory.gap(np.ones(1), *at(*range(600)))
+    least = int(np.argmin(gaps))
+    assert least * x**0.5 == pytest.approx(3.8317, abs=0.02)
+    assert gaps[least] < 1e-5
 
 
 def test_convex_momentum_is_legendre_s_polynomial():

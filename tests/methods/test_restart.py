@@ -168,3 +168,38 @@ def test_restarts_of_another_momentum_are_refused(momentum):
 def test_another_rule_is_refused():
     with pytest.raises(ConfigError, match="must be one of none, gradient, function"):
         Nesterov(momentum="convex", restart="fixed")
+
+
+def replayed(lengths):
+    """Gaps of growing momentum that begins again after so many steps each, by a product of p_t."""
+    values = EIGENVALUES
+    last = max(lengths)
+    p = np.ones((last + 1, 50))
+    p[1:] = (1 - values) * p[:-1]
+    for t in range(1, last):
+        beta = (t - 1) / (t + 2)
+        p[t + 1] = (1 - values) * ((1 + beta) * p[t] - beta * p[t - 1])
+    error, gaps = np.ones(50), []
+    for length in lengths:
+        gaps += [(values / 2 * (error * p[t]) ** 2).sum() for t in range(length)]
+        error = error * p[length]
+    return np.array([*gaps, (values / 2 * error**2).sum()])
+
+
+@pytest.mark.parametrize("method", BOTH)
+def test_a_run_is_a_product_of_polynomials(method):
+    """Each begins at a restart that the run has recorded."""
+    gaps, restarts, _ = run_of(method, 800)
+    begun = np.flatnonzero(np.diff(restarts)) + 1
+    assert gaps == pytest.approx(replayed(np.diff([0, *begun, 800]).tolist()), rel=1e-9)
+
+
+def test_restarts_at_the_interval_of_the_general_bound():
+    """e√(8κ) = 243.13, which needs κ: more iterations than with either rule.
+
+    A counter that begins at 0 passes it after 245 steps.
+    """
+    every = np.e * np.sqrt(8 / EIGENVALUES[-1])
+    assert every == pytest.approx(243.13, abs=0.005)
+    gaps = replayed([int(every) + 2] * 4)
+    assert int(np.argmax(gaps <= 1e-12 * gaps[0])) == 810
