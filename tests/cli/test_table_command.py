@@ -88,7 +88,7 @@ def test_texts_dates_and_missing_cells(table, tmp_path):
     assert [" ".join(line.split()) for line in lines[:7]] == [
         f"{path}: 6 rows, 5 columns",
         "column type missing from to texts",
-        "kind text 4: bird 1, cat 2, dog 2, fish 1",
+        "- kind text 4: bird 1, cat 2, dog 2, fish 1",
         "day date 2024-03-01 2024-03-10",
         "age number 1 1 5",
         "weight number 1 0.5 11",

@@ -7,6 +7,7 @@ import pytest
 
 from gdconv.config.sections import Eigenvector, RunConfig, Step, Table, Zeros, expand
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.problems.families import make
 from gdconv.sweep.sweep import run_study
 from gdconv.verify.case import Case
 from gdconv.verify.statements import verify
@@ -97,3 +98,47 @@ def test_integers_that_are_no_floats():
     assert run.rank == 1
     assert run.loss_star == pytest.approx(8.75, rel=1e-14)
     assert run.bound_holds
+
+
+# Tables that are written in other ways, or have names that need care: L(w*), and κ where known.
+WRITTEN = {
+    "numname.csv": ("2020", 4.2, 55.782),
+    "trail_all.csv": ("y", 1.8, 55.782),
+    "idx.csv": ("y", 1.8, 55.782),
+    "space.txt": ("y", 1.8, 55.782),
+    "paren.csv": ("Mass (kg)", 4.2, 55.782),
+    "gz.csv.gz": ("y", 1.8, 55.782),
+    "../commaname.csv": ("Smith, J", 4.2, 55.782),
+    "../merge_1.csv": ("y", 1.8, 55.782),
+    "../merge_2.csv": ("y", 66.7, 55.782),
+    "../tab.parquet": ("y", 1 / 6, None),
+    "semicolon_comma.csv": ("y", None, None),
+    "comment_top.csv": ("y", None, None),
+    "year_cols.csv": ("2021", None, None),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_tables_however_they_are_written(name):
+    target, minimum, kappa = WRITTEN[name]
+    tables = run_study(RunConfig(Table(str(CASES / name), target)))
+    run = tables.runs.iloc[0]
+    assert run.status != "failed"
+    if minimum is not None:
+        assert run.loss_star == pytest.approx(minimum, rel=1e-12)
+    if kappa is not None:
+        # As many digits as are given.
+        assert run.condition_number == pytest.approx(kappa, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "X", "y"),
+    [
+        ("semicolon_comma.csv", [1.5, 2.5], [2.5, 3]),
+        ("comment_top.csv", [1, 2], [2, 3]),
+    ],
+)
+def test_their_numbers_are_those_that_are_written(name, X, y):
+    problem = make(Table(str(CASES / name), "y"), 0, 0)
+    assert problem.X[:2, 0].tolist() == X
+    assert problem.y[:2].tolist() == y

@@ -51,7 +51,6 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     for name in ("tests", "docs"):
         (folder / name).symlink_to(ROOT / name)
-    (folder / "german.csv").write_text("x;y\n1,5;2,5\n2,5;3\n3;5\n")
     (folder / "mine.csv").write_text("size,rooms,price\n50,2,100\n70,3,180\n90,3,200\n30,1,90\n")
     return folder
 
@@ -113,11 +112,35 @@ def test_every_command_runs(command, folder):
         assert shape(done.stdout) == shape(shown("results/scratch"))
 
 
-@pytest.mark.parametrize("refused", ["$ gdconv problem.n_features=0", "$ gdconv problem=csv"])
+@pytest.mark.parametrize("refused", ["$ gdconv problem.n_features=0", "$ gdconv problem=table"])
 def test_what_is_refused_is_refused_in_the_words_shown(folder, refused):
     command, answer = shown(refused).strip().split("\n")
     done = run(shlex.split(command.removeprefix("$ ")), folder)
     assert (done.returncode, done.stderr.strip()) == (2, answer)
+
+
+def test_the_description_of_a_table_is_the_one_shown(folder):
+    command, answer = shown("$ gdconv-table").strip().split("\n", 1)
+    done = run(shlex.split(command.removeprefix("$ ")), folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip() == answer.strip()
+
+
+@pytest.mark.slow
+def test_the_study_of_a_table_is_the_one_shown(folder):
+    done = run([*shlex.split(STUDIES["prestige"]), "report=false"], folder)
+    assert done.returncode == 0, done.stderr
+    notices = [line.partition(" ")[2] for line in done.stderr.splitlines()]
+    *told, _ = shape("\n".join([*notices[:-1], done.stdout, "report"]))
+    block = shown("tests/data/public/Prestige.csv: column 1 has no name")
+    assert [line for line in told if line] == shape(block)[:-1]
+    found = (folder / "results" / "prestige" / "coefficients.csv").read_text().splitlines()
+    there = shown("problem_id,run_id,column").splitlines()
+    # The identifier and, on another machine, the last digits may differ.
+    columns = [[line.split(",")[2] for line in lines] for lines in (found, there)]
+    assert columns[0] == columns[1]
+    numbers = [[float(line.split(",")[3]) for line in lines[1:]] for lines in (found, there)]
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-9)
 
 
 @pytest.mark.slow

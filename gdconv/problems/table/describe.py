@@ -11,7 +11,7 @@ from gdconv.config.rules import on_one_line
 from gdconv.config.sections import Columns
 from gdconv.problems.families import standardized
 from gdconv.problems.spectrum import Spectrum, spectrum
-from gdconv.problems.table.columns import Chosen, choose, features_of
+from gdconv.problems.table.columns import Chosen, Feature, choose, features_of
 from gdconv.problems.table.parts import versions
 from gdconv.problems.table.reading import Notices, Source, numbers, survey
 from gdconv.problems.table.survey import Column
@@ -76,11 +76,11 @@ def describe(keys: Columns, target: str | None, intercept: bool = True) -> Descr
     names, X = [each.name for each in known[first:]], table[:, first:]
     rows = sum(map(len, blocks))
     lines = [f"{source.name}: {_count(rows, 'row')}, {_count(len(columns), 'column')}"]
-    lines += _in_columns([("", *_HEADINGS), *(_row(each, chosen) for each in columns)])
+    lines += _in_columns([("", *_HEADINGS), *(_row(each, chosen, known) for each in columns)])
     lines += ["", *notices] if notices else []
     lines += ["", *_of_matrix(names, X, intercept)]
     texts = any(each.is_text and each.index not in chosen.dates for each in used)
-    gone = any(each.missing for each in used)
+    gone = any(each.column.missing for each in known)
     needed = {name for name, needs in {"text": texts, "missing": gone}.items() if needs}
     return Description([_printable(line) for line in lines], needed)
 
@@ -99,18 +99,18 @@ def _all(chosen: Chosen, every: tuple[int, ...]) -> Chosen:
 _HEADINGS = ("column", "type", "missing", "from", "to", "texts")
 
 
-def _row(column: Column, chosen: Chosen) -> tuple[str, ...]:
+def _row(column: Column, chosen: Chosen, known: Sequence[Feature]) -> tuple[str, ...]:
     """Name, type, missing cells and range of a column, or its texts."""
     role = "y" if column.index == chosen.target else " "
-    role = role if column.index in chosen.used else "-"
+    role = role if any(each.column.index == column.index for each in known) else "-"
     name = column.name or f"(column {column.index + 1})"
     missing = str(column.missing or "")
     ends = [f"{end:.6g}" for end in (column.least, column.most)]
     if column.is_text:
         levels = column.levels
-        shown = ", ".join(f"{word} {levels[word].count}" for word in list(levels)[:MOST_TEXTS])
-        more = ", …" * (len(levels) > MOST_TEXTS)
-        return role, name, "text", missing, "", "", f"{len(levels)}: {_cut(shown)}{more}"
+        shown = [f"{word} {levels[word].count}" for word in list(levels)[:MOST_TEXTS]]
+        shown += ["…"] * (len(levels) > MOST_TEXTS)
+        return role, name, "text", missing, "", "", f"{len(levels)}: {_cut(', '.join(shown))}"
     if not column.numbers:
         return role, name, "empty", missing, "", "", ""
     if column.dated or column.index in chosen.dates:
