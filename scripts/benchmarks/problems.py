@@ -42,7 +42,7 @@ def problems(rounds: int) -> None:
     """Time `gdconv` on a tall problem, a square one and a file, each in turn with its limit."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(_written(Path(folder) / "table.csv"))
-        of_file = ["problem=csv", f"problem.path={path}", "problem.target=y"]
+        of_file = ["problem=table", f"problem.path={path}", "problem.target=y"]
         size_of_X = 8 * TALL[0] * TALL[1] / 2**20
         cases = {
             "{} × {}: draw X and y, one QR; X".format(*TALL): Case(

@@ -104,7 +104,7 @@ def test_integers_that_are_no_floats():
 WRITTEN = {
     "numname.csv": ("2020", 4.2, 55.782),
     "trail_all.csv": ("y", 1.8, 55.782),
-    "idx.csv": ("y", 1.8, 55.782),
+    "idx.csv": ("y", 94 / 35, 50.80889),
     "space.txt": ("y", 1.8, 55.782),
     "paren.csv": ("Mass (kg)", 4.2, 55.782),
     "gz.csv.gz": ("y", 1.8, 55.782),

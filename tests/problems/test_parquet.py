@@ -118,7 +118,7 @@ def test_decimals_dates_and_time_zones(tmp_path):
     path = tmp_path / "t.parquet"
     days = pd.to_datetime(["2024-01-01 12:00", "2024-01-03 00:00"]).tz_localize("UTC")
     money = [decimal.Decimal("1.25"), decimal.Decimal("-3.5")]
-    parquet.write_table(pyarrow.table({"d": days, "m": money, "y": [1.0, 2.0]}), path)
+    pd.DataFrame({"d": days, "m": money, "y": [1.0, 2.0]}).to_parquet(path)
     data = read(path, dates=["d"])
     assert data.X.tolist() == [[0, 1.25], [1.5, -3.5]]
     with pytest.raises(ConfigError, match=r"problem\.dates=\[d\]"):
