@@ -1,4 +1,4 @@
 """The commands, and the only room that knows Hydra.
 
-May import: config, report, sweep, tables, verify.
+May import: config, problems, report, sweep, tables, verify.
 """

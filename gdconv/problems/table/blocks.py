@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from gdconv.config.rules import typed
 from gdconv.config.sections import SEPARATORS
+from gdconv.problems.table.cells import WHOLE, Cells, cells_of
 from gdconv.problems.table.dialect import MARKS, Dialect
 from gdconv.problems.table.parts import (
     FEATHER,
@@ -26,80 +27,10 @@ from gdconv.problems.table.parts import (
     unpacked,
 )
 
-# Other kinds of space are part of a text.
-_SPACE = " \t\r\n\v\f"
 _LONGER = (
     "must be a table: its rows have more cells than its first line has names; if that is a comment,"
     " give problem.comment=hash"
 )
-# Beyond this, not every whole number is a float.
-WHOLE = 2.0**53
-
-
-class Cells(NamedTuple):
-    """A column of a block: as numbers, or as dates, and as texts where these may differ.
-
-    Attributes
-    ----------
-    numbers : ndarray of float
-        nan where a cell is none; dates are days since 1970.
-    texts : ndarray of str, or None
-        The cells as they are written, empty where one is missing; None if all are numbers.
-    dated : bool
-        Whether the file says that the cells are dates.
-    """
-
-    numbers: np.ndarray
-    texts: np.ndarray | None = None
-    dated: bool = False
-
-
-def cells_of(series: Any) -> Cells:
-    """Return a column of a DataFrame as `Cells`."""
-    import pandas as pd
-
-    kind = series.dtype
-    if isinstance(kind, pd.CategoricalDtype):
-        return cells_of(series.astype(kind.categories.dtype))
-    if pd.api.types.is_datetime64_any_dtype(kind):
-        naive = series.dt.tz_convert(None) if getattr(kind, "tz", None) else series
-        return Cells(days(naive), _texts(series), dated=True)
-    if pd.api.types.is_bool_dtype(kind) or not pd.api.types.is_numeric_dtype(kind):
-        texts = _texts(series)
-        numbers = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(float)
-        return Cells(numbers, texts)
-    if pd.api.types.is_complex_dtype(kind):
-        return Cells(np.full(len(series), np.nan), _texts(series))
-    numbers = series.to_numpy(dtype=float, na_value=np.nan)
-    whole = pd.api.types.is_integer_dtype(kind)
-    if np.isfinite(numbers).all() and not (whole and (np.abs(numbers) >= WHOLE).any()):
-        return Cells(numbers)
-    texts = _texts(series)
-    texts[np.isnan(numbers)] = ""
-    return Cells(numbers, texts)
-
-
-def as_texts(cells: Cells) -> np.ndarray:
-    """Return a column as texts."""
-    if cells.texts is not None:
-        return cells.texts
-    return np.array([f"{number:.17g}" for number in cells.numbers.tolist()], dtype=object)
-
-
-def days(dates: Any) -> np.ndarray:
-    """Return dates without a time zone as days since 1970, nan where one is missing."""
-    since = dates.to_numpy().astype("datetime64[us]")
-    found = since.astype(np.int64) / 86_400_000_000
-    found[np.isnat(since)] = np.nan
-    return found
-
-
-def _texts(series: Any) -> np.ndarray:
-    import pandas as pd
-
-    texts = series.astype(object).to_numpy(copy=True)
-    texts[pd.isna(series).to_numpy()] = ""
-    return np.array([str(cell).strip(_SPACE) for cell in texts], dtype=object)
 
 
 @dataclass

@@ -13,8 +13,8 @@ from gdconv.problems.families import standardized
 from gdconv.problems.spectrum import Spectrum, spectrum
 from gdconv.problems.table.columns import Chosen, Feature, choose, features_of
 from gdconv.problems.table.parts import versions
-from gdconv.problems.table.reading import Notices, Source, numbers, survey
-from gdconv.problems.table.survey import Column
+from gdconv.problems.table.reading import Notices, Source, numbers
+from gdconv.problems.table.survey import Column, survey
 
 # A correlation of at least that size is named, and of so many pairs.
 CORRELATED, MOST_PAIRS = 0.9, 5
@@ -66,7 +66,7 @@ def describe(keys: Columns, target: str | None, intercept: bool = True) -> Descr
     chosen = choose(source.name, source.names, keys, target)
     every = tuple(range(len(source.names)))
     blocks = list(source.blocks(every))
-    columns, day_first = survey(source, blocks, _all(chosen, every), keys)
+    columns, day_first = survey(source.names, blocks, every, chosen.dates, keys)
     used = [column for column in columns if column.index in chosen.used]
     known = features_of(used, keys, chosen, day_first)
     table, left_out = numbers(source, blocks, known)
@@ -88,12 +88,6 @@ def describe(keys: Columns, target: str | None, intercept: bool = True) -> Descr
 def _printable(line: str) -> str:
     """A line without control characters, its blanks kept."""
     return line if line.isprintable() else on_one_line(line)
-
-
-def _all(chosen: Chosen, every: tuple[int, ...]) -> Chosen:
-    """The same choice, but with all columns to look at."""
-    features = tuple(index for index in every if index != chosen.target)
-    return Chosen(chosen.target, features, chosen.dates, ())
 
 
 _HEADINGS = ("column", "type", "missing", "from", "to", "texts")

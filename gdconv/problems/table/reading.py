@@ -16,10 +16,8 @@ from gdconv.problems.table import parts
 from gdconv.problems.table.blocks import (
     ArrowFile,
     Block,
-    Cells,
     File,
     TextFile,
-    as_texts,
     refuse_other_names,
 )
 from gdconv.problems.table.columns import (
@@ -30,9 +28,8 @@ from gdconv.problems.table.columns import (
     is_number,
     listed,
 )
-from gdconv.problems.table.dates import are_dates, in_days, order
 from gdconv.problems.table.held import Held, HeldFile
-from gdconv.problems.table.survey import Column
+from gdconv.problems.table.survey import Column, survey
 
 # What programs and people call a column that numbers the rows.
 ROW_NUMBERS = {
@@ -95,15 +92,18 @@ def read(problem: Table) -> Data:
     ConfigError
         If a file cannot be read, or does not hold what the keys ask for.
     """
-    data = _read(*_key(problem))
-    _remember(_key(problem), data.facts)
+    versions, keys = _key(problem)
+    data = _read(versions, keys)
+    if len(_FACTS) >= _MOST_FACTS:
+        _FACTS.clear()
+    _FACTS[_without_data(versions, keys)] = data.facts
     return data
 
 
 def facts(problem: Table) -> Facts:
     """Return what is known of a table beside its numbers; raises as `read`."""
-    key = _key(problem)
-    return _FACTS[key] if key in _FACTS else read(problem).facts
+    known = _FACTS.get(_without_data(*_key(problem)))
+    return read(problem).facts if known is None else known
 
 
 def names_of(problem: Table) -> str:
@@ -120,10 +120,10 @@ _FACTS: dict[Any, Facts] = {}
 _MOST_FACTS = 1000
 
 
-def _remember(key: Any, found: Facts) -> None:
-    if len(_FACTS) >= _MOST_FACTS:
-        _FACTS.clear()
-    _FACTS[key] = found
+def _without_data(versions: tuple[Any, ...], keys: Table) -> tuple[Any, ...]:
+    """The same key, but with the hash of a table that is given from Python in its place."""
+    held = tuple(each.content if isinstance(each, Held) else each for each in versions)
+    return held, replace(keys, path=("-",))
 
 
 def _key(problem: Table) -> tuple[Any, Table]:
@@ -143,7 +143,7 @@ def _read(versions: tuple[Any, ...], keys: Table) -> Data:
     source = Source(versions, keys)
     chosen = choose(source.name, source.names, keys, keys.target)
     blocks = list(source.blocks(chosen.used))
-    columns, day_first = survey(source, blocks, chosen, keys)
+    columns, day_first = survey(source.names, blocks, chosen.used, chosen.dates, keys)
     known = features_of(columns, keys, chosen, day_first)
     table, left_out = numbers(source, blocks, known)
     told = Notices(source, keys, chosen, columns, known)
@@ -236,52 +236,6 @@ class Source:
         return TextFile(part, found, keys.header)
 
 
-def survey(
-    source: Source, blocks: Sequence[Block], chosen: Chosen, keys: Columns
-) -> tuple[list[Column], set[int]]:
-    """Return what is known of the used columns, and in which dates the day comes first."""
-    summed = keys.missing == "mean"
-    columns = [Column(index, source.names[index], summed) for index in chosen.used]
-    day_first = set()
-    for place, column in enumerate(columns):
-        if column.index in chosen.dates:
-            first = _day_first(column, blocks)
-            day_first |= {column.index} if first else set()
-            for block in blocks:
-                column.add(block, in_days(block.cells(column.index), first))
-            continue
-        for block in blocks:
-            column.add(block, block.cells(column.index, dates=False))
-        if column.is_text and column.numbers and keys.text == "one_hot":
-            # Its numbers are texts as well.
-            columns[place] = again = Column(column.index, column.name)
-            for block in blocks:
-                texts = as_texts(block.cells(column.index))
-                again.add(block, Cells(np.full(len(texts), np.nan), texts))
-    return columns, day_first
-
-
-def _day_first(column: Column, blocks: Sequence[Block]) -> bool:
-    """Whether the dates of a column have the day before the month."""
-    largest = (0, 0)
-    for block in blocks:
-        cells = block.cells(column.index)
-        if cells.texts is None and not cells.dated and not are_dates(cells.numbers):
-            reason = f"{column.label} must hold dates, holds numbers"
-            raise ConfigError("problem.dates", column.name, reason)
-        if not cells.dated:
-            first, second = order(as_texts(cells))
-            largest = max(largest[0], first), max(largest[1], second)
-    first, second = largest
-    if 0 < first <= 12 and second <= 12:
-        raise ConfigError(
-            *("problem.dates", column.name),
-            f"{column.label} has dates that may begin with the day or with the month, as none has"
-            " a number above 12 there: write them as 2021-12-31",
-        )
-    return first > 12
-
-
 class Notices:
     """What the user should know of a table that was read."""
 
@@ -316,7 +270,9 @@ class Notices:
         for column in self.columns:
             if column.index in used or not column.is_text:
                 continue
-            found.append(f"{column.label} is left out, because it has texts")
+            same = self.keys.text == "one_hot"
+            why = "all its texts are the same" if same else "it has texts"
+            found.append(f"{column.label} is left out, because {why}")
         found += [
             f"{column.label} is left out, because it is empty"
             for column in self.columns

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from gdconv.config.rules import typed
-from gdconv.problems.table.blocks import WHOLE, Block, Cells
+from gdconv.config.rules import ConfigError, typed
+from gdconv.config.sections import Columns
+from gdconv.problems.table.blocks import Block
+from gdconv.problems.table.cells import (
+    AMONG_NUMBERS,
+    MISSING,
+    WHOLE,
+    Cells,
+    are_dates,
+    as_texts,
+    in_days,
+    order,
+)
 from gdconv.problems.table.parts import Part
 
-# What programs write where a cell is missing: in any column, and in a column of numbers.
-MISSING = {"", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NULL", "null", "NaT", "?"}
-AMONG_NUMBERS = MISSING | {"None", "none", ".", "-"}
 # A whole number that is written as one, with the digits of its absolute value as a group.
 _WHOLE = re.compile(r"[+-]?0*(\d+)(?:\.0*)?", re.ASCII)
 # Different texts of a column that are counted; X cannot have more columns than that.
@@ -176,3 +185,59 @@ class Column:
 
 def _place(block: Block, texts: Any, row: int) -> Place:
     return Place(block.part, block.start + row + 1, texts[row])
+
+
+def survey(
+    names: Sequence[str],
+    blocks: Sequence[Block],
+    used: Sequence[int],
+    dates: Collection[int],
+    keys: Columns,
+) -> tuple[list[Column], set[int]]:
+    """Return what is known of the used columns, and in which dates the day comes first.
+
+    Raises
+    ------
+    ConfigError
+        If a column that should have dates has numbers, or dates that can be read in two ways.
+    """
+    summed = keys.missing == "mean"
+    columns = [Column(index, names[index], summed) for index in used]
+    day_first = set()
+    for place, column in enumerate(columns):
+        if column.index in dates:
+            first = _day_first(column, blocks)
+            day_first |= {column.index} if first else set()
+            for block in blocks:
+                column.add(block, in_days(block.cells(column.index), first))
+            continue
+        for block in blocks:
+            column.add(block, block.cells(column.index, dates=False))
+        if column.is_text and column.numbers and keys.text == "one_hot":
+            # Its numbers are texts as well.
+            columns[place] = again = Column(column.index, column.name)
+            for block in blocks:
+                texts = as_texts(block.cells(column.index))
+                again.add(block, Cells(np.full(len(texts), np.nan), texts))
+    return columns, day_first
+
+
+def _day_first(column: Column, blocks: Sequence[Block]) -> bool:
+    """Whether the dates of a column have the day before the month."""
+    largest = (0, 0)
+    for block in blocks:
+        cells = block.cells(column.index)
+        if cells.texts is None and not cells.dated and not are_dates(cells.numbers):
+            reason = f"{column.label} must hold dates, holds numbers"
+            raise ConfigError("problem.dates", column.name, reason)
+        if not cells.dated:
+            first, second = order(as_texts(cells))
+            largest = max(largest[0], first), max(largest[1], second)
+    first, second = largest
+    if 0 < first <= 12 and second <= 12:
+        raise ConfigError(
+            *("problem.dates", column.name),
+            f"{column.label} has dates that may begin with the day or with the month, as none has"
+            " a number above 12 there: write them as 2021-12-31",
+        )
+    return first > 12
