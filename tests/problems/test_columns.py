@@ -197,6 +197,18 @@ def test_truths_are_texts(written):
             " column out",
         ),
         (
+            "a,y\n12:30,2\n13:30,4\n",
+            {"dates": "a"},
+            "row 1, column 1 (a) has '12:30'; problem.dates needs dates such as 2021-12-31 there,"
+            " or empty cells",
+        ),
+        (
+            'a,y\n"1,234.5",2\n"$7",4\n',
+            {},
+            "row 1, column 1 (a) has '1,234.5'; numbers must have no marks for thousands, units and"
+            " the like; or leave out the column with 'problem.drop=[a]'",
+        ),
+        (
             "a,y\n2020-01-02,2\nsoon,4\n",
             {"dates": "a"},
             "row 2, column 1 (a) has 'soon'; problem.dates needs dates such as 2021-12-31 there, or"

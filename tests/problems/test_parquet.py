@@ -89,7 +89,7 @@ def test_parts_and_row_groups_are_one_table(tmp_path, frame):
             pyarrow.array([1.0, None, 2.0]),
             "row 2, column 1 (a) has an empty cell; problem.missing=",
         ),
-        (pyarrow.array([1.0, 2.0, float("inf")]), "row 3, column 1 (a) has 'inf'; all but 1 cells"),
+        (pyarrow.array([1.0, 2.0, float("inf")]), "row 3, column 1 (a) has 'inf'; all other cells"),
         (pyarrow.array(["p", "q", "p"]), "row 1, column 1 (a) has 'p'; problem.text=one_hot makes"),
         (pyarrow.array([[1], [2], [3]]), "row 1, column 1 (a) has '[1]'; every"),
     ],

@@ -300,7 +300,7 @@ def test_a_cell_that_is_no_number_is_shown_as_it_is_written(written, cell, writt
         "problem.text=one_hot makes columns of 0 and 1 of such texts (1 different ones here),"
         f" {drop} or problem.text=drop leaves them out"
         if alone
-        else "all but 1 cells of the column are numbers: put a number there, leave the cell empty,"
+        else "all other cells of the column are numbers: put a number there, leave the cell empty,"
         f" or leave out the column with {drop}"
     )
     assert refusal(written("\n".join(["a,b b,y", *rows]))) == (

@@ -18,6 +18,7 @@ _SPACE = " \t\r\n\v\f"
 # A date that begins with the year, and one that ends with it.
 _YEAR_FIRST = r"\d{4}(?:[-/.]?\d{1,2}(?:[-/.]?\d{1,2})?)?(?:[T ].*)?"
 _YEAR_LAST = r"(\d{1,2})([-/.])(\d{1,2})[-/.](\d{2,4})(?:[T ,].*)?"
+_HAS_YEAR = re.compile(rf".*\d{{4}}.*|{_YEAR_LAST}", re.ASCII)
 _LIKE_A_DATE = re.compile(
     rf"\d{{4}}[-/.]\d{{1,2}}([-/.]\d{{1,2}})?([T ].*)?|{_YEAR_LAST}", re.ASCII
 )
@@ -125,6 +126,9 @@ def in_days(cells: Cells, day_first: bool) -> Cells:
         return cells
     texts = pd.Series(as_texts(cells), dtype=object).astype(str)
     texts = texts.mask(texts.isin(MISSING))
+    # Without a year, pandas would take that of today.
+    has_year = texts.map(lambda text: bool(_HAS_YEAR.fullmatch(text)), na_action="ignore")
+    texts = texts.where(has_year.fillna(True).astype(bool))
     options: dict[str, Any] = {"format": "mixed", "dayfirst": day_first}
     if texts.dropna().str.fullmatch(_YEAR_FIRST).all():
         texts, options = texts.str.replace(r"^(\d{4})[/.]", r"\1-", regex=True), {}

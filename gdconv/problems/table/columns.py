@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -253,6 +254,10 @@ def _refuse_cells(columns: Sequence[Column], keys: Columns, chosen: Chosen) -> N
     )
 
 
+# A number with marks such as a currency, a percent sign, or marks for thousands.
+_MARKED = re.compile(r"[^\w\d]*\d[\d.,' \u00a0\u202f]*[^\w\d]*")
+
+
 def _drop(column: Column) -> str:
     name = column.name or f"column {column.index + 1}"
     return quoted_list("problem.drop", [name])
@@ -262,6 +267,11 @@ def _text(column: Column, place: Place) -> str:
     if is_like(place.written):
         name = quoted_list("problem.dates", [column.name])
         return f"{name} counts days since the first date, {_drop(column)} leaves the column out"
+    if _MARKED.fullmatch(place.written):
+        return (
+            "numbers must have no marks for thousands, units and the like; or leave out the column"
+            f" with {_drop(column)}"
+        )
     many = len(column.levels)
     made = f"makes columns of 0 and 1 of such texts ({many} different ones here)"
     return f"problem.text=one_hot {made}, {_drop(column)} or problem.text=drop leaves them out"
@@ -274,8 +284,10 @@ def _own_text_each(column: Column, place: Place) -> str:
 def _text_among_numbers(column: Column, place: Place) -> str:
     if place.written.count(",") == 1 and is_number(place.written.replace(",", ".")):
         return "problem.decimal=comma reads decimal commas, if all numbers have them"
+    count = _count(column)
+    others = "all other cells" if count == 1 else f"all but {count} cells"
     return (
-        f"all but {_count(column)} cells of the column are numbers: put a number there, leave the"
+        f"{others} of the column are numbers: put a number there, leave the"
         f" cell empty, or leave out the column with {_drop(column)}"
     )
 
