@@ -47,7 +47,7 @@ def test_every_column_is_filled(tables):
         empty = set(table.columns[table.isna().all()])
         assert empty <= {
             *("error", "start_which", "start_radius", "content", "file", "method_options"),
-            *("momentum", "delayed_at"),
+            *("momentum", "delayed_at", "restarts"),
         }, name
 
 
