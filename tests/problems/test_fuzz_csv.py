@@ -24,7 +24,7 @@ from gdconv.report import report
 from gdconv.sweep.sweep import run_sweep
 from gdconv.tables.columns import COLUMNS
 
-CASES, PARTS, STUDIES = 1500, 5, 400
+CASES, WAYS, PARTS, STUDIES = 1500, 300, 5, 400
 
 NAMES = ["a", "y", "x 1", "größe", "NA", "nan", "1", "", "a.1", "Unnamed: 0", "true", "∂/∂w", "#"]
 CELLS = [
@@ -223,6 +223,57 @@ def test_any_table_of_the_user(part, tmp_path, trials):
         path.unlink()
     assert not wrong, "\n".join(f"case {number}: {what}" for number, what in wrong.items())
     assert 0.1 < taken * PARTS / (CASES * trials) < 0.9
+
+
+def in_some_way(rng):
+    """The numbers of a table, and its text with any separator, decimal sign and comments."""
+    separator = rng.choice([",", ";", "\t", "|", " "])
+    decimal = "," if separator != "," and rng.random() < 0.5 else "."
+    columns, rows = rng.choice([2, 3, 7]), rng.choice([2, 3, 20])
+    names = [*(f"x{i}" for i in range(columns - 1)), "y"]
+    numbers = [
+        [round(rng.gauss(0, 1) * 10.0 ** rng.randint(-3, 4), rng.randint(0, 6)) for _ in names]
+        for _ in range(rows)
+    ]
+    quote = rng.choice(["", "", '"'])
+    lines = [
+        [f"{quote}{each}{quote}" for each in names],
+        *([repr(number).replace(".", decimal) for number in row] for row in numbers),
+    ]
+    end = separator if separator != " " and rng.random() < 0.2 else ""
+    if not end and rng.random() < 0.2:
+        # Names of rows, which the line of names does not count if the table is one of R.
+        lines = [[f"r{i}", *line] for i, line in enumerate(lines)]
+        lines[0] = lines[0][1:] if rng.random() < 0.5 or separator == " " else ['""', *lines[0][1:]]
+    comments = rng.choice(["", "", "# made by, a; sensor\n", "% one\n% two | three\n"])
+    gap = " " * rng.randint(1, 3) if separator == " " else separator
+    text = comments + "".join(gap.join(line) + end + "\n" for line in lines)
+    return np.array(numbers), text
+
+
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))]
+)
+def test_any_way_of_writing_a_table(part, tmp_path, trials):
+    """It is found out, or there are two ways to read the table."""
+    wrong, refused = {}, 0
+    for number in range(part, WAYS * trials, PARTS):
+        numbers, text = in_some_way(random.Random(number))
+        path = tmp_path / f"{number}.csv"
+        path.write_text(text)
+        try:
+            found = problems.table(Table(str(path), "y"))
+        except ConfigError as error:
+            refused += 1
+            if "which may be" not in str(error):
+                wrong[number] = f"{text!r}: {error}"
+        else:
+            same = np.array_equal(found.X[:, :-1], numbers[:, :-1])
+            if not same or not np.array_equal(found.y, numbers[:, -1]):
+                wrong[number] = f"{text!r}: {found}"
+        path.unlink()
+    assert not wrong, "\n".join(f"case {number}: {what}" for number, what in wrong.items())
+    assert refused < 0.05 * WAYS * trials / PARTS
 
 
 # Studies
