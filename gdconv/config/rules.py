@@ -192,7 +192,7 @@ def _parse_text(value: Any) -> str:
 
 
 def _parse_path(value: Any) -> Any:
-    # A table that was given from Python, see `gdconv.problems.table.held`, is no text.
+    # A table that was given from Python, see `gdconv.problems.table.files.held`, is no text.
     return value if getattr(value, "held", False) else _parse_text(value)
 
 

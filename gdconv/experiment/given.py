@@ -9,7 +9,7 @@ from typing import Any
 from gdconv.config.rules import ConfigError, nearest, typed
 from gdconv.config.sections import RunConfig, Table
 from gdconv.problems.blocks import LeastSquares
-from gdconv.problems.table import held
+from gdconv.problems.table.files import held
 
 OF_RUN = [each.name for each in fields(RunConfig) if each.name != "problem"]
 OF_TABLE = [each.name for each in fields(Table) if each.name != "path"]

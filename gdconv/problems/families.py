@@ -74,8 +74,21 @@ def rows_of(problem: Problem, seed: int, repetition: int) -> Rows:
 
 def block_ends(problem: Problem) -> list[tuple[int, int]]:
     """Return the first row of each of a problem's blocks, and the first one after it."""
+    if isinstance(problem, Table) and (found := reading.read(problem).ends):
+        return found
     n_samples, n_features = shape(problem)
     return [*ends(n_samples, problem.block_rows or height(n_features + 1))]
+
+
+def known(problem: Problem) -> Any:
+    """Return what another process should not have to find out of a problem; None for nothing."""
+    return reading.known(problem) if isinstance(problem, Table) else None
+
+
+def remember(problem: Problem, found: Any) -> None:
+    """Take over what another process has found out of a problem; see `known`."""
+    if isinstance(problem, Table) and found is not None:
+        reading.remember(problem, found)
 
 
 def tree_of(problem: Problem) -> Tree:
@@ -351,17 +364,15 @@ class TableRows(Rows):
 
     def fill(self, start: int, stop: int, X: np.ndarray, y: np.ndarray) -> None:
         """Write rows of the problem into arrays."""
-        data = reading.read(self.problem)
-        X[:, : data.X.shape[1]] = data.X[start:stop]
-        X[:, data.X.shape[1] :] = 1.0
-        y[...] = data.y[start:stop]
+        rows = reading.read(self.problem).between(start, stop)
+        n_features = rows.shape[1] - 1
+        X[:, :n_features], X[:, n_features:], y[...] = rows[:, 1:], 1.0, rows[:, 0]
 
     def means(self) -> np.ndarray | None:
-        """Return the means of the features and of the target, not to the last digits."""
+        """Return about the means of the features and of the target."""
         if not (self.problem.intercept or self.problem.standardize):
             return None
-        data = reading.read(self.problem)
-        return np.append(data.X.mean(axis=0), data.y.mean())
+        return np.roll(reading.read(self.problem).means(), -1)
 
     def whole(self) -> LeastSquares:
         """Return the problem with all its rows."""
@@ -379,7 +390,7 @@ class TableRows(Rows):
         X, n_features = found.X, self.shape[1] - self.problem.intercept
         X[0, :n_features] = 0.0
         sizes = np.linalg.norm(X[:, :n_features], axis=0) / np.sqrt(self.shape[0])
-        constant = np.ptp(reading.read(self.problem).X, axis=0) == 0
+        constant = np.array(_facts(self.problem).constant, dtype=bool)
         X[:, :n_features] /= np.where(constant, 1.0, sizes)
         X[:, :n_features][:, constant] = 0.0
         return LeastSquares(X[:, : self.shape[1]].copy(), found.y, self.shape[0])

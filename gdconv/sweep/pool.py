@@ -163,10 +163,19 @@ class Pool(Engine):
 
 
 class Task(NamedTuple):
-    """A group, and the triangle of its problem's rows if they are too many for one block."""
+    """A group; if its problem has too many rows for one block, also what is known of them.
+
+    Attributes
+    ----------
+    triangle : ndarray or None
+        That of all rows.
+    known : object
+        See `families.known`.
+    """
 
     group: Group
     triangle: np.ndarray | None = None
+    known: Any = None
 
 
 def work(task: Task) -> Rows:
@@ -178,10 +187,12 @@ def work(task: Task) -> Rows:
         If memory does not suffice; it may suffice when the group is run alone.
     """
     from gdconv.experiment.group import run_group
+    from gdconv.problems.families import remember
     from gdconv.tables.csv import encode
 
     group = task.group
     try:
+        remember(next(iter(group.values())).problem, task.known)
         return encode(run_group(list(group.values()), list(group), task.triangle))
     except MemoryError:
         raise

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import Run
 from gdconv.experiment.identity import Group, rows_id
-from gdconv.problems.families import block_ends, rows_of, shape, tree_of
+from gdconv.problems.families import (
+    block_ends,
+    known,
+    remember,
+    rows_of,
+    shape,
+    tree_of,
+)
 from gdconv.sweep.pool import Engine, Job, Task, import_group
 from gdconv.tables import disk
 from nnlib.terminal import bar_stream
@@ -37,12 +44,13 @@ TELL_SECONDS = 10.0
 
 
 class Block(NamedTuple):
-    """A block of the rows of a run's problem."""
+    """A block of the rows of a run's problem; known: see `families.known`."""
 
     run: Run
     number: int
     start: int
     stop: int
+    known: Any = None
 
 
 class Decomposed(NamedTuple):
@@ -63,7 +71,7 @@ class Prepared(NamedTuple):
 def prepared(groups: Sequence[Group], engine: Engine, study: Path | None) -> Prepared:
     """Make the triangles that some groups need, and store them in a study's folder, if any."""
     found = Prepared([], [])
-    known: dict[str, np.ndarray | str] = {}
+    made: dict[str, np.ndarray | str] = {}
     for group in groups:
         run = next(iter(group.values()))
         try:
@@ -74,13 +82,13 @@ def prepared(groups: Sequence[Group], engine: Engine, study: Path | None) -> Pre
         if len(blocks) <= 1:
             found.tasks.append(Task(group))
             continue
-        if name not in known:
-            known[name] = _triangle(run, blocks, engine, study / FOLDER / name if study else None)
-        triangle = known[name]
+        if name not in made:
+            made[name] = _triangle(run, blocks, engine, study / FOLDER / name if study else None)
+        triangle = made[name]
         if isinstance(triangle, str):
             found.failed.append((Task(group), triangle))
         else:
-            found.tasks.append(Task(group, triangle))
+            found.tasks.append(Task(group, triangle, known(run.problem)))
     return found
 
 
@@ -93,7 +101,10 @@ def _triangle(
     if folder:
         disk.make_folder(folder)
         tree.kept |= dict(_stored(folder))
-    blocks = [Block(run, number, *each) for number, each in enumerate(ends) if tree.lacks(number)]
+    found = known(run.problem)
+    blocks = [
+        Block(run, number, *each, found) for number, each in enumerate(ends) if tree.lacks(number)
+    ]
     job = Job(_decomposed, _lost, lambda block: f"rows {block.start + 1} to {block.stop}")
     with _told(run, ends, blocks) as tell:
         for block, triangle, reason in engine.work_off(blocks, job):
@@ -111,6 +122,7 @@ def _decomposed(block: Block) -> Decomposed:
     """Decompose a block, in a worker."""
     run = block.run
     try:
+        remember(run.problem, block.known)
         rows = rows_of(run.problem, run.seed, run.repetition)
         return Decomposed(block, rows.triangle(block.start, block.stop))
     except MemoryError:

@@ -12,8 +12,9 @@ from gdconv.config.sections import Columns
 from gdconv.problems.families import standardized
 from gdconv.problems.spectrum import Spectrum, spectrum
 from gdconv.problems.table.columns import Chosen, Feature, choose, features_of
-from gdconv.problems.table.parts import versions
-from gdconv.problems.table.reading import Notices, Source, numbers
+from gdconv.problems.table.files.parts import versions
+from gdconv.problems.table.large import ranges_of
+from gdconv.problems.table.reading import Notices, Source, numbers, refuse_few
 from gdconv.problems.table.survey import Column, survey
 
 # A correlation of at least that size is named, and of so many pairs.
@@ -69,9 +70,10 @@ def describe(keys: Columns, target: str | None, intercept: bool = True) -> Descr
     columns, day_first = survey(source.names, blocks, every, chosen.dates, keys)
     used = [column for column in columns if column.index in chosen.used]
     known = features_of(used, keys, chosen, day_first)
-    table, left_out = numbers(source, blocks, known)
+    table, left_out = numbers(blocks, known)
+    refuse_few(source, len(table), left_out, known)
     told = Notices(source, keys, chosen, used, known)
-    notices = told.of_reading() + told.of_cells(left_out) + told.of_numbers(table)
+    notices = told.of_reading() + told.of_cells(left_out) + told.of_numbers(ranges_of(table))
     first = int(target is not None)
     names, X = [each.name for each in known[first:]], table[:, first:]
     rows = sum(map(len, blocks))

@@ -11,15 +11,6 @@ import numpy as np
 
 from gdconv.config.rules import ConfigError, on_one_line, quoted_list, typed
 from gdconv.config.sections import Columns, Table
-from gdconv.problems.table import dialect as dialects
-from gdconv.problems.table import parts
-from gdconv.problems.table.blocks import (
-    ArrowFile,
-    Block,
-    File,
-    TextFile,
-    refuse_other_names,
-)
 from gdconv.problems.table.columns import (
     Chosen,
     Feature,
@@ -28,7 +19,17 @@ from gdconv.problems.table.columns import (
     is_number,
     listed,
 )
-from gdconv.problems.table.held import Held, HeldFile
+from gdconv.problems.table.files import dialect as dialects
+from gdconv.problems.table.files import parts
+from gdconv.problems.table.files.blocks import (
+    ArrowFile,
+    Block,
+    File,
+    TextFile,
+    refuse_other_names,
+)
+from gdconv.problems.table.files.held import Held, HeldFile
+from gdconv.problems.table.large import Blocks, Large, Range, ranges_of
 from gdconv.problems.table.survey import Column, survey
 
 # What programs and people call a column that numbers the rows.
@@ -62,6 +63,8 @@ class Facts:
         The names of the columns of X, without the column of ones.
     largest : tuple of float
         The largest absolute value of each of them.
+    constant : tuple of bool
+        Whether all numbers of it are the same.
     rows : int
     notices : tuple of str
         What the user should know.
@@ -71,17 +74,52 @@ class Facts:
     reading: dict[str, str]
     names: tuple[str, ...]
     largest: tuple[float, ...]
+    constant: tuple[bool, ...]
     rows: int
     notices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Data:
-    """A table of finite numbers; X has no column of ones."""
+    """A table of finite numbers: y and the features, without a column of ones."""
 
     facts: Facts
-    X: np.ndarray
-    y: np.ndarray
+    table: np.ndarray | Large
+
+    def between(self, start: int, stop: int) -> np.ndarray:
+        """Return some rows; raises ConfigError if their file was changed meanwhile."""
+        if isinstance(self.table, Large):
+            return self.table.between(start, stop)
+        return self.table[start:stop]
+
+    @property
+    def X(self) -> np.ndarray:
+        """All rows of the features, shape (rows, features)."""
+        return self.between(0, self.facts.rows)[:, 1:]
+
+    @property
+    def y(self) -> np.ndarray:
+        """All rows of the target."""
+        return self.between(0, self.facts.rows)[:, 0]
+
+    def means(self) -> np.ndarray:
+        """Return about the means of y and of the features."""
+        if isinstance(self.table, Large):
+            return self.table.means
+        means: np.ndarray = self.table.mean(axis=0)
+        return means
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its rows are read again each time."""
+        return isinstance(self.table, Large)
+
+    @property
+    def ends(self) -> list[tuple[int, int]] | None:
+        """The first row of each part that is read at a time, and the first one after it."""
+        if isinstance(self.table, Large):
+            return [(rows.start, rows.stop) for rows in self.table.rows]
+        return None
 
 
 def read(problem: Table) -> Data:
@@ -93,11 +131,24 @@ def read(problem: Table) -> Data:
         If a file cannot be read, or does not hold what the keys ask for.
     """
     versions, keys = _key(problem)
-    data = _read(versions, keys)
+    without_data = _without_data(versions, keys)
+    data = _LARGE.get(without_data) or _read(versions, keys)
     if len(_FACTS) >= _MOST_FACTS:
         _FACTS.clear()
-    _FACTS[_without_data(versions, keys)] = data.facts
+    _FACTS[without_data] = data.facts
     return data
+
+
+def known(problem: Table) -> Data | None:
+    """Return what another process should not have to find out again; None if it is little."""
+    data = read(problem)
+    return data if data.is_large else None
+
+
+def remember(problem: Table, data: Data) -> None:
+    """Take over what another process has found out; see `known`."""
+    _LARGE.clear()
+    _LARGE[_without_data(*_key(problem))] = data
 
 
 def facts(problem: Table) -> Facts:
@@ -115,6 +166,7 @@ def names_of(problem: Table) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
+_LARGE: dict[Any, Data] = {}
 # The facts of more tables than fit into memory.
 _FACTS: dict[Any, Facts] = {}
 _MOST_FACTS = 1000
@@ -142,23 +194,32 @@ def _key(problem: Table) -> tuple[Any, Table]:
 def _read(versions: tuple[Any, ...], keys: Table) -> Data:
     source = Source(versions, keys)
     chosen = choose(source.name, source.names, keys, keys.target)
-    blocks = list(source.blocks(chosen.used))
+    blocks = Blocks(source, chosen.used)
     columns, day_first = survey(source.names, blocks, chosen.used, chosen.dates, keys)
-    known = features_of(columns, keys, chosen, day_first)
-    table, left_out = numbers(source, blocks, known)
-    told = Notices(source, keys, chosen, columns, known)
-    notices = told.of_reading() + told.of_cells(left_out) + told.of_numbers(table)
-    names = tuple(each.name for each in known[1:])
-    largest = np.maximum(table.max(axis=0), -table.min(axis=0))[1:].tolist()
+    features = features_of(columns, keys, chosen, day_first)
+    table: np.ndarray | Large
+    if blocks.are_kept:
+        table, left_out = numbers(list(blocks), features)
+    else:
+        table = Large(source, blocks, features)
+        left_out = table.left_out
+    refuse_few(source, len(table), left_out, features)
+    ranges = table.ranges if isinstance(table, Large) else ranges_of(table)
+    told = Notices(source, keys, chosen, columns, features)
+    notices = told.of_reading() + told.of_cells(left_out) + told.of_numbers(ranges)
     found = Facts(
-        *(source.content, source.reading, names, tuple(largest), len(table), tuple(notices))
+        content=source.content,
+        reading=source.reading,
+        names=tuple(each.name for each in features[1:]),
+        largest=tuple(max(each.most, -each.least) for each in ranges[1:]),
+        constant=tuple(each.most == each.least for each in ranges[1:]),
+        rows=len(table),
+        notices=tuple(notices),
     )
-    return Data(found, table[:, 1:], table[:, 0])
+    return Data(found, table)
 
 
-def numbers(
-    source: Source, blocks: Sequence[Block], known: Sequence[Feature]
-) -> tuple[np.ndarray, int]:
+def numbers(blocks: Sequence[Block], known: Sequence[Feature]) -> tuple[np.ndarray, int]:
     """Return the numbers of columns, and how many rows are left out because a cell is missing."""
     table = np.empty((sum(map(len, blocks)), len(known)), order="F")
     start = 0
@@ -169,10 +230,13 @@ def numbers(
     gone = [place for place, each in enumerate(known) if each.column.missing]
     lacking = np.isnan(table[:, gone]).any(axis=1)
     left_out = int(np.count_nonzero(lacking))
-    if left_out:
-        table = np.asfortranarray(table[~lacking])
-    if len(table) < 2:
-        reason = f"must have at least 2 rows of data, has {len(table)}"
+    return (np.asfortranarray(table[~lacking]) if left_out else table), left_out
+
+
+def refuse_few(source: Source, rows: int, left_out: int, known: Sequence[Feature]) -> None:
+    """Raise ConfigError if a table has less than two rows."""
+    if rows < 2:
+        reason = f"must have at least 2 rows of data, has {rows}"
         if left_out:
             worst = max((each.column for each in known), key=lambda column: column.missing)
             reason += (
@@ -180,7 +244,6 @@ def numbers(
                 f" {worst.missing}"
             )
         raise ConfigError("problem.path", source.name, reason)
-    return table, left_out
 
 
 class Source:
@@ -196,7 +259,7 @@ class Source:
 
     def __init__(self, versions: Sequence[Any], keys: Columns) -> None:
         self.dialect: dialects.Dialect | None = None
-        self.files = [self._file(version, keys) for version in versions]
+        self.files: Sequence[File] = [self._file(version, keys) for version in versions]
         refuse_other_names(self.files)
         self.names = self.files[0].names
         self.name = self.files[0].part.path
@@ -299,23 +362,16 @@ class Notices:
             )
         return [self._told(each) for each in found] + self._rounded()
 
-    def of_numbers(self, table: np.ndarray) -> list[str]:
+    def of_numbers(self, ranges: Sequence[Range]) -> list[str]:
         """Which features are constant, equal, or number the rows."""
         found = []
         names = [each.name for each in self.features]
-        most, least = table.max(axis=0), table.min(axis=0)
-        alike: dict[tuple[float, ...], list[int]] = {}
+        first: dict[int, int] = {}
         for place in range(self.chosen.target is not None, len(names)):
-            column = table[:, place]
-            ends = (float(column[0]), float(column[-1]), float(most[place]), float(least[place]))
-            before = alike.setdefault(ends, [])
-            same = next(
-                (other for other in before if np.array_equal(table[:, other], column)), None
-            )
-            before.append(place)
-            if most[place] == least[place]:
-                found.append(f"{typed(names[place])} is constant, {most[place]:.6g}")
-            elif same is not None:
+            same = first.setdefault(ranges[place].mark, place)
+            if ranges[place].most == ranges[place].least:
+                found.append(f"{typed(names[place])} is constant, {ranges[place].most:.6g}")
+            elif same != place:
                 found.append(f"{typed(names[place])} is the same as {typed(names[same])}")
             elif names[place] in ROW_NUMBERS and self.features[place].column.counts:
                 drop = quoted_list("problem.drop", [names[place]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import Columns
-from gdconv.problems.table.blocks import Block
-from gdconv.problems.table.cells import (
+from gdconv.problems.table.files.blocks import Block
+from gdconv.problems.table.files.cells import (
     AMONG_NUMBERS,
     MISSING,
     WHOLE,
@@ -23,7 +23,7 @@ from gdconv.problems.table.cells import (
     in_days,
     order,
 )
-from gdconv.problems.table.parts import Part
+from gdconv.problems.table.files.parts import Part
 
 # A whole number that is written as one, with the digits of its absolute value as a group.
 _WHOLE = re.compile(r"[+-]?0*(\d+)(?:\.0*)?", re.ASCII)
@@ -64,8 +64,8 @@ class Column:
         Everything else that is written in cells → how often, and where first.
     least, most, smallest : float
         The range of its numbers.
-    total : float
-        Their sum, if summed.
+    sums : list of float
+        Numbers that add up to their sum, if summed.
     rounded : int
         Whole numbers that are no doubles; `first_rounded` is the first, with its double.
     dated : bool
@@ -82,7 +82,7 @@ class Column:
     words: dict[str, Level] = field(default_factory=dict)
     least: float = math.inf
     most: float = -math.inf
-    total: float = 0.0
+    sums: list[float] = field(default_factory=list)
     rounded: int = 0
     first_rounded: tuple[Place, int] | None = None
     dated: bool = False
@@ -131,7 +131,7 @@ class Column:
     @property
     def mean(self) -> float:
         """The mean of its numbers."""
-        return self.total / self.numbers
+        return math.fsum(self.sums) / self.numbers
 
     def add(self, block: Block, cells: Cells) -> None:
         """Note what another block has in this column."""
@@ -150,7 +150,9 @@ class Column:
         least, most = float(numbers.min()), float(numbers.max())
         self.least, self.most = min(self.least, least), max(self.most, most)
         if self.summed:
-            self.total = math.fsum([self.total, *numbers.tolist()])
+            total = math.fsum(numbers.tolist())
+            # And what was rounded, so that the sum does not depend on the blocks.
+            self.sums += total, math.fsum([-total, *numbers.tolist()])
         first = start + self.least
         self.counts = (
             self.counts
@@ -189,7 +191,7 @@ def _place(block: Block, texts: Any, row: int) -> Place:
 
 def survey(
     names: Sequence[str],
-    blocks: Sequence[Block],
+    blocks: Iterable[Block],
     used: Sequence[int],
     dates: Collection[int],
     keys: Columns,
@@ -203,41 +205,49 @@ def survey(
     """
     summed = keys.missing == "mean"
     columns = [Column(index, names[index], summed) for index in used]
-    day_first = set()
-    for place, column in enumerate(columns):
-        if column.index in dates:
-            first = _day_first(column, blocks)
-            day_first |= {column.index} if first else set()
-            for block in blocks:
-                column.add(block, in_days(block.cells(column.index), first))
-            continue
-        for block in blocks:
-            column.add(block, block.cells(column.index, dates=False))
-        if column.is_text and column.numbers and keys.text == "one_hot":
-            # Its numbers are texts as well.
-            columns[place] = again = Column(column.index, column.name)
-            for block in blocks:
-                texts = as_texts(block.cells(column.index))
-                again.add(block, Cells(np.full(len(texts), np.nan), texts))
+    of_dates = [column for column in columns if column.index in dates]
+    day_first = _day_first(of_dates, blocks) if of_dates else set()
+    for block in blocks:
+        for column in columns:
+            if column.index in dates:
+                cells = in_days(block.cells(column.index), column.index in day_first)
+            else:
+                cells = block.cells(column.index, dates=False)
+            column.add(block, cells)
+    # With other texts in a column, its numbers are texts as well.
+    again = [
+        place
+        for place, column in enumerate(columns)
+        if keys.text == "one_hot" and column not in of_dates and column.is_text and column.numbers
+    ]
+    for place in again:
+        columns[place] = Column(columns[place].index, columns[place].name)
+    for block in blocks if again else ():
+        for place in again:
+            texts = as_texts(block.cells(columns[place].index))
+            columns[place].add(block, Cells(np.full(len(texts), np.nan), texts))
     return columns, day_first
 
 
-def _day_first(column: Column, blocks: Sequence[Block]) -> bool:
-    """Whether the dates of a column have the day before the month."""
-    largest = (0, 0)
+def _day_first(columns: Sequence[Column], blocks: Iterable[Block]) -> set[int]:
+    """Which columns of dates have the day before the month."""
+    largest = {column.index: (0, 0) for column in columns}
     for block in blocks:
-        cells = block.cells(column.index)
-        if cells.texts is None and not cells.dated and not are_dates(cells.numbers):
-            reason = f"{column.label} must hold dates, holds numbers"
-            raise ConfigError("problem.dates", column.name, reason)
-        if not cells.dated:
-            first, second = order(as_texts(cells))
-            largest = max(largest[0], first), max(largest[1], second)
-    first, second = largest
-    if 0 < first <= 12 and second <= 12:
-        raise ConfigError(
-            *("problem.dates", column.name),
-            f"{column.label} has dates that may begin with the day or with the month, as none has"
-            " a number above 12 there: write them as 2021-12-31",
-        )
-    return first > 12
+        for column in columns:
+            cells = block.cells(column.index)
+            if cells.texts is None and not cells.dated and not are_dates(cells.numbers):
+                reason = f"{column.label} must hold dates, holds numbers"
+                raise ConfigError("problem.dates", column.name, reason)
+            if not cells.dated:
+                both = zip(largest[column.index], order(as_texts(cells)), strict=True)
+                first, second = map(max, both)
+                largest[column.index] = first, second
+    for column in columns:
+        first, second = largest[column.index]
+        if 0 < first <= 12 and second <= 12:
+            raise ConfigError(
+                *("problem.dates", column.name),
+                f"{column.label} has dates that may begin with the day or with the month, as none"
+                " has a number above 12 there: write them as 2021-12-31",
+            )
+    return {index for index, (first, _) in largest.items() if first > 12}

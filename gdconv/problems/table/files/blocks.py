@@ -8,15 +8,16 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from itertools import islice
+from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from gdconv.config.rules import typed
 from gdconv.config.sections import SEPARATORS
-from gdconv.problems.table.cells import WHOLE, Cells, cells_of
-from gdconv.problems.table.dialect import MARKS, Dialect
-from gdconv.problems.table.parts import (
+from gdconv.problems.table.files.cells import WHOLE, Cells, cells_of
+from gdconv.problems.table.files.dialect import MARKS, Dialect
+from gdconv.problems.table.files.parts import (
     FEATHER,
     Hashed,
     Part,
@@ -27,10 +28,31 @@ from gdconv.problems.table.parts import (
     unpacked,
 )
 
+# Text of so many bytes is read at a time, and so many cells of other files.
+BYTES, CELLS = 2**25, 2**22
 _LONGER = (
     "must be a table: its rows have more cells than its first line has names; if that is a comment,"
     " give problem.comment=hash"
 )
+
+
+class Piece(NamedTuple):
+    """Where some rows of a part are, so that they can be read again without the others.
+
+    Attributes
+    ----------
+    start, size : int
+        Of a text file: bytes after unpacking. Otherwise: the number of the group of rows, and the
+        number of rows before them in that group.
+    row : int
+        How many rows of the part stand before them.
+    rows : int
+    """
+
+    start: int
+    size: int
+    row: int
+    rows: int
 
 
 @dataclass
@@ -40,8 +62,7 @@ class Block:
     Attributes
     ----------
     part : Part
-    start : int
-        How many rows of the part stand before them.
+    piece : Piece
     frame : DataFrame
         Their columns, by number from 0.
     written : DataFrame or None
@@ -49,13 +70,18 @@ class Block:
     """
 
     part: Part
-    start: int
+    piece: Piece
     frame: Any
     written: Any = None
     _known: dict[int, Cells] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    @property
+    def start(self) -> int:
+        """How many rows of the part stand before them."""
+        return self.piece.row
 
     def cells(self, index: int, dates: bool = True) -> Cells:
         """Return a column; if `dates` is false, its dates are texts."""
@@ -91,29 +117,51 @@ class TextFile:
         self.names = self._names()
 
     def blocks(self, used: Collection[int]) -> Iterator[Block]:
-        """Yield the rows, and note the hash of the file."""
-        # By parts, which stay in the cache, this is faster. But a column that is one of numbers in
-        # some parts only is none.
+        """Yield the rows, about BYTES at a time, and note the hash of the file."""
+        start = row = lines = 0
         with readable(self.part.path), Hashed(self.part.path) as file:
             buffered = io.BufferedReader(file, 2**18)
             with unpacked(buffered, self.part.packing, self.part.path) as stream:
-                frame = self._read(stream, low_memory=True, na_filter=False)
+                for data in _pieces(stream):
+                    if start == 0 or data.strip():
+                        block = self._block(data, Piece(start, len(data), row, 0), used, lines)
+                        row += len(block)
+                        yield block
+                    start, lines = start + len(data), lines + data.count(b"\n")
                 while buffered.read(2**20):
                     pass
         self.digest = file.hexdigest()
+
+    def block(self, piece: Piece, used: Collection[int]) -> Block:
+        """Return some rows again."""
+        with readable(self.part.path), opened(self.part) as stream:
+            left = piece.start
+            while self.part.packing and left:
+                left -= len(stream.read(min(left, 2**20)))
+            if left:
+                stream.seek(left)
+            return self._block(stream.read(piece.size), piece, used)
+
+    def _block(self, data: bytes, piece: Piece, used: Collection[int], lines: int = 0) -> Block:
+        first = piece.start == 0
+        # By parts, which stay in the cache, this is faster. But a column that is one of numbers in
+        # some parts only is none.
+        options: dict[str, Any] = {"low_memory": True, "na_filter": False}
+        frame = self._read(io.BytesIO(data), first, lines, **options)
         frame.columns = range(frame.shape[1])
         beyond = [index for index in frame.columns if index >= len(self.names)]
         if any((frame[index].astype(str).str.strip() != "").any() for index in beyond):
             raise self.part.refused(_LONGER)
         frame = frame.drop(columns=beyond)
-        texts = [index for index in used if not _is_plain(frame[index])]
+        texts = sorted(index for index in used if not _is_plain(frame[index]))
         written = None
         if texts:
-            written = self._opened(usecols=sorted(texts), dtype=str, na_filter=False)
-            written.columns = sorted(texts)
+            options = {"usecols": texts, "dtype": str, "na_filter": False}
+            written = self._read(io.BytesIO(data), first, lines, **options)
+            written.columns = texts
             if self.dialect.decimal == "comma":
                 written = written.apply(_with_points)
-        yield Block(self.part, 0, frame, written)
+        return Block(self.part, piece._replace(rows=len(frame)), frame, written)
 
     def _names(self) -> list[str]:
         # A column may be called NA.
@@ -131,16 +179,17 @@ class TextFile:
 
     def _opened(self, **options: Any) -> Any:
         with readable(self.part.path), opened(self.part) as stream:
-            return self._read(stream, **options)
+            return self._read(stream, True, **options)
 
-    def _read(self, source: Any, **options: Any) -> Any:
+    def _read(self, source: Any, first: bool, lines: int = 0, **options: Any) -> Any:
         import pandas as pd
 
         dialect = self.dialect
         usual: dict[str, Any] = {"header": 0 if self.header else None, "skiprows": dialect.top}
-        if (dialect.row_names or dialect.beyond) and "names" not in options:
+        if not first or ((dialect.row_names or dialect.beyond) and "names" not in options):
             names = range(len(self.names) + dialect.beyond)
-            usual = {"header": None, "names": names, "skiprows": dialect.top + 1}
+            skipped = dialect.top + 1 if first else 0
+            usual = {"header": None, "names": names, "skiprows": skipped}
         usual["sep"] = r"\s+" if dialect.separator == "blanks" else SEPARATORS[dialect.separator]
         if dialect.decimal == "comma":
             usual["decimal"] = ","
@@ -148,7 +197,7 @@ class TextFile:
             usual["comment"] = MARKS[dialect.comment]
         if dialect.spaced:
             usual["skipinitialspace"] = True
-        with self._explaining(), warnings.catch_warnings(), readable(self.part.path):
+        with self._explaining(lines), warnings.catch_warnings(), readable(self.part.path):
             # If rows are longer than the header, pandas would make their first cells an index, or
             # drop the last ones.
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -157,8 +206,8 @@ class TextFile:
             return pd.read_csv(source, index_col=False, **(usual | options))
 
     @contextmanager
-    def _explaining(self) -> Iterator[None]:
-        """Say in one sentence what pandas objects to."""
+    def _explaining(self, lines: int) -> Iterator[None]:
+        """Say in one sentence what pandas objects to, after so many lines."""
         import pandas as pd
 
         try:
@@ -172,7 +221,8 @@ class TextFile:
             reason = str(error).rpartition("C error: ")[2]
             advice = "are all quotes closed?"
             if saw:
-                reason = "line {1} has {2} cells instead of {0}".format(*saw.groups())
+                wanted, line, found = map(int, saw.groups())
+                reason = f"line {lines + line} has {found} cells instead of {wanted}"
                 advice = f"a cell with a {self.dialect.separator} needs quotes".replace(
                     "a blanks", "blanks"
                 )
@@ -195,30 +245,64 @@ class TextFile:
 
 
 class ArrowFile:
-    """A part that is a Parquet or a Feather file."""
+    """A part that is a Parquet or a Feather file: groups of rows, of which each can be read."""
 
     def __init__(self, part: Part) -> None:
         self.part = part
         self.digest = digest_of(part.path)
-        self._pyarrow = arrow(part.path, f"is a {part.kind} file, which")
         with self._explaining():
-            schema = self._file().schema_arrow if part.kind != FEATHER else self._file().schema
+            self._written = self._schema().names
         # pandas writes row numbers under such a name.
         self.names = [
             "" if re.fullmatch(r"__index_level_\d+__", name) else name.strip()
-            for name in schema.names
+            for name in self._written
         ]
 
     def blocks(self, used: Collection[int]) -> Iterator[Block]:
-        """Yield the rows."""
+        """Yield the rows, about CELLS at a time."""
+        size, row = max(CELLS // max(len(used), 1), 1), 0
         with self._explaining():
-            file = self._file()
-            table = file.read() if self.part.kind != FEATHER else file.read_all()
-            columns = {index: table.column(index).to_pandas() for index in used}
+            for group, rows in enumerate(self._groups()):
+                for batch in self._of_group(group, size, used) if rows else ():
+                    yield self._block(batch, Piece(group, size, row, batch.num_rows), used)
+                    row += batch.num_rows
+
+    def block(self, piece: Piece, used: Collection[int]) -> Block:
+        """Return some rows again."""
+        with self._explaining():
+            before = sum(self._groups()[: piece.start])
+            batches = self._of_group(piece.start, piece.size, used)
+            batch = next(islice(batches, (piece.row - before) // piece.size, None))
+            return self._block(batch, piece, used)
+
+    def _block(self, batch: Any, piece: Piece, used: Collection[int]) -> Block:
         import pandas as pd
 
-        frame = pd.DataFrame(columns, index=range(table.num_rows), copy=False)
-        yield Block(self.part, 0, frame)
+        columns = {index: batch.column(self._written[index]).to_pandas() for index in used}
+        frame = pd.DataFrame(columns, index=range(batch.num_rows), copy=False)
+        return Block(self.part, piece, frame)
+
+    def _schema(self) -> Any:
+        file = self._file()
+        return file.schema if self.part.kind == FEATHER else file.schema_arrow
+
+    def _groups(self) -> list[int]:
+        """The number of rows in each group."""
+        file = self._file()
+        if self.part.kind == FEATHER:
+            return [file.get_batch(i).num_rows for i in range(file.num_record_batches)]
+        return [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+
+    def _of_group(self, group: int, size: int, used: Collection[int]) -> Iterator[Any]:
+        """The rows of a group, so many at a time."""
+        file = self._file()
+        if self.part.kind == FEATHER:
+            batch = file.get_batch(group)
+            for start in range(0, batch.num_rows, size):
+                yield batch.slice(start, size)
+        else:
+            names = [self._written[index] for index in used]
+            yield from file.iter_batches(size, row_groups=[group], columns=names)
 
     def _file(self) -> Any:
         if self.part.kind == FEATHER:
@@ -229,12 +313,18 @@ class ArrowFile:
 
         return parquet.ParquetFile(self.part.path)
 
+    @property
+    def _pyarrow(self) -> Any:
+        # No attribute, because a module cannot be sent to another process.
+        return arrow(self.part.path, f"is a {self.part.kind} file, which")
+
     @contextmanager
     def _explaining(self) -> Iterator[None]:
+        pyarrow = self._pyarrow
         try:
             with readable(self.part.path):
                 yield
-        except (self._pyarrow.ArrowException, ValueError, TypeError) as error:
+        except (pyarrow.ArrowException, ValueError, TypeError) as error:
             reason = f"must be a readable {self.part.kind} file ({typed(str(error))})"
             raise self.part.refused(reason) from None
 
@@ -248,6 +338,30 @@ class File(Protocol):
 
     def blocks(self, used: Collection[int]) -> Iterator[Block]:
         """Yield the rows, some at a time; after the last the hash of the file is known."""
+
+    def block(self, piece: Piece, used: Collection[int]) -> Block:
+        """Return some rows again."""
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    """Cut a stream at ends of lines, so that about BYTES are between them."""
+    rest = stream.read(BYTES)
+    while more := stream.read(BYTES):
+        end = _last_line(rest)
+        if end:
+            yield rest[:end]
+        rest = rest[end:] + more
+    yield rest
+
+
+def _last_line(data: bytes) -> int:
+    """Where the last line ends; 0 if none does. Quotes may hold line breaks."""
+    if b'"' not in data:
+        return data.rfind(b"\n") + 1
+    characters = np.frombuffer(data, dtype=np.uint8)
+    within = np.bitwise_xor.accumulate(characters == ord('"'))
+    ends = (characters == ord("\n")) & ~within
+    return len(data) - int(np.argmax(ends[::-1])) if ends.any() else 0
 
 
 def refuse_other_names(files: Sequence[File]) -> None:

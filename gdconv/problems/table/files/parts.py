@@ -60,7 +60,13 @@ class Part:
         """Return the error for a file that cannot be used."""
         return ConfigError("problem.path", self.path, reason)
 
+    def refuse_changed(self) -> None:
+        """Raise ConfigError if the file is not what it was when it was found."""
+        if _version(self.path) != (self.path, self.modified, self.size):
+            raise self.refused(CHANGED)
 
+
+CHANGED = "was changed since it was looked at"
 # Path, time and size of each file; as long as they stay the same, so does the table.
 Versions = tuple[tuple[str, int, int], ...]
 

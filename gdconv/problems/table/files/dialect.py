@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import SEPARATORS, Columns
-from gdconv.problems.table.parts import HEAD, Part
+from gdconv.problems.table.files.parts import HEAD, Part
 
 # Rows that are looked at.
 ROWS = 50

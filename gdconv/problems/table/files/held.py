@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from gdconv.config.rules import ConfigError, typed
-from gdconv.problems.table.blocks import Block
-from gdconv.problems.table.parts import Part
+from gdconv.problems.table.files.blocks import Block, Piece
+from gdconv.problems.table.files.parts import Part
 
 # The names of the columns of X and y that have none.
 X_NAME, Y_NAME = "x{}", "y"
@@ -53,9 +53,13 @@ class HeldFile:
         self.names = [str(name).strip() for name in held.frame.columns]
 
     def blocks(self, used: Collection[int]) -> Iterator[Block]:
-        """Yield the rows."""
+        """Yield the rows, all at once: they are in memory anyway."""
+        yield self.block(Piece(0, 0, 0, len(self.held.frame)), used)
+
+    def block(self, piece: Piece, used: Collection[int]) -> Block:
+        """Return the rows."""
         frame = self.held.frame.set_axis(range(len(self.names)), axis=1)
-        yield Block(self.part, 0, frame)
+        return Block(self.part, piece, frame)
 
 
 def from_frame(frame: Any) -> Held:

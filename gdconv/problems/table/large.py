@@ -1,0 +1,175 @@
+"""Tables that are never whole in memory: their rows are read again, some at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from gdconv.problems.table.columns import Feature
+from gdconv.problems.table.files.blocks import Block, File, Piece
+from gdconv.problems.table.files.parts import CHANGED
+
+# A table of more cells, which are 128 MiB as numbers, is not kept.
+KEPT = 2**24
+
+
+class Source(Protocol):
+    """The files of a table."""
+
+    @property
+    def files(self) -> Sequence[File]:
+        """Its parts."""
+
+    def blocks(self, used: Sequence[int]) -> Iterator[Block]:
+        """Yield all rows, part by part."""
+
+
+class Blocks:
+    """The blocks of a table, to be gone through more than once.
+
+    They are kept if they are few. Otherwise they are read each time.
+
+    Attributes
+    ----------
+    are_kept : bool
+        Known after the first time.
+    """
+
+    def __init__(self, source: Source, used: Sequence[int]) -> None:
+        self._source, self._used = source, used
+        self._kept: list[Block] | None = None
+        self.are_kept = True
+
+    def __iter__(self) -> Iterator[Block]:
+        if self._kept is not None:
+            yield from self._kept
+            return
+        found: list[Block] = []
+        cells = 0
+        for block in self._source.blocks(self._used):
+            cells += block.frame.size
+            self.are_kept = self.are_kept and cells <= KEPT
+            if self.are_kept:
+                found.append(block)
+            else:
+                found.clear()
+            yield block
+        if self.are_kept:
+            self._kept = found
+
+
+class Range(NamedTuple):
+    """What is known of the numbers of a feature.
+
+    Attributes
+    ----------
+    least, most : float
+    mark : int
+        Equal if all numbers are.
+    """
+
+    least: float
+    most: float
+    mark: int
+
+
+def ranges_of(table: np.ndarray) -> list[Range]:
+    """Return what is known of the columns of an array with a row or more."""
+    return [
+        Range(float(column.min()), float(column.max()), hash(column.tobytes()))
+        for column in table.T
+    ]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a table, and where they are.
+
+    Attributes
+    ----------
+    start, stop : int
+        Their numbers, without rows that are left out because a cell is missing.
+    """
+
+    file: File
+    piece: Piece
+    start: int
+    stop: int
+
+
+class Large:
+    """The numbers of a table, y and the features, which are read again when they are asked for.
+
+    Attributes
+    ----------
+    rows : list of Rows
+    ranges : list of Range
+        One for each column.
+    means : ndarray
+        Those of the columns in the first rows.
+    left_out : int
+        How many rows are left out because a cell is missing.
+    """
+
+    def __init__(self, source: Source, blocks: Blocks, known: Sequence[Feature]) -> None:
+        self._known, self._used = known, sorted({each.column.index for each in known})
+        self.rows: list[Rows] = []
+        self.ranges = [Range(np.inf, -np.inf, 0)] * len(known)
+        self.means = np.zeros(len(known))
+        self.left_out, count = 0, 0
+        files = {file.part: file for file in source.files}
+        for block in blocks:
+            found = numbers(block, known)
+            self.left_out += len(block) - len(found)
+            if not len(found):
+                continue
+            if not self.rows:
+                self.means = found.mean(axis=0)
+            self.rows.append(Rows(files[block.part], block.piece, count, count + len(found)))
+            count += len(found)
+            self.ranges = [
+                Range(
+                    min(old.least, new.least),
+                    max(old.most, new.most),
+                    hash((old.mark, new.mark)),
+                )
+                for old, new in zip(self.ranges, ranges_of(found), strict=True)
+            ]
+
+    def __len__(self) -> int:
+        return self.rows[-1].stop if self.rows else 0
+
+    def between(self, start: int, stop: int) -> np.ndarray:
+        """Return the numbers of the rows from `start` to before `stop`.
+
+        Raises
+        ------
+        ConfigError
+            If their file was changed since it was looked at.
+        """
+        found = [
+            self._of(rows)[max(start - rows.start, 0) : stop - rows.start]
+            for rows in self.rows
+            if rows.start < stop and start < rows.stop
+        ]
+        return found[0] if len(found) == 1 else np.vstack(found)
+
+    def _of(self, rows: Rows) -> np.ndarray:
+        rows.file.part.refuse_changed()
+        found = numbers(rows.file.block(rows.piece, self._used), self._known)
+        if len(found) != rows.stop - rows.start:
+            raise rows.file.part.refused(CHANGED)
+        return found
+
+
+def numbers(block: Block, known: Sequence[Feature]) -> np.ndarray:
+    """Return the numbers of a block, without rows in which a cell is missing."""
+    found = np.empty((len(block), len(known)), order="F")
+    for place, feature in enumerate(known):
+        found[:, place] = feature.numbers(block)
+    gone = [place for place, each in enumerate(known) if each.column.missing]
+    lacking = np.isnan(found[:, gone]).any(axis=1)
+    return np.asfortranarray(found[~lacking]) if lacking.any() else found
