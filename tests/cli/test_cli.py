@@ -323,7 +323,7 @@ def test_an_error_of_the_program_keeps_its_traceback(command, arguments):
 
 # What is refused
 
-PROBLEM_KEYS = "is not a key; allowed: problem.feature_mean, problem.n_features, problem.n_samples"
+PROBLEM_KEYS = "is not a key; allowed: problem.block_rows, problem.feature_mean, problem.n_features"
 LAUNCHER = "is not supported; of Hydra"
 NUMBER = "must be a finite number from 1e-100"
 SEVERAL = "add -m to sweep over the values, or write a list as [a,b]"
