@@ -153,6 +153,7 @@ def main() -> None:
     command = add("data", data.data, "data in blocks")
     command.add_argument("--rounds", type=int, default=3)
     command.add_argument("--rows", type=int, default=data.DRAWN)
+    command.add_argument("--gigabytes", type=float, default=5.0, help="of CSV; 0 for no tables")
     command = add("startup", sweeps.startup, "the shortest commands")
     command.add_argument("--rounds", type=int, default=7)
     command = add("methods", methods.methods, "methods with momentum")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
+from pathlib import Path
 
 from benchmarks.common import GDCONV, command_cost, print_table
 
 DRAWN, COLUMNS = 20_000_000, 50
+# Of each part of a table.
+PART_ROWS = 100_000
 # What a machine with many cores is thought to have: rows, and cores.
 FAR_ROWS, FAR_CORES = 10**9, 100
 
@@ -25,8 +28,14 @@ for start in range(0, {{rows}}, 2**22 // {COLUMNS + 1}):
 """
 
 
-def data(rounds: int, rows: int) -> None:
-    """Time problems that are drawn in blocks against the least, with one worker and with two."""
+def data(rounds: int, rows: int, gigabytes: float) -> None:
+    """Time problems that are drawn in blocks against the least, and tables in parts."""
+    _drawn(rounds, rows)
+    if gigabytes:
+        _tables(rounds, gigabytes)
+
+
+def _drawn(rounds: int, rows: int) -> None:
     command = [GDCONV, f"problem.n_samples={rows}", f"problem.n_features={COLUMNS}"]
     command += ["method.iterations=10", "report=false"]
     cases = {
@@ -60,4 +69,44 @@ def data(rounds: int, rows: int) -> None:
         f"{FAR_ROWS:,} rows on {FAR_CORES} cores would take {60 * hours:.1f} minutes, if every core"
         " is as fast as the one process here: blocks do not depend on each other, a block's result"
         f" is a triangle of {COLUMNS + 1} columns, and joining two takes less than a millisecond."
+    )
+
+
+def _tables(rounds: int, gigabytes: float) -> None:
+    """Time a table in parts of CSV, and the same as Parquet."""
+    import numpy as np
+    import pandas as pd
+
+    numbers = np.random.default_rng(0).standard_normal((PART_ROWS, COLUMNS + 1))
+    frame = pd.DataFrame(numbers, columns=[*(f"x{j}" for j in range(COLUMNS)), "y"])
+    text = frame.to_csv(index=False).encode()
+    parts = max(round(gigabytes * 1e9 / len(text)), 1)
+    rows = parts * PART_ROWS
+    costs = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("csv", "parquet"):
+            (Path(folder) / kind).mkdir()
+        for number in range(parts):
+            (Path(folder) / "csv" / f"{number:04}.csv").write_bytes(text)
+            frame.to_parquet(Path(folder) / "parquet" / f"{number:04}.parquet")
+        del frame, numbers, text
+        for kind in ("csv", "parquet"):
+            for workers in (1, 2):
+                command = [GDCONV, "problem=table", f"problem.path={folder}/{kind}"]
+                command += ["problem.target=y", "method.iterations=10", "report=false"]
+                command += ["engine=processes", f"engine.workers={workers}"] * (workers > 1)
+                found = [
+                    command_cost(
+                        [*command, f"results_dir={folder}", f"study={kind}{workers}_{number}"]
+                    )
+                    for number in range(rounds)
+                ]
+                costs[kind, workers] = map(statistics.median, zip(*found, strict=True))
+    print(f"{rows} rows of {COLUMNS} features in {parts} files, {gigabytes} GB as CSV.")
+    print_table(
+        ["", "processes", "s", "peak MiB", "rows a second"],
+        [
+            [kind, str(workers), f"{s:.1f}", f"{peak:.0f}", f"{rows / s:,.0f}"]
+            for (kind, workers), (s, peak) in costs.items()
+        ],
     )
