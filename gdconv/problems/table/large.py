@@ -12,7 +12,8 @@ from gdconv.problems.table.columns import Feature
 from gdconv.problems.table.files.blocks import Block, File, Piece
 from gdconv.problems.table.files.parts import CHANGED
 
-# A table of more cells, which are 128 MiB as numbers, is not kept.
+# A table of more cells, which are 128 MiB as numbers, is not kept. How many there are is only
+# estimated before they are read.
 KEPT = 2**24
 
 
@@ -41,7 +42,7 @@ class Blocks:
     def __init__(self, source: Source, used: Sequence[int]) -> None:
         self._source, self._used = source, used
         self._kept: list[Block] | None = None
-        self.are_kept = True
+        self.are_kept = sum(file.cells for file in source.files) <= KEPT
 
     def __iter__(self) -> Iterator[Block]:
         if self._kept is not None:

@@ -30,6 +30,8 @@ from gdconv.problems.table.files.parts import (
 
 # Text of so many bytes is read at a time, and so many cells of other files.
 BYTES, CELLS = 2**25, 2**22
+# A cell of a text file has about so many bytes with its separator, and packed.
+CELL_BYTES, PACKED_BYTES = 16, 4
 _LONGER = (
     "must be a table: its rows have more cells than its first line has names; if that is a comment,"
     " give problem.comment=hash"
@@ -115,6 +117,11 @@ class TextFile:
         self.part, self.dialect, self.header = part, dialect, header
         self.digest = ""
         self.names = self._names()
+
+    @property
+    def cells(self) -> int:
+        """About how many cells it has."""
+        return self.part.size // (PACKED_BYTES if self.part.packing else CELL_BYTES)
 
     def blocks(self, used: Collection[int]) -> Iterator[Block]:
         """Yield the rows, about BYTES at a time, and note the hash of the file."""
@@ -258,6 +265,12 @@ class ArrowFile:
             for name in self._written
         ]
 
+    @property
+    def cells(self) -> int:
+        """How many cells it has."""
+        with self._explaining():
+            return sum(self._groups()) * len(self.names)
+
     def blocks(self, used: Collection[int]) -> Iterator[Block]:
         """Yield the rows, about CELLS at a time."""
         size, row = max(CELLS // max(len(used), 1), 1), 0
@@ -335,6 +348,10 @@ class File(Protocol):
     part: Part
     names: list[str]
     digest: str
+
+    @property
+    def cells(self) -> int:
+        """About how many cells it has that are not in memory."""
 
     def blocks(self, used: Collection[int]) -> Iterator[Block]:
         """Yield the rows, some at a time; after the last the hash of the file is known."""

@@ -52,6 +52,11 @@ class HeldFile:
         self.part = Part(str(held), 0, 0, held.kind, "", b"")
         self.names = [str(name).strip() for name in held.frame.columns]
 
+    @property
+    def cells(self) -> int:
+        """How many cells it has that are not in memory."""
+        return 0
+
     def blocks(self, used: Collection[int]) -> Iterator[Block]:
         """Yield the rows, all at once: they are in memory anyway."""
         yield self.block(Piece(0, 0, 0, len(self.held.frame)), used)
