@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,20 @@ for start in range(0, {{rows}}, 2**22 // {COLUMNS + 1}):
     block[:, :-1] = rng.standard_normal((count, {COLUMNS}))
     block[:, -1] = block[:, :-1] @ w + rng.standard_normal(count)
     R = scipy.linalg.qr(np.vstack([R, block]), mode="r", overwrite_a=True)[0][:{COLUMNS} + 1]
+"""
+
+WRITTEN = f"""
+import numpy as np, pandas as pd
+from pathlib import Path
+numbers = np.random.default_rng(0).standard_normal(({PART_ROWS}, {COLUMNS} + 1))
+frame = pd.DataFrame(numbers, columns=[*(f"x{{{{j}}}}" for j in range({COLUMNS})), "y"])
+text = frame.to_csv(index=False).encode()
+csv, parquet = Path({{folder!r}}, "csv"), Path({{folder!r}}, "parquet")
+csv.mkdir()
+parquet.mkdir()
+for number in range(max(round({{size}} / len(text)), 1)):
+    (csv / f"{{{{number:04}}}}.csv").write_bytes(text)
+    frame.to_parquet(parquet / f"{{{{number:04}}}}.parquet")
 """
 
 
@@ -74,22 +89,13 @@ def _drawn(rounds: int, rows: int) -> None:
 
 def _tables(rounds: int, gigabytes: float) -> None:
     """Time a table in parts of CSV, and the same as Parquet."""
-    import numpy as np
-    import pandas as pd
-
-    numbers = np.random.default_rng(0).standard_normal((PART_ROWS, COLUMNS + 1))
-    frame = pd.DataFrame(numbers, columns=[*(f"x{j}" for j in range(COLUMNS)), "y"])
-    text = frame.to_csv(index=False).encode()
-    parts = max(round(gigabytes * 1e9 / len(text)), 1)
-    rows = parts * PART_ROWS
     costs = {}
     with tempfile.TemporaryDirectory() as folder:
-        for kind in ("csv", "parquet"):
-            (Path(folder) / kind).mkdir()
-        for number in range(parts):
-            (Path(folder) / "csv" / f"{number:04}.csv").write_bytes(text)
-            frame.to_parquet(Path(folder) / "parquet" / f"{number:04}.parquet")
-        del frame, numbers, text
+        # By another process, because a command's memory begins with that of who starts it.
+        program = WRITTEN.format(folder=folder, size=gigabytes * 1e9)
+        subprocess.run([sys.executable, "-c", program], check=True)
+        parts = len([*(Path(folder) / "csv").iterdir()])
+        rows = parts * PART_ROWS
         for kind in ("csv", "parquet"):
             for workers in (1, 2):
                 command = [GDCONV, "problem=table", f"problem.path={folder}/{kind}"]
