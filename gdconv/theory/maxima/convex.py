@@ -29,7 +29,7 @@ import numpy as np
 from gdconv.theory.maxima.concave import APART, around, highest
 from gdconv.theory.recurrence import Recurrence
 
-_STEPS = 8
+_STEPS = 20
 _J2 = 5.135622
 # Values of φ where p_t is looked at in every iteration, and iterations that are looked at closely.
 _SAMPLES, _CANDIDATES = 120, 64
@@ -91,22 +91,24 @@ class Convex(Recurrence):
         way = np.pi / 2 - np.arctan2(scale, slopes)
         at = first + np.where(rises, way, way + np.pi) / scale
         at[0] = np.maximum(at[0], _J2 / scale)
-        low, high = np.maximum(first, at - 1.2 / scale), np.minimum(at + 2 / scale, np.pi / 2)
-        at = np.minimum(at, (low + high) / 2)
+        low, high = np.broadcast_to(first, at.shape), np.minimum(at + 2 / scale, np.pi / 2)
+        at = np.where(at < high, at, (low + high) / 2)
         sign, weigh = np.where(rises, 1.0, -1.0) * np.sign(p), np.array([[0.0], [1.0]])
         for _ in range(_STEPS):
-            near = around(at, np.broadcast_to(1 / scale, at.shape))
+            # Where it falls fast, peaks are sharper.
+            unit = np.cos(at) / scale
+            near = around(at, unit)
             found = self._polynomial(np.sin(near).reshape(6, -1) ** 2, t).reshape(near.shape)
             # Before the zero that precedes the peak, the sign is another.
-            before = found[1] * sign < 0
+            before = found[1] * sign <= 0
             logs = np.log(np.abs(found)) + weigh * np.log(np.sin(near))
-            slope = (logs[2] - logs[0]) * scale / (2 * APART)
-            bend = (logs[0] - 2 * logs[1] + logs[2]) * (scale / APART) ** 2
+            slope = (logs[2] - logs[0]) / (2 * APART * unit)
+            bend = (logs[0] - 2 * logs[1] + logs[2]) / (APART * unit) ** 2
             left = before | (slope > 0)
             low, high = np.where(left, at, low), np.where(left, high, at)
             new = at - np.arctan(slope / scale) * (scale**2 + slope**2) / (scale * bend)
             new = np.where((low < new) & (new < high) & ~before, new, (low + high) / 2)
-            if not (far := np.abs(new - at) > APART / 4 / scale).any():
+            if not (far := np.abs(new - at) > APART / 4 * unit).any():
                 break
             at = np.where(far, new, at)
         values = np.exp(2 * logs)

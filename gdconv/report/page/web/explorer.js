@@ -15,8 +15,8 @@ const put = (id, value, textContent = show(value)) => Object.assign(byId(id), { 
 function joined(stops) {
   const kept = [];
   for (const stop of stops.sort((a, b) => a.at - b.at)) {
-    const last = kept.at(-1);
-    if (!last || stop.at - last.at > NEXT * stop.at) kept.push(stop);
+    const last = kept.at(-1) ?? { at: -1 };
+    if (stop.at - last.at > NEXT * stop.at) kept.push(stop);
     else Object.assign(last, last.exact ? {} : stop, { marks: [...last.marks, ...stop.marks] });
   }
   return kept;
@@ -31,9 +31,8 @@ function stepsOf(problem, method, momentum, here) {
     stops.push({ at: problem.relative_step[run], step: problem.step_size[run], marks: [], exact: true });
   for (let k = 1; k <= 125 * limit; k++) stops.push(stop(k / 100));
   for (let at = 0.01, least = Math.min(...stops.map((each) => each.at)); at > least; at /= 1.25) stops.push(stop(at));
-  // If the optimum is close to the edge, the grid is too coarse to show what happens between them.
-  const margin = best ? limit - best.at : 0, parts = margin > 0 && margin < 0.02 ? [-8, -4, -1, 0.5, 2, 4, 8] : [];
-  return joined([...stops, ...parts.map((part) => stop(limit - part * margin))]);
+  for (let off = 0.005; off > 1e-11; off /= 2) stops.push(stop(limit - off), stop(limit + off));
+  return joined(stops);
 }
 
 function momentaOf(problem, method, x, here) {
@@ -45,9 +44,8 @@ function momentaOf(problem, method, x, here) {
 }
 
 /** The run that is nearest to the chosen step and momentum, and whether it has these. */
-function nearestRun({ problem, method, step, momentum }) {
-  const x = (run) => method.step && problem.relative_step[run] / step.at - 1;
-  const apart = (run) => Math.hypot(x(run), method.momentum && problem.momentum[run] - momentum.at);
+function nearestRun({ problem, method, step, momentum }, { relative_step: x, momentum: beta } = problem) {
+  const apart = (run) => Math.hypot(method.step && x[run] / step.at - 1, method.momentum && beta[run] - momentum.at);
   const runs = runsOf(problem, method), run = runs.length ? nearest(runs, 0, apart) : undefined;
   return { run, exact: apart(run) <= NEXT };
 }
@@ -63,15 +61,13 @@ function verdict({ problem, method, step, momentum }, { logs, logNu, stated }, g
   if (logNu > 0)
     return ["Diverges", "diverges", `${rate}; parts that grow: ${logs.filter((log) => log > 0).length} of ` +
       `${logs.length}${descent && Math.abs(stated) < 1 ? ", but the coursework’s bound promises convergence" : ""}.`];
+  const slowest = logs[0] > logs.at(-1) ? "λmax, whose error changes sign in every iteration" : "λ⁺min";
+  const which = Math.abs(logs[0] - logs.at(-1)) < 1e-12 ? "The parts of λmax and λ⁺min shrink equally fast."
+    : `The slowest part is that of ${slowest}.`;
   if (best && same(step.at, best.at) && Math.abs(momentum.at - best.momentum) < 1e-12)
-    return ["Optimal", "optimal", descent
-      ? `${rate}: the parts of λmax and λ⁺min shrink equally fast. No other fixed step size has a smaller ν.`
-      : `${rate}. No other step size and momentum have a smaller ν.${more}`];
+    return ["Optimal", "optimal", `${rate}. ${which} Any other choice has a larger ν.${more}`];
   if (method.lower === 1 && method.upper === 1)
     return ["Optimal", "optimal", `${rate}. No method with coefficients fixed in advance has a smaller bound.`];
-  const slowest = logs[0] > logs.at(-1) ? "λmax, whose error changes sign in every iteration" : "λ⁺min";
-  const even = !descent && Math.abs(logs[0] - logs.at(-1)) < 1e-12;
-  const which = even ? "All parts shrink equally fast." : `The slowest part is that of ${slowest}.`;
   const holds = step.step * (least + largest) <= 2 || same(least, largest) ? "true" : "false";
   return ["Converges", "converges", `${rate}. ${which}${descent ? ` The coursework’s bound is ${holds} here.` : more}`];
 }
@@ -79,8 +75,7 @@ function verdict({ problem, method, step, momentum }, { logs, logNu, stated }, g
 /** The chosen iteration, and those of the chart: to about where the gap leaves it, or where the longest run ends. */
 function timesOf({ logNu, limit }, { points }, chosen) {
   const needed = Math.log(logNu < 0 ? RANGE : 1e4) / (2 * Math.abs(logNu));
-  const longest = Math.max(100, ...points.map(([t]) => t.at(-1) ?? 0));
-  const least = Math.max(5, Math.min(Number.isFinite(needed) ? needed : longest, limit));
+  const least = Math.max(5, Math.min(logNu ? needed : Math.max(100, ...points.map(([t]) => t.at(-1) ?? 0)), limit));
   const unit = 10 ** Math.floor(Math.log10(least)), last = Math.min(limit, Math.ceil(least / unit) * unit);
   const early = spread(40, 40).map((k) => last ** (k / 40)), t = Math.min(chosen ?? Math.round(last / 4), last);
   return [t, [...new Set([...spread(last + 1, 200), ...early.map(Math.round), t])].sort((a, b) => a - b)];
@@ -92,12 +87,11 @@ function drawGap(problem, theory, times, curve, now, run) {
   if (theory.logNu <= 0 && run !== undefined)
     add(chart.inside, "rect", { y: chart.y(problem.gap_floor[run]), width: "100%", height: 9999, class: "floor" });
   const line = (value, style) => chart.line(times, curve.map(value), style);
-  for (const i of spread(theory.count, MOST_PARTS).slice(1, -1)) line(({ part }) => part[i], "part");
+  for (const i of spread(now.part.length, MOST_PARTS).slice(1, -1)) line(({ part }) => part[i], "part");
   for (const [style, i] of [["smallest", -1], ["largest", 0]]) line(({ part }) => part.at(i), style);
   for (const each of ["sharp", "bound", "stated", "exact"]) if (now[each] !== null) line((at) => at[each], each);
   chart.line([now.t, now.t], [y.from, y.to], "now");
-  const [at, gaps] = problem.points[run] ?? [[], []];
-  at.forEach((s, k) => chart.dot(s, gaps[k], 4, "dot"));
+  problem.points[run]?.[0].forEach((s, k) => chart.dot(s, problem.points[run][1][k], 4, "dot"));
   chart.dot(now.t, now.exact, 4.5, "here");
 }
 
@@ -148,13 +142,14 @@ function drawPlane(state) {
 }
 
 /** The charts over the eigenvalues: their parts of the gap, and p_t. */
-function drawEigenvalues({ eigenvalue, largest, smallest }, { lambdas, count }, start, { part, exact, squares, most }) {
+function drawEigenvalues({ eigenvalue, largest, smallest }, theory, start, { t, part, exact, squares, most }) {
   const log = smallest < 0.05 * largest, label = "λ/λmax", gap = start.exact || 1;
   const x = { from: log ? smallest / largest / 1.5 : 0, to: log ? 1.5 : 1.05, log, label };
   const parts = new Chart(byId("part-chart"), x, { from: gap / RANGE, to: 1e3 * gap, log: true });
   const modes = new Chart(byId("mode-chart"), x, { from: 10 / Math.sqrt(RANGE), to: 10, log: true });
   modes.line([smallest / largest, 1], Array(2).fill(Math.sqrt(most)), "bound");
-  modes.line(lambdas.slice(count).map((lambda) => lambda / largest), squares.slice(count).map(Math.sqrt), "thin exact");
+  const [lambdas, curve] = theory.mode(t), count = part.length;
+  modes.line(lambdas.map((lambda) => lambda / largest), curve.map(Math.sqrt), "thin exact");
   for (const i of spread(count, MOST_STEMS)) {
     const at = eigenvalue[i] / largest, style = i === 0 ? "largest" : i === count - 1 ? "smallest" : "";
     parts.line([at, at], [start.part[i], part[i]], `part ${style}`);
@@ -170,8 +165,8 @@ function drawEigenvalues({ eigenvalue, largest, smallest }, { lambdas, count }, 
 function tell({ problem, method }, { run, exact }) {
   if (run === undefined) return "No run of this study uses this method on this problem.";
   const cell = (name) => (kinds[columns.indexOf(name)] === "Int64" ? whole : show)(cellOf(problem, run, name));
-  const has = !method.step ? "method" : method.momentum ? "step size and momentum" : "step size";
-  const beta = method.momentum ? ` and β = ${show(problem.momentum[run])}` : "";
+  const [has, beta] = !method.step ? ["method", ""] : !method.momentum ? ["step size", ""]
+    : ["step size and momentum", ` and β = ${show(problem.momentum[run])}`];
   const which = exact ? `Run ${cellOf(problem, run, "run_id")} has this ${has}.` : "No run of this study has exactly" +
     ` this ${has}. The nearest has ηλmax = ${show(problem.relative_step[run])}${beta}.`;
   return `${which} Status: ${cellOf(problem, run, "status")}. Rate: ${cell("rate_measured")} measured,` +

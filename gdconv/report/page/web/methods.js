@@ -1,5 +1,4 @@
 // The methods: pₜ(λ)², by which t iterations multiply the square of an error along an eigenvector, and what follows.
-const MOST_WORK = 3e6;
 
 /** At most so many indices, spread evenly from the first to the last. */
 const spread = (count, most, step = Math.max(1, (count - 1) / (most - 1))) =>
@@ -11,8 +10,7 @@ const power = (log, t) => (t === 0 ? 1 : Math.exp(2 * t * log));
 
 /**
  * The p with p_{t+1} = p_t + b (p_t − p_{t−1}) − c p_t and p_0 = p_{−1} = 1; the first c may be another. square(t) is
- * p_t², and log that of the larger root z of z² = (1 + b − c) z − b in absolute value. 1 − z and the distance of the
- * roots are computed without subtracting numbers that are nearly equal.
+ * p_t², and log is ln |z| of the larger root of z² = (1 + b − c) z − b. Nearly equal numbers are not subtracted.
  */
 function solution(b, c, first = c) {
   const root = Math.sqrt(Math.max(b, 0)), away = (1 - b) / (1 + root), a = 1 + b - c;
@@ -52,90 +50,100 @@ function solved(method, x, momentum, lambda, { smallest, largest } = {}) {
   return heavy ? solution(momentum, x, averaged ? x / (1 + momentum) : x) : solution(momentum * (1 - x), x);
 }
 
-/** Nesterov's method with momentum (t − 1)/(t + 2), step by step: visit(t, p_t), until that is true or t is last. */
-function march(xs, last, visit) {
+/** pₜ² of Nesterov's method with momentum (t − 1)/(t + 2) at some x, for values of t that do not fall. */
+function march(xs, t = 0) {
   const p = new Float64Array(xs.length).fill(1), move = new Float64Array(xs.length);
-  for (let t = 0; t <= last && !visit(t, p); t++)
-    for (let i = 0, momentum = t && (t - 1) / (t + 2); i < p.length; i++)
-      p[i] += move[i] = momentum * (1 - xs[i]) * move[i] - xs[i] * p[i];
+  return (last) => {
+    for (; t < last; t++)
+      for (let i = 0, momentum = t && (t - 1) / (t + 2); i < p.length; i++)
+        p[i] += move[i] = momentum * (1 - xs[i]) * move[i] - xs[i] * p[i];
+    return Array.from(p, (each) => (Number.isNaN(each) ? Infinity : each * each)); // NaN is beyond infinity.
+  };
 }
 
-/** The least t ≥ 1 at which something holds; it is taken to go on to hold, but for a short time. */
-function firstTime(holds) {
-  let [before, t] = [0, 1];
-  while (!holds(t)) [before, t] = [t, Math.ceil(1.03 * t)];
-  for (let middle; t - before > 32; [before, t] = holds(middle) ? [before, middle] : [middle, t])
-    middle = Math.floor((before + t) / 2);
-  do before++; while (!holds(before));
-  return before;
+/** The least t from 1 to a limit at which something holds, or null; then it is taken to fail only for a short time. */
+function firstTime(holds, limit) {
+  let t = 1;
+  while (t <= limit && !holds(t)) t = Math.ceil(1.03 * t);
+  for (let step = 2 ** Math.floor(Math.log2(t)); step >= 32; step /= 2) if (t > step && holds(t - step)) t -= step;
+  return spread(64, 64).map((k) => t - 63 + k).find((at) => at >= 1 && at <= limit && holds(at)) ?? null;
 }
 
-/** λ/λmax of 501 values of λ. Most are close to the ends, for the largest waves of a late p_t are short there. */
-function gridOf(kappa) {
-  const even = spread(201, 201).map((k) => (k * Math.PI) / 400);
-  const close = spread(150, 150).map((k) => 1e-5 * 1e4 ** (k / 150));
-  const angles = [...even, ...close, ...close.map((angle) => Math.PI / 2 - angle)];
-  return angles.sort((a, b) => a - b).map((angle) => Math.cos(angle) ** 2 / kappa + Math.sin(angle) ** 2);
+/** The largest f(λ) and λf(λ) between the first and the last of some λ, by golden sections at the tops. */
+function peaks(squares, points) {
+  const values = squares(points), last = points.length - 1;
+  const highest = (weight, f = (at) => squares([at])[0] * weight(at)) =>
+    points.map((at, k) => values[k] * weight(at)).reduce((best, value, k, all) => {
+      if (value < best / 2 || value < all[k - 1] || value < all[k + 1]) return best;
+      let [low, high] = [points[Math.max(0, k - 2)], points[Math.min(k + 2, last)]]; // Two points may nearly coincide.
+      let at = low + 0.3819660112501051 * (high - low), top = f(at);
+      for (let step = 0; step < 30; step++) {
+        const other = low + high - at, found = f(other), better = found > top, edge = better ? at : other;
+        [low, high] = better === other > at ? [edge, high] : [low, edge];
+        if (better) [at, top] = [other, found];
+      }
+      return Math.max(best, value, top);
+    }, 0);
+  return [highest(() => 1), highest(Number)];
+}
+
+/**
+ * Values of λ, several for each wave of p_t² that may be the highest. Such a wave is next to an end or, for λp_t² with
+ * Nesterov's constant momentum, to a middle. It is π/2t or π/t long in u, where λ = base + width sin² u.
+ */
+function pointsOf(method, { smallest, largest }, step, momentum, t) {
+  const root = method.heavy ? Math.sqrt(momentum) : momentum, narrow = method.heavy ? 1 : (1 + root) ** 2;
+  const [base, width] = method.chebyshev ? [method.lower * smallest, method.upper * largest - method.lower * smallest]
+    : method.convex ? [0, 1 / step] : [((1 - momentum) / (1 + root)) ** 2 / step, (4 * root) / narrow / step];
+  const b = (width - (t - 1) * base) / 2, under = Math.max(0, b * b - (1 + t) * width * base);
+  const turn = (past) => Math.asin(Math.sqrt(Math.min(1, Math.max(0, past / width))));
+  const turns = [smallest - base, largest - base, (b + Math.sqrt(under)) / (1 + t)].map(turn);
+  const around = (u) => spread(49, 49).map((k) => u + ((k / 16 - 1.5) * Math.PI) / t);
+  const angles = turns.slice(0, method.convex ? 1 : 3).flatMap(around).filter((u) => turns[0] < u && u < turns[1]);
+  const early = spread(37, 37).map((k) => smallest * (largest / smallest) ** (k / 36));
+  const some = [...early, ...angles.map((u) => base + width * Math.sin(u) ** 2)];
+  return [smallest, ...some.filter((at) => smallest < at && at < largest).sort((a, b) => a - b), largest];
 }
 
 /** What theory predicts. follow(times) tells for each time the part of each eigenvalue, the gap and its bounds. */
 function theoryOf(problem, { method, step, momentum }) {
-  const { eigenvalue, largest, smallest, distance_squared: distance } = problem, kappa = largest / smallest;
-  const count = eigenvalue.length, lambdas = [...eigenvalue, ...gridOf(kappa).map((part) => part * largest)];
-  const xs = lambdas.map((lambda) => step * lambda), limit = method.convex ? Math.floor(MOST_WORK / xs.length) : 1e9;
-  const each = lambdas.map((lambda, k) => solved(method, xs[k], momentum, lambda, problem));
+  const { eigenvalue, largest, smallest, distance_squared: distance } = problem, xs = eigenvalue.map((v) => step * v);
+  const one = (lambda) => solved(method, step * lambda, momentum, lambda, problem), each = eigenvalue.map(one);
+  const limit = method.convex ? Math.min(2000, Math.floor(1.5e6 / xs.length)) : 1e9;
   const parts = eigenvalue.map((lambda, i) => (lambda * problem.error_component_squared[i]) / 2);
-  const logs = each.slice(0, count).map(({ log }) => log), logNu = Math.max(logs[0], logs.at(-1));
-  const plain = method.descent || (method.momentum && momentum === 0);
+  const logs = each.map(({ log }) => log), logNu = Math.max(logs[0], logs.at(-1));
   const stated = method.descent ? 1 - step * problem.lambda_min : null;
-  // The maximum between λ⁺min and λmax, with a parabola through the highest value of the grid and its neighbours.
-  const peak = (values) => {
-    const grid = values.slice(count), most = Math.max(...grid), k = grid.indexOf(most);
-    const [a, b] = [grid[k - 1], grid[k + 1]], seen = Math.min(a, b) > most / 2;
-    return Math.max(...values, most + (seen && ((b - a) ** 2 / (8 * (2 * most - a - b)) || 0)));
-  };
-  const told = (t, squares) => {
+  const squares = (some, t) => method.convex ? march(some.map((v) => step * v))(t) : some.map((v) => one(v).square(t));
+  const points = (t) => pointsOf(method, problem, step, momentum, t || 1);
+  const both = (t) => peaks((some) => squares(some, t), points(t));
+  const follow = (times, next = march(xs)) => times.map((t) => {
+    const squares = method.convex ? next(t) : each.map(({ square }) => square(t)), [most, weighted] = both(t);
     const part = parts.map((each, i) => each && each * squares[i]);
-    const most = plain ? power(logNu, t) : peak(squares); // Gradient descent has closed forms.
-    const inner = [largest, Math.min(largest, Math.max(smallest, 1 / (step * (2 * t + 1))))];
-    const weighted = plain ? Math.max(...inner.map((lambda) => lambda * power(logFactor(step * lambda), t)))
-      : peak(squares.map((square, k) => square * lambdas[k]));
     return {
       t, part, squares, most, exact: part.reduce((total, each) => total + each, 0),
       sharp: (weighted / 2) * distance, bound: (largest / 2) * distance * most,
       stated: stated === null ? null : (largest / 2) * distance * power(Math.log(Math.abs(stated)), t),
     };
-  };
-  const follow = (times) => {
-    if (!method.convex) return times.map((t) => told(t, each.map(({ square }) => square(t))));
-    // What has exceeded the largest float is no number after that.
-    const wanted = new Set(times), found = [], square = (p) => (Number.isNaN(p) ? Infinity : p * p);
-    march(xs, times.at(-1), (t, p) => wanted.has(t) && found.push(told(t, Array.from(p, square))) === wanted.size);
-    return found;
-  };
-  const iterationsTo = (part) => {
-    if (logNu >= 0) return Infinity;
-    if (plain) return Math.max(1, Math.ceil(Math.log(part) / (2 * logNu)));
-    if (!method.convex) return firstTime((t) => each.every(({ square }) => square(t) <= part));
-    let first = null;
-    march(xs, limit, (t, p) => p.every((now) => now * now <= part) && (first = t));
-    return first;
-  };
-  return { logs, logNu, nu: Math.exp(logNu), stated, lambdas, count, limit, follow, iterationsTo };
+  });
+  const reaches = (part) => (t) => Math.max(...squares([smallest, largest], t)) <= part && both(t)[0] <= part;
+  const iterationsTo = (part) => logNu >= 0 ? Infinity : method.descent || (method.momentum && momentum === 0)
+    ? Math.max(1, Math.ceil(Math.log(part) / (2 * logNu))) : firstTime(reaches(part), limit);
+  const even = spread(401, 401).map((k) => smallest + (largest - smallest) * Math.sin((k * Math.PI) / 800) ** 2);
+  const mode = (t, some = [...points(t), ...even].sort((a, b) => a - b)) => [some, squares(some, t)];
+  return { logs, logNu, nu: Math.exp(logNu), stated, limit, mode, follow, iterationsTo };
 }
 
 /** The relative step at which a method ceases to converge. */
-const limitOf = ({ heavy, convex }, momentum) =>
-  heavy ? 2 * (1 + momentum) : convex ? 4 / 3 : (2 + 2 * momentum) / (1 + 2 * momentum);
+const limitOf = ({ heavy, convex }, beta) => heavy ? 2 * (1 + beta) : convex ? 4 / 3 : (2 + 2 * beta) / (1 + 2 * beta);
 
 /** The momentum with the smallest ν at x = ηλmax; 1 or more if none lets heavy ball converge. */
 function bestMomentum(method, x, kappa) {
   const [least, most] = [x / kappa, x].map(Math.sqrt), double = Math.max(0, (1 - least) / (1 + least));
   if (method.heavy) return Math.max((1 - least) ** 2, (1 - most) ** 2);
-  const [fast, slow] = [x, x / kappa].map((each) => solved(method, each, double).log), [p, q] = [x - 1, 1 - x / kappa];
-  if (fast <= slow + 1e-14) return double;
+  if (3 * x + x / kappa <= 4) return double;
   // λ⁺min has a double root there, but λmax a larger one. ν is least where both have the same root.
-  const root = (4 * p * q) / (p + q + Math.sqrt(Math.max(0, (p + q) ** 2 - 8 * p * q * (q - p))));
+  const p = x - 1, q = 1 - x / kappa, under = (p + q) ** 2 - 8 * p * q * (q - p);
+  const root = (4 * p * q) / (p + q + Math.sqrt(Math.max(0, under)));
   return p < q ? Math.max(0, (root * (root - p)) / (p * (1 + root))) : 0;
 }
 

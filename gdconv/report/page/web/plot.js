@@ -10,8 +10,7 @@ const same = (a, b) => Math.abs(a - b) <= 64 * Number.EPSILON * Math.abs(b); // 
 /** A number with so many digits, or more so that none but 0.5, 1, 2 and 100 reads so; a dash for no number. */
 function show(value, digits = 4) {
   if (value === null || Number.isNaN(value)) return "–";
-  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-  if (value === 0) return "0";
+  if (!Number.isFinite(value) || value === 0) return value > 0 ? "∞" : value < 0 ? "−∞" : "0";
   if ([0.5, 1, 2, 100].some((mark) => mark === Number(value.toPrecision(digits)) && !same(value, mark)))
     return show(value, digits + 1);
   const [mantissa, power] = value.toExponential(digits - 1).replace("-", value < 0 ? "−" : "-").split("e");
@@ -37,8 +36,8 @@ function ticks({ from, to, log }, most) {
   const found = [];
   for (let k = Math.ceil(low / apart - 1e-9); k * apart <= high + 1e-9 * apart; k++) {
     const at = Number((k * apart).toPrecision(9));
-    const notation = at < 1e5 ? "standard" : "compact";
-    found.push(log ? [10 ** at, tenTo(at)] : [at, at.toLocaleString("en-US", { notation })]);
+    const text = at.toLocaleString("en-US", { notation: at < 1e5 ? "standard" : "compact" });
+    found.push(log ? [10 ** at, tenTo(at)] : [at, text]);
   }
   return found;
 }
@@ -54,8 +53,7 @@ class Chart {
   /** An empty chart that fills an svg. An axis is {from, to, log}; x has a label as well. */
   constructor(svg, x, y) {
     svg.replaceChildren();
-    const [left, top] = [46, 8];
-    const [width, height] = [Math.max(80, svg.clientWidth - left - 14), Math.max(80, svg.clientHeight - top - 36)];
+    const [left, top, width, height] = [46, 8, Math.max(80, svg.clientWidth - 60), Math.max(80, svg.clientHeight - 44)];
     Object.assign(this, { left, top, x: scale(x, 0, width), y: scale(y, height, 0) });
     this.inside = add(svg, "svg", { x: left, y: top, width, height });
     for (const [value, label] of ticks(y, Math.max(2, height / 45))) {

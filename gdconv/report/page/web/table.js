@@ -8,8 +8,7 @@ for (const problem of data.problems)
 const isNumber = (column) => ["Int64", "float64"].includes(kinds[column]);
 
 function cellText(value) {
-  if (value === null) return "–";
-  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (value === null || typeof value === "boolean") return value === null ? "–" : value ? "yes" : "no";
   const small = Math.abs(value) < 1e-4 || Math.abs(value) >= 1e7;
   return typeof value === "number" && small && !Number.isInteger(value) ? value.toExponential() : String(value);
 }
