@@ -218,16 +218,16 @@ def declared_keys() -> Iterator[Key]:
     """Yield every key of a configuration."""
     for config in (RunConfig(), StudyConfig()):
         for declared in fields(config):
-            value, meaning = getattr(config, declared.name), declared.metadata.get("meaning")
+            value = getattr(config, declared.name)
             if declared.name in GROUPS:
                 choices = GROUPS[declared.name]
                 names = ", ".join(f"`{name}`" for name in choices)
-                yield Key(declared.name, value.name, "", f"{meaning}: {names}")
+                yield Key(declared.name, value.name, "", f"{_meaning(declared)}: {names}")
                 yield from _keys_of(choices)
             elif declared.name in SECTIONS:
                 yield from _keys_of({"": SECTIONS[declared.name]})
             else:
-                yield _key(declared.name, declared, str(meaning))
+                yield _key(declared.name, declared, _meaning(declared))
 
 
 def _keys_of(choices: Mapping[str, type[Section]]) -> Iterator[Key]:
@@ -238,13 +238,19 @@ def _keys_of(choices: Mapping[str, type[Section]]) -> Iterator[Key]:
         for declared in fields(kind):
             found.setdefault(kind.prefix + declared.name, declared)
             of_meaning = having.setdefault(kind.prefix + declared.name, {})
-            of_meaning.setdefault(declared.metadata["meaning"], []).append(choice)
+            of_meaning.setdefault(_meaning(declared), []).append(choice)
     for name, declared in found.items():
         told = [
             meaning if len(names) == len(choices) else f"{', '.join(names)}: {meaning}"
             for meaning, names in having[name].items()
         ]
         yield _key(name, declared, "; ".join(told))
+
+
+def _meaning(declared: Field[Any]) -> str:
+    """A meaning as text; one that depends on the methods is a function."""
+    meaning = declared.metadata["meaning"]
+    return str(meaning() if callable(meaning) else meaning)
 
 
 def _key(name: str, declared: Field[Any], meaning: str) -> Key:

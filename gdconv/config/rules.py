@@ -245,7 +245,13 @@ condition_number = real(lambda value: 1 <= value <= 1e18, " from 1 to 1e18")
 fraction = real(lambda value: 0 < value < 1, " greater than 0 and less than 1")
 
 
-def key(default: Any, rule: Rule, meaning: str, unit: str = "", kw_only: bool = False) -> Any:
+def key(
+    default: Any,
+    rule: Rule,
+    meaning: str | Callable[[], str],
+    unit: str = "",
+    kw_only: bool = False,
+) -> Any:
     """Declare one configuration key.
 
     Parameters
@@ -253,7 +259,7 @@ def key(default: Any, rule: Rule, meaning: str, unit: str = "", kw_only: bool = 
     default : object
     rule : Rule
         What it accepts.
-    meaning : str
+    meaning : str, or callable that returns it
         One line for the documents and the help; it may have `code`.
     unit : str
         In units of the user's X and y, or in those of another key.

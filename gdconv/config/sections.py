@@ -237,8 +237,10 @@ class Iterated(Section):
     """The keys that all methods share. Each method is a class of its own in gdconv/methods/."""
 
     prefix: ClassVar[str] = "method."
-    # Whether step.value and step.unit say how long the method's steps are.
+    # Whether step.value and step.unit say how long the method's steps are, and the formula of the
+    # best one, for the help.
     takes_step: ClassVar[bool] = True
+    best_step: ClassVar[str] = ""
     iterations: int = key(2000, integer(1, 10**9), "iterations after which a run ends")
     tolerance: float = key(
         *(1e-6, fraction),
@@ -271,22 +273,28 @@ class Iterated(Section):
         return {name: getattr(self, name) for name in own}
 
 
+def _units() -> str:
+    """What step.unit means; each method tells its best step."""
+    best = (f"{kind.best_step} for {name}" for name, kind in METHODS.items() if kind.best_step)
+    return (
+        "`lambda_max`: the step size is value/λmax; `optimal`: value times the method's best step"
+        f" size: {', '.join(best)}; `absolute`: value; `K`: 1/value"
+    )
+
+
+def _values() -> str:
+    """What step.value means."""
+    without = ", ".join(name for name, kind in METHODS.items() if not kind.takes_step)
+    return f"step size, or a list; not used by {without}"
+
+
 @dataclass(frozen=True)
 class Step(Section):
     """Step sizes; each element of value is a run of its own."""
 
     prefix: ClassVar[str] = "step."
-    unit: str = key(
-        *("lambda_max", choice("lambda_max", "optimal", "absolute", "K")),
-        "`lambda_max`: the step size is value/λmax; `optimal`: value times the method's best step"
-        " size, which is 2/(λ⁺min + λmax) for gradient_descent, 4/(√λ⁺min + √λmax)² for heavy_ball"
-        " and 4/(λ⁺min + 3λmax) for nesterov; `absolute`: value; `K`: 1/value",
-    )
-    value: tuple[float, ...] = key(
-        *(1.0, one_or_more(positive)),
-        "step size, or a list; methods that take none ignore it",
-        "step.unit",
-    )
+    unit: str = key("lambda_max", choice("lambda_max", "optimal", "absolute", "K"), meaning=_units)
+    value: tuple[float, ...] = key(1.0, one_or_more(positive), meaning=_values, unit="step.unit")
 
 
 @dataclass(frozen=True)

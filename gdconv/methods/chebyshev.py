@@ -8,7 +8,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import ConfigError, key, one_or_more, positive
-from gdconv.methods.protocol import Coefficients, Facts, Method, tuned, tuned_to_key
+from gdconv.methods.protocol import Coefficients, Facts, Method, push, tuned, tuned_to_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,11 +83,8 @@ class Chebyshev(Method):
         """One step; `move` is w_t − w_{t+1}."""
         narrow = {name: coefficients[name][..., :1] for name in ("ratio", "first")}
         momentum, step_size = coefficients_of(t, narrow)
-        move = state["move"]
         gradient *= step_size
-        move *= momentum
-        move += gradient
-        w -= move
+        push(w, gradient, momentum, state["move"])
 
     @staticmethod
     def of_step(t: int, coefficients: Coefficients) -> tuple[Any, Any]:

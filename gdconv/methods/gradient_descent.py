@@ -19,6 +19,7 @@ class GradientDescent(Method):
     """Plain gradient descent with a fixed step size (6): w ← w − step_size ∇L(w)."""
 
     name: ClassVar[str] = "gradient_descent"
+    best_step: ClassVar[str] = "2/(λ⁺min + λmax)"
 
     @staticmethod
     def update(

@@ -15,6 +15,7 @@ from gdconv.methods.protocol import (
     Facts,
     Method,
     momentum_or,
+    push,
     tuned,
     tuned_to_key,
 )
@@ -30,6 +31,7 @@ class HeavyBall(Method):
     """Heavy ball: w_{t+1} = w_t + momentum (w_t − w_{t−1}) − step_size ∇L(w_t)."""
 
     name: ClassVar[str] = "heavy_ball"
+    best_step: ClassVar[str] = "4/(√λ⁺min + √λmax)²"
     state: ClassVar[tuple[str, ...]] = ("move",)
     momentum: tuple[Any, ...] = key(
         "optimal",
@@ -94,9 +96,7 @@ class HeavyBall(Method):
         gradient *= coefficients["step_size"]
         if t == 0:
             gradient *= coefficients["first"]
-        move *= coefficients["momentum"]
-        move += gradient
-        w -= move
+        push(w, gradient, coefficients["momentum"], move)
 
     @staticmethod
     def invariant(

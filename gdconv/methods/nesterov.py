@@ -30,6 +30,7 @@ class Nesterov(Method):
     """Nesterov: u = w_t + momentum (w_t − w_{t−1}), w_{t+1} = u − step_size ∇L(u)."""
 
     name: ClassVar[str] = "nesterov"
+    best_step: ClassVar[str] = "4/(λ⁺min + 3λmax)"
     steps_by: ClassVar[tuple[str, ...]] = ("momentum",)
     momentum: tuple[Any, ...] = key(
         "optimal",

@@ -355,6 +355,13 @@ class Choosing(Method):
         return Chosen(self, coefficients, eigenvalues, iterations)
 
 
+def push(w: np.ndarray, step: np.ndarray, momentum: Any, move: np.ndarray) -> None:
+    """Turn w_t into w_t + momentum (w_t − w_{t−1}) − step, where `move` is w_t − w_{t+1}."""
+    move *= momentum
+    move += step
+    w -= move
+
+
 def exact_step(square: Any, image: Any, products: Products) -> Any:
     """Return gᵀg/(pᵀHp): along −p it leads to the least loss if gᵀp is gᵀg.
 

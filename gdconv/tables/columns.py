@@ -126,8 +126,8 @@ RUNS = (
     Column(
         "momentum",
         NUMBER,
-        "the β that the run has in every step; empty for gradient descent, and for methods that"
-        " change it from step to step, as chebyshev and `momentum=convex`",
+        "the β that the run has in every step; empty for a method that has none, or changes it from"
+        " step to step",
         "β",
     ),
     Column("step_unit", TEXT, "what `step_value` is a multiple of"),
@@ -165,7 +165,7 @@ RUNS = (
         "step_limit",
         NUMBER,
         "by theory, with this run's momentum the method converges for every step size below this"
-        " one, and for no other: 2/λmax for gradient descent; empty for methods that take no step"
+        " one, and for no other: 2/λmax for gradient descent; empty for a method that takes no step"
         " size",
         unit="1/X²",
         label="largest stable step size",

@@ -27,7 +27,7 @@ from gdconv import (
     draw,
     run_study,
 )
-from gdconv.config.mapping import from_mapping
+from gdconv.config.mapping import declared_keys, from_mapping
 from gdconv.config.rules import ConfigError, key, real
 from gdconv.config.sections import METHODS, StudyConfig, expand, number_of_runs
 from gdconv.experiment.group import run_group
@@ -149,6 +149,22 @@ def test_the_optimal_step_has_the_smallest_contraction_factor(method):
 def test_step_units(unit, expected):
     found = GradientDescent().coefficients(unit, 3.0, Facts(8.0, 2.0, 1, 1))
     assert found == {"step_size": expected}
+
+
+@pytest.mark.parametrize("kind", [GradientDescent, HeavyBall, Nesterov])
+def test_the_help_tells_the_best_step_of_every_method(kind):
+    meanings = {key.name: key.meaning for key in declared_keys()}
+    assert f"{kind.best_step} for {kind.name}" in meanings["step.unit"]
+    written = kind.best_step.replace("√λmax", "7").replace("√λ⁺min", "3").replace("²", "**2")
+    value = eval(written.replace("3λmax", "3 * 49").replace("λmax", "49").replace("λ⁺min", "9"))
+    assert value == pytest.approx(kind().optimal_step_size(49.0, 9.0), rel=1e-15)
+
+
+def test_the_help_tells_which_methods_take_no_step():
+    meanings = {key.name: key.meaning for key in declared_keys()}
+    without = {name for name, kind in METHODS.items() if not kind.takes_step}
+    assert without >= {"chebyshev", "conjugate_gradient"}
+    assert set(meanings["step.value"].partition("not used by ")[2].split(", ")) == without
 
 
 # The polynomial of `gdconv.theory.recurrence` against closed forms
