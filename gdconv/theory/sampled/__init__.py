@@ -1,5 +1,6 @@
 """What is expected of stochastic gradient descent on one data set.
 
-moments: mean and covariance of the error, exactly. limits: the largest stable steps and the floor.
-high_dimension: what both are close to if there are many features.
+moments: mean and covariance of the error, exactly. limits: the largest stable steps, the floor and
+the rate. fourth: the largest step size for which standard errors mean anything. coordinates: the
+same for coordinate descent. high_dimension: what the expectation is close to for many features.
 """

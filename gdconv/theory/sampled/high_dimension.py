@@ -1,8 +1,8 @@
 """What the expectation of stochastic gradient descent is close to if there are many features.
 
-If the residuals of rows do not depend on the rows, 4n Σ E(x_iᵀe + r_i)² x_i x_iᵀ is about 2 P H, where
-P is the expected loss. Then the moments along different eigenvectors do not mix, and d numbers c_j =
-E (v_jᵀe)² take the place of d² (Paquette, Lee, Pedregosa and Paquette, COLT 2021; Lee et al., 2022):
+If the residuals of rows do not depend on the rows, 4n Σ E(x_iᵀe + r_i)² x_i x_iᵀ is about 2 P H,
+where P is the expected loss. Then the moments along different eigenvectors do not mix, and d of
+them, c_j = E (v_jᵀe)², take the place of d² (Paquette et al., COLT 2021; Lee et al., 2022):
 
     c_j' = (1 − ηλ_j)² c_j + η²φ (2 P λ_j − λ_j² c_j),   P = L* + ½ Σ λ_j c_j
 
@@ -37,10 +37,15 @@ def expected(
     c, t = np.repeat(squares[None], len(step_size), axis=0), 0
     for wanted in recorded:
         while t < wanted:
-            loss = loss_star + 0.5 * c @ eigenvalues
+            loss = loss_star + _gap(c, eigenvalues)
             c = keeps * c + 2 * eta**2 * part * loss[:, None] * eigenvalues
             t += 1
-        yield 0.5 * c @ eigenvalues
+        yield _gap(c, eigenvalues)
+
+
+def _gap(c: np.ndarray, eigenvalues: np.ndarray) -> np.ndarray:
+    # Not a product of matrices, in which the other runs could change the last digits.
+    return 0.5 * (c * eigenvalues).sum(axis=-1)
 
 
 def growth(eigenvalues: np.ndarray, step_size: np.ndarray, phi: np.ndarray) -> np.ndarray:

@@ -1,114 +1,181 @@
-"""Where stochastic gradient descent is stable, and where it comes to rest.
+"""Where stochastic gradient descent is stable, where it comes to rest, and how fast.
 
-Without momentum, the covariance obeys C ← T C + noise with T = 1 − ηA + η²B (see `moments`), where
-A C = HC + CH and B C = (1 − φ) HCH + 4nφ Σ (x_iᵀCx_i) x_i x_iᵀ. Both are symmetric and positive,
-and T keeps positive matrices positive. So T shrinks everything if and only if η is below
-1/(the largest μ with B C = μ A C) (Défossez and Bach, AISTATS 2015). A symmetric matrix is written
-as the vector of its upper triangle, the elements off the diagonal times √2, which keeps angles.
+What one step adds to the covariance C, φη²(N C + V), is sent on by all later ones (see `moments`).
+Here N C = 4n Σ (x_iᵀCx_i) x_i x_iᵀ − HCH and V = 4n Σ r_i² x_i x_iᵀ. Along the eigenvectors v_i and
+v_j the later steps multiply it by k_s(λ_i) k_s(λ_j), where k_s is the impulse response of the mean.
+So C at rest is R ∘ φη²(N C + V), element by element, with
+
+    R_ij = Σ k_s(λ_i) k_s(λ_j) = 1/(1 − a_i a_j − β² + β (a_i² + a_j² − 2β a_i a_j)/(1 − β²))
+
+and a_i = 1 + β − ηλ_i. It exists if and only if C → φη² R ∘ N C shrinks everything. All these
+functions keep positive matrices positive, so the largest eigenvalue decides. Without momentum R is
+1/(η(λ_i + λ_j) − η²λ_iλ_j), and the condition becomes η < 1/(the largest μ with B C = μ A C), where
+A C = HC + CH and B C = φ N C + HCH (Défossez and Bach, AISTATS 2015).
+
+A symmetric matrix is written as the vector of its upper triangle, the elements off the diagonal
+times √2, which keeps angles. Then N is 4n ZᵀZ minus a diagonal, where Z has the rows x_i x_iᵀ.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse.linalg
+from scipy.optimize import brentq
 
 from gdconv.theory.sampled.moments import Data
 
 # Up to this size of the vectors, matrices are formed; beyond it, only products are.
 DENSE = 1300
+# To this part, roots are found.
+CLOSE = 4e-16
+
+Function = Callable[[np.ndarray], np.ndarray]
 
 
 class SecondMoments:
-    """The operators A and B of a data set for one kind of batches.
+    """The covariance of a data set for one kind of batches and one momentum.
 
     Parameters
     ----------
     data : Data
     phi : float
         See `moments.share`.
+    momentum : float
     """
 
-    def __init__(self, data: Data, phi: float) -> None:
-        self.data, self._phi = data, phi
-        k = len(data.eigenvalues)
-        self._upper = np.triu_indices(k)
+    def __init__(self, data: Data, phi: float, momentum: float = 0.0) -> None:
+        self.data, self._phi, self._beta = data, phi, momentum
+        self._upper = np.triu_indices(len(data.eigenvalues))
         self._weight = np.where(self._upper[0] == self._upper[1], 1.0, math.sqrt(2))
-        rows, columns = (data.eigenvalues[each] for each in self._upper)
-        self._A, self._of_mean = rows + columns, (1 - phi) * rows * columns
+        self._first, self._second = (data.eigenvalues[each] for each in self._upper)
+        self._both = self._first * self._second
+        self._Z = data.rows[:, self._upper[0]] * data.rows[:, self._upper[1]] * self._weight
 
-    def vector(self, C: np.ndarray) -> np.ndarray:
-        """Return a symmetric matrix as a vector."""
-        return C[self._upper] * self._weight
-
-    def matrix(self, vector: np.ndarray) -> np.ndarray:
-        """Return the matrix of a vector."""
-        k = len(self.data.eigenvalues)
-        C = np.zeros((k, k))
-        C[self._upper] = vector / self._weight
-        return C + np.triu(C, 1).T
-
-    def _B(self, vector: np.ndarray) -> np.ndarray:
-        X = self.data.rows
-        squares = np.einsum("nk,nk->n", X @ self.matrix(vector), X)
-        noise = 4 * len(X) * self._phi * (X.T @ (squares[:, None] * X))
-        return self._of_mean * vector + self.vector(noise)
-
-    def _symmetric(self, function: object) -> np.ndarray | scipy.sparse.linalg.LinearOperator:
-        """A symmetric function as a matrix if it is small, else as an operator."""
-        size = len(self._A)
-        operator = scipy.sparse.linalg.LinearOperator((size, size), matvec=function, dtype=float)
-        if size > DENSE:
-            return operator
-        dense = np.column_stack([function(each) for each in np.eye(size)])
-        return (dense + dense.T) / 2
-
-    def _largest(self, function: object) -> float:
-        """The largest eigenvalue of a symmetric function."""
-        found = self._symmetric(function)
-        if isinstance(found, np.ndarray):
-            last = len(found) - 1
-            return float(scipy.linalg.eigvalsh(found, subset_by_index=(last, last))[0])
-        first = np.ones(len(self._A))
-        return float(
-            scipy.sparse.linalg.eigsh(
-                found, 1, which="LA", v0=first, return_eigenvectors=False, tol=1e-13
-            )[0]
-        )
+    def _of_rows(self, scale: np.ndarray, diagonal: np.ndarray) -> np.ndarray | Function:
+        """The matrix scale · 4nφ ZᵀZ · scale plus a diagonal, or its products if it is large."""
+        Z, times = self._Z * scale, 4 * len(self._Z) * self._phi
+        if len(scale) <= DENSE:
+            return times * (Z.T @ Z) + np.diag(diagonal)
+        return lambda vector: times * (Z.T @ (Z @ vector)) + diagonal * vector
 
     @cached_property
     def step_limit(self) -> float:
         """The step size from which on E gap no longer stays bounded."""
-        root = np.sqrt(self._A)
-        return 1 / self._largest(lambda vector: self._B(vector.ravel() / root) / root)
+        if self._beta == 0:
+            A = self._first + self._second
+            found = self._of_rows(1 / np.sqrt(A), (1 - self._phi) * self._both / A)
+            return 1 / _largest(found, len(A))
+        end = 2 * (1 + self._beta) / self.data.eigenvalues[0]
+        if self._phi == 0:
+            return float(end)
+        low, high = 1e-9 * end, (1 - 1e-12) * end
+        return float(
+            brentq(
+                lambda step: self._gain(step, 1.0) - 1, low, high, xtol=CLOSE * high, rtol=4 * CLOSE
+            )
+        )
 
     def rate(self, step_size: float) -> float:
-        """Return the factor by which E gap minus its floor shrinks, in the end."""
+        """Return the factor by which the covariance approaches what it is at rest, in the end."""
+        if self._beta == 0:
+            x = step_size * (self._first + self._second)
+            diagonal = 1 - x + step_size**2 * (1 - self._phi) * self._both
+            found = self._of_rows(np.full(len(x), step_size), diagonal)
+            return _largest(found, len(x))
+        of_mean = self.mean_rate(step_size) ** 2
+        if self._phi == 0:
+            return of_mean
 
-        def T(vector: np.ndarray) -> np.ndarray:
-            vector = vector.ravel()
-            return vector - step_size * self._A * vector + step_size**2 * self._B(vector)
+        def excess(rate: float) -> float:
+            return self._gain(step_size, rate) - 1
 
-        return self._largest(T)
+        high = 2 * of_mean
+        while excess(high) > 0:
+            high *= 2
+        # Above of_mean the gain falls from infinity.
+        return float(brentq(excess, of_mean * (1 + 1e-12), high, xtol=CLOSE, rtol=4 * CLOSE))
+
+    def mean_rate(self, step_size: float) -> float:
+        """Return the factor by which E e shrinks in the end."""
+        a = (1 + self._beta - step_size * self.data.eigenvalues).astype(complex)
+        root = np.sqrt(a * a - 4 * self._beta)
+        return float(np.maximum(np.abs(a + root), np.abs(a - root)).max() / 2)
 
     def floor(self, step_size: float) -> float:
         """Return E gap at rest; inf for a step size of `step_limit` or more."""
         if step_size >= self.step_limit:
             return math.inf
-        X, r = self.data.rows, self.data.residuals
-        noise = step_size * self._phi * 4 * len(X) * (X.T @ (r[:, None] ** 2 * X))
-        found = self._symmetric(
-            lambda vector: self._A * vector.ravel() - step_size * self._B(vector.ravel())
-        )
-        wanted = self.vector(noise)
-        if isinstance(found, np.ndarray):
-            C = scipy.linalg.solve(found, wanted, assume_a="pos")
+        r, times = self.data.residuals, 4 * len(self._Z) * self._phi * step_size**2
+        noise = times * (self._Z.T @ r**2)
+        R = self._response(step_size, 1.0)
+        # C/R = φη² N C + noise
+        if len(R) <= DENSE:
+            added = self._added(step_size)
+            assert isinstance(added, np.ndarray)
+            C = scipy.linalg.solve(np.diag(1 / R) - added, noise, assume_a="sym")
         else:
-            C, _ = scipy.sparse.linalg.cg(found, wanted, rtol=1e-12, maxiter=10 * len(wanted))
-        return float(0.5 * self.data.eigenvalues @ np.diag(self.matrix(C)))
+            product = self._added(step_size)
+            operator = _operator(lambda vector: vector / R - product(vector), len(R))  # type: ignore[operator]
+            C, _ = scipy.sparse.linalg.cg(operator, noise, rtol=1e-12, maxiter=10 * len(R))
+        on_diagonal = self._upper[0] == self._upper[1]
+        return float(0.5 * self.data.of_gap @ C[on_diagonal])
+
+    def _added(self, step_size: float) -> np.ndarray | Function:
+        """C → φη² N C."""
+        return self._of_rows(
+            np.full(len(self._both), step_size), -self._phi * step_size**2 * self._both
+        )
+
+    def _gain(self, step_size: float, rate: float) -> float:
+        """The largest eigenvalue of C → φη² R ∘ N C, if what is older by a step counts 1/rate."""
+        R, added = self._response(step_size, rate), self._added(step_size)
+        if isinstance(added, np.ndarray):
+            return float(np.abs(scipy.linalg.eigvals(R[:, None] * added)).max())
+        operator = _operator(lambda vector: R * added(vector), len(R))
+        found = scipy.sparse.linalg.eigs(
+            operator, 1, v0=np.ones(len(R)), return_eigenvectors=False, tol=1e-12
+        )
+        return float(np.abs(found[0]))
+
+    def _response(self, step_size: float, rate: float) -> np.ndarray:
+        """R, if what is older by a step counts 1/rate."""
+        b = self._beta / rate
+        first, second = (
+            (1 + self._beta - step_size * each) / math.sqrt(rate)
+            for each in (self._first, self._second)
+        )
+        if b == 0 and rate == 1:
+            # The same without cancellation.
+            return 1 / (step_size * (self._first + self._second) - step_size**2 * self._both)
+        cross = b * (first**2 + second**2 - 2 * b * first * second) / (1 - b * b)
+        return 1 / (1 - first * second - b * b + cross) / rate
+
+
+def _operator(function: Function, size: int) -> scipy.sparse.linalg.LinearOperator:
+    return scipy.sparse.linalg.LinearOperator(
+        (size, size), matvec=lambda vector: function(vector.ravel()), dtype=float
+    )
+
+
+def _largest(found: np.ndarray | Function, size: int) -> float:
+    """The largest eigenvalue of a symmetric function."""
+    if isinstance(found, np.ndarray):
+        last = size - 1
+        return float(scipy.linalg.eigvalsh(found, subset_by_index=(last, last))[0])
+    return float(
+        scipy.sparse.linalg.eigsh(
+            *(_operator(found, size), 1),
+            which="LA",
+            v0=np.ones(size),
+            return_eigenvectors=False,
+            tol=1e-13,
+        )[0]
+    )
 
 
 def safe_limit(data: Data) -> float:

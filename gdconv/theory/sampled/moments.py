@@ -8,6 +8,9 @@ which no other moment occurs, and E gap = ½ tr(HC). The products x_iᵀ C x_i c
 
 Everything is written along the eigenvectors of H that have an eigenvalue above 0, where H is
 diagonal. What e has along the others never changes and does not count.
+
+If row i is drawn with the probability p_i, not with 1/n, its gradient is divided by n p_i to be
+unbiased. That leaves H as it is, and divides x_i and r_i by (n p_i)^¼ in the covariance.
 """
 
 from __future__ import annotations
@@ -25,27 +28,37 @@ class Data:
     Attributes
     ----------
     rows : ndarray, shape (n, k)
-        x_iᵀ v_j.
+        x_iᵀ v_j, divided by (n p_i)^¼.
     residuals : ndarray, shape (n,)
-        r_i = x_iᵀw* − y_i.
+        r_i = x_iᵀw* − y_i, divided likewise.
     eigenvalues : ndarray, shape (k,)
         Those of H that are above 0.
+    of_gap : ndarray, shape (k,)
+        What the gap has of each squared error, times 2: the eigenvalues unless e stands for
+        something else.
     """
 
     rows: np.ndarray
     residuals: np.ndarray
     eigenvalues: np.ndarray
-
-    @property
-    def loss_star(self) -> float:
-        """The least loss, Σ r_i²."""
-        return float(self.residuals @ self.residuals)
+    of_gap: np.ndarray
 
     def second_moment(self, C: np.ndarray, m: np.ndarray) -> np.ndarray:
         """Return 4n Σ E(x_iᵀe + r_i)² x_i x_iᵀ for E eeᵀ = C and E e = m, of shape (..., k, k)."""
         X, r = self.rows, self.residuals
-        squares = np.einsum("...nk,nk->...n", X @ C, X) + 2 * r * (m @ X.T) + r**2
+        # Products of matrices that belong to one run, so that a run has the bits it has alone.
+        along = (X @ m[..., None])[..., 0]
+        squares = ((X @ C) * X).sum(axis=-1) + 2 * r * along + r**2
         return 4 * len(X) * (X.T @ (squares[..., None] * X))
+
+
+def weighted(
+    rows: np.ndarray, residuals: np.ndarray, eigenvalues: np.ndarray, probability: np.ndarray
+) -> Data:
+    """Return the data of rows that are drawn with these probabilities; one of 0 is never drawn."""
+    often = probability > 0
+    scale = (np.count_nonzero(often) * probability[often]) ** 0.25
+    return Data(rows[often] / scale[:, None], residuals[often] / scale, eigenvalues, eigenvalues)
 
 
 def share(n_samples: int, batch_size: int, replacement: bool) -> float:
@@ -116,12 +129,12 @@ class Moments:
     @property
     def gap(self) -> np.ndarray:
         """E gap of w_t, shape (runs,)."""
-        return 0.5 * np.einsum("k,rkk->r", self.data.eigenvalues, self.C)
+        return half_trace(self.data.of_gap, self.C)
 
     @property
     def gap_of_mean(self) -> np.ndarray:
         """The gap at E w_t, shape (runs,)."""
-        return 0.5 * self.m**2 @ self.data.eigenvalues
+        return 0.5 * (self.m**2 * self.data.of_gap).sum(axis=-1)
 
 
 class Average:
@@ -151,8 +164,12 @@ class Average:
     @property
     def gap(self) -> np.ndarray:
         """E gap of the average, shape (runs,)."""
-        total = 0.5 * np.einsum("k,rkk->r", self._of.data.eigenvalues, self._sum)
-        return total / self._count**2
+        return half_trace(self._of.data.of_gap, self._sum) / self._count**2
+
+
+def half_trace(of_gap: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """Return E gap for C = E eeᵀ; that is ½ tr(HC)."""
+    return 0.5 * (np.diagonal(C, axis1=-2, axis2=-1) * of_gap).sum(axis=-1)
 
 
 def expected(moments: Moments | Average, recorded: np.ndarray) -> Iterator[np.ndarray]:
