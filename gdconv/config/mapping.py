@@ -202,7 +202,8 @@ class Key(NamedTuple):
     name : str
         With the name of its group, as problem.n_samples.
     default : str
-        Empty if there is none.
+        Empty if there is none. If choices of a group have several, that of the first one; `meaning`
+        says the others.
     unit, meaning : str
         As in `rules.key`; if only some choices of a group have the key, `meaning` begins with
         their names.
@@ -234,15 +235,23 @@ def _keys_of(choices: Mapping[str, type[Section]]) -> Iterator[Key]:
     """The keys of all choices of a group, each once."""
     found: dict[str, Field[Any]] = {}
     having: dict[str, dict[str, list[str]]] = {}
+    others: dict[str, dict[str, list[str]]] = {}
     for choice, kind in choices.items():
         for declared in fields(kind):
             found.setdefault(kind.prefix + declared.name, declared)
             of_meaning = having.setdefault(kind.prefix + declared.name, {})
             of_meaning.setdefault(_meaning(declared), []).append(choice)
+            if declared.default != found[kind.prefix + declared.name].default:
+                of_default = others.setdefault(kind.prefix + declared.name, {})
+                of_default.setdefault(typed(declared.default), []).append(choice)
     for name, declared in found.items():
         told = [
             meaning if len(names) == len(choices) else f"{', '.join(names)}: {meaning}"
             for meaning, names in having[name].items()
+        ]
+        told += [
+            f"default of {', '.join(names)}: `{default}`"
+            for default, names in others.get(name, {}).items()
         ]
         yield _key(name, declared, "; ".join(told))
 

@@ -232,6 +232,15 @@ class Eigenvector(Section):
     radius: float = key(1.0, positive, "‖w₀ − w*‖", "y/X")
 
 
+def reduce_key(default: str) -> Any:
+    """Declare the key reduce, which methods that draw rows of X refuse to have as qr."""
+    return key(
+        *(default, choice("qr", "none")),
+        "`qr`: iterate on R of X = QR, which gives the same iterates and has fewer rows; `none`:"
+        " iterate on X, as methods must that draw rows of it",
+    )
+
+
 @dataclass(frozen=True)
 class Iterated(Section):
     """The keys that all methods share. Each method is a class of its own in gdconv/methods/."""
@@ -241,17 +250,17 @@ class Iterated(Section):
     # best one, for the help.
     takes_step: ClassVar[bool] = True
     best_step: ClassVar[str] = ""
+    # Which step.unit it takes then.
+    units: ClassVar[tuple[str, ...]] = ("lambda_max", "optimal", "absolute", "K", "samples")
+    # Which method.reduce gives the same iterates.
+    reductions: ClassVar[tuple[str, ...]] = ("qr", "none")
     iterations: int = key(2000, integer(1, 10**9), "iterations after which a run ends")
     tolerance: float = key(
         *(1e-6, fraction),
         "`iterations_to_tolerance` counts the iterations until the gap is this part of the"
         " initial gap",
     )
-    reduce: str = key(
-        *("qr", choice("qr", "none")),
-        "`qr`: iterate on R of X = QR, which gives the same iterates and has fewer rows; `none`:"
-        " iterate on X",
-    )
+    reduce: str = reduce_key("qr")
 
     @property
     def kind(self) -> str:
@@ -276,9 +285,13 @@ class Iterated(Section):
 def _units() -> str:
     """What step.unit means; each method tells its best step."""
     best = (f"{kind.best_step} for {name}" for name, kind in METHODS.items() if kind.best_step)
+    limited = (name for name, kind in METHODS.items() if "limit" in kind.units)
     return (
         "`lambda_max`: the step size is value/λmax; `optimal`: value times the method's best step"
-        f" size: {', '.join(best)}; `absolute`: value; `K`: 1/value"
+        f" size: {', '.join(best)}; `absolute`: value; `K`: 1/value; `limit`: value times the"
+        f" largest stable step size, for {', '.join(limited)}; `samples`: value/n_samples, so that value is"
+        " the step size for the loss Σr²/n (scikit-learn's eta0 belongs to ½r², so the step size is"
+        " eta0/(2 n_samples))"
     )
 
 
@@ -293,7 +306,10 @@ class Step(Section):
     """Step sizes; each element of value is a run of its own."""
 
     prefix: ClassVar[str] = "step."
-    unit: str = key("lambda_max", choice("lambda_max", "optimal", "absolute", "K"), meaning=_units)
+    unit: str = key(
+        *("lambda_max", choice("lambda_max", "optimal", "absolute", "K", "limit", "samples")),
+        meaning=_units,
+    )
     value: tuple[float, ...] = key(1.0, one_or_more(positive), meaning=_values, unit="step.unit")
 
 
@@ -392,6 +408,10 @@ class RunConfig(Section):
                     )
                     raise ConfigError("pair", pair, allowed)
             refuse_unequal(pair, counts)
+        if self.method.takes_step and self.step.unit not in self.method.units:
+            known = ", ".join(self.method.units)
+            allowed = f"is not known for method={self.method.name}; it takes {known}"
+            raise ConfigError("step.unit", self.step.unit, allowed)
 
     @property
     def lists(self) -> dict[str, tuple[Any, ...]]:

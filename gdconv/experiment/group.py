@@ -11,12 +11,15 @@ from gdconv.config.sections import Run, Table
 from gdconv.experiment.average import gap_average, iterations_average
 from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem_id, run_ids
 from gdconv.experiment.iterate import iterate
-from gdconv.experiment.prediction import Theory, method_of
+from gdconv.experiment.prediction import Theory, coefficients_together, method_of
+from gdconv.experiment.sampled.expectation import Expectation
+from gdconv.experiment.sampled.group import rows_of
 from gdconv.experiment.trajectory import Recorder, Trajectories, recorded_iterations
+from gdconv.methods.sampling import Sampling
 from gdconv.problems.blocks import LeastSquares
 from gdconv.problems.families import file_content, make, names_of_columns
 from gdconv.problems.least_squares import Objective
-from gdconv.problems.spectrum import eigh_difference
+from gdconv.problems.spectrum import Spectrum, eigh_difference
 from gdconv.problems.starts import starting_point
 from gdconv.theory.measured import oscillating, rates
 
@@ -52,11 +55,14 @@ def run_group(
     first.method.refuse_size(problem.X.shape[1])
     objective = Objective(problem, first.method.reduce)
     start = starting_point(first.start, first.seed, first.repetition, objective)
+    recorded = recorded_iterations(first.method.iterations, first.record.points)
+    if isinstance(first.method, Sampling):
+        return _sampled(runs, ids, objective, start, recorded)
     theory = Theory(objective, start, runs)
     recorder = Recorder(
         theory.w_star,
         objective.offset,
-        recorded_iterations(first.method.iterations, first.record.points),
+        recorded,
         floor=theory.noise(np.arange(len(runs)), np.zeros(len(runs))),
         ceiling=theory.ceiling(),
         tolerance=first.method.tolerance,
@@ -105,6 +111,65 @@ def _coefficient_rows(
     return [of_problem, of_runs]
 
 
+def _sampled(
+    runs: Sequence[Run],
+    ids: list[str],
+    objective: Objective,
+    start: np.ndarray,
+    recorded: np.ndarray,
+) -> GroupTables:
+    """The same for a method that draws samples."""
+    first, problem, identifier = runs[0], objective.problem, problem_id(runs[0])
+    assert isinstance(first.method, Sampling)
+    expectation = Expectation(first.method, objective, start)
+    coefficients = coefficients_together(runs, objective)
+    of_runs, curves = rows_of(runs, expectation, start, coefficients, recorded)
+    constant = {"run_id": ids} | {
+        name: [value] * len(runs)
+        for name, value in {
+            **_of_problem(first, problem, expectation.spectrum, expectation.loss_star),
+            "problem_id": identifier,
+        }.items()
+    }
+    shared = _of_curves(ids, problem, first, curves.pop("column").tolist())
+    return GroupTables(
+        of_runs | constant,
+        {} if first.record.curves == "none" else shared | curves,
+        _eigenvalue_rows(problem, first, identifier, expectation),
+        eigh_difference(expectation.spectrum, objective.matrix),
+        objective.rows_multiplied,
+    )
+
+
+def _of_problem(
+    run: Run, problem: LeastSquares, spectrum: Spectrum, loss_star: float
+) -> dict[str, Any]:
+    """What all runs of a group have in common."""
+    return {
+        "content": file_content(run.problem),
+        "n_samples": problem.n_samples,
+        "n_features": problem.X.shape[1],
+        "rank": spectrum.rank,
+        "lambda_min": spectrum.lambda_min,
+        "lambda_min_positive": spectrum.lambda_min_positive,
+        "lambda_max": spectrum.lambda_max,
+        "condition_number": spectrum.condition_number,
+        "loss_star": loss_star,
+    }
+
+
+def _of_curves(
+    ids: list[str], problem: LeastSquares, run: Run, column: list[int]
+) -> dict[str, list[Any]]:
+    """What the rows of the curves of run column[k] have in common."""
+    return {
+        "run_id": [ids[number] for number in column],
+        "problem": [run.problem.name] * len(column),
+        "n_features": [problem.X.shape[1]] * len(column),
+        "repetition": [run.repetition] * len(column),
+    }
+
+
 def _run_rows(
     runs: Sequence[Run],
     ids: list[str],
@@ -114,18 +179,8 @@ def _run_rows(
     predicted: dict[str, np.ndarray],
 ) -> dict[str, list[Any]]:
     """Compare what was measured with theory, and judge it: a row for each run."""
-    first, spectrum, t = runs[0], theory.spectrum, measured.t
-    shared = {
-        "content": file_content(first.problem),
-        "n_samples": problem.n_samples,
-        "n_features": problem.X.shape[1],
-        "rank": spectrum.rank,
-        "lambda_min": spectrum.lambda_min,
-        "lambda_min_positive": spectrum.lambda_min_positive,
-        "lambda_max": spectrum.lambda_max,
-        "condition_number": spectrum.condition_number,
-        "loss_star": theory.loss_star,
-    }
+    first, t = runs[0], measured.t
+    shared = _of_problem(first, problem, theory.spectrum, theory.loss_star)
     to_tolerance = [n if n >= 0 else None for n in measured.to_tolerance.tolist()]
     # A number of more than 64 bits would not be read back as a whole number.
     promised = [int(n) if n < 2**63 else None for n in theory.iterations_predicted]
@@ -249,13 +304,10 @@ def _curve_rows(
     measured: Trajectories,
     predicted: dict[str, np.ndarray],
 ) -> dict[str, Any]:
-    run, column, count = runs[0], measured.column, len(measured.column)
+    run, column = runs[0], measured.column
     steps = theory.steps(column, measured.t, (measured.step_size, measured.momentum))
-    return {
-        "run_id": [ids[number] for number in column.tolist()],
-        "problem": [run.problem.name] * count,
-        "n_features": [problem.X.shape[1]] * count,
-        "repetition": [run.repetition] * count,
+    shared = _of_curves(ids, problem, run, column.tolist())
+    of_iterations = {
         "relative_step": theory.relative_step[column],
         "iteration": measured.t.tolist(),
         "loss": measured.loss,
@@ -265,11 +317,12 @@ def _curve_rows(
         "coefficient_momentum": steps[1],
         "gap_average": gap_average(runs, column, measured.t),
         "restarts": [None if np.isnan(each) else int(each) for each in measured.restarts],
-    } | predicted
+    }
+    return shared | of_iterations | predicted
 
 
 def _eigenvalue_rows(
-    problem: LeastSquares, run: Run, identifier: str, theory: Theory
+    problem: LeastSquares, run: Run, identifier: str, theory: Theory | Expectation
 ) -> dict[str, list[Any]]:
     n_samples, n_features = problem.n_samples, problem.X.shape[1]
     constant = {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 
 import numpy as np
 
 from gdconv.config.sections import Run
+from gdconv.experiment.sampled.expectation import mean_square_limit
 from gdconv.methods.protocol import Facts, Method
 from gdconv.problems.least_squares import Objective
 from gdconv.theory.rounding import relative_error, step_errors
@@ -30,12 +32,21 @@ def facts_of(objective: Objective) -> Facts:
     spectrum = objective.spectrum
     ends = spectrum.lambda_max, spectrum.lambda_min_positive
     problem = objective.problem
-    return Facts(*ends, problem.n_samples, problem.X.shape[1])
+    shape = problem.n_samples, problem.X.shape[1]
+    trace = float(spectrum.eigenvalues.sum())
+    return Facts(*ends, *shape, trace, cache(partial(mean_square_limit, objective)))
 
 
 def coefficients_of(run: Run, facts: Facts) -> dict[str, float]:
     """Return the numbers that a run iterates with, see `Method.coefficients`."""
     return method_of(run).coefficients(run.step_unit, run.step_value, facts)
+
+
+def coefficients_together(runs: Sequence[Run], objective: Objective) -> dict[str, np.ndarray]:
+    """Return the same for the runs of a group, a value for each run."""
+    facts = facts_of(objective)
+    each = [coefficients_of(run, facts) for run in runs]
+    return {name: np.array([found[name] for found in each]) for name in each[0]}
 
 
 class Theory:
@@ -50,9 +61,7 @@ class Theory:
         # w* is the sum of both.
         self.w_star, self.rest = objective.nearest_minimiser(start)
         away = (start - self.w_star) - self.rest
-        facts = facts_of(objective)
-        each = [coefficients_of(run, facts) for run in runs]
-        self.coefficients = {name: np.array([found[name] for found in each]) for name in each[0]}
+        self.coefficients = coefficients_together(runs, objective)
         self.step_size = self.coefficient("step_size")
         self.relative_step = self.step_size * self.spectrum.lambda_max
         self.method = method = method_of(runs[0])

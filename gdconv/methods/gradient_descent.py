@@ -20,6 +20,7 @@ class GradientDescent(Method):
 
     name: ClassVar[str] = "gradient_descent"
     best_step: ClassVar[str] = "2/(λ⁺min + λmax)"
+    units: ClassVar[tuple[str, ...]] = (*Method.units, "limit")
 
     @staticmethod
     def update(

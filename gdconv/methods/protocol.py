@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import sqrt
+from math import nan, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gdconv.config.rules import ConfigError, Rule, choice, either, key, real
@@ -29,12 +29,16 @@ class Facts(NamedTuple):
 
     lambda_max, lambda_min_positive : the largest eigenvalue of H, and the smallest that is not 0
     n_samples, n_features : the shape of X
+    trace : that of H
+    mean_square_limit : of a method that draws samples, to its largest stable step size
     """
 
     lambda_max: float
     lambda_min_positive: float
     n_samples: int
     n_features: int
+    trace: float = nan
+    mean_square_limit: Callable[[Any], float] | None = None
 
     def at_edges(self) -> Facts:
         """Return the same with the edges of Marchenko–Pastur's law as eigenvalues.
@@ -131,8 +135,9 @@ class Method(Iterated):
     def __post_init__(self) -> None:
         """Parse the keys, and refuse a method that is not complete."""
         super().__post_init__()
-        base = Choosing if isinstance(self, Choosing) else Method
         kind = type(self)
+        # The class that says which parts there are.
+        base = next(each for each in kind.__mro__ if "parts" in vars(each))
         lacking = [part for part in self.parts if getattr(kind, part) is getattr(base, part)]
         if lacking:
             missing = f"is a method that lacks {' and '.join(lacking)}; {__name__} says what it is"
@@ -155,13 +160,22 @@ class Method(Iterated):
         """
         if unit is None or value is None:
             return {}
+        if unit == "optimal":
+            best = self.optimal_step_size(facts.lambda_max, facts.lambda_min_positive)
+            return {"step_size": value * best}
+        if unit == "limit":
+            return {"step_size": value * self.largest_step_size(facts)}
         sizes = {
             "lambda_max": value / facts.lambda_max,
-            "optimal": value * self.optimal_step_size(facts.lambda_max, facts.lambda_min_positive),
             "absolute": value,
             "K": 1 / value,
+            "samples": value / facts.n_samples,
         }
         return {"step_size": sizes[unit]}
+
+    def largest_step_size(self, facts: Facts) -> float:
+        """Return the step size that step.unit=limit means; `units` says whether there is one."""
+        return float(self.step_limit({}, facts.lambda_max))
 
     def optimal_step_size(self, lambda_max: float, lambda_min_positive: float) -> float:
         """Return the step size with the smallest contraction factor."""
@@ -196,6 +210,11 @@ class Method(Iterated):
         many digits along the eigenvectors of H, which gives the exact gap. So `choose` and `update`
         use only operations that arrays of objects have.
         """
+        return False
+
+    @property
+    def samples(self) -> bool:
+        """Whether it draws rows or columns of X at random; see `gdconv.methods.sampling`."""
         return False
 
     def choose(

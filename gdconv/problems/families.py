@@ -76,8 +76,12 @@ def block_ends(problem: Problem) -> list[tuple[int, int]]:
     """Return the first row of each of a problem's blocks, and the first one after it."""
     if isinstance(problem, Table) and (found := reading.read(problem).ends):
         return found
-    n_samples, n_features = shape(problem)
-    return [*ends(n_samples, problem.block_rows or height(n_features + 1))]
+    return [*ends(shape(problem)[0], fitting_rows(problem))]
+
+
+def fitting_rows(problem: Problem) -> int:
+    """Return how many rows a problem may have to be made as a whole."""
+    return problem.block_rows or height(shape(problem)[1] + 1)
 
 
 def known(problem: Problem) -> Any:

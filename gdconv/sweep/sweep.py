@@ -20,6 +20,7 @@ from gdconv.experiment.identity import Group, group_of, run_ids
 from gdconv.problems.families import (
     block_ends,
     file_content,
+    fitting_rows,
     names_of_files,
     notices,
     shape,
@@ -216,13 +217,22 @@ def plan(configs: Sequence[RunConfig]) -> Plan:
 def _refuse_whole(configs: Sequence[RunConfig]) -> None:
     """Raise ConfigError if a problem with too many rows for one block is not to be reduced."""
     for config in configs:
-        if config.method.reduce == "none" and len(block_ends(config.problem)) > 1:
-            rows = shape(config.problem)[0]
+        problem, method = config.problem, config.method
+        if method.reduce != "none" or len(block_ends(problem)) == 1:
+            continue
+        rows, columns = shape(problem)
+        if "qr" not in method.reductions:
             allowed = (
-                f"would need all {rows} rows in memory, but they are decomposed in blocks; leave it"
-                f" at qr, which gives the same iterates, or give problem.block_rows={rows}"
+                f"draws from all {rows} rows, but {fitting_rows(problem)} fit into memory together"
+                f" with {columns} columns; take a smaller problem, or give"
+                f" problem.block_rows={rows}"
             )
-            raise ConfigError("method.reduce", config.method.reduce, allowed)
+            raise ConfigError("method", method.name, allowed)
+        allowed = (
+            f"would need all {rows} rows in memory, but they are decomposed in blocks; leave it"
+            f" at qr, which gives the same iterates, or give problem.block_rows={rows}"
+        )
+        raise ConfigError("method.reduce", method.reduce, allowed)
 
 
 def _without_step(configs: Sequence[RunConfig]) -> list[str]:

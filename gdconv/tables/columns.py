@@ -83,9 +83,10 @@ RUNS = (
     Column(
         "status",
         TEXT,
-        "`converged`: the gap reached its rounding floor; `max_iterations`: the run ended"
-        " before that; `diverged`: the gap grew, and the run is kept up to the last finite"
-        " iteration; `failed`: see `error`",
+        "`converged`: the gap reached its rounding floor, or, of methods that draw samples, the"
+        " expected gap is within tolerance · initial gap of its noise floor; `max_iterations`: the"
+        " run ended before that; `diverged`: the gap grew, and the run is kept up to the last"
+        " finite iteration; `failed`: see `error`",
     ),
     _PROBLEM,
     Column(
@@ -165,8 +166,8 @@ RUNS = (
         "step_limit",
         NUMBER,
         "by theory, with this run's momentum the method converges for every step size below this"
-        " one, and for no other: 2/λmax for gradient descent; empty for a method that takes no step"
-        " size",
+        " one, and for no other: 2/λmax for gradient descent; for sgd, below which the expected gap"
+        " stays bounded; empty for a method that takes no step size",
         unit="1/X²",
         label="largest stable step size",
     ),
@@ -180,7 +181,8 @@ RUNS = (
     Column(
         "rate_predicted",
         NUMBER,
-        "factor by which an iteration multiplies the gap in the long run",
+        "factor by which an iteration multiplies the gap in the long run; of methods that draw"
+        " samples, the expected gap minus its noise floor",
         "ν²",
     ),
     Column(
@@ -276,6 +278,43 @@ RUNS = (
         " changed the steps that the method chooses",
         label="delayed at",
     ),
+    Column(
+        "step_limit_fourth_moment",
+        NUMBER,
+        "of sgd without momentum: from this step size on the fourth moments of the error do not"
+        " stay bounded, so that standard errors over paths mean nothing",
+        unit="1/X²",
+        label="step size with bounded fourth moments",
+    ),
+    Column(
+        "fourth_moment_exact",
+        TRUTH,
+        "whether that is exact, as it is up to 8 features; else it is 1/(n max ‖xᵢ‖²), up to which"
+        " no step makes an error longer, so that the exact one is no smaller",
+        label="exactly known",
+    ),
+    Column(
+        "gap_stationary",
+        NUMBER,
+        "the expected gap at rest of methods that draw samples, their noise floor",
+        unit="y²",
+        label="noise floor",
+    ),
+    Column(
+        "batch_critical",
+        NUMBER,
+        "about the batch size from which on λmax limits the step size, and no longer the noise",
+        "tr H/λmax",
+        label="critical batch size",
+    ),
+    Column(
+        "expectation_agrees",
+        TRUTH,
+        "whether the last recorded gap, a mean over paths, differs from gap_expected by no more"
+        " than a t test at 99 % allows; empty with fewer than 30 paths, and beyond 0.7 times"
+        " step_limit_fourth_moment",
+        label="expectation agrees",
+    ),
     Column("error", TEXT, "why the run failed"),
 )
 CURVES = (
@@ -286,7 +325,14 @@ CURVES = (
     _RELATIVE_STEP,
     Column("iteration", WHOLE, "number of the iteration, from 0", "t"),
     Column("loss", NUMBER, "loss", "L(w_t)", "y²"),
-    Column("gap", NUMBER, "gap", "L(w_t) − L(w*)", "y²"),
+    Column(
+        "gap",
+        NUMBER,
+        "gap; of methods that draw samples, the mean over the paths",
+        "L(w_t) − L(w*)",
+        "y²",
+        "gap",
+    ),
     Column(
         "distance_squared",
         NUMBER,
@@ -351,6 +397,39 @@ CURVES = (
     ),
     Column(
         "gap_floor", NUMBER, "rounding floor of this iteration", unit="y²", label="rounding floor"
+    ),
+    Column(
+        "gap_standard_error",
+        NUMBER,
+        "standard error of `gap` over the paths, of methods that draw samples",
+        unit="y²",
+        label="standard error of the gap",
+    ),
+    Column("gap_p10", NUMBER, "the gap that 10 % of the paths are below", unit="y²"),
+    Column("gap_p50", NUMBER, "the median gap of the paths", unit="y²", label="median gap"),
+    Column("gap_p90", NUMBER, "the gap that 90 % of the paths are below", unit="y²"),
+    Column(
+        "gap_expected",
+        NUMBER,
+        "the expected gap, exactly; empty beyond `method.exact_budget`",
+        "E L(w_t) − L(w*)",
+        "y²",
+        "expected gap",
+    ),
+    Column(
+        "gap_of_mean",
+        NUMBER,
+        "the gap at the expected iterate",
+        "L(E w_t) − L(w*)",
+        "y²",
+        "gap of the mean",
+    ),
+    Column(
+        "gap_high_dimension",
+        NUMBER,
+        "what the expected gap is close to if there are many features; of sgd without momentum",
+        unit="y²",
+        label="prediction for many features",
     ),
 )
 EIGENVALUES = (

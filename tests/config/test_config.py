@@ -40,15 +40,18 @@ def test_every_key_is_listed_once_with_its_default():
     assert len(listed) == len([*declared_keys()])
     kinds = [kind for choices in GROUPS.values() for kind in choices.values()]
     declared = {
-        kind.prefix + field.name: field.default
+        (kind.prefix + field.name, field.default, kind.name)
         for kind in (*kinds, *SECTIONS.values(), RunConfig, StudyConfig)
         for field in fields(kind)
         if "rule" in field.metadata
     }
-    assert listed.keys() == declared.keys() | GROUPS.keys()
+    assert listed.keys() == {name for name, *_ in declared} | GROUPS.keys()
     defaults = flat(to_mapping(RunConfig()) | to_mapping(StudyConfig()))
-    for name, default in declared.items():
-        assert listed[name].default == ("" if default is None else typed(default))
+    for name, default, kind in declared:
+        if listed[name].default != ("" if default is None else typed(default)):
+            _, _, others = listed[name].meaning.partition("; default of ")
+            assert kind in others
+            assert others.endswith(f": `{typed(default)}`")
     for name, choices in GROUPS.items():
         assert listed[name].default == defaults[f"{name}.name"]
         assert all(f"`{choice}`" in listed[name].meaning for choice in choices)

@@ -33,6 +33,7 @@ from gdconv.config.sections import METHODS, StudyConfig, expand, number_of_runs
 from gdconv.experiment.group import run_group
 from gdconv.experiment.prediction import Theory
 from gdconv.methods.protocol import Choosing, Facts, Method
+from gdconv.methods.sampling import Sampling
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective
 from gdconv.report import report, summary
@@ -100,9 +101,12 @@ def recurrence_of(closed):
 
 def test_every_method_is_tested():
     choosing = {name for name, kind in METHODS.items() if issubclass(kind, Choosing)}
-    assert METHODS.keys() - choosing == TESTED.keys()
+    sampling = {name for name, kind in METHODS.items() if issubclass(kind, Sampling)}
+    assert METHODS.keys() - choosing - sampling == TESTED.keys()
     # Those of tests/methods/test_chosen.py.
     assert choosing == {"conjugate_gradient", "steepest_descent", "polyak", "barzilai_borwein"}
+    # Those of tests/methods/test_sampling.py.
+    assert sampling == {"sgd", "kaczmarz", "coordinate_descent"}
 
 
 @pytest.mark.parametrize("method", ALL)

@@ -29,8 +29,9 @@ from scipy.optimize import brentq
 
 from gdconv.theory.sampled.moments import Data
 
-# Up to this size of the vectors, matrices are formed; beyond it, only products are.
-DENSE = 1300
+# Up to this size of the vectors, matrices are decomposed; up to the second one they are formed, and
+# beyond it, only products are.
+SMALL, DENSE = 200, 1300
 # To this part, roots are found.
 CLOSE = 4e-16
 
@@ -86,7 +87,8 @@ class SecondMoments:
             x = step_size * (self._first + self._second)
             diagonal = 1 - x + step_size**2 * (1 - self._phi) * self._both
             found = self._of_rows(np.full(len(x), step_size), diagonal)
-            return _largest(found, len(x))
+            # Up to step_limit none is above 1; the largest is close to it, among many others.
+            return _largest(found, len(x), 1.0 if step_size < self.step_limit else None)
         of_mean = self.mean_rate(step_size) ** 2
         if self._phi == 0:
             return of_mean
@@ -114,13 +116,11 @@ class SecondMoments:
         noise = times * (self._Z.T @ r**2)
         R = self._response(step_size, 1.0)
         # C/R = φη² N C + noise
-        if len(R) <= DENSE:
-            added = self._added(step_size)
-            assert isinstance(added, np.ndarray)
+        added = self._added(step_size)
+        if isinstance(added, np.ndarray) and len(R) <= SMALL:
             C = scipy.linalg.solve(np.diag(1 / R) - added, noise, assume_a="sym")
         else:
-            product = self._added(step_size)
-            operator = _operator(lambda vector: vector / R - product(vector), len(R))  # type: ignore[operator]
+            operator = _operator(lambda vector: vector / R - _times(added, vector), len(R))
             C, _ = scipy.sparse.linalg.cg(operator, noise, rtol=1e-12, maxiter=10 * len(R))
         on_diagonal = self._upper[0] == self._upper[1]
         return float(0.5 * self.data.of_gap @ C[on_diagonal])
@@ -162,20 +162,23 @@ def _operator(function: Function, size: int) -> scipy.sparse.linalg.LinearOperat
     )
 
 
-def _largest(found: np.ndarray | Function, size: int) -> float:
-    """The largest eigenvalue of a symmetric function."""
-    if isinstance(found, np.ndarray):
+def _times(function: np.ndarray | Function, vector: np.ndarray) -> np.ndarray:
+    return function @ vector if isinstance(function, np.ndarray) else function(vector)
+
+
+def _largest(found: np.ndarray | Function, size: int, bound: float | None = None) -> float:
+    """The largest eigenvalue of a symmetric function; a close upper bound helps to find it."""
+    is_formed = isinstance(found, np.ndarray)
+    if is_formed and size <= SMALL:
         last = size - 1
         return float(scipy.linalg.eigvalsh(found, subset_by_index=(last, last))[0])
-    return float(
-        scipy.sparse.linalg.eigsh(
-            *(_operator(found, size), 1),
-            which="LA",
-            v0=np.ones(size),
-            return_eigenvectors=False,
-            tol=1e-13,
-        )[0]
+    near = {"sigma": bound, "which": "LM"} if is_formed and bound is not None else {"which": "LA"}
+    given = found if isinstance(found, np.ndarray) else _operator(found, size)
+    first = np.ones(size)
+    values = scipy.sparse.linalg.eigsh(
+        given, 1, v0=first, return_eigenvectors=False, tol=1e-13, **near
     )
+    return float(values[0])
 
 
 def safe_limit(data: Data) -> float:
