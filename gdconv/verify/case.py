@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class Case:
         self.X, self.y = problem.X, problem.y
         self.objective = Objective(problem, run.method.reduce)
         self.start = starting_point(run.start, run.seed, run.repetition, self.objective)
-        self.theory = Theory(self.objective, self.start, [run])
+        self.theory = self._theory()
         self.spectrum = self.theory.spectrum
         self.w_star, self.distance_squared = self.theory.w_star, self.theory.distance_squared
         self.lambda_max = self.spectrum.lambda_max
@@ -85,6 +86,10 @@ class Case:
         self._graph()
         with np.errstate(over="ignore", invalid="ignore"):
             self.moments = self._follow()
+
+    def _theory(self) -> Any:
+        """What theory says of the run."""
+        return Theory(self.objective, self.start, [self.run])
 
     def away(self, w: np.ndarray) -> np.ndarray:
         """Return w − w*, shape (d,)."""

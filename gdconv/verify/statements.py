@@ -59,6 +59,15 @@ from gdconv.verify.polynomial import (
     size_of_steps,
     two_terms,
 )
+from gdconv.verify.sampled.expectation import (
+    all_rows,
+    balance,
+    limit_expected,
+    one_step_expected,
+    rest_expected,
+    size_drawn,
+    unbiased,
+)
 
 Equations = Sequence[Callable[[Case], Iterator[Check]]]
 EQUATIONS: Equations = (
@@ -80,6 +89,11 @@ OF_CHOOSING: Equations = (
     *OF_PROBLEM,
     *(size_chosen, step_taken, one_step, exact_run, proved_bounds, late_steps, steps_needed),
 )
+# Of a method that draws samples.
+OF_SAMPLING: Equations = (
+    *OF_PROBLEM,
+    *(size_drawn, unbiased, one_step_expected, limit_expected, rest_expected, balance, all_rows),
+)
 # What is checked besides.
 OF_ONE_METHOD: Mapping[type[Method], Equations] = {
     HeavyBall: (momentum_asked_for, invariant),
@@ -95,6 +109,8 @@ def verify(case: Case) -> list[Check]:
     equations = EQUATIONS
     if not isinstance(case.method, GradientDescent):
         common = OF_CHOOSING if case.method.chooses else OF_ANY_METHOD
+        if case.method.samples:
+            common = OF_SAMPLING
         equations = (*common, *OF_ONE_METHOD.get(type(case.method), ()))
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         return [check for equation in equations for check in equation(case)]

@@ -12,11 +12,13 @@ import threadpoolctl
 
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import RunConfig, expand
+from gdconv.experiment.prediction import method_of
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import notices
 from gdconv.verify.case import FEW, Case
 from gdconv.verify.checks import Check
 from gdconv.verify.coursework.rate import factor
+from gdconv.verify.sampled.case import SampledCase
 from gdconv.verify.statements import verify
 
 OF_GRADIENT_DESCENT = {
@@ -31,6 +33,11 @@ OF_OTHERS = {
     "bound": "gap_bound",
     "relative": "gap_bound_relative",
     "sharp": "gap_bound_sharp",
+}
+OF_SAMPLES = {
+    "expected": "gap_expected",
+    "of the mean": "gap_of_mean",
+    "many features": "gap_high_dimension",
 }
 log = logging.getLogger("gdconv")
 
@@ -62,7 +69,7 @@ def case_of(config: RunConfig) -> Case:
         raise ConfigError(key, given, "must be one value, because a single run is checked")
     try:
         with threadpoolctl.threadpool_limits(1):
-            case = Case(runs[0])
+            case = (SampledCase if method_of(runs[0]).samples else Case)(runs[0])
     except ConfigError:
         raise
     except ValueError as error:
@@ -139,6 +146,8 @@ def gaps_of(case: Case) -> str:
     known = {name: values[np.isin(case.times, FEW)] for name, values in case.curves.items()}
     columns: dict[str, Iterable[float]] = {"t": t, "gap": [moment.gap for moment in moments]}
     names = OF_GRADIENT_DESCENT if isinstance(case.method, GradientDescent) else OF_OTHERS
+    if case.method.samples:
+        names = OF_SAMPLES
     columns |= {shown: known[name] for shown, name in names.items()}
     if case.method.chooses:
         steps = [moment.chosen["step_size"] * case.lambda_max for moment in moments]

@@ -10,10 +10,11 @@ PAGE = (DOCS / "theory.md").read_text(encoding="utf-8")
 
 
 def test_every_check_is_named_and_every_name_is_a_check():
-    """The coursework's, those of any method, those of methods that choose, those of one method."""
+    """The coursework's, those of any method, those that choose or draw, those of one."""
     named = re.findall(r"`statements\.(\w+)`", PAGE)
     own = [each for equations in statements.OF_ONE_METHOD.values() for each in equations]
-    common = [*statements.EQUATIONS, *statements.OF_ANY_METHOD, *statements.OF_CHOOSING]
+    kinds = statements.OF_ANY_METHOD, statements.OF_CHOOSING, statements.OF_SAMPLING
+    common = [*statements.EQUATIONS, *(each for kind in kinds for each in kind)]
     functions = dict.fromkeys([*common, *own])
     assert named == [function.__name__ for function in functions]
 
@@ -25,6 +26,7 @@ def test_what_is_checked_of_the_problem_is_named():
     assert " ".join(told.split()) == "(1) to (5), (12), (13), (15) and (16)"
     both = [each for each in statements.OF_ANY_METHOD if each in statements.EQUATIONS]
     assert both == [each for each in statements.OF_CHOOSING if each in statements.EQUATIONS]
+    assert both == [each for each in statements.OF_SAMPLING if each in statements.EQUATIONS]
     numbers = [each.__name__.rpartition("_")[2] for each in both]
     assert numbers == ["1", "3", "4", "5", "12", "13", "15", "16"]
 

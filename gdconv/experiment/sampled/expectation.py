@@ -63,8 +63,9 @@ class Expectation:
     def __init__(self, method: Sampling, objective: Objective, start: np.ndarray) -> None:
         self.method, self.objective = method, objective
         self.spectrum = objective.spectrum
-        self.w_star, rest = objective.nearest_minimiser(start)
-        self.away = (start - self.w_star) - rest
+        # w* is the sum of both.
+        self.w_star, self.rest = objective.nearest_minimiser(start)
+        self.away = (start - self.w_star) - self.rest
         self.eigenvalues = self.spectrum.eigenvalues[: self.spectrum.rank]
         self.error = self.spectrum.right.T @ self.away
         self.loss_star = objective.loss(self.w_star)
@@ -132,10 +133,8 @@ class Expectation:
     def _moments(
         self, coefficients: Mapping[str, np.ndarray], recorded: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        step_size = self._in_units(coefficients["step_size"])
-        momentum = coefficients.get("momentum", np.zeros_like(step_size))
-        start = np.sqrt(self.eigenvalues) * self.error if self.method.draws_columns else self.error
-        moments = Moments(self.data, start, step_size, momentum, np.full_like(step_size, self.phi))
+        moments = self.moments_from(self.error, coefficients)
+        step_size = coefficients["step_size"]
         begin, shown = first_averaged(self.method), moments
         unknown = np.full_like(step_size, np.nan)
         expected, of_mean, wanted = [], [], set(recorded.tolist())
@@ -148,6 +147,13 @@ class Expectation:
                 expected.append(shown.gap)
                 of_mean.append(moments.gap_of_mean if shown is moments else unknown)
         return np.transpose(expected), np.transpose(of_mean)
+
+    def moments_from(self, error: np.ndarray, coefficients: Mapping[str, np.ndarray]) -> Moments:
+        """Return the moments of runs from a start with some error along the eigenvectors."""
+        step_size = self._in_units(coefficients["step_size"])
+        momentum = coefficients.get("momentum", np.zeros_like(step_size))
+        start = np.sqrt(self.eigenvalues) * error if self.method.draws_columns else error
+        return Moments(self.data, start, step_size, momentum, np.full_like(step_size, self.phi))
 
     def _high_dimension(
         self, coefficients: Mapping[str, np.ndarray], recorded: np.ndarray
@@ -180,7 +186,7 @@ class Expectation:
         step = float(self._in_units(np.array(step_size)))
         stationary = rate = math.nan
         if first_averaged(self.method) is None:
-            noisy = self.is_random and not self._is_consistent
+            noisy = self.is_noisy
             stationary = second.floor(step) if noisy or step >= second.step_limit else 0.0
             # The mean is part of how the noise changes, and may fall more slowly than the rest.
             rate = max(second.rate(step), second.mean_rate(step) if noisy else 0.0)
@@ -197,11 +203,12 @@ class Expectation:
         return n * k**4 <= 4 * self.method.exact_budget
 
     @property
-    def _is_consistent(self) -> bool:
-        if self.method.draws_columns:
-            return True
+    def is_noisy(self) -> bool:
+        """Whether steps are random at w* as well."""
+        if self.method.draws_columns or not self.is_random:
+            return False
         y = self.objective.problem.y
-        return math.sqrt(self.loss_star) <= CONSISTENT * float(np.linalg.norm(y))
+        return math.sqrt(self.loss_star) > CONSISTENT * float(np.linalg.norm(y))
 
     def second(self, momentum: float) -> limits.SecondMoments:
         """The covariance with this momentum."""

@@ -1,0 +1,1 @@
+"""Statements about methods that draw samples, checked on one path of a run."""
