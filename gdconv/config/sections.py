@@ -290,8 +290,8 @@ def _units() -> str:
         "`lambda_max`: the step size is value/λmax; `optimal`: value times the method's best step"
         f" size: {', '.join(best)}; `absolute`: value; `K`: 1/value; `limit`: value times the"
         f" largest stable step size, for {', '.join(limited)}; `samples`: value/n_samples, so that"
-        " value is the step size for the loss Σr²/n (scikit-learn's eta0 belongs to ½r², so the step"
-        " size is eta0/(2 n_samples))"
+        " value is the step size for the loss Σr²/n (scikit-learn's eta0 belongs to ½r², so the"
+        " step size is eta0/(2 n_samples))"
     )
 
 

@@ -31,6 +31,13 @@ EXPERIMENTS = {
     "line_search": (["problem.n_features=3"], ["method", "method_options", "condition_number"]),
     "restart": (["problem.n_features=3"], ["method", "method_options"]),
     "halting_time": (["problem.n_features=3,6", "repetitions=3"], ["method", "n_features"]),
+    "sgd": (["problem.n_features=3", "method.paths=3"], ["method_options", "step_value"]),
+    "batch_size": (
+        ["problem.n_features=3", "method.paths=3", "method.batch_size=[1,3,12]"],
+        ["method_options", "step_value", "step_limit"],
+    ),
+    "kaczmarz": (["problem.n_features=3"], ["method", "method_options", "noise"]),
+    "high_dimension": (["problem.n_features=3,6"], ["n_features", "step_value", "repetition"]),
     "table": (
         [f"problem.path={DIABETES}", "problem.target=progression"],
         ["step_unit", "relative_step"],

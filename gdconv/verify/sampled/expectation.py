@@ -1,8 +1,8 @@
 """Statements about what is expected of a method that draws samples.
 
 The right sides do without `gdconv.theory.sampled`. They enumerate what can be drawn, or write the
-covariance as a vector of k² numbers, on which one step is a matrix. The eigenvalues of such a matrix
-are right to `DECOMPOSED`, which is a million times what rounding explains in one number.
+covariance as a vector of k² numbers, on which one step is a matrix. Its eigenvalues are right to
+`DECOMPOSED`, which is a million times what rounding explains in one number.
 """
 
 from __future__ import annotations

@@ -1,0 +1,104 @@
+"""The gap of methods that draw samples: mean and band over the paths, and what is expected."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gdconv.report.curves import Shown
+from gdconv.report.figures import drawing, scales
+from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
+from gdconv.report.figures.sampled import BAND, of_samples, with_options
+from gdconv.report.figures.titles import axis, names, part_of, which_draw
+from gdconv.report.settings import settings, spread
+from gdconv.tables.columns import QUANTITIES
+
+MOST_PANELS, STEPS = 4, 2
+
+
+def draw(tables: Shown) -> Figure:
+    """Draw a panel for each of some runs."""
+    runs = with_options(of_samples(tables), ("average",))
+    runs = runs[~runs["average"].isin(["all", "tail"])]
+    if runs.empty:
+        raise NothingToShowError("all runs that draw samples show averages")
+    every = [
+        (setting | {"step": step or None}, run)
+        for setting, group in settings(runs)
+        for step, run in _steps(drawing.one_draw(runs.loc[group.index]))
+    ]
+    panels = drawing.choose(every, MOST_PANELS)
+    common, titles = names([setting for setting, _ in panels])
+    header = [common, which_draw(run for _, run in panels), part_of(panels, every, "runs")]
+    figure, axes = drawing.frame(titles, header, axis("iteration"), axis("gap"), sharey=False)
+    rows = tables.curves.of(run["run_id"].iloc[0] for _, run in panels)
+    for ax, (_, run) in zip(axes, panels, strict=True):
+        _draw_panel(ax, rows[rows["run_id"] == run["run_id"].iloc[0]], run.iloc[0])
+    drawing.legend(figure, axes)
+    return figure
+
+
+def _steps(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Some runs of one draw, each with the name of its step size."""
+    stable = runs[runs["rate_predicted"].fillna(0) < 1]
+    some = stable if len(stable) else runs
+    chosen = [some.iloc[[index]] for index in spread(len(some), STEPS)]
+    return [(_name(run.iloc[0]), run) for run in chosen]
+
+
+def _name(run: pd.Series) -> str:
+    if pd.notna(run["step_limit"]):
+        return f"{run['step_size'] / run['step_limit']:.3g} of the limit"
+    return f"{run['relative_step']:.3g}/λmax" if pd.notna(run["step_unit"]) else ""
+
+
+def _draw_panel(ax: Axes, curve: pd.DataFrame, run: pd.Series) -> None:
+    t = curve["iteration"].to_numpy() + 1
+    shade: Look = {"color": drawing.GREY, "linewidth": 0, "zorder": 0}
+    ax.fill_between(t, *(curve[each] for each in BAND), **shade, label="10 to 90 % of the paths")
+    if curve["gap_high_dimension"].notna().any():
+        dotted: Look = {"color": drawing.STATED, "linewidth": 1.2, "linestyle": ":", "zorder": 3}
+        words = QUANTITIES["gap_high_dimension"].words
+        ax.plot(t, curve["gap_high_dimension"], **dotted, label=words)
+    if curve["gap_of_mean"].notna().any():
+        thin: Look = {"color": "0.35", "linewidth": 0.9, "linestyle": "--", "zorder": 2}
+        ax.plot(t, curve["gap_of_mean"], **thin, label="gradient descent with this η")
+    ax.plot(t, curve["gap_expected"], color="black", linewidth=1, label="expected gap", zorder=4)
+    circles: Look = {"color": drawing.MEASURED, "linestyle": "", "marker": "o", "markersize": 3}
+    ax.plot(t, curve["gap"], **circles, fillstyle="none", label="mean over paths", zorder=5)
+    floor = run["gap_stationary"]
+    if pd.notna(floor) and floor > 0:
+        dashed: Look = {"color": drawing.STATED, "linewidth": 1, "linestyle": "-."}
+        ax.axhline(floor, **dashed, label=QUANTITIES["gap_stationary"].words)
+    high = float(np.nanmax([curve["gap"].max(), curve["gap_p90"].max()]))
+    # The other curves may fall far below all that is measured.
+    seen = curve[["gap", *BAND]].to_numpy(dtype=float)
+    least = float(np.min(seen[seen > 0])) / 2
+    ax.set(xscale="log", yscale="log", ylim=(least, 2 * high), xlim=(1, t[-1]))
+    scales.logarithmic(ax.yaxis, np.log10(2 * high / least))
+
+
+PLOT = Plot(
+    "noise",
+    "Methods that draw samples come to rest at a noise floor. Circles: the gap, the mean over"
+    " the paths, which differ only in what they draw. Grey: between the gaps that 10 % and 90 %"
+    " of the paths are below. Black: the expected gap, exactly; the circles scatter around it."
+    " Dash-dotted: the floor, to which it tends. Dashed: the gap at the expected iterate, which"
+    " moves as that of gradient descent with the same step size does and has no floor. Dotted:"
+    " the prediction for many features. The horizontal axis is t + 1, so that the start is on it."
+    " For each method and problem the smallest and the largest stable step size are shown, for"
+    " one repetition. Near the largest stable step size rare paths make up the mean, which then"
+    " lies above the band.",
+    {
+        "runs": ("initial_gap", "relative_step"),
+        "curves": ("iteration", "gap", "gap_p10", "gap_p90"),
+    },
+    draw,
+    also=(
+        *("step_limit", "step_size", "step_unit", "gap_stationary", "method_options"),
+        "rate_predicted",
+    ),
+    also_curves=("gap_expected", "gap_of_mean", "gap_high_dimension"),
+)

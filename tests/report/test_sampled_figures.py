@@ -1,0 +1,138 @@
+"""Figures of methods that draw samples: they draw what the tables say."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gdconv import (
+    CoordinateDescent,
+    Gaussian,
+    GradientDescent,
+    Kaczmarz,
+    Record,
+    RunConfig,
+    Sgd,
+    Step,
+    run_study,
+)
+
+sys.path.insert(0, str(Path(__file__).parent))
+from panels import drawn_of, lines, omitted_of, panels
+
+SHORT = {"iterations": 60, "paths": 40}
+FEW = Record(points=12)
+
+
+def study(*methods, step=("limit", (0.1, 0.5)), problem=Gaussian(20, 3), **more):  # noqa: B008
+    return run_study(
+        [RunConfig(problem, method=each, step=Step(*step), record=FEW, **more) for each in methods]
+    )
+
+
+def curve_of(tables, **wanted):
+    """The rows of the one run with some values."""
+    runs = tables.runs
+    for name, value in wanted.items():
+        runs = runs[runs[name] == value]
+    [run_id] = runs["run_id"]
+    return tables.curves[tables.curves["run_id"] == run_id], runs.iloc[0]
+
+
+def test_noise_shows_the_mean_the_expectation_and_the_floor():
+    tables = study(Sgd(**SHORT))
+    for ax, value in zip(panels(drawn_of(tables, "noise")), (0.1, 0.5), strict=True):
+        curve, run = curve_of(tables, step_value=value)
+        for label, column in (
+            ("mean over paths", "gap"),
+            ("expected gap", "gap_expected"),
+            ("gradient descent with this η", "gap_of_mean"),
+            ("prediction for many features", "gap_high_dimension"),
+        ):
+            [line] = lines(ax, label)
+            assert line.get_xdata() == pytest.approx(curve["iteration"].to_numpy() + 1)
+            assert line.get_ydata() == pytest.approx(curve[column].to_numpy())
+        [floor] = lines(ax, "noise floor")
+        assert floor.get_ydata() == pytest.approx([run["gap_stationary"]] * 2)
+        assert ax.get_title() == f"step {value:g} of the limit"
+        [band] = [each for each in ax.collections if each.get_label() == "10 to 90 % of the paths"]
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert heights.max() == pytest.approx(curve["gap_p90"].max())
+        assert heights.min() == pytest.approx(curve["gap_p10"].min())
+
+
+def test_noise_of_methods_without_a_step_size():
+    tables = study(Kaczmarz(**SHORT, relaxation=[0.5, 1.5]), CoordinateDescent(**SHORT))
+    figure = drawn_of(tables, "noise")
+    assert len(panels(figure)) == 3
+    assert not any("nan" in ax.get_title() for ax in panels(figure))
+
+
+def test_batch_shows_limits_and_floors():
+    sizes = [1, 4, 20]
+    methods = [Sgd(**SHORT, batch_size=sizes, replacement=each) for each in (True, False)]
+    tables = study(*methods, step=("limit", (0.5, 1.5)))
+    limits, floors = panels(drawn_of(tables, "batch"))
+    for name, replacement in (("with replacement", "true"), ("without", "false")):
+        has = tables.runs["method_options"].str.contains(f"replacement={replacement}")
+        runs = tables.runs[has & (tables.runs["step_value"] == 0.5)]
+        [line] = lines(limits, f"predicted, {name}")
+        assert line.get_xdata().tolist() == sizes
+        order = runs["step_limit"].argsort().to_numpy()
+        expected = (runs["step_limit"] * runs["lambda_max"]).iloc[order]
+        assert line.get_ydata() == pytest.approx(expected.to_numpy())
+        [line] = lines(floors, f"predicted, {name}")
+        known = runs["gap_stationary"][runs["gap_stationary"] > 0].sort_values(ascending=False)
+        assert line.get_ydata() == pytest.approx(known.to_numpy())
+    # All rows, each once, have no floor.
+    assert len(lines(floors, "predicted, without")[0].get_xdata()) == 2
+    grown = sum(len(line.get_xdata()) for line in lines(limits, "gap larger at the end"))
+    assert grown == (tables.runs["final_gap"] > tables.runs["initial_gap"]).sum() > 0
+
+
+def test_averaging_shows_each_kind_of_average():
+    kinds = {"none": "last iterate", "all": "average of all", "tail": "average of the last half"}
+    tables = study(*(Sgd(**SHORT, average=each) for each in kinds), step=("limit", (0.4,)))
+    [ax] = panels(drawn_of(tables, "averaging"))
+    for average, name in kinds.items():
+        has = tables.runs["method_options"].str.contains(f"average={average}")
+        [run_id] = tables.runs["run_id"][has]
+        curve = tables.curves[tables.curves["run_id"] == run_id]
+        [line] = lines(ax, f"expected, {name}")
+        assert line.get_ydata() == pytest.approx(curve["gap_expected"].to_numpy())
+        [marks] = lines(ax, f"mean of paths, {name}")
+        assert marks.get_ydata() == pytest.approx(curve["gap"].to_numpy())
+
+
+def test_high_dimension_shows_the_largest_deviation():
+    method, step = Sgd(iterations=60), Step("limit", [0.3])
+    tables = run_study(
+        [
+            RunConfig(Gaussian(2 * d, d), method=method, step=step, record=FEW, repetitions=2)
+            for d in (3, 6, 12)
+        ]
+    )
+    [ax] = panels(drawn_of(tables, "high_dimension"))
+    [marks] = [line for line in ax.lines if line.get_label().startswith("a draw")]
+    curves = tables.curves
+    off = (curves["gap_high_dimension"] / curves["gap_expected"] - 1).abs()
+    expected = off.groupby(curves["run_id"]).max()
+    assert sorted(marks.get_ydata()) == pytest.approx(sorted(expected))
+    [median] = [line for line in ax.lines if line.get_label().startswith("median")]
+    assert median.get_xdata().tolist() == [3, 6, 12]
+    of_runs = tables.runs.set_index("run_id")["n_features"]
+    medians = expected.groupby(of_runs).median()
+    assert median.get_ydata() == pytest.approx(medians.to_numpy())
+
+
+@pytest.mark.parametrize("name", ["noise", "batch", "averaging", "high_dimension"])
+def test_other_methods_have_nothing_to_show(name):
+    tables = study(GradientDescent(iterations=20))
+    assert omitted_of(tables, name)
+
+
+def test_one_batch_size_is_no_curve():
+    tables = study(Sgd(iterations=20, paths=2))
+    assert omitted_of(tables, "batch") == "no problem has runs of sgd with 3 batch sizes"
+    assert "with and without averages" in omitted_of(tables, "averaging")
+    assert "3 numbers of features" in omitted_of(tables, "high_dimension")
