@@ -33,6 +33,10 @@ OF_SEVERAL = {
     " floor",
     "halting": "no problem with a known average has 3 draws at each of 2 dimensions with the same"
     " number of samples per feature",
+    **dict.fromkeys(
+        ("noise", "batch", "averaging", "high_dimension"),
+        "no run has a method that draws samples",
+    ),
 }
 OF_ONE_METHOD = [plot.name for plot in figures.FIGURES if plot.name not in {*OF_SEVERAL, "gallery"}]
 STEPS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 1.8, 1.9, 2.0, 2.2, 2.5)

@@ -283,7 +283,8 @@ def forget_an_iteration(folder):
 def sort_the_curves(folder):
     path = folder / "curves.csv"
     header, *lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([header, *sorted(lines, key=lambda line: line.split(b",")[-1])]))
+    floor = header.rstrip().split(b",").index(b"gap_floor")
+    path.write_bytes(b"".join([header, *sorted(lines, key=lambda line: line.split(b",")[floor])]))
 
 
 def write_junk(folder):

@@ -86,10 +86,10 @@ PLOT = Plot(
     " the run it is the last iterate. Lines are expected gaps, and markers are means over the"
     " paths. The horizontal axis is t + 1. The first repetition is shown.",
     {
-        "runs": ("initial_gap", "method_options", "step_value"),
+        "runs": ("initial_gap",),
         "curves": ("iteration", "gap"),
     },
     draw,
-    also=("step_unit", "momentum"),
+    also=("method_options", "step_value", "step_unit", "momentum"),
     also_curves=("gap_expected",),
 )

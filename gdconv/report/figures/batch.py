@@ -127,12 +127,13 @@ PLOT = Plot(
     " replacement, a batch of all rows is gradient descent, which has no floor. The first"
     " repetition is shown.",
     {
-        "runs": (
-            *("step_limit", "batch_critical", "lambda_max", "step_size", "final_gap"),
-            *("initial_gap", "method_options"),
-        ),
-        "curves": ("iteration", "gap_standard_error"),
+        "runs": ("lambda_max", "final_gap", "initial_gap"),
+        "curves": ("iteration",),
     },
     draw,
-    also=("gap_stationary", "step_value", "status", "momentum"),
+    also=(
+        *("step_limit", "batch_critical", "step_size", "method_options", "gap_stationary"),
+        *("step_value", "momentum"),
+    ),
+    also_curves=("gap_standard_error",),
 )

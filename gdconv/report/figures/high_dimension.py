@@ -68,9 +68,10 @@ PLOT = Plot(
     " gap_high_dimension from gap_expected over the recorded iterations. Lines join the medians"
     " over draws.",
     {
-        "runs": ("n_features", "step_value"),
-        "curves": ("iteration", "gap_expected", "gap_high_dimension"),
+        "runs": ("n_features", "initial_gap"),
+        "curves": ("iteration",),
     },
     draw,
-    also=("step_unit", "initial_gap"),
+    also=("step_value", "step_unit"),
+    also_curves=("gap_expected", "gap_high_dimension"),
 )

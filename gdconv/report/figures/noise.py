@@ -93,12 +93,12 @@ PLOT = Plot(
     " lies above the band.",
     {
         "runs": ("initial_gap", "relative_step"),
-        "curves": ("iteration", "gap", "gap_p10", "gap_p90"),
+        "curves": ("iteration", "gap"),
     },
     draw,
     also=(
         *("step_limit", "step_size", "step_unit", "gap_stationary", "method_options"),
         "rate_predicted",
     ),
-    also_curves=("gap_expected", "gap_of_mean", "gap_high_dimension"),
+    also_curves=("gap_p10", "gap_p90", "gap_expected", "gap_of_mean", "gap_high_dimension"),
 )
