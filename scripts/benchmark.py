@@ -32,7 +32,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from textwrap import fill
 
-from benchmarks import data, gradients, methods, problems, reports, sweeps
+from benchmarks import data, gradients, methods, problems, reports, sampling, sweeps
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 VERSIONS = ("numpy", "scipy", "pandas", "hydra-core", "joblib")
@@ -48,6 +48,7 @@ SECTIONS = {
     "sweep --iterations 10000 --workers 2 --report": "The same with its report",
     "sweep --iterations 10000 --workers 2 --momentum 0.5": "The same with heavy ball",
     "methods": "Methods",
+    "sampling": "Stochastic gradient descent",
     "scale": "100,000 runs",
     "problems": "Large problems",
     "data": "Data in blocks",
@@ -159,6 +160,10 @@ def main() -> None:
     command = add("methods", methods.methods, "methods with momentum")
     command.add_argument("--rounds", type=int, default=5)
     add("plain-momentum", methods.plain_momentum, "a plain script of heavy ball by itself")
+    command = add("sampling", sampling.sampling, "stochastic gradient descent")
+    command.add_argument("--rounds", type=int, default=3)
+    command = add("plain-sampling", sampling.plain_sampling, "a plain script of it by itself")
+    command.add_argument("--batch", type=int, default=1)
     command = add("reports", reports.reports, "figures and page")
     command.add_argument("--rounds", type=int, default=3)
     command.add_argument("--runs", type=int, default=100_000)

@@ -275,6 +275,16 @@ def _facts(run: pd.Series) -> dict[str, str]:
         f" {value['gap_floor']}",
         "bound_holds": value["bound_holds"],
     }
+    if pd.isna(run["gap_floor"]):
+        # A method that draws samples has no rounding floor, and no bound.
+        facts |= {
+            "rate_predicted": value["rate_predicted"],
+            "final_gap": f"{value['final_gap']} of {value['initial_gap']}, noise floor"
+            f" {value['gap_stationary']}",
+            "expectation_agrees": value["expectation_agrees"],
+        }
+        for name in ("rate_measured", "iterations_to_tolerance", "bound_holds"):
+            del facts[name]
     if pd.notna(run["delayed_at"]):
         facts["delayed_at"] = f"{value['delayed_at']}: rounding has changed the steps that follow"
     if not _other_method(run.to_frame().T).all():

@@ -1,4 +1,4 @@
 """All groups of a study: planned, run by an engine, and stored so that nothing is lost.
 
-May import: config, problems, experiment, tables.
+May import: config, methods, problems, experiment, tables.
 """

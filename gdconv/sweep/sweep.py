@@ -17,6 +17,7 @@ from gdconv.config.rules import ConfigError, Section
 from gdconv.config.sections import Run, RunConfig, Serial, Step, StudyConfig, expand, number_of_runs
 from gdconv.experiment.given import configurations
 from gdconv.experiment.identity import Group, group_of, run_ids
+from gdconv.methods.sampling import Sampling
 from gdconv.problems.families import (
     block_ends,
     file_content,
@@ -317,6 +318,9 @@ def _cost(group: Group) -> float:
     run = next(iter(group.values()))
     n_samples, n_features = shape(run.problem)
     rows = min(n_samples, n_features) if run.method.reduce == "qr" else n_samples
+    if isinstance(run.method, Sampling):
+        # A batch for each path, and the moments.
+        rows = run.method.draws * run.method.paths + n_samples * n_features
     descent = 2.0 * rows * n_features * run.method.iterations * len(group)
     return descent + 10.0 * n_samples * n_features * min(n_samples, n_features)
 

@@ -115,6 +115,9 @@ def step_asked_for(case: Case, optimal: Decimal, largest: Decimal) -> float:
             "optimal": asked * optimal,
             "absolute": asked,
             "K": 1 / asked,
+            "samples": asked / case.objective.problem.n_samples,
+            # Of gradient descent alone.
+            "limit": 2 * asked / largest,
         }[unit]
         return float(Decimal(case.step_size) / expected)
 

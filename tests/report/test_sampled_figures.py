@@ -16,6 +16,8 @@ from gdconv import (
     Step,
     run_study,
 )
+from gdconv.report.numerals import short
+from gdconv.report.summary import summary
 
 sys.path.insert(0, str(Path(__file__).parent))
 from panels import drawn_of, lines, omitted_of, panels
@@ -129,6 +131,17 @@ def test_high_dimension_shows_the_largest_deviation():
 def test_other_methods_have_nothing_to_show(name):
     tables = study(GradientDescent(iterations=20))
     assert omitted_of(tables, name)
+
+
+def test_the_summary_of_one_run_tells_its_noise_floor():
+    tables = study(Sgd(**SHORT), step=("limit", (0.4,)))
+    [run] = tables.runs.itertuples()
+    told = summary(Path("x"), tables.runs).splitlines()
+    rows = dict(line.split(maxsplit=1) for line in told if line.startswith("  "))
+    assert rows["final_gap"].endswith(f"noise floor {short(run.gap_stationary)}")
+    assert rows["rate_predicted"] == short(run.rate_predicted)
+    assert rows["expectation_agrees"] == "yes"
+    assert not {"rate_measured", "bound_holds"} & rows.keys()
 
 
 def test_one_batch_size_is_no_curve():
