@@ -178,21 +178,30 @@ def radius(step_size, momentum):
 
 
 @pytest.mark.parametrize(
-    ("momentum", "limit", "floor"),
+    ("momentum", "limit", "floor", "of_noise"),
     [
-        (0.0, 0.032670448559, 0.352470790),
-        (0.5, 0.025888722794, 0.332463428),
-        (0.9, 0.00700281494658, 0.324881367),
+        (0.0, 0.032670448559, 0.352470790, 0.328021966),
+        (0.5, 0.025888722794, 0.332463428, 0.310725846),
+        (0.9, 0.00700281494658, 0.324881367, 0.304021999),
     ],
 )
-def test_momentum(momentum, limit, floor):
-    """At the same η/(1 − β) the floor hardly depends on β, and the limit grows a little."""
+def test_momentum(momentum, limit, floor, of_noise):
+    """At the same η/(1 − β) the floor hardly depends on β, and the limit grows a little.
+
+    of_noise is the floor if only the noise at w* counted, that of an autoregression.
+    """
     of, step_size = second(momentum=momentum), 0.005 * (1 - momentum)
     assert of.step_limit == pytest.approx(limit, rel=1e-10)
     assert radius(of.step_limit, momentum) == pytest.approx(1, rel=1e-10)
     assert of.floor(step_size) == pytest.approx(floor, rel=3e-9)
     assert of.rate(step_size) == pytest.approx(radius(step_size, momentum), rel=1e-10)
     assert gaps(moments(step_size, momentum=momentum), [3000]) == pytest.approx(floor, rel=3e-9)
+    data, x = of.data, step_size * of.data.eigenvalues
+    V = np.diag(data.second_moment(np.zeros((2, 2)), np.zeros(2)))
+    shorter = (1 - momentum) * x * (2 * (1 + momentum) - x)
+    additive = 0.5 * (x * step_size * V * (1 + momentum) / shorter).sum()
+    assert additive == pytest.approx(of_noise, rel=3e-9)
+    assert additive < of.floor(step_size)
 
 
 def test_gradient_descent_with_momentum_has_its_own_limit():
@@ -292,17 +301,54 @@ def test_the_average_tends_to_half_the_trace_of_the_noise():
 # Many features
 
 
-def test_gaussian_rows_without_end():
-    """The recursion is another one, but has the same form: c' = … + (γ²/B) σ (Σσc + s²)."""
-    sigma, gamma, s2 = np.array([1, 0.5, 0.25, 0.1, 0.05]), 0.3, 0.04
-    known = {1: [1.54186, 0.398376014404, 0.028362892209], 4: [1.291283125, 0.195524160218]}
-    for size, values in known.items():
-        c, found = np.ones(5), {}
-        for t in range(1, 101):
-            product_ = gamma**2 / size * sigma * (sigma @ c + s2)
-            c = (1 - 2 * gamma * sigma + (1 + 1 / size) * (gamma * sigma) ** 2) * c + product_
-            found[t] = sigma @ c
-        assert [found[t] for t in (1, 10, 100)][: len(values)] == pytest.approx(values, rel=1e-10)
+def like_gaussian(sigma, s2):
+    """A data set with the moments of Gaussian rows up to the fourth, and of independent noise.
+
+    Hermite's nodes 0 and ±√3 with the weights 4, 1 and 1 have those of one normal number.
+    """
+    nodes = np.repeat([0.0, np.sqrt(3), -np.sqrt(3)], [4, 1, 1])
+    rows = np.array(list(product(nodes, repeat=len(sigma)))) * np.sqrt(sigma)
+    residuals = np.sqrt(s2) * np.repeat([1.0, -1.0], len(rows))
+    eigenvalues = 2 * len(residuals) * sigma
+    return Data(np.vstack([rows, rows]), residuals, eigenvalues, eigenvalues)
+
+
+STREAM = np.array([1, 0.5, 0.25, 0.1, 0.05])
+
+
+@pytest.fixture(name="stream", scope="module")
+def _stream():
+    return like_gaussian(STREAM, 0.04)
+
+
+@pytest.mark.parametrize(
+    ("size", "known", "floor"),
+    [
+        (1, [1.54186, 0.398376014404, 0.028362892209], 0.0231053857087),
+        (4, [1.291283125, 0.195524160218, 0.00660030235064], 0.00359169249137),
+    ],
+)
+def test_gaussian_rows(stream, size, known, floor):
+    """E (xᵀe)² of new Gaussian rows: c' = (1 − 2γσ + (1 + 1/B)γ²σ²)c + (γ²/B)σ(Σσc + s²)."""
+    n, phi = len(stream.rows), np.array([1 / size])
+    step_size = np.array([0.3 / (2 * n)])
+    of = Moments(stream, np.ones(5), step_size, np.zeros(1), phi)
+    assert gaps(of, [1, 10, 100]) / n == pytest.approx(known, rel=3e-11)
+    assert SecondMoments(stream, phi[0]).floor(step_size[0]) / n == pytest.approx(floor, rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("size", "limit"),
+    [
+        (1, 0.5728649271521682),
+        (2, 0.9120661289377254),
+        (4, 1.277290039367951),
+        (16, 1.7693195122796241),
+    ],
+)
+def test_the_limit_of_gaussian_rows(stream, size, limit):
+    found = SecondMoments(stream, 1 / size).step_limit * 2 * len(stream.rows)
+    assert found == pytest.approx(limit, **CLOSE)
 
 
 def gaussian(n, d, part):
