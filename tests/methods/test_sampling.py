@@ -13,11 +13,14 @@ from gdconv import (
     Gaussian,
     GradientDescent,
     Kaczmarz,
+    Normal,
+    Polynomial,
     Prescribed,
     Record,
     RunConfig,
     Sgd,
     Step,
+    Zeros,
     run_study,
 )
 from gdconv.config.rules import ConfigError
@@ -285,6 +288,26 @@ def test_the_expectation_agrees_on_random_problems():
     known = [bool(each) for each in said if not pd.isna(each)]
     assert len(known) > 250
     assert np.mean(np.logical_not(known)) <= 0.03
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        *(Gaussian(1, 1), Gaussian(1, 5), Gaussian(48, 1), Gaussian(5, 12), Polynomial(30, 12)),
+        *(Prescribed(30, 6, condition_number=each) for each in (1.0, 1e12, 1e18)),
+    ],
+)
+@pytest.mark.parametrize("start", [Zeros(), Normal(1e8)])
+def test_hard_problems_do_not_fail(problem, start):
+    methods = [Sgd(paths=3), Sgd(momentum=0.9), Kaczmarz(), CoordinateDescent()]
+    for method in (replace(each, iterations=20) for each in methods):
+        runs = run_study(RunConfig(problem, start, method, Step("limit", [0.5, 1, 1e5]))).runs
+        assert not runs["error"].notna().any()
+        assert runs["final_gap"].notna().all()
+        assert (runs["gap_stationary"].dropna() >= 0).all()
+        assert (runs["rate_predicted"] >= 0).all()
+        below = runs[runs["stable"].fillna(False).astype(bool)]
+        assert (below["rate_predicted"] <= 1 + 1e-9).all()
 
 
 # Step sizes and bad input

@@ -30,6 +30,8 @@ from gdconv.theory.sampled.moments import Data
 # Up to so many features; there symmetric tensors have 330 numbers.
 MOST_FEATURES = 8
 ORDER = 4
+# The eigenvalues of a short step are so close to 1 that they may be rounded to more.
+LEEWAY = 1e-13
 
 
 def fourth_moment_limit(data: Data, batch_size: int, replacement: bool, step_limit: float) -> float:
@@ -45,7 +47,7 @@ def fourth_moment_limit(data: Data, batch_size: int, replacement: bool, step_lim
 
     def excess(part: float) -> float:
         T = sum((-part * step_limit) ** k * each for k, each in enumerate(parts))
-        return float(scipy.linalg.eigvalsh(T, subset_by_index=(last, last))[0]) - 1
+        return float(scipy.linalg.eigvalsh(T, subset_by_index=(last, last))[0]) - 1 - LEEWAY
 
     if excess(1.0) <= 0:
         return step_limit

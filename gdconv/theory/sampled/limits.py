@@ -5,7 +5,7 @@ Here N C = 4n Σ (x_iᵀCx_i) x_i x_iᵀ − HCH and V = 4n Σ r_i² x_i x_iᵀ.
 v_j the later steps multiply it by k_s(λ_i) k_s(λ_j), where k_s is the impulse response of the mean.
 So C at rest is R ∘ φη²(N C + V), element by element, with
 
-    R_ij = Σ k_s(λ_i) k_s(λ_j) = 1/(1 − a_i a_j − β² + β (a_i² + a_j² − 2β a_i a_j)/(1 − β²))
+    R_ij = Σ k_s(λ_i) k_s(λ_j) = (1 − β²)/((1 − β)² ((1 + β)² − a_i a_j) + β (a_i − a_j)²)
 
 and a_i = 1 + β − ηλ_i. It exists if and only if C → φη² R ∘ N C shrinks everything. All these
 functions keep positive matrices positive, so the largest eigenvalue decides. Without momentum R is
@@ -32,6 +32,8 @@ from gdconv.theory.sampled.moments import Data
 # Up to this size of the vectors, matrices are decomposed; up to the second one they are formed, and
 # beyond it, only products are.
 SMALL, DENSE = 200, 1300
+# Just above the largest eigenvalue of a step that shrinks everything.
+BOUND = 1 + 1e-9
 # To this part, roots are found.
 CLOSE = 4e-16
 
@@ -75,11 +77,13 @@ class SecondMoments:
         if self._phi == 0:
             return float(end)
         low, high = 1e-9 * end, (1 - 1e-12) * end
-        return float(
-            brentq(
-                lambda step: self._gain(step, 1.0) - 1, low, high, xtol=CLOSE * high, rtol=4 * CLOSE
-            )
-        )
+
+        def excess(step_size: float) -> float:
+            return self._gain(step_size, 1.0) - 1
+
+        if excess(high) <= 0:
+            return float(end)
+        return float(brentq(excess, low, high, xtol=CLOSE * high, rtol=4 * CLOSE))
 
     def rate(self, step_size: float) -> float:
         """Return the factor by which the covariance approaches what it is at rest, in the end."""
@@ -88,7 +92,7 @@ class SecondMoments:
             diagonal = 1 - x + step_size**2 * (1 - self._phi) * self._both
             found = self._of_rows(np.full(len(x), step_size), diagonal)
             # Up to step_limit none is above 1; the largest is close to it, among many others.
-            return _largest(found, len(x), 1.0 if step_size < self.step_limit else None)
+            return _largest(found, len(x), BOUND if step_size < self.step_limit else None)
         of_mean = self.mean_rate(step_size) ** 2
         if self._phi == 0:
             return of_mean
@@ -99,7 +103,9 @@ class SecondMoments:
         high = 2 * of_mean
         while excess(high) > 0:
             high *= 2
-        # Above of_mean the gain falls from infinity.
+        # Above of_mean the gain falls from infinity, unless that is lost in rounding.
+        if excess(of_mean * (1 + 1e-12)) <= 0:
+            return of_mean
         return float(brentq(excess, of_mean * (1 + 1e-12), high, xtol=CLOSE, rtol=4 * CLOSE))
 
     def mean_rate(self, step_size: float) -> float:
@@ -114,46 +120,36 @@ class SecondMoments:
             return math.inf
         r, times = self.data.residuals, 4 * len(self._Z) * self._phi * step_size**2
         noise = times * (self._Z.T @ r**2)
-        R = self._response(step_size, 1.0)
-        # C/R = φη² N C + noise
-        added = self._added(step_size)
-        if isinstance(added, np.ndarray) and len(R) <= SMALL:
-            C = scipy.linalg.solve(np.diag(1 / R) - added, noise, assume_a="sym")
+        # With u = C/√R that is u = φη² √R ∘ N(√R ∘ u) + √R ∘ noise.
+        root = np.sqrt(self._response(step_size, 1.0))
+        added = self._added(step_size, root)
+        if isinstance(added, np.ndarray) and len(root) <= SMALL:
+            u = scipy.linalg.solve(np.eye(len(root)) - added, root * noise, assume_a="sym")
         else:
-            operator = _operator(lambda vector: vector / R - _times(added, vector), len(R))
-            C, _ = scipy.sparse.linalg.cg(operator, noise, rtol=1e-12, maxiter=10 * len(R))
+            operator = _operator(lambda vector: vector - _times(added, vector), len(root))
+            most = 10 * len(root)
+            u, _ = scipy.sparse.linalg.cg(operator, root * noise, rtol=1e-12, maxiter=most)
+        C = root * u
         on_diagonal = self._upper[0] == self._upper[1]
         return float(0.5 * self.data.of_gap @ C[on_diagonal])
 
-    def _added(self, step_size: float) -> np.ndarray | Function:
-        """C → φη² N C."""
-        return self._of_rows(
-            np.full(len(self._both), step_size), -self._phi * step_size**2 * self._both
-        )
+    def _added(self, step_size: float, root: np.ndarray) -> np.ndarray | Function:
+        """u → φη² root ∘ N(root ∘ u)."""
+        scale = step_size * root
+        return self._of_rows(scale, -self._phi * scale**2 * self._both)
 
     def _gain(self, step_size: float, rate: float) -> float:
         """The largest eigenvalue of C → φη² R ∘ N C, if what is older by a step counts 1/rate."""
-        R, added = self._response(step_size, rate), self._added(step_size)
-        if isinstance(added, np.ndarray):
-            return float(np.abs(scipy.linalg.eigvals(R[:, None] * added)).max())
-        operator = _operator(lambda vector: R * added(vector), len(R))
-        found = scipy.sparse.linalg.eigs(
-            operator, 1, v0=np.ones(len(R)), return_eigenvectors=False, tol=1e-12
-        )
-        return float(np.abs(found[0]))
+        root = np.sqrt(self._response(step_size, rate))
+        return _largest(self._added(step_size, root), len(root))
 
     def _response(self, step_size: float, rate: float) -> np.ndarray:
         """R, if what is older by a step counts 1/rate."""
-        b = self._beta / rate
-        first, second = (
-            (1 + self._beta - step_size * each) / math.sqrt(rate)
-            for each in (self._first, self._second)
-        )
-        if b == 0 and rate == 1:
-            # The same without cancellation.
-            return 1 / (step_size * (self._first + self._second) - step_size**2 * self._both)
-        cross = b * (first**2 + second**2 - 2 * b * first * second) / (1 - b * b)
-        return 1 / (1 - first * second - b * b + cross) / rate
+        b, largest = self._beta / rate, (1 + self._beta) / math.sqrt(rate)
+        x, y = (step_size * each / math.sqrt(rate) for each in (self._first, self._second))
+        # (1 + b)² minus the product of both a, which is largest² − …, without cancellation.
+        rest = (1 + b + largest) * (1 + b - largest) + largest * (x + y) - x * y
+        return (1 - b * b) / ((1 - b) ** 2 * rest + b * (x - y) ** 2) / rate
 
 
 def _operator(function: Function, size: int) -> scipy.sparse.linalg.LinearOperator:

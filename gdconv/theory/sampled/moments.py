@@ -63,6 +63,8 @@ def weighted(
 
 def share(n_samples: int, batch_size: int, replacement: bool) -> float:
     """Return φ: the part of one row's covariance that is left in that of a batch's mean."""
+    if n_samples == 1:
+        return 0.0
     if replacement:
         return 1 / batch_size
     if batch_size == n_samples:
