@@ -18,9 +18,9 @@ from gdconv.report.settings import METHOD, settings
 from gdconv.tables.columns import QUANTITIES
 
 MOST_PROBLEMS, FEWEST = 2, 3
-LOOKS = {
-    "true": ("with replacement", drawing.MEASURED, "o"),
-    "false": ("without", drawing.STATED, "s"),
+LOOKS: dict[str, tuple[str, str, str, Any]] = {
+    "true": ("with replacement", drawing.MEASURED, "o", "-"),
+    "false": ("without", drawing.STATED, "s", (0, (4, 1.5))),
 }
 
 
@@ -71,9 +71,9 @@ def _errors(tables: Shown, runs: pd.DataFrame) -> dict[str, float]:
 def _draw_limit(ax: Axes, runs: pd.DataFrame) -> None:
     largest = runs["lambda_max"].iloc[0]
     for replacement, group in runs.groupby("replacement"):
-        name, colour, _ = LOOKS[str(replacement)]
+        name, colour, _, style = LOOKS[str(replacement)]
         line = group.drop_duplicates("B").sort_values("B")
-        look: Look = {"color": colour, "linewidth": 1.2}
+        look: Look = {"color": colour, "linewidth": 1.2, "linestyle": style}
         ax.plot(line["B"], line["step_limit"] * largest, **look, label=f"predicted, {name}")
         _draw_runs(ax, group, largest, colour)
     dashed: Look = {"color": "0.35", "linewidth": 0.9, "linestyle": "--"}
@@ -103,9 +103,9 @@ def _draw_floor(ax: Axes, runs: pd.DataFrame, errors: dict[str, float]) -> None:
     stable: Any = runs[runs["gap_stationary"] > 0]
     value = stable["step_value"].min()
     for replacement, group in stable[stable["step_value"] == value].groupby("replacement"):
-        name, colour, marker = LOOKS[str(replacement)]
+        name, colour, marker, style = LOOKS[str(replacement)]
         line = group.sort_values("B")
-        look: Look = {"color": colour, "linewidth": 1.2}
+        look: Look = {"color": colour, "linewidth": 1.2, "linestyle": style}
         ax.plot(line["B"], line["gap_stationary"], **look, label=f"predicted, {name}")
         bars: Look = {"linestyle": "", "marker": marker, "markersize": 3, "fillstyle": "none"}
         off = [errors[run_id] for run_id in line["run_id"]]

@@ -15,7 +15,7 @@ from gdconv.report.figures.titles import axis, names, part_of, which_draw
 from gdconv.report.settings import settings, spread
 from gdconv.tables.columns import QUANTITIES
 
-MOST_PANELS, STEPS = 4, 2
+MOST_PANELS, STEPS = 6, 2
 
 
 def draw(tables: Shown) -> Figure:
