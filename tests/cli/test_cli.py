@@ -361,7 +361,7 @@ BAD = {
     "study=../up": "must be a folder's name",
     "problem=nosuch": "must be one of correlated, csv, gaussian, polynomial, spectrum, table",
     "problem=3": "must be a string or a list",
-    "experiment=nosuch": "must be one of conditioning, conjugate_gradient, default",
+    "experiment=nosuch": "must be one of batch_size, conditioning, conjugate_gradient",
     "problem.typo=3": PROBLEM_KEYS,
     "typo=3": "is not a key; allowed: accept_changed, engine, method, pair, problem, record",
     "seed.typo=3": "is not a key; allowed: none",
@@ -413,6 +413,13 @@ BAD_TOGETHER = [
     (["+problem@other=csv"], "other=", "is not a key"),
     (["step.value=[1,${nosuch:1}]", "seed=2"], "step.value[1]=${nosuch:1}: ", "Unsupported"),
     (["seed=1", "problem=3"], "seed=1 problem=3: ", "must be a string or a list"),
+    (
+        ["method=kaczmarz", "method.momentum=0.5"],
+        "method.momentum=0.5: ",
+        "is not a key of method=kaczmarz, but of",
+    ),
+    (["method=sgd", "method.reduce=qr"], "method.reduce=qr: ", "rows of R are sums"),
+    (["method=sgd", "step.unit=optimal"], "step.unit=optimal: ", "is not known for method=sgd"),
     (
         ["problem=correlated", "problem.correlation=1"],
         "problem.correlation=1: ",
