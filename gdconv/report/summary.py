@@ -275,7 +275,7 @@ def _facts(run: pd.Series) -> dict[str, str]:
         f" {value['gap_floor']}",
         "bound_holds": value["bound_holds"],
     }
-    if pd.isna(run["gap_floor"]):
+    if run[["gap_stationary", "batch_critical"]].notna().any():
         # A method that draws samples has no rounding floor, and no bound.
         facts |= {
             "rate_predicted": value["rate_predicted"],
