@@ -219,7 +219,7 @@ def test_the_expectation_of_a_table(small):
 
 def test_many_features_have_their_own_prediction():
     method = Sgd(iterations=300, paths=2, exact_budget=0)
-    runs, curves, _ = run_study(
+    runs, curves, *_ = run_study(
         RunConfig(Gaussian(200, 100), method=method, step=Step("absolute", [2e-5]))
     )
     assert curves["gap_expected"].isna().all()
@@ -248,7 +248,7 @@ def test_how_runs_end(small):
 def test_kaczmarz_rests_where_its_balance_says(small):
     """At ωL*/(2 − ω)."""
     method = Kaczmarz(iterations=3000, relaxation=[0.25, 1.0, 1.5, 1.9])
-    runs, curves, _ = run_study(RunConfig(small, method=method))
+    runs, curves, *_ = run_study(RunConfig(small, method=method))
     assert runs["gap_stationary"].tolist() == pytest.approx([0.6, 4.2, 12.6, 79.8], rel=1e-10)
     last = curves.groupby("run_id", sort=False).tail(1)["gap_expected"]
     assert sorted(last) == pytest.approx([0.6, 4.2, 12.6, 79.8], rel=1e-8)
