@@ -263,6 +263,14 @@ def test_the_drawn_curve_passes_through_the_chosen_point(page):
     assert min(abs(float(a) - x) + abs(float(b) - y) for a, b in points) <= 0.02
 
 
+def test_curves_end_at_the_frame_and_numbers_beside_it_do_not(page):
+    every = "return [...document.querySelectorAll('.charts svg')]"
+    of_each = "[each.parentNode.tagName, getComputedStyle(each).overflow]"
+    found = page.execute_script(f"{every}.map(each => {of_each})")
+    assert {way for name, way in found if name == "figure".upper()} == {"visible"}
+    assert {way for name, way in found if name == "svg"} == {"hidden"}
+
+
 def test_the_eigenvalues_parts_make_up_the_gap(page, tables):
     slide(page, "iteration", 3)
     data = json.loads(by_id(page, "data").get_property("textContent"))
