@@ -116,8 +116,10 @@ class Recorder:
             self.to_tolerance[runs[reached]] = iteration
             self.reached_floor[runs] = gap <= self.floor[runs]
             self.reached_ceiling[runs] = gap >= self.upper
-            leaving = self.reached_floor[runs] | self.reached_ceiling[runs]
-            self._attend(runs[~leaving])
+            leaves = self.reached_floor[runs] | self.reached_ceiling[runs]
+            self._attend(runs[~leaves])
+            # Most runs only reach the tolerance here, and then nothing has to be moved.
+            leaving = leaves if leaves.any() else None
         if iteration in self.recorded:
             self._record(iteration, runs, W, gap, beside, slice(None))
         elif leaving is not None:

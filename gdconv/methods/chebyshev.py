@@ -81,8 +81,15 @@ class Chebyshev(Method):
         state: Mapping[str, np.ndarray],
     ) -> None:
         """One step; `move` is w_t − w_{t+1}."""
-        narrow = {name: coefficients[name][..., :1] for name in ("ratio", "first")}
-        momentum, step_size = coefficients_of(t, narrow)
+        ratio, first = coefficients["ratio"], coefficients["first"]
+        if t > 1 and (ratio[..., :1] <= 2.0 ** (-30 / (t - 1))).all():
+            # Then r^{2t} is less than 2^−60 r², so that it changes nothing. Powers that are too
+            # small for a float are slow, and so are columns.
+            momentum = ratio * ratio
+            step_size = first * (1 + momentum)
+        else:
+            narrow = {"ratio": ratio[..., :1], "first": first[..., :1]}
+            momentum, step_size = coefficients_of(t, narrow)
         gradient *= step_size
         push(w, gradient, momentum, state["move"])
 
