@@ -24,6 +24,7 @@ from gdconv import (
 )
 from gdconv.config.sections import expand
 from gdconv.experiment.iterate import iterate
+from gdconv.methods.chebyshev import coefficients_of
 from gdconv.methods.nesterov import best_momentum
 from gdconv.methods.protocol import Facts
 from gdconv.problems.families import LeastSquares
@@ -312,6 +313,18 @@ def test_convex_momentum_is_legendre_s_polynomial():
                 p = 2 * (1 - X) ** (mpmath.mpf(t + 1) / 2) / (t * X) * bracket
                 expected = float(p**2)
             assert theory.gap(shares, *at(t))[0] == pytest.approx(expected, rel=1e-9, abs=1e-30)
+
+
+@pytest.mark.parametrize("t", [0, 1, 2, 5, 30, 200, 400, 5000])
+def test_late_steps_of_chebyshev_s_method_have_the_bits_of_its_formulas(t):
+    rng = np.random.default_rng(t)
+    ratio = np.repeat([[0.0], [0.3], [0.9]], 4, axis=1)
+    found = {"ratio": ratio, "first": np.full((3, 4), 0.7)}
+    w, gradient, move = rng.standard_normal((3, 3, 4))
+    momentum, step_size = coefficients_of(t, found)
+    expected = w - (momentum * move + step_size * gradient)
+    Chebyshev.update(t, w, gradient, found, {"move": move})
+    assert w.tolist() == expected.tolist()
 
 
 # The best parameters, the limits and the contraction factor
