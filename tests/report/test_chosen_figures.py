@@ -20,15 +20,16 @@ from gdconv import (
     Step,
     run_study,
 )
-from gdconv.config.sections import METHODS
+from gdconv.config.sections import METHODS, expand
 from gdconv.experiment.iterate import iterate
 from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall
 from gdconv.methods.nesterov import Nesterov
 from gdconv.methods.protocol import Choosing
-from gdconv.problems.families import LeastSquares
+from gdconv.problems.families import LeastSquares, make
 from gdconv.problems.least_squares import Objective
+from gdconv.problems.starts import starting_point
 from gdconv.report.figures import catalogue
 from gdconv.report.figures.methods import CONJUGATE, MOST_CURVES
 from gdconv.report.figures.zigzag import MOST_ITERATIONS
@@ -212,6 +213,38 @@ def test_in_two_dimensions_the_steps_alternate_from_the_start():
     ratio = lines(ratios, "steepest descent")[0].get_ydata()
     kantorovich = 1 - (g + h) ** 2 / ((a * g + b * h) * (g / a + h / b))
     assert ratio[:10] == pytest.approx(kantorovich, rel=1e-8)
+    # The gradients (√g, √h) and (−√h, √g) take turns.
+    circle, points = ratios.child_axes[0].lines
+    assert np.hypot(*circle.get_data()) == pytest.approx(1)
+    x, y = points.get_data()
+    for turn, (across, up) in enumerate([(g, h), (h, g)]):
+        assert np.abs(x[turn:10:2]) == pytest.approx((across / (g + h)) ** 0.5, rel=1e-8)
+        assert np.abs(y[turn:10:2]) == pytest.approx((up / (g + h)) ** 0.5, rel=1e-8)
+    assert x[:9] * x[1:10] + y[:9] * y[1:10] == pytest.approx(0, abs=1e-8)
+
+
+def test_the_gradient_ends_in_the_plane_of_the_extreme_eigenvectors():
+    """The points are those of the iterates themselves, and come to the circle (Akaike 1959)."""
+    (config,) = configs([SteepestDescent(iterations=60)], 36.0, points=200)
+    tables = run_study(config)
+    objective = Objective(make(config.problem, 0, 0), "none")
+    start = starting_point(config.start, 0, 0, objective)
+    found = []
+    (method,) = {run.method for run in expand(config)}
+    iterate(
+        *(method, objective, start, {"factor": np.ones(1)}, 50),
+        lambda t, runs, W, residual, beside: found.append(W[0] - objective.least_norm.w),
+    )
+    spectrum = objective.spectrum
+    parts = np.array(found) @ spectrum.right * spectrum.singular_values**2
+    wanted = parts[:, [0, -1]] / np.linalg.norm(parts, axis=1, keepdims=True)
+    _, points = drawn_of(tables, "zigzag").axes[1].child_axes[0].lines
+    x, y = points.get_data()
+    assert np.abs(x) == pytest.approx(np.abs(wanted[: len(x), 0]), abs=1e-9)
+    assert np.abs(y) == pytest.approx(np.abs(wanted[: len(x), 1]), abs=1e-9)
+    radius = np.hypot(x, y)
+    assert radius[-1] > 0.95
+    assert radius[-1] > radius[0]
 
 
 def test_the_other_rules_stand_beside_it(every):

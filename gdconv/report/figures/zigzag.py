@@ -58,6 +58,8 @@ def draw(tables: Shown) -> Figure:
         curves = [rows[rows["run_id"] == run_id] for run_id in group["run_id"]]
         _draw_steps(axes[2 * index], group, curves)
         _draw_ratios(axes[2 * index + 1], group.iloc[0], curves[0])
+        own = tables.eigenvalues["problem_id"] == group["problem_id"].iloc[0]
+        _draw_plane(axes[2 * index + 1], curves[0], tables.eigenvalues[own])
     drawing.legend(figure, axes)
     return figure
 
@@ -106,6 +108,34 @@ def _draw_ratios(ax: Axes, run: pd.Series, curve: pd.DataFrame) -> None:
     ax.set_xlim(0, max([1, *t[neighbours]]))
 
 
+def way(curve: pd.DataFrame, eigenvalues: pd.DataFrame) -> np.ndarray:
+    """Return the directions of the first gradients in the plane of the extreme eigenvectors.
+
+    With g_i the components of the gradient, a point is (g_1, g_r)/‖g‖, so its distance from 0 is 1
+    if all of the gradient is in the plane. They follow from the step sizes. Shape (iterations, 2);
+    as far as every iteration is recorded.
+    """
+    parts = eigenvalues[eigenvalues["eigenvalue"] > 0].sort_values("eigenvalue", ascending=False)
+    values, squares = parts[["eigenvalue", "error_component_squared"]].to_numpy().T
+    t = curve["iteration"].to_numpy()[: MOST_ITERATIONS + 1]
+    count = int(np.argmin(np.append(t == np.arange(len(t)), False)))
+    steps = curve["coefficient_step"].to_numpy()[: max(count - 1, 0)]
+    shrunk = np.cumprod(1 - np.outer(steps, values), axis=0)
+    # A sign changes with each factor, but the first signs do not matter.
+    gradients = values * np.sqrt(squares) * np.vstack([np.ones((1, len(values))), shrunk])
+    points: np.ndarray = gradients[:, [0, -1]] / np.linalg.norm(gradients, axis=1, keepdims=True)
+    return points
+
+
+def _draw_plane(ax: Axes, curve: pd.DataFrame, eigenvalues: pd.DataFrame) -> None:
+    points = way(curve, eigenvalues)
+    inset = ax.inset_axes((0.42, 0.06, 0.54, 0.62))
+    angle = np.linspace(0, 2 * np.pi, 200)
+    inset.plot(np.cos(angle), np.sin(angle), color="0.75", linewidth=2, zorder=0)
+    inset.plot(*points.T, color="black", linewidth=0.4, marker="o", markersize=1.5)
+    inset.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal", xticks=[], yticks=[])
+
+
 def _broken(t: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A line that is broken where iterations were not recorded."""
     gaps = np.flatnonzero(np.diff(t) > 1) + 1
@@ -132,12 +162,16 @@ PLOT = Plot(
     " 2/(λmax + λ⁺min), the best constant step size. Right: what an iteration of steepest descent"
     " leaves of the gap, the ratio of neighbouring gaps. It tends to a limit (Akaike 1959) at or"
     " below Kantorovich's bound ((κ − 1)/(κ + 1))² (grey), which is also the rate of the best"
-    " constant step size. The first fifty iterations are shown, for one repetition, as far as"
+    " constant step size. Inset: the direction of the gradient in the plane of the eigenvectors of"
+    " λmax (across) and λ⁺min (up). It comes to the circle, where all of the gradient is in this"
+    " plane, and jumps between two places on it, a quarter of a turn apart: that is Akaike's limit."
+    " The first fifty iterations are shown, for one repetition, as far as"
     " they are recorded and the gap is well above its rounding floor; lines join iterations that"
     " follow each other.",
     {
-        "runs": ("condition_number", "lambda_max"),
+        "runs": ("problem_id", "condition_number", "lambda_max"),
         "curves": ("iteration", "gap", "gap_floor", "distance_squared", "coefficient_step"),
+        "eigenvalues": ("problem_id", "eigenvalue", "error_component_squared"),
     },
     draw,
     also=("iterations_to_tolerance",),
