@@ -82,7 +82,7 @@ class Chebyshev(Method):
     ) -> None:
         """One step; `move` is w_t − w_{t+1}."""
         ratio, first = coefficients["ratio"], coefficients["first"]
-        if t > 1 and (ratio[..., :1] <= 2.0 ** (-30 / (t - 1))).all():
+        if t > 1 and (ratio[..., :1] <= 2.0 ** (30 / (1 - t))).all():
             # Then r^{2t} is less than 2^−60 r², so that it changes nothing. Powers that are too
             # small for a float are slow, and so are columns.
             momentum = ratio * ratio

@@ -24,7 +24,10 @@ SHIFTED = 0.002
 RELATIVE = 1e-9
 
 # Figures that a study of gradient descent alone does not have.
-WITHOUT = {"methods", "stability", "transient", "orthogonality", "zigzag", "halting"}
+WITHOUT = {
+    *("methods", "stability", "transient", "orthogonality", "zigzag", "halting"),
+    *("noise", "batch", "averaging", "high_dimension"),
+}
 
 
 @pytest.fixture(scope="module")

@@ -92,8 +92,11 @@ NO_FORMULA = ("doubtful", "refuse_size", "orthogonalize")
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 CALLS = ("sqrt", "max", "best_momentum")
 # No error: where one formula of the best momentum takes over from the other, both are the same.
-# And a momentum of 0 stays 0.
-HARMLESS = ("3 * largest + smallest", "3 * largest", "0 * step_size", "0.0 * momentum")
+# A momentum of 0 stays 0. When Chebyshev's powers end, they have long ceased to count.
+HARMLESS = (
+    *("3 * largest + smallest", "3 * largest", "0 * step_size", "0.0 * momentum"),
+    *("2.0 ** (30 / (1 - t))", "30 / (1 - t)", "1 - t"),
+)
 
 
 def operations(tree):
