@@ -74,7 +74,7 @@ def rows_of(problem: Problem, seed: int, repetition: int) -> Rows:
 
 def block_ends(problem: Problem) -> list[tuple[int, int]]:
     """Return the first row of each of a problem's blocks, and the first one after it."""
-    if isinstance(problem, Table) and (found := reading.read(problem).ends):
+    if isinstance(problem, Table) and (found := _facts(problem).ends):
         return found
     return [*ends(shape(problem)[0], fitting_rows(problem))]
 

@@ -13,8 +13,8 @@ from gdconv.problems.families import standardized
 from gdconv.problems.spectrum import Spectrum, spectrum
 from gdconv.problems.table.columns import Chosen, Feature, choose, features_of
 from gdconv.problems.table.files.parts import versions
-from gdconv.problems.table.large import ranges_of
-from gdconv.problems.table.reading import Notices, Source, numbers, refuse_few
+from gdconv.problems.table.large import numbers, ranges_of
+from gdconv.problems.table.reading import Notices, Source, refuse_few
 from gdconv.problems.table.survey import Column, survey
 
 # A correlation of at least that size is named, and of so many pairs.
@@ -70,7 +70,8 @@ def describe(keys: Columns, target: str | None, intercept: bool = True) -> Descr
     columns, day_first = survey(source.names, blocks, every, chosen.dates, keys)
     used = [column for column in columns if column.index in chosen.used]
     known = features_of(used, keys, chosen, day_first)
-    table, left_out = numbers(blocks, known)
+    table = numbers(blocks, known)
+    left_out = sum(map(len, blocks)) - len(table)
     refuse_few(source, len(table), left_out, known)
     told = Notices(source, keys, chosen, used, known)
     notices = told.of_reading() + told.of_cells(left_out) + told.of_numbers(ranges_of(table))

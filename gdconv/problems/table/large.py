@@ -111,8 +111,6 @@ class Large:
         One for each column.
     means : ndarray
         Those of the columns in the first rows.
-    left_out : int
-        How many rows are left out because a cell is missing.
     """
 
     def __init__(self, source: Source, blocks: Blocks, known: Sequence[Feature]) -> None:
@@ -120,11 +118,10 @@ class Large:
         self.rows: list[Rows] = []
         self.ranges = [Range(np.inf, -np.inf, 0)] * len(known)
         self.means = np.zeros(len(known))
-        self.left_out, count = 0, 0
+        count = 0
         files = {file.part: file for file in source.files}
         for block in blocks:
-            found = numbers(block, known)
-            self.left_out += len(block) - len(found)
+            found = numbers([block], known)
             if not len(found):
                 continue
             if not self.rows:
@@ -139,6 +136,11 @@ class Large:
                 )
                 for old, new in zip(self.ranges, ranges_of(found), strict=True)
             ]
+
+    @property
+    def ends(self) -> list[tuple[int, int]]:
+        """The first row of each part that is read at a time, and the first one after it."""
+        return [(rows.start, rows.stop) for rows in self.rows]
 
     def __len__(self) -> int:
         return self.rows[-1].stop if self.rows else 0
@@ -160,17 +162,20 @@ class Large:
 
     def _of(self, rows: Rows) -> np.ndarray:
         rows.file.part.refuse_changed()
-        found = numbers(rows.file.block(rows.piece, self._used), self._known)
+        found = numbers([rows.file.block(rows.piece, self._used)], self._known)
         if len(found) != rows.stop - rows.start:
             raise rows.file.part.refused(CHANGED)
         return found
 
 
-def numbers(block: Block, known: Sequence[Feature]) -> np.ndarray:
-    """Return the numbers of a block, without rows in which a cell is missing."""
-    found = np.empty((len(block), len(known)), order="F")
-    for place, feature in enumerate(known):
-        found[:, place] = feature.numbers(block)
+def numbers(blocks: Sequence[Block], known: Sequence[Feature]) -> np.ndarray:
+    """Return the numbers of some blocks, without rows in which a cell is missing."""
+    found = np.empty((sum(map(len, blocks)), len(known)), order="F")
+    start = 0
+    for block in blocks:
+        for place, feature in enumerate(known):
+            found[start : start + len(block), place] = feature.numbers(block)
+        start += len(block)
     gone = [place for place, each in enumerate(known) if each.column.missing]
     lacking = np.isnan(found[:, gone]).any(axis=1)
     return np.asfortranarray(found[~lacking]) if lacking.any() else found

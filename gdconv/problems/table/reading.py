@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -29,7 +29,7 @@ from gdconv.problems.table.files.blocks import (
     refuse_other_names,
 )
 from gdconv.problems.table.files.held import Held, HeldFile
-from gdconv.problems.table.large import Blocks, Large, Range, ranges_of
+from gdconv.problems.table.large import Blocks, Large, Range, numbers, ranges_of
 from gdconv.problems.table.survey import Column, survey
 
 # What programs and people call a column that numbers the rows.
@@ -68,6 +68,9 @@ class Facts:
     rows : int
     notices : tuple of str
         What the user should know.
+    ends : list of tuple of int, or None
+        The first row of each part that is read at a time, and the first one after it, if the table
+        is not kept in memory.
     """
 
     content: str
@@ -77,6 +80,7 @@ class Facts:
     constant: tuple[bool, ...]
     rows: int
     notices: tuple[str, ...]
+    ends: list[tuple[int, int]] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -113,13 +117,6 @@ class Data:
     def is_large(self) -> bool:
         """Whether its rows are read again each time."""
         return isinstance(self.table, Large)
-
-    @property
-    def ends(self) -> list[tuple[int, int]] | None:
-        """The first row of each part that is read at a time, and the first one after it."""
-        if isinstance(self.table, Large):
-            return [(rows.start, rows.stop) for rows in self.table.rows]
-        return None
 
 
 def read(problem: Table) -> Data:
@@ -197,12 +194,8 @@ def _read(versions: tuple[Any, ...], keys: Table) -> Data:
     blocks = Blocks(source, chosen.used)
     columns, day_first = survey(source.names, blocks, chosen.used, chosen.dates, keys)
     features = features_of(columns, keys, chosen, day_first)
-    table: np.ndarray | Large
-    if blocks.are_kept:
-        table, left_out = numbers(list(blocks), features)
-    else:
-        table = Large(source, blocks, features)
-        left_out = table.left_out
+    table = numbers(list(blocks), features) if blocks.are_kept else Large(source, blocks, features)
+    left_out = columns[0].rows - len(table)
     refuse_few(source, len(table), left_out, features)
     ranges = table.ranges if isinstance(table, Large) else ranges_of(table)
     told = Notices(source, keys, chosen, columns, features)
@@ -215,22 +208,9 @@ def _read(versions: tuple[Any, ...], keys: Table) -> Data:
         constant=tuple(each.most == each.least for each in ranges[1:]),
         rows=len(table),
         notices=tuple(notices),
+        ends=table.ends if isinstance(table, Large) else None,
     )
     return Data(found, table)
-
-
-def numbers(blocks: Sequence[Block], known: Sequence[Feature]) -> tuple[np.ndarray, int]:
-    """Return the numbers of columns, and how many rows are left out because a cell is missing."""
-    table = np.empty((sum(map(len, blocks)), len(known)), order="F")
-    start = 0
-    for block in blocks:
-        for place, feature in enumerate(known):
-            table[start : start + len(block), place] = feature.numbers(block)
-        start += len(block)
-    gone = [place for place, each in enumerate(known) if each.column.missing]
-    lacking = np.isnan(table[:, gone]).any(axis=1)
-    left_out = int(np.count_nonzero(lacking))
-    return (np.asfortranarray(table[~lacking]) if left_out else table), left_out
 
 
 def refuse_few(source: Source, rows: int, left_out: int, known: Sequence[Feature]) -> None:
