@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import Field, fields
 from typing import Any, NamedTuple
 
+import gdconv.config.networks  # noqa: F401
 from gdconv.config.rules import ConfigError, Section, nearest, typed
 from gdconv.config.sections import (
     ENGINES,

@@ -62,12 +62,28 @@ class OfRows(Section):
     """The key that all families share."""
 
     prefix: ClassVar[str] = "problem."
+    # The step.unit that is meant if none is given, and those that are taken beside the method's.
+    usual_unit: ClassVar[str] = "lambda_max"
+    units: ClassVar[tuple[str, ...]] = ()
     block_rows: int | None = key(
         *(None, optional(integer(1, 10**9))),
         "a problem with more rows is read or drawn in blocks of so many, which need not fit into"
         " memory together; by default, a block has 32 MiB",
         kw_only=True,
     )
+
+    @property
+    def table(self) -> Table | None:
+        """The user's table that it reads; None for a family that is drawn."""
+        return None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its keys with their values."""
+        return vars(self)
+
+    def refuse(self, config: RunConfig) -> None:
+        """Raise ConfigError if it cannot be run as the other sections say."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +212,11 @@ class Table(Columns):
         True, boolean, "`true`: X has a last column of ones, so that the fit has a constant term"
     )
 
+    @property
+    def table(self) -> Table:
+        """Itself."""
+        return self
+
 
 # Its name before it read more than CSV files.
 Csv = Table
@@ -270,6 +291,13 @@ class Iterated(Section):
     def refuse_size(self, n_features: int) -> None:
         """Raise ConfigError if X has more columns than its keys allow."""
 
+    def refuse_network(self) -> None:
+        """Raise ConfigError if it cannot train a network, as by default."""
+        base = Iterated.refuse_network
+        known = ", ".join(name for name, kind in METHODS.items() if kind.refuse_network is not base)
+        allowed = f"is for least squares; methods for networks are {known}"
+        raise ConfigError("method", self.name, allowed)
+
     def doubtful(self, unit: str | None, value: float | None, shape: tuple[int, int]) -> bool:
         """Whether its keys may not fit to a problem of a shape (n, d), for this step size."""
         return False
@@ -287,11 +315,13 @@ def _units() -> str:
     best = (f"{kind.best_step} for {name}" for name, kind in METHODS.items() if kind.best_step)
     limited = (name for name, kind in METHODS.items() if "limit" in kind.units)
     return (
-        "`lambda_max`: the step size is value/λmax; `optimal`: value times the method's best step"
+        "by default `lambda_max`, and `sharpness` for networks; `lambda_max`: the step size is"
+        " value/λmax; `optimal`: value times the method's best step"
         f" size: {', '.join(best)}; `absolute`: value; `K`: 1/value; `limit`: value times the"
         f" largest stable step size, for {', '.join(limited)}; `samples`: value/n_samples, so that"
         " value is the step size for the loss Σr²/n (scikit-learn's eta0 belongs to ½r², so the"
-        " step size is eta0/(2 n_samples))"
+        " step size is eta0/(2 n_samples)); `sharpness`: value divided by a network's sharpness at"
+        " the start, which is the largest eigenvalue of its loss's Hessian"
     )
 
 
@@ -301,13 +331,16 @@ def _values() -> str:
     return f"step size, or a list; not used by {without}"
 
 
+STEP_UNITS = ("lambda_max", "optimal", "absolute", "K", "limit", "samples", "sharpness")
+
+
 @dataclass(frozen=True)
 class Step(Section):
     """Step sizes; each element of value is a run of its own."""
 
     prefix: ClassVar[str] = "step."
-    unit: str = key(
-        *("lambda_max", choice("lambda_max", "optimal", "absolute", "K", "limit", "samples")),
+    unit: str | None = key(
+        *(None, optional(choice(*STEP_UNITS))),
         meaning=_units,
     )
     value: tuple[float, ...] = key(1.0, one_or_more(positive), meaning=_values, unit="step.unit")
@@ -315,13 +348,16 @@ class Step(Section):
 
 @dataclass(frozen=True)
 class Record(Section):
-    """Which iterations curves.csv keeps: spaced logarithmically, always with 0 and the last."""
+    """Which iterations curves.csv keeps, always 0 and the last among them."""
 
     prefix: ClassVar[str] = "record."
     points: int = key(
         *(60, integer(2, 10**6)),
-        "number of iterations kept in curves.csv, log-spaced; iteration 0 and the last are always"
-        " kept",
+        "number of iterations kept in curves.csv; iteration 0 and the last are always kept",
+    )
+    spacing: str = key(
+        *("log", choice("log", "linear")),
+        "whether these iterations are evenly spaced on a logarithmic (`log`) or on a `linear` axis",
     )
     curves: str = key(
         *("log", choice("log", "none")),
@@ -365,10 +401,13 @@ class Dask(Section):
     )
 
 
-Problem = Gaussian | Correlated | Prescribed | Polynomial | Table
+Problem = OfRows
 Start = Zeros | Normal | Eigenvector
 
-PROBLEMS = {kind.name: kind for kind in (Gaussian, Correlated, Prescribed, Polynomial, Table)}
+# problem=network enters itself here, see `gdconv.config.networks`.
+PROBLEMS: dict[str, type[OfRows]] = {
+    kind.name: kind for kind in (Gaussian, Correlated, Prescribed, Polynomial, Table)
+}
 STARTS = {kind.name: kind for kind in (Zeros, Normal, Eigenvector)}
 # Every class of gdconv/methods/ enters itself here.
 METHODS: dict[str, type[Iterated]] = {}
@@ -408,10 +447,17 @@ class RunConfig(Section):
                     )
                     raise ConfigError("pair", pair, allowed)
             refuse_unequal(pair, counts)
-        if self.method.takes_step and self.step.unit not in self.method.units:
-            known = ", ".join(self.method.units)
-            allowed = f"is not known for method={self.method.name}; it takes {known}"
-            raise ConfigError("step.unit", self.step.unit, allowed)
+        self.problem.refuse(self)
+        units = self.problem.units or self.method.units
+        if self.method.takes_step and self.step_unit not in units:
+            whose = self.problem if self.problem.units else self.method
+            known = f"{whose.prefix.rstrip('.')}={whose.name}; it takes {', '.join(units)}"
+            raise ConfigError("step.unit", self.step_unit, f"is not known for {known}")
+
+    @property
+    def step_unit(self) -> str:
+        """The step.unit that is given, or the usual one of the problem."""
+        return self.step.unit or self.problem.usual_unit
 
     @property
     def lists(self) -> dict[str, tuple[Any, ...]]:
@@ -480,7 +526,7 @@ def expand(config: RunConfig, content: str | None = None) -> Iterator[Run]:
             config.record,
             seed,
             repetition,
-            None if value is None else config.step.unit,
+            None if value is None else config.step_unit,
             value,
             content,
         )
@@ -519,7 +565,7 @@ def problem_options(problem: Problem) -> str:
     return _as_words(
         {
             name: value
-            for name, value in vars(problem).items()
+            for name, value in problem.options.items()
             if name not in shown and value != usual.get(name, ...)
         }
     )

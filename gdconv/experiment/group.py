@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from gdconv.config.networks import Network
 from gdconv.config.sections import Run, Table
 from gdconv.experiment.average import gap_average, iterations_average
 from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem_id, run_ids
 from gdconv.experiment.iterate import iterate
+from gdconv.experiment.network.group import run_network
 from gdconv.experiment.prediction import Theory, coefficients_together, method_of
 from gdconv.experiment.sampled.expectation import Expectation
 from gdconv.experiment.sampled.group import rows_of
@@ -51,11 +53,15 @@ def run_group(
     if planned is not None and list(planned) != ids:
         path = getattr(first.problem, "path", first.problem.name)
         raise ValueError(f"{path} was changed while the sweep was running")
+    if isinstance(first.problem, Network):
+        return run_network(runs, ids)
     problem = make(first.problem, first.seed, first.repetition, triangle)
     first.method.refuse_size(problem.X.shape[1])
     objective = Objective(problem, first.method.reduce)
     start = starting_point(first.start, first.seed, first.repetition, objective)
-    recorded = recorded_iterations(first.method.iterations, first.record.points)
+    recorded = recorded_iterations(
+        first.method.iterations, first.record.points, first.record.spacing
+    )
     if isinstance(first.method, Sampling):
         return _sampled(runs, ids, objective, start, recorded)
     theory = Theory(objective, start, runs)

@@ -18,7 +18,7 @@ from gdconv.config.sections import (
 from gdconv.problems.families import problem_identity
 
 # Part of every run_id. Raise it whenever the same configuration gives other rows or columns.
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 # run_id → run, for the runs of one group, see `group_of`.
 Group = Mapping[str, Run]

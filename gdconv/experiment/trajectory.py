@@ -10,8 +10,10 @@ import numpy as np
 from gdconv.experiment.iterate import Beside
 
 
-def recorded_iterations(iterations: int, points: int) -> np.ndarray:
-    """Return at most `points` iterations, spaced logarithmically, with 0, 1 and the last."""
+def recorded_iterations(iterations: int, points: int, spacing: str = "log") -> np.ndarray:
+    """Return at most `points` iterations, with 0 and the last, and if `spacing` is log with 1."""
+    if spacing == "linear":
+        return np.unique(np.rint(np.linspace(0, iterations, points)).astype(np.int64))
     spaced = np.geomspace(1, iterations, points - 1) if points > 2 else np.array([iterations])
     return np.unique(np.concatenate([[0], np.rint(spaced).astype(np.int64)]))
 

@@ -22,6 +22,9 @@ class GradientDescent(Method):
     best_step: ClassVar[str] = "2/(λ⁺min + λmax)"
     units: ClassVar[tuple[str, ...]] = (*Method.units, "limit")
 
+    def refuse_network(self) -> None:
+        """Nothing is refused."""
+
     @staticmethod
     def update(
         t: int,

@@ -16,6 +16,7 @@ from gdconv.methods.protocol import (
     Method,
     momentum_or,
     push,
+    refuse_for_network,
     tuned,
     tuned_to_key,
 )
@@ -65,6 +66,13 @@ class HeavyBall(Method):
                 )
         first = 1.0 if self.first_step == "full" else 1 / (1 + momentum)
         return found | {"momentum": momentum, "first": first}
+
+    def refuse_network(self) -> None:
+        """Raise ConfigError for keys that need the eigenvalues of H."""
+        needs = "it follows from the eigenvalues of H; give a number, as method.momentum=0.9"
+        refuse_for_network(self, "momentum", ["optimal"], needs)
+        needs = "it has no eigenvalues; take spectrum, which has no effect then"
+        refuse_for_network(self, "tuned_to", ["edges"], needs)
 
     def doubtful(self, unit: str | None, value: float | None, shape: tuple[int, int]) -> bool:
         """Whether the best momentum may be 1 or more, or the lower edge is 0."""

@@ -16,6 +16,7 @@ from gdconv.methods.protocol import (
     Method,
     Products,
     momentum_or,
+    refuse_for_network,
 )
 from gdconv.theory.limits import Limits
 
@@ -32,6 +33,7 @@ class Nesterov(Method):
     name: ClassVar[str] = "nesterov"
     best_step: ClassVar[str] = "4/(λ⁺min + 3λmax)"
     steps_by: ClassVar[tuple[str, ...]] = ("momentum",)
+    moves_ahead: ClassVar[bool] = True
     momentum: tuple[Any, ...] = key(
         "optimal",
         one_or_more(momentum_or("optimal", "convex")),
@@ -71,6 +73,13 @@ class Nesterov(Method):
             momentum = best_momentum(*(step_size * end for end in facts[:2]))
             momentum = min(momentum, MOST_MOMENTUM)
         return found | {"momentum": momentum}
+
+    def refuse_network(self) -> None:
+        """Raise ConfigError for keys that need the eigenvalues of H, and for restarts."""
+        needs = "it follows from the eigenvalues of H; give a number, as method.momentum=0.9"
+        refuse_for_network(self, "momentum", ["optimal"], needs)
+        needs = "restarts are for least squares; take none"
+        refuse_for_network(self, "restart", ["gradient", "function"], needs)
 
     @property
     def kind(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from math import nan, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -72,6 +72,14 @@ def momentum_or(*words: str) -> Rule:
     return either(choice(*words), real(lambda value: 0 <= value < 1, " of at least 0 and below 1"))
 
 
+def refuse_for_network(method: Iterated, key: str, values: Collection[Any], needs: str) -> None:
+    """Raise ConfigError if a key of a method has a value with which it cannot train a network."""
+    given = method.options[key]
+    for value in given if isinstance(given, tuple) else (given,):
+        if value in values:
+            raise ConfigError(f"method.{key}", value, f"cannot train a network: {needs}")
+
+
 def tuned_to_key() -> Any:
     """Declare the key tuned_to, see `tuned`."""
     return key(
@@ -120,6 +128,9 @@ class Method(Iterated):
     histories: ClassVar[tuple[str, ...]] = ()
     # Whether it is given ∇L(w). A method that computes its own needs not wait for that.
     takes_gradient: ClassVar[bool] = True
+    # Whether the w that `update` moves is the point ahead, at which the gradient is taken, where
+    # ∇L is not affine. Then state["before"] is the iterate, and `update` counts from t = 1.
+    moves_ahead: ClassVar[bool] = False
     # What it chooses that `update` needs.
     steps_by: ClassVar[tuple[str, ...]] = ("step_size",)
 
@@ -170,6 +181,7 @@ class Method(Iterated):
             "absolute": value,
             "K": 1 / value,
             "samples": value / facts.n_samples,
+            "sharpness": value / facts.lambda_max,
         }
         return {"step_size": sizes[unit]}
 
@@ -185,6 +197,14 @@ class Method(Iterated):
     def step_limit(coefficients: Coefficients, lambda_max: float) -> Any:
         """Return the step size at which the method ceases to converge, or None without one."""
         raise NotImplementedError
+
+    def sharpness_limit(self, coefficients: Coefficients) -> Any:
+        """Return the largest λmax with which the method converges with its step size.
+
+        A network has no fixed λmax: gradient descent becomes unstable where its sharpness is this.
+        """
+        # The limit of the step size is a number divided by λmax.
+        return self.step_limit(coefficients, 1.0) / coefficients["step_size"]
 
     @staticmethod
     def update(

@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gdconv.config.rules import boolean, choice, integer, key, one_or_more, real
-from gdconv.methods.protocol import Facts
+from gdconv.config.rules import (
+    ConfigError,
+    boolean,
+    choice,
+    integer,
+    key,
+    one_or_more,
+    real,
+)
+from gdconv.methods.protocol import Coefficients, Facts, refuse_for_network
 from gdconv.methods.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -37,6 +45,18 @@ class Sgd(Sampling):
         "what the tables show: `none`: wₜ; `all`: the average of w₀ to wₜ; `tail`: in the second"
         " half of the iterations, the average over those of it",
     )
+
+    def refuse_network(self) -> None:
+        """Raise ConfigError for averages, and for several paths."""
+        needs = "averages are for least squares; take none"
+        refuse_for_network(self, "average", ["all", "tail"], needs)
+        if self.paths > 1:
+            allowed = "must be 1 for a network; take several seeds, or repetitions"
+            raise ConfigError("method.paths", self.paths, allowed)
+
+    def sharpness_limit(self, coefficients: Coefficients) -> Any:
+        """That of heavy ball, to which batches of all rows lead."""
+        return 2 * (1 + coefficients["momentum"]) / coefficients["step_size"]
 
     @property
     def kind(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gdconv.config.networks import Network
 from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import (
     Correlated,
@@ -74,6 +75,8 @@ def rows_of(problem: Problem, seed: int, repetition: int) -> Rows:
 
 def block_ends(problem: Problem) -> list[tuple[int, int]]:
     """Return the first row of each of a problem's blocks, and the first one after it."""
+    if isinstance(problem, Network):
+        return [(0, shape(problem)[0])]
     if isinstance(problem, Table) and (found := _facts(problem).ends):
         return found
     return [*ends(shape(problem)[0], fitting_rows(problem))]
@@ -86,13 +89,13 @@ def fitting_rows(problem: Problem) -> int:
 
 def known(problem: Problem) -> Any:
     """Return what another process should not have to find out of a problem; None for nothing."""
-    return reading.known(problem) if isinstance(problem, Table) else None
+    return reading.known(problem.table) if problem.table else None
 
 
 def remember(problem: Problem, found: Any) -> None:
     """Take over what another process has found out of a problem; see `known`."""
-    if isinstance(problem, Table) and found is not None:
-        reading.remember(problem, found)
+    if problem.table and found is not None:
+        reading.remember(problem.table, found)
 
 
 def tree_of(problem: Problem) -> Tree:
@@ -110,9 +113,9 @@ def problem_identity(problem: Problem) -> dict[str, Any]:
     ConfigError
         If the family reads a file, and the file will not do.
     """
-    if not isinstance(problem, Table):
+    if not problem.table:
         return identity(problem)
-    facts = _facts(problem)
+    facts = _facts(problem.table)
     return identity(problem) | facts.reading | {"path": facts.content}
 
 
@@ -124,7 +127,7 @@ def file_content(problem: Problem) -> str | None:
     ConfigError
         If the file cannot be read.
     """
-    return _facts(problem).content[:8] if isinstance(problem, Table) else None
+    return _facts(problem.table).content[:8] if problem.table else None
 
 
 def names_of_files(problems: Iterable[Problem]) -> dict[str, list[str]]:
@@ -138,19 +141,20 @@ def names_of_files(problems: Iterable[Problem]) -> dict[str, list[str]]:
         If a file cannot be read.
     """
     names: dict[str, dict[str, None]] = {}
-    for problem in dict.fromkeys(problems):
-        if isinstance(problem, Table):
-            content = _facts(problem).content[:8]
-            names.setdefault(content, {})[reading.names_of(problem)] = None
+    for table in dict.fromkeys(problem.table for problem in problems):
+        if table:
+            content = _facts(table).content[:8]
+            names.setdefault(content, {})[reading.names_of(table)] = None
     return {each: list(names[each]) for each in names}
 
 
 def shape(problem: Problem) -> tuple[int, int]:
     """Return n_samples and n_features of a family's problems, without drawing one."""
-    if isinstance(problem, Table):
-        facts = _facts(problem)
-        return facts.rows, len(facts.names) + problem.intercept
-    return problem.n_samples, problem.n_features
+    if table := problem.table:
+        facts = _facts(table)
+        return facts.rows, len(facts.names) + table.intercept
+    keys: Any = problem
+    return keys.n_samples, keys.n_features
 
 
 def names_of_columns(problem: Problem, n_features: int) -> list[str]:
@@ -409,9 +413,9 @@ def notices(problems: Iterable[Problem]) -> list[str]:
         If a file cannot be used.
     """
     found: list[str] = []
-    for problem in dict.fromkeys(problems):
-        if isinstance(problem, Table):
-            found += _facts(problem).notices
+    for table in dict.fromkeys(problem.table for problem in problems):
+        if table:
+            found += _facts(table).notices
     return [*dict.fromkeys(found)]
 
 

@@ -13,8 +13,18 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gdconv.config.networks import Network
 from gdconv.config.rules import ConfigError, Section
-from gdconv.config.sections import Run, RunConfig, Serial, Step, StudyConfig, expand, number_of_runs
+from gdconv.config.sections import (
+    Problem,
+    Run,
+    RunConfig,
+    Serial,
+    Step,
+    StudyConfig,
+    expand,
+    number_of_runs,
+)
 from gdconv.experiment.given import configurations
 from gdconv.experiment.identity import Group, group_of, run_ids
 from gdconv.methods.sampling import Sampling
@@ -208,11 +218,22 @@ def plan(configs: Sequence[RunConfig]) -> Plan:
             raise ConfigError("repetitions", config.repetitions, allowed)
     problems = [config.problem for config in configs]
     _refuse_whole(configs)
+    _refuse_networks(problems)
     files, told = names_of_files(problems), notices(problems)
     told += _without_step(configs)
     runs = [run for config in configs for run in expand(config, file_content(config.problem))]
     _refuse_doubtful(runs)
     return Plan(dict(zip(run_ids(runs), runs, strict=True)), files, told)
+
+
+def _refuse_networks(problems: Sequence[Problem]) -> None:
+    """Raise ConfigError for a network that cannot be trained on its samples."""
+    networks = {problem for problem in problems if isinstance(problem, Network)}
+    if networks:
+        from gdconv.problems.network.samples import check
+
+        for each in networks:
+            check(each)
 
 
 def _refuse_whole(configs: Sequence[RunConfig]) -> None:
@@ -317,6 +338,8 @@ def _cost(group: Group) -> float:
     """Return about how many multiplications a group needs."""
     run = next(iter(group.values()))
     n_samples, n_features = shape(run.problem)
+    if isinstance(run.problem, Network):
+        n_features *= run.problem.hidden or 1
     rows = min(n_samples, n_features) if run.method.reduce == "qr" else n_samples
     if isinstance(run.method, Sampling):
         # A batch for each path, and the moments.

@@ -75,7 +75,12 @@ _N_FEATURES = Column(
 )
 _SEED = Column("seed", WHOLE, "seed of the random numbers")
 _REPETITION = Column("repetition", WHOLE, "number of the draw, from 0")
-_RELATIVE_STEP = Column("relative_step", NUMBER, "step size in units of 1/λmax", "ηλmax")
+_RELATIVE_STEP = Column(
+    "relative_step",
+    NUMBER,
+    "step size in units of 1/λmax; of networks, of 1/sharpness at the start",
+    "ηλmax",
+)
 
 RUNS = (
     _RUN_ID,
@@ -84,8 +89,9 @@ RUNS = (
         "status",
         TEXT,
         "`converged`: the gap reached its rounding floor, or, of methods that draw samples, the"
-        " expected gap is within tolerance · initial gap of its noise floor; `max_iterations`: the"
-        " run ended before that; `diverged`: the gap grew, and the run is kept up to the last"
+        " expected gap is within tolerance · initial gap of its noise floor, or, of networks, the"
+        " loss is at most tolerance · initial loss; `max_iterations`: the run ended before that;"
+        " `diverged`: the gap grew, or the loss of a network, and the run is kept up to the last"
         " finite iteration; `failed`: see `error`",
     ),
     _PROBLEM,
@@ -316,6 +322,59 @@ RUNS = (
         " rare paths make up the mean there",
         label="expectation agrees",
     ),
+    Column(
+        "initial_loss", NUMBER, "of networks: loss at the start", "L(w₀)", "y²", "loss at the start"
+    ),
+    Column("final_loss", NUMBER, "of networks: loss at the last iteration", "L(w)", "y²"),
+    Column(
+        "threshold",
+        NUMBER,
+        "of networks: the sharpness up to which the method is stable with its step size: 2/η for"
+        " gradient descent, (2 + 2β)/η for heavy ball, (2 + 2β)/((1 + 2β)η) for Nesterov",
+        unit="1/η",
+        label="threshold of the sharpness",
+    ),
+    Column(
+        "first_crossing",
+        WHOLE,
+        "first iteration at which the sharpness of a network is at its threshold or above it;"
+        " between two recorded iterations by bisection",
+        label="crossed at",
+    ),
+    Column(
+        "first_rise",
+        WHOLE,
+        "first iteration at which the loss of a network is larger than one before; of nesterov,"
+        " the loss where the gradient is taken; empty for sgd",
+        label="loss rose at",
+    ),
+    Column(
+        "sharpness_tail_mean",
+        NUMBER,
+        "mean of `sharpness_over_threshold` over the last third of the iterations",
+        label="sharpness at the end",
+    ),
+    Column(
+        "sharpness_tail_spread",
+        NUMBER,
+        "the largest minus the smallest of these",
+        label="its spread",
+    ),
+    Column(
+        "dead_units",
+        WHOLE,
+        "of networks with ReLU: hidden units that are 0 for all samples at the end, so that they"
+        " have no gradient",
+        label="dead units",
+    ),
+    Column(
+        "verdict",
+        TEXT,
+        "what stopped the sharpening of a network; `at_edge`: the sharpness reached its threshold,"
+        " and its mean in the last third of the iterations is within 5 % of it; `loss_small`: it is"
+        " not, and at most 1 % of the loss is left; `below`: neither; `diverged`: the loss grew"
+        " without end; `dead`: all units are dead, and nothing will change",
+    ),
     Column("error", TEXT, "why the run failed"),
 )
 CURVES = (
@@ -432,6 +491,22 @@ CURVES = (
         unit="y²",
         label="prediction for many features",
     ),
+    Column("gradient_norm", NUMBER, "of networks: length of the gradient", "‖∇L(w_t)‖"),
+    Column(
+        "sharpness",
+        NUMBER,
+        "of networks: largest eigenvalue of the loss's Hessian",
+        "λmax(∇²L(w_t))",
+        "1/η",
+    ),
+    Column(
+        "sharpness_over_threshold",
+        NUMBER,
+        "sharpness/threshold: above 1 the method is unstable here",
+        label="sharpness/threshold",
+    ),
+    Column("weight_1", NUMBER, "w₁ of the network of two numbers, relu(x w₁) w₂", "w₁"),
+    Column("weight_2", NUMBER, "its w₂", "w₂"),
 )
 EIGENVALUES = (
     _PROBLEM_ID,

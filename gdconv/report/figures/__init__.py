@@ -5,6 +5,7 @@ NAMES = (
     *("convergence", "methods", "rate_vs_step"),
     *("stability", "transient", "orthogonality", "zigzag", "halting"),
     *("noise", "batch", "averaging", "high_dimension"),
+    *("sharpness", "flow", "landscape"),
     *("iterations_heatmap", "scaling"),
     *("spectrum", "tightness", "errata", "gallery"),
 )

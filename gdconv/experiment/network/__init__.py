@@ -1,0 +1,1 @@
+"""Training of networks: the iterations, sharpness against its threshold, and the tables' rows."""

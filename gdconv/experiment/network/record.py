@@ -1,0 +1,159 @@
+"""What is recorded while networks are trained, and where their sharpness crosses its threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from gdconv.experiment.network.training import Checkpoint, Coefficients, Setting, Training
+from gdconv.problems.network.model import Sharpness, dead_units
+
+# A run whose loss is this many times that at the start, or 1, has diverged: the squares of its
+# numbers are still floats.
+CEILING = 1e60
+# A loss has risen if it is larger by more than this part, which rounding does not make up.
+RISE = 1e-12
+
+
+class Row(NamedTuple):
+    """A recorded iteration of a run; nan where a number does not fit into a float."""
+
+    run: int
+    t: int
+    loss: float
+    gradient_norm: float
+    sharpness: float
+    w: np.ndarray
+
+
+@dataclass
+class Record:
+    """What was recorded of m runs.
+
+    Attributes
+    ----------
+    rows : list of Row
+        In the order of iterations.
+    crossing, rise : list of int or None
+        Of each run the first iteration at which the sharpness is at its threshold or above, and
+        the first one whose loss is larger than the one before.
+    diverged : ndarray of bool
+    dead : list of int or None
+        Units without gradient at the end; None unless ReLU.
+    """
+
+    rows: list[Row]
+    crossing: list[int | None]
+    rise: list[int | None]
+    diverged: np.ndarray
+    dead: list[int | None] = field(default_factory=list)
+
+
+class Recorder:
+    """Trains m runs, and records them."""
+
+    def __init__(self, setting: Setting, coefficients: Coefficients, threshold: np.ndarray) -> None:
+        runs = len(threshold)
+        self.setting, self.coefficients, self.threshold = setting, coefficients, threshold
+        shape = setting.samples.shape(setting.problem.hidden or 0)
+        self.shape = shape
+        self.sharpness = Sharpness(setting.problem, shape, setting.samples)
+        self.training = Training(setting, coefficients)
+        self.found = Record([], [None] * runs, [None] * runs, np.zeros(runs, dtype=bool))
+        # Since the last recorded iteration: where each run was, and what was drawn.
+        self._before: list[Checkpoint] = []
+        self._drawn: list[np.ndarray | None] = []
+        self._one: Training | None = None
+
+    def follow(self, recorded: np.ndarray, draws: Iterator[np.ndarray] | None) -> Record:
+        """Train up to the last recorded iteration.
+
+        Parameters
+        ----------
+        recorded : ndarray of int
+            In order, 0 among them.
+        draws : iterator of ndarray, optional
+            The samples of each iteration's batch, for a method that draws them.
+        """
+        wanted, last = set(recorded.tolist()), int(recorded[-1])
+        previous = np.full(len(self.threshold), np.inf)
+        with np.errstate(all="ignore"):
+            while True:
+                if self.training.t in wanted:
+                    self._record()
+                if self.training.t == last or self.found.diverged.all():
+                    break
+                drawn = None if draws is None else next(draws)
+                t = self.training.t
+                losses = self.training.step(drawn)
+                self._drawn.append(drawn)
+                if draws is None:
+                    self._watch(t, losses, previous)
+                self._leave(t, losses, previous)
+                np.copyto(previous, losses)
+        w = self._last()
+        problem, samples = self.setting.problem, self.setting.samples
+        self.found.dead = [dead_units(problem, self.shape, samples, each) for each in w]
+        return self.found
+
+    def _watch(self, t: int, losses: np.ndarray, previous: np.ndarray) -> None:
+        """Note which losses have risen."""
+        for run in np.flatnonzero(losses > previous * (1 + RISE)):
+            if self.found.rise[run] is None:
+                self.found.rise[run] = t
+
+    def _leave(self, t: int, losses: np.ndarray, previous: np.ndarray) -> None:
+        """Stop the runs whose loss has become too large, after noting it."""
+        if t == 0:
+            self.ceiling = CEILING * np.maximum(losses, 1.0)
+        over = ~(losses <= self.ceiling) & ~self.found.diverged
+        for run in np.flatnonzero(over).tolist():
+            finite = bool(np.isfinite(losses[run]))
+            number, loss = (t, losses[run]) if finite else (t - 1, previous[run])
+            known = max((row.t for row in self.found.rows if row.run == run), default=-1)
+            if number > known:
+                nothing = np.full(self.shape.parameters, np.nan)
+                row = Row(run, number, float(loss), np.nan, np.nan, nothing)
+                self.found.rows.append(row)
+            self.found.diverged[run] = True
+            self.training.stop(np.array([run]))
+        losses[self.found.diverged] = 0.0
+
+    def _record(self) -> None:
+        """Record all runs that have not diverged, and look for crossings since the last time."""
+        training, found = self.training, self.found
+        losses, gradients = training.at_iterate()
+        for run in np.flatnonzero(~found.diverged).tolist():
+            w = training.iterate[run].copy()
+            sharpness = self.sharpness(w)
+            norm = float(np.linalg.norm(gradients[run]))
+            found.rows.append(Row(run, training.t, float(losses[run]), norm, sharpness, w))
+            if found.crossing[run] is None and sharpness >= self.threshold[run]:
+                found.crossing[run] = self._first_crossing(run) if training.t else 0
+        self._before = [training.saved(run) for run in range(len(self.threshold))]
+        self._drawn = []
+
+    def _first_crossing(self, run: int) -> int:
+        """Bisect the iterations since the last recorded one, up to which sharpness was lower."""
+        of_run = {name: values[run : run + 1] for name, values in self.coefficients.items()}
+        one = Training(self.setting, of_run)
+        low, start, high = self._before[run], self._before[run].t, self.training.t
+        while high - low.t > 1:
+            one.go_on_from(low)
+            for t in range(low.t, (low.t + high) // 2):
+                one.step(self._drawn[t - start])
+            if self.sharpness(one.iterate[0]) >= self.threshold[run]:
+                high = one.t
+            else:
+                low = one.saved(0)
+        return high
+
+    def _last(self) -> list[np.ndarray]:
+        """The last recorded parameters of each run."""
+        return [
+            next(row.w for row in reversed(self.found.rows) if row.run == run)
+            for run in range(len(self.threshold))
+        ]

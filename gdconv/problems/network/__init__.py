@@ -1,0 +1,1 @@
+"""Networks of two layers: their samples, their start, and loss, gradient and sharpness by nnlib."""
