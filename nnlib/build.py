@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from nnlib.inputs import Vertex, float_type, integer, integers, real_array
 from nnlib.ops import OPS, Op
-from nnlib.shapes import Shape
+from nnlib.shapes import Shape, concatenated
+from nnlib.slices import Key, box
 
 
 class Builder:
@@ -176,6 +177,42 @@ class Builder:
         """Add a vertex for a broadcast to a shape."""
         return self._apply("broadcast_to", a, shape=integers(shape))
 
+    def getitem(self, a: Vertex, key: Key) -> Vertex:
+        """Add a vertex for a part of a, given by a slice or a tuple of slices, one for each axis.
+
+        The steps of the slices are positive, and there are no plain indices: element k of an axis
+        is ``slice(k, k + 1)``, which leaves the axis with size 1. In a program it is a view.
+        """
+        a = self._vertex(a)
+        try:
+            part = box(key, self.shape[a])
+        except ValueError as error:
+            raise ValueError(f"getitem: {error}: {self._describe(a)}") from None
+        return self._apply("getitem", a, key=part)
+
+    def embed(self, *parts: Vertex, keys: Sequence[Key], shape: int | Sequence[int]) -> Vertex:
+        """Add a vertex for zeros with a and others in their places, added up where they overlap.
+
+        The place of a part is given by a key, as for getitem, which is the opposite. There is a key
+        for every part.
+        """
+        size = integers(shape)
+        places = tuple(box(key, size) for key in keys)
+        return self._apply("embed", *parts, keys=places, shape=size)
+
+    def concatenate(self, parts: Sequence[Vertex], axis: int = 0) -> Vertex:
+        """Add a vertex for the parts one after the other along an axis that they have.
+
+        It is `embed` with places that fill the whole shape.
+        """
+        parts, axis = self.require(parts), integer(axis)
+        try:
+            keys, shape = concatenated([self.shape[i] for i in parts], axis)
+        except ValueError as error:
+            described = ", ".join(map(self._describe, parts))
+            raise ValueError(f"concatenate: {error}: {described}") from None
+        return self.embed(*parts, keys=keys, shape=shape)
+
     def log_softmax(self, a: Vertex, axis: int = -1) -> Vertex:
         """Add a vertex for a − ln Σ eᵃ, the sum over one axis, without overflow."""
         return self._apply("log_softmax", a, axis=integer(axis))
@@ -229,7 +266,7 @@ class Builder:
         dtype = attributes.get("dtype")
         if dtype is None:
             dtype, *others = (self.dtype[i] for i in children)
-            if others and others[0] != dtype:
+            if any(other != dtype for other in others):
                 dtype = np.result_type(dtype, *others)
         return self._add(name, shape, dtype, children, op, attributes)
 

@@ -51,6 +51,15 @@ _REDUCTIONS: list[tuple[Shape, Any]] = [
     ((2, 1, 3), (0, -1)),
     ((2, 0), 0),
 ]
+# Ranges of indices, one for each axis; a method of Graph takes slices too.
+_SLICES: list[tuple[Shape, tuple[range, ...]]] = [
+    ((), ()),
+    ((3,), (range(3),)),
+    ((5,), (range(1, 5, 2),)),
+    ((3, 4), (range(1, 3), range(4))),
+    ((2, 5, 2), (range(2), range(1, 4), range(1, 2))),
+]
+_CORNERS = (range(1, 3), range(1)), (range(1), range(1, 4, 2))
 # Operation, shapes of its operands, attributes. one_hot is missing, because its slope is 0.
 CASES: list[tuple[str, list[Shape], dict[str, Any]]] = [
     *(
@@ -84,6 +93,12 @@ CASES: list[tuple[str, list[Shape], dict[str, Any]]] = [
     ("broadcast_to", [(3,)], {"shape": (3,)}),
     ("broadcast_to", [(3,)], {"shape": (2, 3)}),
     ("broadcast_to", [(2, 1)], {"shape": (4, 2, 3)}),
+    *(("getitem", [a], {"key": key}) for a, key in _SLICES),
+    ("embed", [(2, 3)], {"keys": ((range(2), range(3)),), "shape": (2, 3)}),
+    ("embed", [(2,), (1,)], {"keys": ((range(2),), (range(3, 4),)), "shape": (5,)}),
+    ("embed", [(2,), (1,)], {"keys": ((range(1, 3),), (range(1),)), "shape": (3,)}),
+    ("embed", [(2,), (2,)], {"keys": ((range(2),), (range(0, 3, 2),)), "shape": (4,)}),
+    ("embed", [(2, 1), (1, 2)], {"keys": _CORNERS, "shape": (3, 4)}),
     ("log_softmax", [(3,)], {"axis": -1}),
     ("log_softmax", [(2, 3)], {"axis": -1}),
     ("log_softmax", [(2, 3)], {"axis": 0}),

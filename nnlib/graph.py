@@ -16,6 +16,7 @@ from nnlib.build import Builder
 from nnlib.inputs import Vertex, frozen, real_array
 from nnlib.ops import OPS
 from nnlib.rules import sum_to_shape
+from nnlib.slices import Piece
 from nnlib.tape import Plan, filled
 
 # A plan takes memory for every vertex that its output depends on.
@@ -321,15 +322,25 @@ class Graph(Builder):
 
         `operand_of` maps a vertex to what the namespace works on: its value, or the vertex itself.
         """
+        pieces: dict[Vertex, list[Piece]] = {}
         for i in reversed(order):
+            # All that use i have come before.
+            if i in pieces:
+                values, keys = zip(*pieces[i], strict=True)
+                share = ops.embed(*values, keys=keys, shape=self.shape[i])
+                found[i] = ops.add(found[i], share) if i in found else share
             op, children = self.operation[i], self.children[i]
             if op is None or i not in found:
                 continue
             operands = [operand_of(child) for child in children]
-            for child, gradient in zip(children, op.gradients, strict=True):
+            for k, child in enumerate(children):
+                gradient = op.gradient(k)
                 if gradient is None or child not in wanted:
                     continue
                 share = gradient(ops, found[i], operand_of(i), *operands, **self.attributes[i])
+                if isinstance(share, Piece):
+                    pieces.setdefault(child, []).append(share)
+                    continue
                 share = sum_to_shape(ops, share, self.shape[child])
                 if ops.dtype(share) != self.dtype[child]:
                     share = ops.cast(share, dtype=self.dtype[child])

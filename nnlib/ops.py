@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlib import rules, shapes
+from nnlib import rules, shapes, slices
 from nnlib.shapes import Shape
 
 # The operand that a by-product belongs to, and the by-product.
@@ -42,8 +42,8 @@ class Op:
     gradients : tuple
         For each operand ``gradient(ops, upstream, value, *operands, **attributes)``, which returns
         ∂f/∂operand from upstream = ∂f/∂value; None if the slope is 0 everywhere. The result may
-        still have the axes along which the operand was broadcast, or another type than the operand;
-        `Graph._backward` corrects both.
+        still have the axes along which the operand was broadcast, or another type than the operand,
+        or be a `nnlib.slices.Piece`; `Graph._backward` sees to that.
     view : bool
         Whether the value is a view of the operand's memory and needs no buffer. Then `forward`
         takes `out` only if NumPy cannot always make a view.
@@ -53,6 +53,9 @@ class Op:
     byproduct : tuple or None
         Name and attributes of an operation on the first operand whose value `forward` leaves in the
         first of its work arrays, so that the gradients need not compute it again.
+    takes_any : bool
+        Whether it takes any number of operands. They share one gradient, which also gets `operand`,
+        the place of the operand.
     """
 
     name: str
@@ -63,6 +66,14 @@ class Op:
     view: bool = False
     temporaries: Callable[..., tuple[Shape, ...]] | None = None
     byproduct: tuple[str, dict[str, Any]] | None = None
+    takes_any: bool = False
+
+    def gradient(self, place: int) -> Callable[..., Any] | None:
+        """Return the gradient for the operand at a place."""
+        if self.takes_any:
+            (shared,) = self.gradients
+            return shared and partial(shared, operand=place)
+        return self.gradients[place]
 
     def key(self, operands: Iterable[int], attributes: dict[str, Any]) -> tuple[Any, ...]:
         """Return what tells this operation on these operands, given by numbers, from others."""
@@ -246,6 +257,22 @@ _ROWS = (
         shapes.broadcast_to,
         (rules.pass_on,),
         view=True,
+    ),
+    Op(
+        "getitem",
+        "a part of a",
+        slices.getitem,
+        slices.getitem_shape,
+        (lambda ops, u, v, a, key: slices.Piece(u, key),),
+        view=True,
+    ),
+    Op(
+        "embed",
+        "zeros with a and others in their places",
+        slices.embed,
+        slices.embed_shape,
+        (lambda ops, u, v, *parts, keys, shape, operand: ops.getitem(u, key=keys[operand]),),
+        takes_any=True,
     ),
     Op(
         "log_softmax",

@@ -12,7 +12,8 @@ import numpy as np
 from nnlib.build import Builder
 from nnlib.inputs import Vertex
 from nnlib.ops import OPS, Op, evaluate, temporaries, unchanged
-from nnlib.shapes import broadcast
+from nnlib.shapes import Shape, broadcast
+from nnlib.slices import Box, index, tiling
 
 # A number, and the operation and the numbers of the operands that it has the value of.
 Line = tuple[int, str, Sequence[int]]
@@ -144,7 +145,7 @@ def _view(op: Op, operands: Sequence[np.ndarray], attributes: dict[str, Any]) ->
 def _buffer(op: Op, operands: Sequence[np.ndarray], attributes: dict[str, Any]) -> np.ndarray:
     """Return an array that the value fits into."""
     dtype = attributes.get("dtype", operands[0].dtype)
-    if operands[-1].dtype != dtype and "dtype" not in attributes:
+    if "dtype" not in attributes and any(operand.dtype != dtype for operand in operands):
         dtype = np.result_type(*[operand.dtype for operand in operands])
     return np.empty(op.shape(*[operand.shape for operand in operands], **attributes), dtype)
 
@@ -157,6 +158,8 @@ def _calls(
     out: np.ndarray,
 ) -> Calls:
     """Return the calls that compute an operation into its buffer."""
+    if op.name == "embed" and (calls := _copies(operands, out, **attributes)) is not None:
+        return calls
     operands = list(operands)
     spread: Calls = []
     if op.shape is broadcast and out.ndim > 0:
@@ -176,3 +179,16 @@ def _calls(
                 operands[k] = np.ascontiguousarray(operand)
     work = temporaries(op, *operands, **attributes) if op.temporaries else ()
     return [*spread, partial(op.forward, *operands, out, *work, **attributes)]
+
+
+def _copies(
+    parts: Sequence[np.ndarray], out: np.ndarray, keys: tuple[Box, ...], shape: Shape
+) -> Calls | None:
+    """Return a copy for each part of an array, and for the zeros between; None if they overlap."""
+    are_apart, are_all = tiling(keys, shape)
+    if not are_apart:
+        return None
+    zeros = [] if are_all else [partial(np.copyto, out, np.zeros((), out.dtype))]
+    places = [out[index(key)] for key in keys]
+    copies = [partial(np.copyto, *each) for each in zip(places, parts, strict=True)]
+    return [*zeros, *copies]

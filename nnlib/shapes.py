@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -95,6 +96,20 @@ def one_hot(labels: Shape, *, classes: int, **_dtype: object) -> Shape:
     if classes < 1:
         raise ValueError(f"classes={classes} must be at least 1")
     return (*labels, classes)
+
+
+def concatenated(parts: Sequence[Shape], axis: int) -> tuple[list[tuple[range, ...]], Shape]:
+    """Return the places of parts one after the other along an axis, and the shape of the whole."""
+    if not parts:
+        raise ValueError("there is nothing to put together")
+    first = parts[0]
+    (k,) = normalize_axis_tuple(axis, len(first))
+    if any(part[:k] + part[k + 1 :] != first[:k] + first[k + 1 :] for part in parts):
+        raise ValueError(f"the shapes differ along other axes than axis {axis}")
+    ends = list(accumulate((part[k] for part in parts), initial=0))
+    before, after = tuple(map(range, first[:k])), tuple(map(range, first[k + 1 :]))
+    keys = [(*before, range(*limits), *after) for limits in pairwise(ends)]
+    return keys, (*first[:k], ends[-1], *first[k + 1 :])
 
 
 def equal(a: Shape, b: Shape) -> Shape:

@@ -231,6 +231,8 @@ def _call(
     # A loop over the operands would take longer than a small operation.
     if len(places) == 1:
         return lambda arrays: forward(arrays[a], empty(shape, dtype))
+    if len(places) > 2:
+        return lambda arrays: forward(*[arrays[k] for k in places], empty(shape, dtype))
     return lambda arrays: forward(arrays[a], arrays[b], empty(shape, dtype))
 
 

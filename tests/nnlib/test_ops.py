@@ -11,6 +11,16 @@ from nnlib.check import check_operation
 from nnlib.ops import OPS
 
 EPS = np.finfo(float).eps
+
+
+def scattered(part, key, shape):
+    """Zeros with a part at the indices of a key, element by element."""
+    found = np.zeros(shape, part.dtype)
+    for index in np.ndindex(part.shape):
+        found[tuple(each[k] for each, k in zip(key, index, strict=True))] = part[index]
+    return found
+
+
 NUMPY = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -37,6 +47,10 @@ NUMPY = {
     "transpose": np.transpose,
     "reshape": np.reshape,
     "broadcast_to": np.broadcast_to,
+    "getitem": lambda a, key: a[tuple(slice(k.start, k.stop, k.step) for k in key)],
+    "embed": lambda *parts, keys, shape: sum(
+        scattered(part, key, shape) for part, key in zip(parts, keys, strict=True)
+    ),
     "log_softmax": scipy.special.log_softmax,
     "mean_squared_error": lambda a, b: np.mean((a - b) ** 2),
     "softmax_cross_entropy": lambda a, b: (

@@ -16,15 +16,17 @@ PLUMBING = {"logging", "os", "sys", "pathlib", "yaml", "pandas", "loky", "tqdm",
 NNLIB = [
     *(
         "terminal",
+        "inputs",
         "shapes",
+        "slices",
         "rules",
         "ops",
-        "inputs",
         "build",
         "tape",
         "graph",
         "recorder",
         "program",
+        "hessian",
     ),
     *("cases", "check", "draw", "nn", "sgd", "datasets", "train"),
     *("mistakes", "questions", "student", "grade"),
@@ -127,7 +129,11 @@ def test_functions_are_short():
 def test_the_modules_of_nnlib_import_from_below():
     order = [f"nnlib.{name}" for name in NNLIB]
     assert set(modules("nnlib")) == set(order)
-    beside = {"nnlib.draw": {"matplotlib"}, "nnlib.train": {"matplotlib", "tqdm"}}
+    beside = {
+        "nnlib.hessian": {"scipy"},
+        "nnlib.draw": {"matplotlib"},
+        "nnlib.train": {"matplotlib", "tqdm"},
+    }
     for module, path in modules("nnlib").items():
         assert imports(path) & set(order) <= set(order[: order.index(module)])
         outside = {"nnlib", "numpy"} | beside.get(module, set())
