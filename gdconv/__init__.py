@@ -15,6 +15,7 @@ _HOMES = {
     "read": "gdconv.tables.csv",
     "LeastSquares": "gdconv.problems.families",
     "draw": "gdconv.report.figures.catalogue",
+    "Network": "gdconv.config.networks",
     **{method.__name__: method.__module__ for method in METHODS.values()},
     **dict.fromkeys(
         (

@@ -12,6 +12,7 @@ import pandas as pd
 
 from gdconv.report.numerals import NONE, exact, same, short
 from gdconv.report.settings import (
+    DRAW,
     by_speed,
     options_of,
     problem_name,
@@ -24,6 +25,8 @@ from gdconv.tables.csv import read_runs
 
 WIDTH = 100
 MOST_EXAMPLES = 5
+# So many networks have a row of their own.
+MOST_NETWORKS = 30
 
 
 def summary(
@@ -57,8 +60,10 @@ def summary(
         facts = _facts(runs.iloc[0])
         width = max(map(len, facts))
         lines += [f"  {name:{width}}  {value}" for name, value in facts.items()]
-    elif len(runs):
-        lines += _table(rows_by_setting(runs))
+    for rows in tables_of(runs) if len(runs) > 1 else ():
+        lines += _table(rows)
+    if len(runs) > 1 and (more := int(of_networks(runs).sum()) - MOST_NETWORKS) > 0:
+        lines.append(f"and {more} other networks: see runs.csv")
     errors = runs["error"].value_counts(sort=False)
     lines += [f"{count} failed: {error}" for error, count in errors[:MOST_EXAMPLES].items()]
     if (more := len(errors) - MOST_EXAMPLES) > 0:
@@ -134,6 +139,37 @@ def statuses(runs: pd.DataFrame) -> str:
 def by_status(runs: pd.DataFrame) -> dict[str, int]:
     """Return the number of runs with each status, in alphabetic order."""
     return runs["status"].value_counts().sort_index().to_dict()
+
+
+def of_networks(runs: pd.DataFrame) -> pd.Series:
+    """Return which runs train networks."""
+    return (runs["problem"] == "network").astype(bool)
+
+
+def tables_of(runs: pd.DataFrame) -> list[list[dict[str, Any]]]:
+    """Return the rows that sum up least squares, and those of networks, where there are any."""
+    networks = of_networks(runs)
+    parts = [rows_by_setting(runs[~networks]), _rows_of_networks(runs[networks])]
+    return [rows for rows in parts if rows]
+
+
+def _rows_of_networks(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return one row for each of the first networks: what differs, and how its training ended."""
+    names = ["step_size", "first_crossing", "first_rise", "sharpness_tail_mean", "final_loss"]
+    names += ["dead_units"] * bool(runs["dead_units"].notna().any()) + ["verdict"]
+    every = [(setting, group) for setting, group in settings(runs)]
+    told = telling([setting for setting, _ in every])
+    draws = [name for name in DRAW if runs[name].nunique() > 1]
+    rows = [
+        {name: as_asked(setting[name]) for name in told}
+        | {name: run[name] for name in draws + names}
+        for setting, group in every
+        for _, run in runs.loc[group.index].iterrows()
+    ]
+    return [
+        {QUANTITIES[name].heading: value for name, value in row.items()}
+        for row in rows[:MOST_NETWORKS]
+    ]
 
 
 def rows_by_setting(runs: pd.DataFrame) -> list[dict[str, Any]]:
@@ -260,10 +296,14 @@ def errata_facts(runs: pd.DataFrame) -> dict[str, str]:
 def _facts(run: pd.Series) -> dict[str, str]:
     """The main numbers of a single run, under the names of their columns in runs.csv."""
     value = run.map(short)
-    facts = {
+    problem = {
         "problem": f"{problem_name(run)}, n_samples {value['n_samples']}, n_features"
         f" {value['n_features']}, {_rank(run)}seed {value['seed']}, repetition"
-        f" {value['repetition']}",
+        f" {value['repetition']}"
+    }
+    if run["problem"] == "network":
+        return problem | (_facts_of_network(run, value) if run["status"] != "failed" else {})
+    facts = problem | {
         "condition_number": value["condition_number"],
         **_of_method(run, value),
         "rate_measured": f"{value['rate_measured']} ({value['convergence']}),"
@@ -294,6 +334,21 @@ def _facts(run: pd.Series) -> dict[str, str]:
             f", first broken at iteration {value['first_violation_coursework']}"
         )
     return facts if run["status"] != "failed" else {"problem": facts["problem"]}
+
+
+def _facts_of_network(run: pd.Series, value: pd.Series) -> dict[str, str]:
+    """The main numbers of a run that trains a network."""
+    return {
+        "problem_options": str(run["problem_options"]),
+        **_of_method(run, value),
+        "threshold": f"{value['threshold']}, crossed at iteration {value['first_crossing']}; at the"
+        f" end {value['sharpness_tail_mean']} of it",
+        "iterations": value["iterations"],
+        "first_rise": value["first_rise"],
+        "final_loss": f"{value['final_loss']} of {value['initial_loss']}",
+        **({"dead_units": value["dead_units"]} if pd.notna(run["dead_units"]) else {}),
+        "verdict": value["verdict"],
+    }
 
 
 def _of_method(run: pd.Series, value: pd.Series) -> dict[str, str]:

@@ -352,7 +352,7 @@ RUNS = (
         "sharpness_tail_mean",
         NUMBER,
         "mean of `sharpness_over_threshold` over the last third of the iterations",
-        label="sharpness at the end",
+        label="sharpness/threshold at the end",
     ),
     Column(
         "sharpness_tail_spread",

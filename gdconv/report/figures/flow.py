@@ -34,6 +34,7 @@ def draw(tables: Shown) -> Figure:
 
 def _draw_panel(ax: Axes, runs: pd.DataFrame, tables: Shown, steps: Steps) -> None:
     highest, farthest = 0.0, 0.0
+    crossed = float((runs["step_size"] * runs["first_crossing"].astype("float64")).max())
     for _, run in runs.iterrows():
         look = steps.look(run)
         curve = tables.curves.of([run["run_id"]]).dropna(subset=["sharpness"])
@@ -44,7 +45,10 @@ def _draw_panel(ax: Axes, runs: pd.DataFrame, tables: Shown, steps: Steps) -> No
         if run["threshold"] <= 1.2 * highest:
             colour = steps.look(run)["color"]
             ax.axhline(run["threshold"], color=colour, linewidth=0.8, linestyle="--", zorder=0)
-    ax.set(xlim=(0, farthest), ylim=(0, 1.1 * highest))
+    # Long after the last crossing nothing happens that is not seen before.
+    ax.set(
+        xlim=(0, min(farthest, 2 * crossed) if crossed > 0 else farthest), ylim=(0, 1.1 * highest)
+    )
 
 
 PLOT = Plot(
@@ -59,5 +63,5 @@ PLOT = Plot(
         "curves": ("iteration", "sharpness"),
     },
     draw,
-    also=("step_unit", "step_value"),
+    also=("step_unit", "step_value", "first_crossing"),
 )

@@ -108,11 +108,11 @@ def minima(
     """
     activation, slope = functions
     first = np.linspace(low, high, 4001)
-    with np.errstate(divide="ignore"):
+    # Where the unit is dead, there is no minimum, and the sharpness is nan.
+    with np.errstate(divide="ignore", invalid="ignore"):
         second = 1 / activation(first)
-    points = np.column_stack([first, second])
-    gradient = (slope(first) * second) ** 2 + activation(first) ** 2
-    return points, 2 * gradient
+        gradient = (slope(first) * second) ** 2 + activation(first) ** 2
+    return np.column_stack([first, second]), 2 * gradient
 
 
 def _draw_panel(

@@ -13,7 +13,7 @@ from gdconv.report.figures.drawing import Plot
 from gdconv.report.figures.networks import Steps, chosen, trained
 from gdconv.report.figures.titles import axis, names, part_of, which_draw, wrapped
 
-MOST_PANELS = 4
+MOST_PANELS = 6
 # Sharpness/threshold above this is cut off: it would squeeze what happens at 1.
 HIGHEST = 1.6
 
@@ -23,7 +23,7 @@ def draw(tables: Shown) -> Figure:
     panels, every = chosen(trained(tables), MOST_PANELS)
     common, titles = names([setting for setting, _ in panels])
     note = which_draw(group for _, group in panels)
-    columns = len(panels) if len(panels) <= 3 else 2
+    columns = 3 if len(panels) in (3, 5, 6) else min(len(panels), 2)
     rows = -(-len(panels) // columns)
     figure = Figure((drawing.WIDTH, 0.6 + 3.0 * rows), drawing.DPI, layout="constrained")
     FigureCanvasAgg(figure)

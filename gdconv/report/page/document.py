@@ -30,7 +30,14 @@ from gdconv.report.settings import (
     with_all_parts,
     with_files,
 )
-from gdconv.report.summary import by_status, errata_facts, rows_by_setting, statuses, verdicts
+from gdconv.report.summary import (
+    by_status,
+    errata_facts,
+    of_networks,
+    statuses,
+    tables_of,
+    verdicts,
+)
 from gdconv.tables import disk
 from gdconv.tables.columns import FILES, QUANTITIES
 from gdconv.tables.csv import Tables
@@ -86,7 +93,7 @@ def page(
         subject=_definitions(_subject(runs)),
         config=_text_file(folder / "config.yaml", "Configuration"),
         figures="\n".join(shown),
-        summary=_table(rows_by_setting(runs)),
+        summary="\n".join(map(_table, tables_of(runs) or [[]])),
         coefficients=_coefficients(runs, tables.coefficients),
         cut=_cut(runs),
         files=", ".join(_link(name) for name in FILES if (folder / name).exists()),
@@ -115,12 +122,20 @@ def _cards(runs: pd.DataFrame) -> list[str]:
         at = told(run, ("method", "n_features", "repetition", "relative_step"))
         where = f"run {run['run_id']}: {problem_name(run)}, {at}"
     fails = ("coursework's bound fails", verdict["bound_coursework_fails"], "runs with a verdict")
-    cards = (
-        ("runs", str(len(runs)), statuses(runs) or "none is complete yet"),
-        ("bound holds", verdict["bound_holds"], "runs with a verdict"),
-        *((fails,) if runs.empty or len(of_gradient_descent(runs)) else ()),
-        (f"largest |{QUANTITIES['rate_measured'].words} − ν²|", largest, where),
-    )
+    networks = of_networks(runs)
+    ended = runs["verdict"][networks].value_counts().sort_index()
+    at_edge = f"{ended.get('at_edge', 0)} of {networks.sum()}"
+    words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in ended.items())
+    cards: list[tuple[str, str, str]] = [
+        ("runs", str(len(runs)), statuses(runs) or "none is complete yet")
+    ]
+    if networks.any():
+        cards.append(("at the edge of stability", at_edge, words))
+    others = runs[~networks]
+    if runs.empty or len(others):
+        cards.append(("bound holds", verdict["bound_holds"], "runs with a verdict"))
+        cards += [fails] if runs.empty or len(of_gradient_descent(others)) else []
+        cards.append((f"largest |{QUANTITIES['rate_measured'].words} − ν²|", largest, where))
     return [
         f"<div><dt>{escape(name)}</dt><dd><strong>{escape(number)}</strong>"
         f"{_bar(by_status(runs)) if name == 'runs' else ''}<span>{escape(says)}</span></dd></div>"
