@@ -10,14 +10,18 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import threadpoolctl
 
+from gdconv.config.networks import Network
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import RunConfig, expand
 from gdconv.experiment.prediction import method_of
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import notices
+from gdconv.problems.network import samples
 from gdconv.verify.case import FEW, Case
 from gdconv.verify.checks import Check
 from gdconv.verify.coursework.rate import factor
+from gdconv.verify.network.case import NetworkCase
+from gdconv.verify.network.statements import verify_network
 from gdconv.verify.sampled.case import SampledCase
 from gdconv.verify.statements import verify
 
@@ -53,8 +57,8 @@ NAMES = {
 CSV_COLUMNS = ("equation", "statement", "measure", "value", "tolerance", "verdict")
 
 
-def case_of(config: RunConfig) -> Case:
-    """Return the single run of a configuration as a Case, which can be checked.
+def case_of(config: RunConfig) -> Case | NetworkCase:
+    """Return the single run of a configuration as a case, which can be checked.
 
     Raises
     ------
@@ -69,7 +73,12 @@ def case_of(config: RunConfig) -> Case:
         raise ConfigError(key, given, "must be one value, because a single run is checked")
     try:
         with threadpoolctl.threadpool_limits(1):
-            case = (SampledCase if method_of(runs[0]).samples else Case)(runs[0])
+            case: Case | NetworkCase
+            if isinstance(config.problem, Network):
+                samples.check(config.problem)
+                case = NetworkCase(runs[0])
+            else:
+                case = (SampledCase if method_of(runs[0]).samples else Case)(runs[0])
     except ConfigError:
         raise
     except ValueError as error:
@@ -79,13 +88,13 @@ def case_of(config: RunConfig) -> Case:
     return case
 
 
-def checked(case: Case) -> list[Check]:
+def checked(case: Case | NetworkCase) -> list[Check]:
     """Return the check of every statement."""
     with threadpoolctl.threadpool_limits(1):
-        return verify(case)
+        return verify_network(case) if isinstance(case, NetworkCase) else verify(case)
 
 
-def as_table(case: Case, checks: Sequence[Check]) -> str:
+def as_table(case: Case | NetworkCase, checks: Sequence[Check]) -> str:
     """Return the run's numbers, a row for each statement, and the conclusion."""
     rows = [("", "statement", "deviation", "tolerance", "verdict")]
     for check in checks:
@@ -101,8 +110,10 @@ def as_table(case: Case, checks: Sequence[Check]) -> str:
     return "\n".join([numbers_of(case), "", *lines, "", conclusion(checks)])
 
 
-def numbers_of(case: Case) -> str:
+def numbers_of(case: Case | NetworkCase) -> str:
     """Return the numbers that the rows are computed from, in three lines."""
+    if isinstance(case, NetworkCase):
+        return case.numbers()
     problem = case.objective.problem
     by_triangle = " by its triangle," if problem.rows else ""
     nu = "not known" if np.isnan(case.nu) else factor(case.log_nu)
@@ -139,8 +150,10 @@ def _coefficients(case: Case) -> str:
     return ", ".join(words)
 
 
-def gaps_of(case: Case) -> str:
+def gaps_of(case: Case | NetworkCase) -> str:
     """Return gap, exact gap and bounds at a few iterations, so that rows can be recomputed."""
+    if isinstance(case, NetworkCase):
+        return case.table()
     moments = [moment for moment in case.moments if moment.t in FEW]
     t = np.array([moment.t for moment in moments])
     known = {name: values[np.isin(case.times, FEW)] for name, values in case.curves.items()}

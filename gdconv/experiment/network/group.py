@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,23 @@ from gdconv.problems.network.model import Sharpness
 from gdconv.problems.network.samples import Shape, samples_of, start_of
 
 
-def run_network(runs: Sequence[Run], ids: Sequence[str]) -> GroupTables:
-    """Train a network for runs that differ only in step size and the method's own keys.
+class Prepared(NamedTuple):
+    """Runs that are ready to be trained.
+
+    setting, shape : what all runs share
+    sharpness : that at the start
+    coefficients, threshold : of each run, what it iterates with, and the largest stable sharpness
+    """
+
+    setting: Setting
+    shape: Shape
+    sharpness: float
+    coefficients: dict[str, np.ndarray]
+    threshold: np.ndarray
+
+
+def prepare(runs: Sequence[Run]) -> Prepared:
+    """Make samples, start and step sizes of runs that share all but the method's own keys.
 
     Raises
     ------
@@ -49,30 +64,44 @@ def run_network(runs: Sequence[Run], ids: Sequence[str]) -> GroupTables:
     each = [coefficients_of(run, facts) for run in runs]
     coefficients = {name: np.array([found[name] for found in each]) for name in each[0]}
     threshold = np.broadcast_to(method.sharpness_limit(coefficients), len(runs))
-    recorded = recorded_iterations(
-        first.method.iterations, first.record.points, first.record.spacing
-    )
-    recorder = Recorder(Setting(method, problem, samples, start), coefficients, threshold)
-    draws = None
+    setting = Setting(method, problem, samples, start)
+    return Prepared(setting, shape, sharpness, coefficients, threshold)
+
+
+def train(run: Run, prepared: Prepared, recorded: np.ndarray) -> Record:
+    """Train prepared runs, of which one is given, up to the last recorded iteration."""
+    recorder = Recorder(prepared.setting, prepared.coefficients, prepared.threshold)
+    method, draws = prepared.setting.method, None
     if isinstance(method, Sampling):
-        chances = method.chances(np.ones(shape.samples))
-        given = first.seed, first.repetition, method.iterations
+        chances = method.chances(np.ones(prepared.shape.samples))
+        given = run.seed, run.repetition, method.iterations
         draws = (each[0] for each in drawn(method, chances, *given))
-    found = recorder.follow(recorded, draws)
+    return recorder.follow(recorded, draws)
+
+
+def run_network(runs: Sequence[Run], ids: Sequence[str]) -> GroupTables:
+    """Train a network for runs that differ only in step size and the method's own keys.
+
+    Raises ValueError as `prepare`.
+    """
+    first, prepared = runs[0], prepare(runs)
+    record, shape, coefficients = first.record, prepared.shape, prepared.coefficients
+    recorded = recorded_iterations(first.method.iterations, record.points, record.spacing)
+    found = train(first, prepared, recorded)
     by_run = [[row for row in found.rows if row.run == run] for run in range(len(runs))]
     columns = {
         "run_id": list(ids),
         "problem_id": [problem_id(first)] * len(runs),
         "step_size": coefficients["step_size"].tolist(),
-        "relative_step": (coefficients["step_size"] * sharpness).tolist(),
-        "threshold": threshold.tolist(),
+        "relative_step": (coefficients["step_size"] * prepared.sharpness).tolist(),
+        "threshold": prepared.threshold.tolist(),
         "n_features": [shape.inputs] * len(runs),
     }
     return GroupTables(
         asked_for(runs)
         | _run_rows(runs, shape, columns, by_run, found)
-        | {"content": [file_content(problem)] * len(runs)},
-        {} if first.record.curves == "none" else _curve_rows(runs, columns, coefficients, by_run),
+        | {"content": [file_content(first.problem)] * len(runs)},
+        {} if record.curves == "none" else _curve_rows(runs, columns, coefficients, by_run),
         {},
         None,
         None,
