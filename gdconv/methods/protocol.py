@@ -176,14 +176,11 @@ class Method(Iterated):
             return {"step_size": value * best}
         if unit == "limit":
             return {"step_size": value * self.largest_step_size(facts)}
-        sizes = {
-            "lambda_max": value / facts.lambda_max,
-            "absolute": value,
-            "K": 1 / value,
-            "samples": value / facts.n_samples,
-            "sharpness": value / facts.lambda_max,
-        }
-        return {"step_size": sizes[unit]}
+        if unit == "K":
+            return {"step_size": 1 / value}
+        divisors = {"absolute": 1.0, "samples": facts.n_samples}
+        # The sharpness of a network at the start stands for λmax.
+        return {"step_size": value / divisors.get(unit, facts.lambda_max)}
 
     def largest_step_size(self, facts: Facts) -> float:
         """Return the step size that step.unit=limit means; `units` says whether there is one."""

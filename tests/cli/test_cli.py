@@ -359,7 +359,7 @@ BAD = {
     "pair=[seed,step.valu]": "; did you mean step.value?",
     "repetitions=0": "must be a whole number from 1",
     "study=../up": "must be a folder's name",
-    "problem=nosuch": "must be one of correlated, csv, gaussian, polynomial, spectrum, table",
+    "problem=nosuch": "must be one of correlated, csv, gaussian, network, polynomial",
     "problem=3": "must be a string or a list",
     "experiment=nosuch": "must be one of batch_size, conditioning, conjugate_gradient",
     "problem.typo=3": PROBLEM_KEYS,
@@ -521,7 +521,7 @@ BAD_TOGETHER = [
     (
         ["-m", "problem=gaussian,nosuch"],
         "problem=nosuch: ",
-        "must be one of correlated, csv, gaussian, polynomial, spectrum, table",
+        "must be one of correlated, csv, gaussian, network, polynomial, spectrum",
     ),
     (["-m", "step.value=interval(0,1)"], "step.value=interval(0,1): ", "cannot be listed"),
     (["-m", "seed=range(0,0)"], "seed=range(0,0): ", "holds no value"),
@@ -566,7 +566,7 @@ BAD_TOGETHER = [
     (
         ["--cfg", "job", "problem=nosuch"],
         "problem=nosuch: ",
-        "must be one of correlated, csv, gaussian, polynomial, spectrum, table",
+        "must be one of correlated, csv, gaussian, network, polynomial, spectrum",
     ),
     (["--config-dir", "nosuch"], "nosuch: ", "not found"),
 ]

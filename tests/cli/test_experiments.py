@@ -38,6 +38,8 @@ EXPERIMENTS = {
     ),
     "kaczmarz": (["problem.n_features=3"], ["method", "method_options", "noise"]),
     "high_dimension": (["problem.n_features=3,6"], ["n_features", "step_value", "repetition"]),
+    "edge_of_stability": ([], ["problem_options", "method", "step_size"]),
+    "two_parameters": ([], ["problem_options", "step_size", "verdict"]),
     "table": (
         [f"problem.path={DIABETES}", "problem.target=progression"],
         ["step_unit", "relative_step"],
@@ -66,7 +68,7 @@ def test_every_stored_sweep_is_tried_and_in_the_readme():
 )
 def test_a_stored_sweep_runs(name, tmp_path):
     smaller, varied = EXPERIMENTS[name]
-    samples = [] if name == "table" else ["problem.n_samples=12"]
+    samples = [] if name in ("table", "two_parameters") else ["problem.n_samples=12"]
     command = [GDCONV, f"experiment={name}", *smaller, *samples, "method.iterations=30"]
     done = subprocess.run([*command, "report=false"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout[:8]) == (0, "results/"), done.stderr

@@ -39,7 +39,7 @@ LEGAL = {
     "add to existing dict": ["+step={other:3}"],
     "force": ["++seed=3", "++extra=4", "++step.other=5"],
     "delete": ["~seed"],
-    "delete by value": ["~seed=0", "~step.unit"],
+    "delete by value": ["~seed=0", "~record.points"],
     "delete and add": ["~step.value", "+step.value=2"],
     "group": ["problem=csv"],
     "group, then value": ["problem=csv", "problem.path=a.csv"],

@@ -27,6 +27,7 @@ RELATIVE = 1e-9
 WITHOUT = {
     *("methods", "stability", "transient", "orthogonality", "zigzag", "halting"),
     *("noise", "batch", "averaging", "high_dimension"),
+    *("sharpness", "flow", "landscape"),
 }
 
 

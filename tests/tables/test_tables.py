@@ -19,13 +19,15 @@ iterations_average growth_predicted loss_star
 initial_gap final_gap initial_distance final_distance gap_floor bound_holds bound_coursework_holds
 first_violation_coursework bound_over_gap_median delayed_at
 step_limit_fourth_moment fourth_moment_exact gap_stationary batch_critical expectation_agrees
+initial_loss final_loss threshold first_crossing first_rise sharpness_tail_mean
+sharpness_tail_spread dead_units verdict
 error"""
 CURVES = """run_id problem n_features repetition relative_step iteration loss gap distance_squared
 coefficient_step coefficient_momentum restarts gap_exact gap_average gap_bound
 gap_bound_coursework
 gap_bound_relative gap_bound_sharp
 distance_bound gap_floor gap_standard_error gap_p10 gap_p50 gap_p90 gap_expected gap_of_mean
-gap_high_dimension"""
+gap_high_dimension gradient_norm sharpness sharpness_over_threshold weight_1 weight_2"""
 EIGENVALUES = """problem_id n_samples n_features seed repetition index eigenvalue
 error_component_squared"""
 COEFFICIENTS = "problem_id run_id column coefficient"
@@ -67,7 +69,7 @@ def test_what_does_not_apply_is_empty():
     rows = encode(
         table(run_id=["0" * 16], status=["failed"], seed=[2**63 - 1], rank=[None], nu=[np.nan])
     )
-    assert rows.runs.decode() == "0" * 16 + ",,failed,,,,,,,," + str(2**63 - 1) + "," * 49 + "\n"
+    assert rows.runs.decode() == "0" * 16 + ",,failed,,,,,,,," + str(2**63 - 1) + "," * 58 + "\n"
     run = decode([rows]).runs.iloc[0]
     assert run.seed == 2**63 - 1
     assert pd.isna(run[["rank", "nu", "bound_holds", "error", "problem"]]).all()
