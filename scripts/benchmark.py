@@ -14,6 +14,7 @@ problems the whole command on a tall problem, a square one and a large file, in 
 data     problems larger than a block of rows, in time, memory and rows a second.
 startup  how long the shortest commands take.
 setup    how long a fresh clone takes to install what a study needs, and what tests need.
+networks training of networks: a study, a gradient against NumPy, a product with the Hessian.
 methods  an iteration of each method beside gradient descent's, and studies of heavy ball.
 reports  figures and page of the reference study, of one run, and of 100,000 runs.
 all      all of these, written to docs/performance.md with the machine and the versions.
@@ -32,7 +33,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from textwrap import fill
 
-from benchmarks import data, gradients, methods, problems, reports, sampling, sweeps
+from benchmarks import data, gradients, methods, networks, problems, reports, sampling, sweeps
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 VERSIONS = ("numpy", "scipy", "pandas", "hydra-core", "joblib")
@@ -49,6 +50,7 @@ SECTIONS = {
     "sweep --iterations 10000 --workers 2 --momentum 0.5": "The same with heavy ball",
     "methods": "Methods",
     "sampling": "Stochastic gradient descent",
+    "networks": "Networks",
     "scale": "100,000 runs",
     "problems": "Large problems",
     "data": "Data in blocks",
@@ -164,6 +166,8 @@ def main() -> None:
     command.add_argument("--rounds", type=int, default=3)
     command = add("plain-sampling", sampling.plain_sampling, "a plain script of it by itself")
     command.add_argument("--batch", type=int, default=1)
+    command = add("networks", networks.networks, "training of networks")
+    command.add_argument("--rounds", type=int, default=5)
     command = add("reports", reports.reports, "figures and page")
     command.add_argument("--rounds", type=int, default=3)
     command.add_argument("--runs", type=int, default=100_000)

@@ -51,6 +51,8 @@ def draw(tables: Shown) -> Figure:
     shown = drawing.choose(every, MOST_SETTINGS)
     groups = [group.iloc[spread(len(group), MOST_STEPS)] for _, group in shown]
     common, told = names([setting for setting, _ in shown])
+    if len(shown) == 1:
+        common, told = f"{common}, {told[0]}", [""]
     # The same step of two settings stands side by side.
     panels = [
         (name, group.iloc[index])
