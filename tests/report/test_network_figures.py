@@ -70,7 +70,9 @@ def test_landscape_has_the_way_and_marks_where_gradient_descent_can_rest(two):
         thick = [each for each in ax.collections if each.get_linewidths()[0] == 4]
         points = np.concatenate([path.vertices for each in thick for path in each.get_paths()])
         sharpness = 2 * (points**2).sum(axis=1)
-        assert run.threshold * 0.99 < sharpness.max() <= run.threshold * 1.01
+        assert sharpness.max() <= run.threshold * 1.01
+        # The panel does not show minima that are sharper than about 16.
+        assert sharpness.max() >= 0.99 * min(run.threshold, 15.5)
         np.testing.assert_allclose(points.prod(axis=1), 1, atol=1e-12)
 
 
