@@ -15,6 +15,7 @@ from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import fields
 from functools import cache
 from io import StringIO
+from itertools import pairwise
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from yaml import YAMLError
 from gdconv.config.mapping import (
     GROUPS,
     chosen_in,
+    declared_keys,
     flat,
     from_mapping,
     having,
@@ -67,7 +69,7 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
     arguments = sys.argv[1:]
     # argparse does not accept the flag between overrides.
     sys.argv[1:] = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
-    _refuse_unsupported(arguments)
+    _refuse_options(arguments)
     _refuse_layers(arguments)
     _refuse_unknown_options(sys.argv[1:])
     for name, resolver in RESOLVERS.items():
@@ -285,11 +287,25 @@ def _own_hydra() -> Iterator[None]:
         places.Hydra, places.ConfigLoaderImpl = Hydra, ConfigLoaderImpl
 
 
-def _refuse_unsupported(arguments: Sequence[str]) -> None:
-    for argument in arguments:
-        # argparse accepts any abbreviation of --experimental-rerun, such as --e.
-        if argument.startswith("--e"):
-            raise CommandError(f"{argument}: is not supported, it would run code from a file")
+def _refuse_options(arguments: Sequence[str]) -> None:
+    """Refuse options that are not known as they are spelt; argparse would accept any beginning."""
+    # Everything Hydra has; the private name has been there since Hydra 1.0.
+    known = get_args_parser()._option_string_actions
+    for word, after in pairwise([*arguments, ""]):
+        option, _, value = word.partition("=")
+        if option.startswith("--experimental"):
+            raise CommandError(f"{option}: is not supported, it would run code from a file")
+        if not option.startswith("-") or option in known:
+            continue
+        name, given = option.lstrip("-"), value or after
+        keys = [each.name for each in declared_keys()]
+        if name in ("experiment", *keys):
+            value = given if given and "=" not in given and given[0] != "-" else "VALUE"
+            raise CommandError(
+                f"{option}: is no option; a key is typed without dashes: {name}={value}"
+            )
+        known_too = [*known, "--dry-run"]
+        raise CommandError(f"{option}: is no option{nearest(option, known_too)}")
 
 
 def _refuse_layers(arguments: Sequence[str]) -> None:

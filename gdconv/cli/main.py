@@ -71,6 +71,9 @@ def _run_study() -> int:
     if _HELP & {*arguments}:
         print(_help([word for word in arguments if word not in _HELP | _MULTIRUN]))
         return 0
+    if "--dry-run" in arguments:
+        sys.argv[1:] = [word for word in arguments if word != "--dry-run"]
+        return _foresee()
     with ExitStack() as started:
         # The worker processes start while Hydra composes, which takes as long.
         ahead = plainly_asked_for(arguments)
@@ -103,6 +106,17 @@ def _run_study() -> int:
     if study.report:
         print(f"report: {outcome.folder / 'report.html'}")
     return 1 if outcome.failed else 0
+
+
+def _foresee() -> int:
+    """Say what a command would run."""
+    jobs = compose()
+    if jobs:
+        from gdconv.cli.dry_run import dry_run
+
+        study = shared_study([study for _, study in jobs])
+        print(dry_run([config for config, _ in jobs], study))
+    return 0
 
 
 def verify() -> int:

@@ -27,6 +27,16 @@ GROUPS: dict[str, Mapping[str, type[Section]]] = {
 }
 # Names that choices had before, and that still are understood.
 OTHER_NAMES = {"csv": "table"}
+# What people call keys that have another name here.
+ALSO_CALLED = {
+    **dict.fromkeys(("step_size", "eta", "lr", "learning_rate"), "step.value"),
+    **dict.fromkeys(("d", "dimension", "features"), "problem.n_features"),
+    **dict.fromkeys(("n", "samples", "rows"), "problem.n_samples"),
+    **dict.fromkeys(("steps", "epochs", "max_iter"), "method.iterations"),
+    **dict.fromkeys(("beta", "mu"), "method.momentum"),
+    **dict.fromkeys(("batch", "B"), "method.batch_size"),
+    **dict.fromkeys(("kappa", "cond"), "problem.condition_number"),
+}
 SECTIONS: dict[str, type[Section]] = {"step": Step, "record": Record}
 
 
@@ -146,7 +156,10 @@ def not_a_key(key: str, chosen: Collection[str], allowed: Collection[str]) -> st
         )
         return f"is not a key of {' or '.join(lacking)}, but of {' and '.join(of_others)}"
     every = [each.name for each in declared_keys() if group in ("", each.name.rpartition(".")[0])]
-    return f"is not a key; allowed: {', '.join(allowed) or 'none'}{nearest(key, every)}"
+    meant = nearest(key, every)
+    if (other := ALSO_CALLED.get(key.rpartition(".")[2])) and not meant:
+        meant = f"; did you mean {other}?"
+    return f"is not a key; allowed: {', '.join(allowed) or 'none'}{meant}"
 
 
 def having(key: str) -> list[str]:

@@ -36,6 +36,7 @@ class Network(Columns):
     name: ClassVar[str] = "network"
     usual_unit: ClassVar[str] = "sharpness"
     units: ClassVar[tuple[str, ...]] = ("sharpness", "absolute")
+    takes_start: ClassVar[bool] = False
 
     hidden: int | None = key(
         *(None, optional(integer(0, 10**4))),

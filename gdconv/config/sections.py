@@ -65,6 +65,8 @@ class OfRows(Section):
     # The step.unit that is meant if none is given, and those that are taken beside the method's.
     usual_unit: ClassVar[str] = "lambda_max"
     units: ClassVar[tuple[str, ...]] = ()
+    # Whether w₀ is where the section start says.
+    takes_start: ClassVar[bool] = True
     block_rows: int | None = key(
         *(None, optional(integer(1, 10**9))),
         "a problem with more rows is read or drawn in blocks of so many, which need not fit into"
@@ -482,6 +484,11 @@ class StudyConfig(Section):
         "formats of the figures: `png`, `svg`, `pdf`",
     )
     retry_failed: bool = key(False, boolean, "`true`: run the failed runs again")
+    stop_on_failure: bool = key(
+        *(False, boolean),
+        "`true`: after the first group with a failed run, begin no other; the same command goes on"
+        " with those that are missing",
+    )
     accept_changed: bool = key(
         *(False, boolean),
         "`true`: go on with tables that were changed after the study was finished",

@@ -130,7 +130,7 @@ def asked_for(runs: Sequence[Run]) -> dict[str, list[Any]]:
         "noise": [getattr(run.problem, "noise", None) for run in runs],
         "seed": [run.seed for run in runs],
         "repetition": [run.repetition for run in runs],
-        "start": [run.start.name for run in runs],
+        "start": [run.start.name if run.problem.takes_start else None for run in runs],
         "start_which": [getattr(run.start, "which", None) for run in runs],
         "start_radius": [getattr(run.start, "radius", None) for run in runs],
         "method": [run.method.name for run in runs],

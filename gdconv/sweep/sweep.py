@@ -6,8 +6,8 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -118,13 +118,22 @@ def run_sweep(
             with nullcontext(engine) if engine else engines.engine(section) as ready:
                 groups = blocks(grouped(missing), ready.workers)
                 store.begin(configs, command, len(missing), files)
-                for rows in _watched(_results(groups, ready, store.folder), groups):
-                    store.append(rows)
+                results = _results(groups, ready, store.folder)
+                with closing(results), closing(_watched(results, groups)) as watched:
+                    for rows in watched:
+                        store.append(rows)
+                        if study.stop_on_failure and "failed" in rows.status.values():
+                            break
             store.finish()
         else:
             store.note_files(files)
-        failed = sum(store.done[run_id] == "failed" for run_id in runs)
-        return Outcome(store.folder, tuple(runs), len(missing), failed)
+        left = [run_id for run_id in runs if run_id not in store.done]
+        if left:
+            log.warning(
+                "stopped at a failure, %d runs are missing: the same command adds them", len(left)
+            )
+        failed = sum(store.done.get(run_id) == "failed" for run_id in runs)
+        return Outcome(store.folder, tuple(runs), len(missing) - len(left), failed)
 
 
 def run_study(
@@ -324,17 +333,19 @@ def blocks(groups: Sequence[Group], workers: int) -> list[Group]:
         runs = iter(group.items())
         while part := dict(islice(runs, limit)):
             parts.append(part)
-    return sorted(parts, key=_cost, reverse=True)
+    return sorted(parts, key=cost, reverse=True)
 
 
-def _results(groups: Sequence[Group], engine: Engine, folder: Path | None = None) -> Iterator[Rows]:
+def _results(
+    groups: Sequence[Group], engine: Engine, folder: Path | None = None
+) -> Generator[Rows]:
     """Yield the rows of all groups; first make the triangles of problems with too many rows."""
     tasks, lost = prepared(groups, engine, folder)
     yield from (failed(task, reason) for task, reason in lost)
     yield from engine.work_off(tasks, of_groups())
 
 
-def _cost(group: Group) -> float:
+def cost(group: Group) -> float:
     """Return about how many multiplications a group needs."""
     run = next(iter(group.values()))
     n_samples, n_features = shape(run.problem)
@@ -348,7 +359,7 @@ def _cost(group: Group) -> float:
     return descent + 10.0 * n_samples * n_features * min(n_samples, n_features)
 
 
-def _watched(results: Iterator[Rows], groups: Sequence[Group]) -> Iterator[Rows]:
+def _watched(results: Iterator[Rows], groups: Sequence[Group]) -> Generator[Rows]:
     """Show progress: a bar on a terminal, elsewhere a line for each group."""
     total = sum(map(len, groups))
     seen: Counter[str] = Counter()

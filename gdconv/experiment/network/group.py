@@ -146,16 +146,8 @@ def _run_rows(
         }
         for name in _JUDGED:
             rows[name].append(judged[name])
-    same = {
-        "n_samples": shape.samples,
-        "start": None,
-        "start_which": None,
-        "start_radius": None,
-    }
     inverse = [1 / step_size for step_size in columns["step_size"]]
-    return (
-        columns | {"K": inverse} | {name: [each] * len(runs) for name, each in same.items()} | rows
-    )
+    return columns | {"K": inverse, "n_samples": [shape.samples] * len(runs)} | rows
 
 
 _JUDGED = (
