@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from gdconv.config.sections import StudyConfig
+
 
 class RefusedError(ValueError):
     """An option or a folder cannot be used; the message says which and why."""
@@ -16,6 +18,8 @@ def parser() -> argparse.ArgumentParser:
     """Return what reads the command line."""
     parser = argparse.ArgumentParser(
         prog="gdconv-report",
+        # Whoever types --stat should not learn tomorrow that it has become ambiguous.
+        allow_abbrev=False,
         description="Draw the figures of a study and write its report.html from its CSV files;"
         " nothing is run again. A study that is still running is shown with the runs it has so"
         " far.",
@@ -28,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="RESULTS_DIR",
         nargs="+",
         type=Path,
-        help="the folder of a study, with runs.csv, curves.csv and eigenvalues.csv",
+        help="the folder of a study, with runs.csv, curves.csv and eigenvalues.csv; NAME alone is"
+        " also results/NAME. Of several, those that are no studies are named and passed over",
     )
     parser.add_argument(
         "--figures",
@@ -54,7 +59,18 @@ def parser() -> argparse.ArgumentParser:
         help="only print how many runs are done, failed and missing, and which tables were changed"
         " after the study was finished (exit status 1); write nothing",
     )
+    parser.add_argument(
+        "--json", action="store_true", help="with --status: print it as JSON, a list of studies"
+    )
     return parser
+
+
+def found(folder: Path) -> Path:
+    """Return a study's folder; a name that is no folder here may be one of the folder results."""
+    if folder.exists() or folder.name != str(folder):
+        return folder
+    usual = Path(StudyConfig().results_dir) / folder
+    return usual if usual.is_dir() else folder
 
 
 def listed(option: str, given: str | None, allowed: Sequence[str]) -> list[str] | None:

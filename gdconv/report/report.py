@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gdconv.config.sections import FORMATS, SHOWN_FORMATS
 from gdconv.report import parallel, stamp
 from gdconv.report.figures import NAMES
-from gdconv.report.options import RefusedError, listed, parser, refusing
+from gdconv.report.options import RefusedError, found, listed, parser, refusing
 from gdconv.tables import disk
+from gdconv.tables.columns import TABLES
 
 # pandas and Matplotlib take a second to import, so they are imported only when they are needed.
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(argv)
     try:
+        if options.json and not options.status:
+            raise RefusedError("--json belongs to --status")
         return _print_status(options) if options.status else _print_reports(options)
     except RefusedError as error:
         print(f"gdconv-report: {error}", file=sys.stderr)
@@ -121,7 +125,7 @@ def _print_reports(options: argparse.Namespace) -> int:
     formats = listed("--format", options.format, FORMATS) or SHOWN_FORMATS
     compared = [options.compare] if options.compare else []
     studies = []
-    for folder in [*options.folders, *compared]:
+    for folder in [*_studies(options.folders), *map(found, compared)]:
         with refusing(folder, OSError, ValueError):
             studies.append(_read(folder, names, formats, anew=bool(compared)))
     if compared:
@@ -139,18 +143,35 @@ def _print_reports(options: argparse.Namespace) -> int:
     return 0
 
 
+def _studies(folders: Sequence[Path]) -> list[Path]:
+    """Return which of some folders are studies; of several, say which are none and go on."""
+    every = [found(folder) for folder in folders]
+    if len(every) == 1:
+        return every
+    none = [folder for folder in every if not (folder / TABLES["runs"]).exists()]
+    if len(none) == len(every):
+        raise RefusedError(f"{' '.join(map(str, none))}: none of them is a study, with a runs.csv")
+    for folder in none:
+        print(f"gdconv-report: {folder}: is no study, it has no runs.csv", file=sys.stderr)
+    return [folder for folder in every if folder not in none]
+
+
 def _print_status(options: argparse.Namespace) -> int:
-    from gdconv.report.summary import status
+    from gdconv.report.summary import status, told
 
     drawing = [f"--{name}" for name in ("figures", "format", "compare") if vars(options)[name]]
     if drawing:
         raise RefusedError(f"--status draws nothing: it cannot be used with {drawing[0]}")
-    exit_status = 0
-    for folder in options.folders:
+    exit_status, every = 0, []
+    for folder in _studies(options.folders):
         with refusing(folder, OSError, ValueError):
-            text, changed = status(folder)
-        print(text)
-        exit_status |= bool(changed)
+            standing = status(folder)
+        every.append(standing._asdict())
+        if not options.json:
+            print(told(standing))
+        exit_status |= bool(standing.changed)
+    if options.json:
+        print(json.dumps(every, indent=2))
     return exit_status
 
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -71,22 +71,36 @@ def summary(
     return "\n".join(lines)
 
 
-def status(folder: Path) -> tuple[str, list[str]]:
-    """Return how many runs of a study are done, have failed and are missing, and what to do.
+class Standing(NamedTuple):
+    """Where a study stands.
 
-    Missing runs are those that the latest command should have added and did not.
-
-    Parameters
+    Attributes
     ----------
-    folder : Path
-        The folder of a study, which may be finished, interrupted or still running.
-
-    Returns
-    -------
-    str
-        The text.
-    list of str
+    folder : str
+    done, failed, missing : int
+        Numbers of runs. Missing are those that the latest command should have added and did not.
+    statuses : dict
+        How many runs there are with each status.
+    command, started : str
+        The latest command.
+    finished : bool
+    changed : list of str
         The tables that were changed after the study was finished.
+    """
+
+    folder: str
+    done: int
+    failed: int
+    missing: int
+    statuses: dict[str, int]
+    command: str
+    started: str
+    finished: bool
+    changed: list[str]
+
+
+def status(folder: Path) -> Standing:
+    """Return where a study stands, which may be finished, interrupted or still running.
 
     Raises
     ------
@@ -108,21 +122,30 @@ def status(folder: Path) -> tuple[str, list[str]]:
         # Another command has begun meanwhile, so the folder is still being written.
         finished, changed = False, []
     failed = int((runs["status"] == "failed").sum())
+    done = len(runs) - failed
+    numbers = done, failed, missing, by_status(runs)
+    return Standing(str(folder), *numbers, typed, started, finished, changed)
+
+
+def told(study: Standing) -> str:
+    """Return in a few lines where a study stands, and what to do."""
+    parts = ", ".join(f"{count} {status}" for status, count in study.statuses.items())
+    runs = sum(study.statuses.values())
     lines = [
-        f"{folder}: {len(runs) - failed} done, {failed} failed, {missing} missing",
-        f"  {counts(runs)}",
-        f"  latest command, {started}: {typed}",
+        f"{study.folder}: {study.done} done, {study.failed} failed, {study.missing} missing",
+        f"  {runs} run{'s' * (runs != 1)}" + (f": {parts}" if parts else ""),
+        f"  latest command, {study.started}: {study.command}",
     ]
-    if changed:
+    if study.changed:
         lines.append(
-            f"  changed after the study was finished: {' and '.join(changed)}. Restore what was"
-            " there, or continue with accept_changed=true"
+            f"  changed after the study was finished: {' and '.join(study.changed)}. Restore what"
+            " was there, or continue with accept_changed=true"
         )
-    elif missing > 0 or not finished:
+    elif study.missing > 0 or not study.finished:
         lines.append("  it is still running, or has been stopped: the same command continues it")
-    if failed:
+    if study.failed:
         lines.append("  with retry_failed=true it runs those again that have failed")
-    return "\n".join(lines), changed
+    return "\n".join(lines)
 
 
 def counts(runs: pd.DataFrame) -> str:
