@@ -125,6 +125,19 @@ class Builder:
         """Add a vertex for a · b, 0 where b = 0, even if a is infinite or NaN; equal shapes."""
         return self._apply("gate", a, b)
 
+    def where(self, condition: Vertex, a: Vertex, b: Vertex) -> Vertex:
+        """Add a vertex for a where a condition is not 0, else b, all broadcast.
+
+        The condition has the slope 0. What is not chosen gets the gradient 0, even if ∂f/∂value is
+        infinite or NaN.
+        """
+        condition, a, b = self.require([condition, a, b])
+        dtype = np.result_type(self.dtype[a], self.dtype[b])
+        if np.result_type(dtype, self.dtype[condition]) != dtype:
+            # The type is that of a and b; a small number must not become 0 in it.
+            condition = self.cast(self.sign(condition), dtype)
+        return self._apply("where", condition, a, b)
+
     def square(self, a: Vertex) -> Vertex:
         """Add a vertex for a², element by element."""
         return self._apply("square", a)
@@ -164,6 +177,19 @@ class Builder:
     ) -> Vertex:
         """Add a vertex for Σ a / count over one axis, several, or all; keepdims as in sum."""
         return self._apply("mean", a, axis=_axes(axis), keepdims=bool(keepdims))
+
+    def max(
+        self, a: Vertex, axis: int | Sequence[int] | None = None, keepdims: bool = False
+    ) -> Vertex:
+        """Add a vertex for the largest a over one axis, several, or all; keepdims as in sum.
+
+        If k elements are the largest, each has slope 1 / k.
+        """
+        return self._apply("max", a, axis=_axes(axis), keepdims=bool(keepdims))
+
+    def is_largest(self, a: Vertex, axis: int | Sequence[int] | None = None) -> Vertex:
+        """Add a vertex for 1 / k where a is one of the k largest, else 0: the slope of max."""
+        return self._apply("is_largest", a, axis=_axes(axis))
 
     def transpose(self, a: Vertex, axes: Sequence[int] | None = None) -> Vertex:
         """Add a vertex for aᵀ: the axes in reverse, or in the order given."""

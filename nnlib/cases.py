@@ -51,6 +51,14 @@ _REDUCTIONS: list[tuple[Shape, Any]] = [
     ((2, 1, 3), (0, -1)),
     ((2, 0), 0),
 ]
+_TRIPLES: list[list[Shape]] = [
+    [(), (), ()],
+    [(2, 3), (2, 3), (2, 3)],
+    [(2, 3), (), (3,)],
+    [(3,), (2, 1), ()],
+    [(), (2, 3), (4, 1, 1)],
+    [(0, 2), (2,), (1, 1)],
+]
 # Ranges of indices, one for each axis; a method of Graph takes slices too.
 _SLICES: list[tuple[Shape, tuple[range, ...]]] = [
     ((), ()),
@@ -78,6 +86,13 @@ CASES: list[tuple[str, list[Shape], dict[str, Any]]] = [
         for a, axis in _REDUCTIONS
         for keepdims in (False, True)
     ),
+    *(
+        ("max", [a], {"axis": axis, "keepdims": keepdims})
+        for a, axis in _REDUCTIONS
+        for keepdims in (False, True)
+    ),
+    *(("is_largest", [a], {"axis": axis}) for a, axis in _REDUCTIONS),
+    *(("where", triple, {}) for triple in _TRIPLES),
     ("transpose", [()], {"axes": None}),
     ("transpose", [(3,)], {"axes": None}),
     ("transpose", [(2, 3)], {"axes": None}),
@@ -112,8 +127,14 @@ CASES: list[tuple[str, list[Shape], dict[str, Any]]] = [
 def operands(
     op: str, shapes: Sequence[Shape], rng: np.random.Generator, dtype: type = np.float64
 ) -> list[np.ndarray]:
-    """Draw operands at least 0.1 away from 0, where some operations have a kink or a pole."""
+    """Draw operands at least 0.1 away from 0, where some operations have a kink or a pole.
+
+    A condition is 0 or 1.
+    """
     normal = [rng.normal(size=shape) for shape in shapes]
+    if op == "where":
+        condition, *chosen = normal
+        return [np.asarray(condition > 0, dtype), *(np.asarray(x, dtype) for x in chosen)]
     positive = op in ("log", "sqrt")
     return [
         np.asarray(np.abs(x) + 0.1 if positive else x + 0.1 * np.sign(x), dtype) for x in normal

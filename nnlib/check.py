@@ -145,7 +145,7 @@ def check_gradients(
     (output,) = g.require([output])
     order = g.order([output])
     if wrt is None:
-        wrt = [i for i in order if g.operation[i] is None and not _holds_labels(g, i)]
+        wrt = [i for i in order if g.operation[i] is None and not _chooses(g, i)]
     wrt = g.require(wrt)
     if not wrt or any(g.operation[i] is not None for i in wrt):
         raise ValueError(f"wrt={wrt} must be one leaf or more")
@@ -225,8 +225,14 @@ def _named(leaf: Vertex, name: str, index: tuple[int, ...]) -> str:
     return f"vertex {leaf} ({name}) {list(index)}"
 
 
-def _holds_labels(g: Graph, leaf: Vertex) -> bool:
-    return bool(g.parents[leaf]) and all(g.name[i] == "one_hot" for i in g.parents[leaf])
+def _chooses(g: Graph, leaf: Vertex) -> bool:
+    """Return whether a leaf holds only labels or conditions, from which no step can be taken."""
+
+    def only_chooses(parent: Vertex) -> bool:
+        is_condition = g.name[parent] == "where" and leaf not in g.children[parent][1:]
+        return g.name[parent] == "one_hot" or is_condition
+
+    return bool(g.parents[leaf]) and all(map(only_chooses, g.parents[leaf]))
 
 
 def _in_double(g: Graph) -> Graph:
@@ -307,6 +313,7 @@ def check_operation(op: str, shapes: Sequence[Shape], attributes: dict[str, Any]
     g = Graph()
     leaves = [g.tensor(x) for x in operands(op, shapes, rng)]
     output = getattr(g, op)(*leaves, **attributes)
+    leaves = [leaf for leaf in leaves if not _chooses(g, leaf)]
     first = check_gradients(g, output, leaves)
     loss = g.sum(g.mul(output, g.tensor(rng.normal(size=g.shape[output]))))
     along = g.tensor(0.0)

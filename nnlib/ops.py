@@ -189,6 +189,17 @@ _ROWS = (
         (lambda ops, u, v, a, b: ops.gate(u, b), lambda ops, u, v, a, b: ops.mul(u, a)),
     ),
     Op(
+        "where",
+        "a where a condition is not 0, else b",
+        rules.where,
+        shapes.where,
+        (
+            None,
+            lambda ops, u, v, condition, a, b: ops.where(condition, u, ops.constant(0.0, u)),
+            lambda ops, u, v, condition, a, b: ops.where(condition, ops.constant(0.0, u), u),
+        ),
+    ),
+    Op(
         "matmul",
         "a @ b",
         np.matmul,
@@ -239,6 +250,15 @@ _ROWS = (
     Op("cast", "a in another type", rules.cast, shapes.same, (rules.pass_on,)),
     Op("sum", "Σ a", rules.sum, shapes.reduce, (rules.sum_gradient,)),
     Op("mean", "Σ a / count", rules.mean, shapes.reduce, (rules.mean_gradient,)),
+    Op("max", "largest a", rules.max, shapes.reduce_some, (rules.max_gradient,)),
+    Op(
+        "is_largest",
+        "1 / k where a is one of the k largest, else 0",
+        rules.is_largest,
+        shapes.largest,
+        (None,),
+        temporaries=lambda a, axis: (shapes.reduce(a, axis=axis, keepdims=True),),
+    ),
     Op(
         "transpose", "aᵀ", rules.transpose, shapes.transpose, (rules.transpose_gradient,), view=True
     ),

@@ -79,6 +79,15 @@ def gate(a: Array, b: Array, out: Array | None = None) -> Array:
     return product
 
 
+def where(condition: Array, a: Array, b: Array, out: Array | None = None) -> Array:
+    """A where the condition is not 0, else b."""
+    if out is None:
+        return np.where(condition, a, b)
+    np.copyto(out, b)
+    np.copyto(out, a, where=condition != 0)
+    return out
+
+
 def _has_nan(array: Array) -> bool:
     """Return whether an element is NaN; the minimum is NaN then, so no temporary is needed."""
     return math.isnan(_smallest(array, None, None, None, False, 0.0))
@@ -196,8 +205,32 @@ def mean_gradient(
     ops: Any, upstream: Any, value: Any, a: Any, *, axis: Shape | None, keepdims: bool
 ) -> Any:
     """The gradient of a sum, divided by the count."""
-    share = ops.div(upstream, ops.constant(max(1, _count(ops.shape(a), axis)), upstream))
+    count = _count(ops.shape(a), axis) or 1
+    share = ops.div(upstream, ops.constant(count, upstream))
     return sum_gradient(ops, share, value, a, axis=axis, keepdims=keepdims)
+
+
+def max(  # noqa: A001
+    x: Array, out: Array | None = None, *, axis: Shape | None, keepdims: bool
+) -> Array:
+    """Return the largest x."""
+    return _largest(x, axis, None, out, keepdims)
+
+
+def max_gradient(
+    ops: Any, upstream: Any, value: Any, a: Any, *, axis: Shape | None, keepdims: bool
+) -> Any:
+    """The gradient for the largest element; if several are, each gets the same part of it."""
+    wide = sum_gradient(ops, upstream, value, a, axis=axis, keepdims=keepdims)
+    return ops.gate(wide, ops.is_largest(a, axis=axis))
+
+
+def is_largest(x: Array, out: Array | None, number: Array, *, axis: Shape | None) -> Array:
+    """1 / k where x is one of the k largest, else 0; NaN where the largest is NaN."""
+    if out is None:
+        out = np.empty(x.shape, x.dtype)
+    np.equal(x, _largest(x, axis, None, number, True), out)
+    return np.divide(out, _add_up(out, axis, None, number, True), out)
 
 
 # Classes and losses
@@ -254,7 +287,7 @@ def mean_squared_error_gradient(
 ) -> Any:
     """∂f/∂prediction = ∂f/∂value · 2 (prediction − target) / count."""
     difference = ops.sub(prediction, target)
-    factor = ops.constant(2.0 / max(1, math.prod(ops.shape(difference))), difference)
+    factor = ops.constant(2.0 / (math.prod(ops.shape(difference)) or 1), difference)
     return ops.mul(upstream, ops.mul(difference, factor))
 
 
@@ -281,7 +314,7 @@ def softmax_cross_entropy_temporaries(logits: Shape, _labels: Shape) -> tuple[Sh
 
 
 def _per_row(ops: Any, upstream: Any, logits: Any) -> Any:
-    rows = max(1, math.prod(ops.shape(logits)[:-1]))
+    rows = math.prod(ops.shape(logits)[:-1]) or 1
     return ops.div(upstream, ops.constant(rows, upstream))
 
 

@@ -83,6 +83,25 @@ def reduce(a: Shape, *, axis: Shape | None, keepdims: bool) -> Shape:
     return tuple(n for k, n in enumerate(a) if k not in reduced)
 
 
+def reduce_some(a: Shape, *, axis: Shape | None, keepdims: bool) -> Shape:
+    """Return the shape after a maximum over some axes, or all: of nothing there is none."""
+    for k in range(len(a)) if axis is None else normalize_axis_tuple(axis, len(a)):
+        if a[k] == 0:
+            raise ValueError(f"there is nothing to choose from along axis {k}")
+    return reduce(a, axis=axis, keepdims=keepdims)
+
+
+def largest(a: Shape, *, axis: Shape | None) -> Shape:
+    """Return the same shape, if there is an element to be the largest."""
+    reduce_some(a, axis=axis, keepdims=True)
+    return a
+
+
+def where(condition: Shape, a: Shape, b: Shape) -> Shape:
+    """Return the shape of three operands that are broadcast against each other."""
+    return broadcast(broadcast(condition, a), b)
+
+
 def softmax(a: Shape, *, axis: int) -> Shape:
     """Return the same shape, if there is at least one class along the axis."""
     (index,) = normalize_axis_tuple(axis, len(a))

@@ -44,6 +44,9 @@ NUMPY = {
     "cast": lambda a, dtype: a.astype(dtype),
     "sum": np.sum,
     "mean": np.mean,
+    "max": np.max,
+    "is_largest": lambda a, axis: (a == np.max(a, axis, keepdims=True)).astype(a.dtype),
+    "where": np.where,
     "transpose": np.transpose,
     "reshape": np.reshape,
     "broadcast_to": np.broadcast_to,
@@ -163,6 +166,58 @@ def test_where_both_are_the_maximum_each_has_half_the_slope():
     g.run_grad(g.maximum(a, b), [1, 10, 100])
     np.testing.assert_array_equal(g.grad[a], [0, 5, 100])
     assert g.grad[b] == 1 + 5
+
+
+def test_where_several_are_the_largest_each_has_an_equal_part_of_the_slope():
+    g = Graph()
+    a = g.tensor([[1.0, 3.0, 3.0], [5.0, 2.0, np.inf], [4.0, 4.0, 4.0], [0.0, np.nan, 1.0]])
+    g.run_grad(g.max(a, axis=1), [1, 10, 100, 1000])
+    third = 100 * (1 / 3)
+    expected = [[0, 0.5, 0.5], [0, 0, 10], [third, third, third], [np.nan, np.nan, np.nan]]
+    np.testing.assert_array_equal(g.grad[a], expected)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((0,), None), ((2, 0), 1), ((0, 3), (0, 1))])
+def test_nothing_has_no_largest(shape, axis):
+    g = Graph()
+    a = g.tensor(np.zeros(shape))
+    for operation in (g.max, g.is_largest):
+        with pytest.raises(ValueError, match="there is nothing to choose from along axis"):
+            operation(a, axis)
+
+
+def test_what_is_not_chosen_passes_no_gradient_however_large():
+    g = Graph()
+    x = g.tensor([-1.0, 0.0, 4.0])
+    root = g.sqrt(g.where(g.step(x), x, g.tensor(0.0)))
+    (slope,) = g.grad_graph(g.sum(root), [x])
+    (curvature,) = g.grad_graph(g.sum(slope), [x])
+    with np.errstate(all="ignore"):
+        values, slopes, curvatures = Program(g, [x], [root, slope, curvature])([-1, 0, 4])
+    np.testing.assert_array_equal(values, [0, 0, 2])
+    np.testing.assert_array_equal(slopes, [0, 0, 1 / 4])
+    np.testing.assert_array_equal(curvatures, [0, 0, -1 / 32])
+    g.run_grad(g.sum(slope))
+    np.testing.assert_array_equal(g.grad[x], [0, 0, -1 / 32])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"), [("888", "f8"), ("844", "f4"), ("448", "f8"), ("484", "f8")]
+)
+def test_the_type_is_that_of_the_values_and_nan_and_tiny_numbers_are_not_0(kinds, expected):
+    g = Graph()
+    condition, a, b = (g.tensor(np.zeros(3, f"f{k}")) for k in kinds)
+    g.set(condition, [np.nan, 1e-300 if kinds[0] == "8" else 1e-40, -0.0])
+    g.set(a, [1, 2, 3])
+    output = g.where(condition, a, b)
+    g.run_grad(output, [1, 1, 1])
+    np.testing.assert_array_equal(g.value[output], [1, 2, 0])
+    assert g.value[output].dtype == g.dtype[output] == expected
+    np.testing.assert_array_equal(g.grad[a], [1, 1, 0])
+    np.testing.assert_array_equal(g.grad[b], [0, 0, 1])
+    np.testing.assert_array_equal(g.grad[condition], [0, 0, 0])
+    (found,) = Program(g, [condition, a, b], [output])(*(g.value[i] for i in (condition, a, b)))
+    np.testing.assert_array_equal(found, [1, 2, 0])
 
 
 def test_both_infinite_are_equal():

@@ -26,6 +26,11 @@ def log_softmax(a, axis):
     return shifted - anp.log(anp.sum(anp.exp(shifted), axis=axis, keepdims=True))
 
 
+def padded(a, key, shape):
+    widths = [(k.start, n - k.stop) for k, n in zip(key, shape, strict=True)]
+    return anp.pad(a, widths, "constant") if widths else 1.0 * a
+
+
 # What each operation is in terms of autograd's NumPy; one_hot has no slope and stands for labels.
 BY_AUTOGRAD = {
     "add": anp.add,
@@ -50,6 +55,16 @@ BY_AUTOGRAD = {
     "cast": lambda a, dtype: 1.0 * a,
     "sum": lambda a, axis, keepdims: anp.sum(a, axis=axis, keepdims=keepdims),
     "mean": lambda a, axis, keepdims: anp.mean(a, axis=axis, keepdims=keepdims),
+    # autograd fails for no axes at all.
+    "max": lambda a, axis, keepdims: 1.0 * a if axis == () else anp.max(a, axis, keepdims=keepdims),
+    "is_largest": lambda a, axis: (
+        0.0 * a + (tracer.getval(a) == np.max(tracer.getval(a), axis, keepdims=True))
+    ),
+    "where": lambda condition, a, b: (
+        a * (tracer.getval(condition) != 0) + b * (tracer.getval(condition) == 0) + 0.0 * condition
+    ),
+    "getitem": lambda a, key: a[tuple(slice(k.start, k.stop) for k in key)] if key else 1.0 * a,
+    "embed": lambda a, keys, shape: padded(a, *keys, shape),
     "transpose": lambda a, axes: anp.transpose(a, axes),
     "reshape": lambda a, shape: anp.reshape(a, shape),
     "broadcast_to": lambda a, shape: a * np.ones(shape),
@@ -74,6 +89,8 @@ ALLOWED = {
     "div": lambda a, b: not np.any(np.abs(b) < 0.1),
     "maximum": lambda a, b: far_from(np.subtract(a, b), 0),
     "is_larger": lambda a, b: far_from(np.subtract(a, b), 0),
+    "max": lambda a: far_from(np.diff(np.sort(a, axis=None)), 0),
+    "is_largest": lambda a: far_from(np.diff(np.sort(a, axis=None)), 0),
     "relu": lambda a: far_from(a, 0),
     "step": lambda a: far_from(a, 0),
     "abs": lambda a: far_from(a, 0),
@@ -94,8 +111,18 @@ def axes_of(draw, ndim):
 
 def attributes_of(draw, op, shape):
     """Keyword arguments for an operation on an operand of this shape; None if there are none."""
-    if op in ("sum", "mean"):
+    if op in ("sum", "mean", "max"):
         return {"axis": axes_of(draw, len(shape)), "keepdims": draw(st.booleans())}
+    if op == "is_largest":
+        return {"axis": axes_of(draw, len(shape))}
+    if op == "getitem":
+        starts = [draw(st.integers(0, n - 1)) for n in shape]
+        stops = [draw(st.integers(k + 1, n)) for k, n in zip(starts, shape, strict=True)]
+        return {"key": tuple(map(range, starts, stops))}
+    if op == "embed":
+        starts = [draw(st.integers(0, 1)) for _ in shape]
+        key = tuple(range(k, k + n) for k, n in zip(starts, shape, strict=True))
+        return {"keys": (key,), "shape": tuple(k.stop + draw(st.integers(0, 1)) for k in key)}
     if op == "transpose":
         return {"axes": draw(st.none() | st.permutations(range(len(shape))))}
     if op == "reshape":
@@ -126,8 +153,15 @@ def grow(draw, g, leaves):
     attributes = attributes_of(draw, op, g.shape[operands[0]])
     if attributes is None:
         return
-    if len(OPS[op].gradients) == 2:
-        partners = [i for i in g.vertices if fit(op, g.shape[operands[0]], g.shape[i])]
+    if op == "where":
+        # Of 0 and other numbers that a small step does not change.
+        conditions = [i for i in g.vertices if g.name[i] in ("step", "sign", "is_largest")]
+        if not conditions:
+            return
+        operands.insert(0, draw(st.sampled_from(conditions)))
+    if len(OPS[op].gradients) == len(operands) + 1:
+        shapes = [g.shape[i] for i in operands]
+        partners = [i for i in g.vertices if fit(op, *shapes, g.shape[i])]
         if not partners:
             return
         operands.append(draw(st.sampled_from(partners)))
