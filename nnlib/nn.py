@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from nnlib.graph import Graph
-from nnlib.inputs import Vertex, float_type, integer
+from nnlib.inputs import Vertex, float_type, integer, real
+from nnlib.program import Program
 
 Initialiser = Callable[[int, int, np.random.Generator], np.ndarray]
 
@@ -146,3 +148,91 @@ class Sequential:
         for layer in self.layers:
             x = layer(x)
         return x
+
+
+# Programs that a predictor keeps, each for a number of rows and a type.
+_MOST_PROGRAMS = 8
+
+
+class Predictor:
+    """What a network makes of any number of rows, batch by batch, without growing its graph.
+
+    A program is made for each size of a batch: mostly two, for the last batch may be smaller. The
+    parameters have their present values in the graph at every call.
+
+    Parameters
+    ----------
+    g : Graph
+        Left unchanged.
+    network : Layer
+        It and its layers hold the graph as an attribute, as all layers here do.
+    batch : int, optional
+        Rows at a time, at least 1. More rows need more memory.
+
+    Examples
+    --------
+    >>> g, rng = Graph(), np.random.default_rng(0)
+    >>> predict = Predictor(g, Linear(g, 2, 3, rng), batch=4)
+    >>> predict(np.ones((10, 2))).shape, len(g)
+    ((10, 3), 2)
+    """
+
+    def __init__(self, g: Graph, network: Layer, batch: int = 256) -> None:
+        self._g, self._network, self._batch = g, network, integer(batch)
+        if self._batch < 1:
+            raise ValueError(f"batch={batch} must be at least 1")
+        self._programs: dict[tuple[object, ...], Program] = {}
+
+    def __call__(self, X: ArrayLike) -> np.ndarray:
+        """Return the outputs for rows, one for each.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_rows, …)
+
+        Raises
+        ------
+        ValueError
+            If X has no rows to go through, or they do not fit the network.
+        """
+        X = real(X)
+        if X.ndim == 0:
+            raise ValueError("expected rows, not a single number")
+        starts = range(0, max(len(X), 1), self._batch)
+        return np.concatenate([self._of_batch(X[k : k + self._batch]) for k in starts])
+
+    def evaluate(self, X: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
+        """Return the mean cross-entropy, and the part of the rows that are classified correctly.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_rows, …)
+            For which the network returns one logit for each class, at least one row.
+        labels : array_like of int, shape (n_rows,)
+            Class numbers.
+        """
+        logits, labels = self(X), real(labels)
+        if len(logits) == 0 or labels.shape != logits.shape[:-1]:
+            raise ValueError(
+                f"labels of shape {labels.shape} do not fit logits of shape {logits.shape}"
+            )
+        each = Graph()
+        loss = each.softmax_cross_entropy(each.tensor(logits), each.tensor(labels))
+        each.run_eval(loss)
+        return each.value[loss].item(), float(np.mean(np.argmax(logits, axis=-1) == labels))
+
+    @np.errstate(all="ignore")
+    def _of_batch(self, rows: np.ndarray) -> np.ndarray:
+        key = rows.shape, rows.dtype
+        if key not in self._programs:
+            if len(self._programs) == _MOST_PROGRAMS:
+                del self._programs[next(iter(self._programs))]
+            self._programs[key] = self._program(rows)
+        parameters = [self._g.value[i] for i in self._network.parameters]
+        return self._programs[key](rows, *parameters)[0]
+
+    def _program(self, rows: np.ndarray) -> Program:
+        # A layer adds vertices to the graph that it holds, here to a copy of it.
+        g, network = copy.deepcopy((self._g, self._network))
+        x = g.tensor(rows, "x")
+        return Program(g, [x, *network.parameters], [network(x)], copy=True)

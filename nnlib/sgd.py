@@ -16,8 +16,10 @@ from nnlib.program import Program
 class SGD:
     """Stochastic gradient descent with momentum on the parameters of a graph.
 
-    A step takes v ← momentum · v + ∂loss/∂w, w ← w − step_size · v for every parameter w, with
-    v = 0 at first: B. T. Polyak's heavy ball (1964), in the form PyTorch has it.
+    A step takes v ← momentum · v + ∂loss/∂w + weight_decay · w, w ← w − step_size · v for every
+    parameter w, with v = 0 at first: B. T. Polyak's heavy ball (1964), in the form PyTorch has it.
+    The decay is the gradient of ½ weight_decay · ‖w‖², the classical penalty, which is not part of
+    the loss that a step returns.
 
     Parameters
     ----------
@@ -31,11 +33,12 @@ class SGD:
         The leaves that hold the samples of a step, such as inputs and labels.
     step_size : float, positive
     momentum : float in [0, 1)
+    weight_decay : float, not negative
 
     Attributes
     ----------
     g : Graph
-    step_size, momentum : float
+    step_size, momentum, weight_decay : float
         May be set between steps.
 
     Raises
@@ -64,8 +67,10 @@ class SGD:
         batch: Sequence[Vertex],
         step_size: float,
         momentum: float = 0.0,
+        weight_decay: float = 0.0,
     ) -> None:
         self.g, self.step_size, self.momentum = g, step_size, momentum
+        self.weight_decay = weight_decay
         (loss,), self._leaves, batch = map(g.require, ([loss], parameters, batch))
         twin = g.copy()
         outputs = [loss, *twin.grad_graph(loss, self._leaves)]
@@ -96,6 +101,17 @@ class SGD:
         self._momentum = float(value)
 
     @property
+    def weight_decay(self) -> float:
+        """The factor of the parameters in a step's gradient, at least 0."""
+        return self._weight_decay
+
+    @weight_decay.setter
+    def weight_decay(self, value: float) -> None:
+        if not (is_number(value) and 0 <= value < math.inf):
+            raise ValueError(f"weight_decay={value!r} must be a number, at least 0")
+        self._weight_decay = float(value)
+
+    @property
     def _parameters(self) -> tuple[np.ndarray, ...]:
         return self._program.inputs[: len(self._leaves)]
 
@@ -118,6 +134,8 @@ class SGD:
         for w, v, gradient, move in every:
             v *= self.momentum
             v += gradient
+            if self.weight_decay:
+                v += np.multiply(w, self.weight_decay, out=move)
             w -= np.multiply(v, self.step_size, out=move)
         return loss.item()
 

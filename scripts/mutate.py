@@ -76,6 +76,7 @@ TESTS = {
     "nnlib/draw.py": ["nnlib/test_draw", "nnlib/test_docs"],
     "nnlib/nn.py": ["nnlib/test_nn"],
     "nnlib/sgd.py": ["nnlib/test_sgd"],
+    "nnlib/parameters.py": ["nnlib/test_parameters"],
     "nnlib/datasets.py": ["nnlib/test_datasets"],
     "nnlib/train.py": ["nnlib/test_train"],
     "nnlib/mistakes.py": ["nnlib/test_grade"],

@@ -7,7 +7,7 @@ import pytest
 
 import nnlib.nn
 from nnlib import Graph
-from nnlib.nn import Linear, ReLU, Sequential, Tanh, he, xavier
+from nnlib.nn import Linear, Predictor, ReLU, Sequential, Tanh, he, xavier
 
 
 def test_a_network_is_its_formula():
@@ -87,7 +87,7 @@ def test_shapes_that_do_not_fit_are_refused():
 
 def test_examples_in_the_docstrings():
     failed, attempted = doctest.testmod(nnlib.nn, extraglobs={"np": np, "Graph": Graph})
-    assert (failed, attempted) == (0, 4)
+    assert (failed, attempted) == (0, 7)
 
 
 def test_the_smallest_layer():
@@ -96,3 +96,69 @@ def test_the_smallest_layer():
     output = layer(g.tensor([[2.0]]))
     g.run_eval(output)
     assert g.value[output] == 2 * g.value[layer.parameters[0]]
+
+
+@pytest.fixture
+def classifier():
+    g, rng = Graph(), np.random.default_rng(0)
+    return g, Sequential(Linear(g, 3, 5, rng), ReLU(g), Linear(g, 5, 4, rng))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 4, 5, 8, 21])
+def test_any_number_of_rows_is_predicted_without_growing_the_graph(classifier, rows):
+    g, network = classifier
+    X = np.random.default_rng(1).normal(size=(rows, 3))
+    size, predict = len(g), Predictor(g, network, batch=4)
+    for _ in range(2):
+        found = predict(X)
+        W1, b1, W2, b2 = (g.value[i] for i in network.parameters)
+        # A row in a batch of another size may round differently, in sums of five numbers.
+        expected = np.maximum(X @ W1 + b1, 0) @ W2 + b2
+        np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14)
+        assert found.shape == (rows, 4)
+        # The next call is with other parameters.
+        g.set(network.parameters[0], -g.value[network.parameters[0]])
+    assert len(g) == size
+
+
+def test_a_prediction_is_a_copy_and_sizes_are_forgotten(classifier):
+    predict = Predictor(*classifier, batch=100)
+    first = predict(np.ones((1, 3)))
+    kept = first.copy()
+    for rows in range(1, 20):
+        assert predict(np.full((rows, 3), 2.0)).shape == (rows, 4)
+    np.testing.assert_array_equal(first, kept)
+    assert len(predict._programs) == 8
+
+
+@pytest.mark.parametrize("rows", [3, 10])
+def test_an_evaluation_is_the_mean_over_all_rows(classifier, rows):
+    rng = np.random.default_rng(2)
+    X, labels = rng.normal(size=(rows, 3)), rng.integers(4, size=rows)
+    predict = Predictor(*classifier, batch=4)
+    loss, accuracy = predict.evaluate(X, labels)
+    logits = predict(X)
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert loss == pytest.approx(-np.mean(np.log(chances[np.arange(rows), labels])), rel=1e-13)
+    assert accuracy == np.mean(logits.argmax(axis=1) == labels)
+
+
+def test_float32_is_predicted_in_float32():
+    g = Graph()
+    predict = Predictor(g, Linear(g, 2, 3, np.random.default_rng(0), dtype=np.float32))
+    assert predict(np.ones((4, 2), np.float32)).dtype == np.float32
+    assert predict(np.ones((4, 2))).dtype == np.float64
+
+
+def test_rows_that_do_not_fit_are_refused(classifier):
+    predict = Predictor(*classifier)
+    with pytest.raises(ValueError, match="the inner dimensions 2 and 3 differ"):
+        predict(np.ones((5, 2)))
+    with pytest.raises(ValueError, match="expected rows, not a single number"):
+        predict(1.0)
+    with pytest.raises(ValueError, match=r"labels of shape \(4,\) do not fit"):
+        predict.evaluate(np.ones((5, 3)), [0, 1, 2, 3])
+    with pytest.raises(ValueError, match=r"do not fit logits of shape \(0, 4\)"):
+        predict.evaluate(np.ones((0, 3)), [])
+    with pytest.raises(ValueError, match="batch=0 must be at least 1"):
+        Predictor(*classifier, batch=0)

@@ -54,6 +54,39 @@ def test_steps_by_hand(dtype):
     np.testing.assert_array_equal(g.value[w], [2.25 - 21 / 8, -1.5 + 14 / 8])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weight_decay_by_hand(dtype):
+    g = Graph()
+    w = g.tensor(np.array([4.0, -2.0], dtype))
+    sgd = SGD(g, g.sum(w), [w], [], step_size=0.5, momentum=0.5, weight_decay=0.25)
+    # The loss has no penalty. v = 1 + w/4 = (2, 1/2), then v/2 + 1 + w/4 = (11/4, 11/16).
+    assert [sgd.step(), sgd.step()] == [2.0, 3.0 - 2.25]
+    sgd.store()
+    np.testing.assert_array_equal(g.value[w], [3 - 11 / 8, -2.25 - 11 / 32])
+    assert g.value[w].dtype == dtype
+
+
+def test_weight_decay_is_the_gradient_of_a_penalty():
+    rng = np.random.default_rng(0)
+    start, decay = rng.normal(size=(3, 2)), 0.3
+    X, Y = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    found = []
+    for penalised in (False, True):
+        g = Graph()
+        W = g.tensor(start)
+        loss = g.mean_squared_error(g.matmul(g.tensor(X), W), g.tensor(Y))
+        if penalised:
+            loss = g.add(loss, g.mul(g.tensor(decay / 2), g.sum(g.square(W))))
+        options = {} if penalised else {"weight_decay": decay}
+        sgd = SGD(g, loss, [W], [], 0.1, 0.9, **options)
+        for _ in range(20):
+            sgd.step()
+        sgd.store()
+        found.append(g.value[W])
+    # Twenty steps round differently, with numbers of about 1.
+    np.testing.assert_allclose(*found, rtol=0, atol=1e-14)
+
+
 def test_parameters_that_are_each_others_gradients_move_together():
     g = Graph()
     a, b = g.tensor([1.0, 2.0]), g.tensor([3.0, 4.0])
@@ -75,6 +108,7 @@ def test_the_loss_is_that_before_the_step_also_where_it_is_a_parameter():
     [
         *(("step_size", value) for value in (0.0, -1.0, np.nan, np.inf, True, "1", None, [0.1])),
         *(("momentum", value) for value in (1.0, -0.1, np.nan, False, "0")),
+        *(("weight_decay", value) for value in (-0.1, np.nan, np.inf, True, "0")),
     ],
 )
 def test_attributes_are_checked_when_they_are_set(name, value):
@@ -176,6 +210,7 @@ def test_examples_in_the_docstrings():
         ({"step_size": True}, "step_size=True must be a positive number"),
         ({"step_size": "0.1"}, "step_size='0.1' must be a positive number"),
         ({"momentum": False}, "momentum=False must be at least 0"),
+        ({"weight_decay": -1.0}, "weight_decay=-1.0 must be a number, at least 0"),
         ({"loss": "w"}, "vertex 0 (w) of shape (2,) is not a single number"),
         ({"parameters": ["product"]}, "[2, 1] must be leaves"),
         ({"batch": ["w"]}, "[0, 0] must be leaves, each given once"),

@@ -28,7 +28,7 @@ NNLIB = [
         "program",
         "hessian",
     ),
-    *("cases", "check", "draw", "nn", "sgd", "datasets", "train"),
+    *("cases", "check", "draw", "nn", "sgd", "parameters", "datasets", "train"),
     *("mistakes", "questions", "student", "grade"),
 ]
 
