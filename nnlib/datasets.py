@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+import gzip
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -53,7 +56,8 @@ def spirals(n_samples: int, noise: float, rng: np.random.Generator) -> Dataset:
 def read(path: Path, target: str) -> Dataset:
     """Read a table of numbers, separated by commas, with one header line and a column of classes.
 
-    All other columns are features, and are scaled to mean 0 and variance 1.
+    All other columns are features, and are scaled to mean 0 and variance 1. A file whose name ends
+    in .gz is unpacked.
 
     Raises
     ------
@@ -61,12 +65,12 @@ def read(path: Path, target: str) -> Dataset:
         If the file is no such table; the message names the row and the column.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with _open(path) as file:
             header, *rows = [row for row in csv.reader(file) if row] or [[]]
         header = [name.strip() for name in header]
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from None
+    except (UnicodeDecodeError, csv.Error, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: {error}") from None
     if target not in header:
         raise ValueError(f"{path}: no column {target!r} among {', '.join(header) or 'none'}")
@@ -90,9 +94,52 @@ def read(path: Path, target: str) -> Dataset:
             f"{path}: column {target!r} has {len(classes)} different values, which cannot be "
             f"classes: from 2 to {MOST_CLASSES} are allowed"
         )
-    deviation = X.std(axis=0)
-    X = (X - X.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    return Dataset(X, labels, classes.tolist(), [f"{name} (standardised)" for name in features])
+    names = [f"{name} (standardised)" for name in features]
+    return Dataset(_scaled(X, X), labels, classes.tolist(), names)
+
+
+def split(
+    data: Dataset, fraction: float, rng: np.random.Generator, scale: bool
+) -> tuple[Dataset, Dataset]:
+    """Return a random part of the samples to train on, and the rest to test with.
+
+    Parameters
+    ----------
+    data : Dataset
+    fraction : float in [0, 1]
+        The part to test with, rounded to a whole number of samples.
+    rng : numpy.random.Generator
+    scale : bool
+        Whether to scale to mean 0 and variance 1 of the part to train on, which must not know of
+        the other.
+
+    Raises
+    ------
+    ValueError
+        If no sample is left in one of them.
+    """
+    n_samples = len(data.X)
+    n_test = round(fraction * n_samples)
+    if not 0 < n_test < n_samples:
+        raise ValueError(f"of {n_samples} samples, {n_test} would be left to test with")
+    order = rng.permutation(n_samples)
+    # In the order of the table.
+    train, test = np.sort(order[n_test:]), np.sort(order[:n_test])
+    X = _scaled(data.X, data.X[train]) if scale else data.X
+    first, second = (replace(data, X=X[k], labels=data.labels[k]) for k in (train, test))
+    return first, second
+
+
+def _scaled(X: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return X shifted and scaled so that the known rows have mean 0 and variance 1."""
+    deviation = known.std(axis=0)
+    return (X - known.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+
+
+def _open(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(newline="", encoding="utf-8-sig")
 
 
 def _number(cell: str) -> float:

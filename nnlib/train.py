@@ -6,7 +6,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from nnlib.datasets import Dataset, read, spirals
+from nnlib.datasets import Dataset, read, spirals, split
 from nnlib.graph import Graph
-from nnlib.inputs import Vertex
-from nnlib.nn import Linear, ReLU, Sequential
+from nnlib.nn import Linear, Predictor, ReLU, Sequential
 from nnlib.sgd import SGD, batches
 from nnlib.terminal import bar_stream, run
 
@@ -34,31 +34,38 @@ class Training:
     loss : list of float
         Mean loss of the epoch's batches, each before its step.
     accuracy : list of float
-        Part of all samples that the network classifies correctly after the epoch.
+        Part of the samples trained on that the network classifies correctly after the epoch.
     predict : callable
         Maps X, shape (m, n_features), to class numbers, shape (m,).
     sizes : list of int
         Features, units of each hidden layer, classes.
+    test_accuracy : list of float
+        The same part of other samples, if there are any.
     """
 
     loss: list[float]
     accuracy: list[float]
     predict: Callable[[np.ndarray], np.ndarray]
     sizes: list[int]
+    test_accuracy: list[float] = field(default_factory=list)
 
 
 def train(
     data: Dataset,
     rng: np.random.Generator,
+    test: Dataset | None = None,
     *,
     width: int = 32,
     depth: int = 2,
     step_size: float = 0.1,
     momentum: float = 0.9,
+    weight_decay: float = 0.0,
     batch: int = 32,
     epochs: int = 200,
 ) -> Training:
     """Train a ReLU network of `depth` linear layers by minibatch gradient descent.
+
+    The samples of `test` are only counted.
 
     Raises
     ------
@@ -74,14 +81,9 @@ def train(
     network = Sequential(*layers[1:])
     x, labels = g.tensor(data.X[:batch], "x"), g.tensor(data.labels[:batch], "labels")
     loss = g.softmax_cross_entropy(network(x), labels)
-    sgd = SGD(g, loss, network.parameters, [x, labels], step_size, momentum)
-    all_logits = network(g.tensor(data.X, "X"))
-
-    def classify(logits: Vertex) -> np.ndarray:
-        g.run_eval(logits)
-        return np.argmax(g.value[logits], axis=-1)
-
-    training = Training([], [], lambda X: classify(network(g.tensor(X))), sizes)
+    sgd = SGD(g, loss, network.parameters, [x, labels], step_size, momentum, weight_decay)
+    logits = Predictor(g, network)
+    training = Training([], [], lambda X: np.argmax(logits(X), axis=-1), sizes)
     stream, numbers = bar_stream(), range(1, epochs + 1)
     progress = tqdm(numbers, "training", unit="epoch", leave=False, file=stream, disable=not stream)
     for epoch in progress:
@@ -95,31 +97,44 @@ def train(
                 f"the loss is {training.loss[-1]} in epoch {epoch}: take a smaller step size"
             )
         sgd.store()
-        training.accuracy.append(float(np.mean(classify(all_logits) == data.labels)))
-        progress.set_postfix(loss=f"{training.loss[-1]:.2g}", accuracy=training.accuracy[-1])
+        training.accuracy.append(float(np.mean(training.predict(data.X) == data.labels)))
+        shown = {"loss": f"{training.loss[-1]:.2g}", "accuracy": f"{training.accuracy[-1]:.2%}"}
+        if test is not None:
+            training.test_accuracy.append(float(np.mean(training.predict(test.X) == test.labels)))
+            shown["test"] = f"{training.test_accuracy[-1]:.2%}"
+        progress.set_postfix(shown)
     return training
 
 
-def figure_of(data: Dataset, training: Training) -> Figure:
-    """Draw the loss, the accuracy, and the decision regions or a confusion matrix."""
+def figure_of(data: Dataset, training: Training, test: Dataset | None = None) -> Figure:
+    """Draw the loss, the accuracy, and the decision regions or a confusion matrix.
+
+    The matrix is of the samples to test with, if there are any.
+    """
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = np.arange(1, len(training.loss) + 1)
     left.semilogy(epochs, training.loss, color="black", label="loss")
     left.set(xlabel="epoch", ylabel="cross-entropy loss of the batches")
     beside = left.twinx()
-    beside.plot(epochs, training.accuracy, color="tab:orange", linestyle="--", label="accuracy")
-    beside.set(ylabel="accuracy on all samples", ylim=(0, 1.02))
+    name = "accuracy" if test is None else "train accuracy"
+    beside.plot(epochs, training.accuracy, color="tab:orange", linestyle="--", label=name)
+    if test is not None:
+        style = {"color": "tab:blue", "linestyle": ":", "linewidth": 2}
+        beside.plot(epochs, training.test_accuracy, label="test accuracy", **style)
+    beside.set(ylabel="accuracy on all samples" if test is None else "accuracy", ylim=(0, 1.02))
     handles = [*left.lines, *beside.lines]
-    left.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    left.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(handles))
     if len(data.features) == 2:
-        _draw_boundary(right, data, training)
+        _draw_boundary(right, data, training, test)
     else:
-        _draw_confusion(right, data, training)
+        _draw_confusion(right, data if test is None else test, training)
+        if test is not None:
+            right.set(title="which classes of the test samples are confused")
     return figure
 
 
-def _draw_boundary(axes: Axes, data: Dataset, training: Training) -> None:
+def _draw_boundary(axes: Axes, data: Dataset, training: Training, test: Dataset | None) -> None:
     low, high = data.X.min(axis=0), data.X.max(axis=0)
     margin = 0.1 * (high - low)
     across, up = np.linspace(low - margin, high + margin, 300).T
@@ -132,8 +147,13 @@ def _draw_boundary(axes: Axes, data: Dataset, training: Training) -> None:
         of_class = data.X[data.labels == data.classes.index(name)]
         style = {"facecolor": color, "edgecolor": "black", "linewidth": 0.5, "s": 14}
         axes.scatter(*of_class.T, marker=marker, label=_literal(name), **style)
+        if test is not None:
+            held_out = test.X[test.labels == data.classes.index(name)]
+            hollow = style | {"facecolor": "white", "edgecolor": color, "linewidth": 1.0}
+            axes.scatter(*held_out.T, marker=marker, **hollow)
     axes.set(xlabel=_literal(data.features[0]), ylabel=_literal(data.features[1]))
-    axes.set(title="samples and decision regions")
+    beside = "" if test is None else "\n(hollow: test samples)"
+    axes.set(title=f"samples and decision regions{beside}")
     if len(data.classes) <= 10:
         axes.legend(loc="upper right", fontsize="small")
 
@@ -159,16 +179,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Train, print the accuracy, write the figure and history.csv; return the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if (options.data is None) != (options.target is None):
-        parser.error("--data and --target belong together: a file and its column of classes")
-    # The data and the network have separate random streams, so that neither changes the other.
-    for_data, for_network = map(
-        np.random.default_rng, np.random.SeedSequence(options.seed).spawn(2)
+    # The data, the network and the split have separate random streams, so that none changes the
+    # others.
+    for_data, for_network, for_split = map(
+        np.random.default_rng, np.random.SeedSequence(options.seed).spawn(3)
     )
-    try:
-        data = read(options.data, options.target) if options.data else spirals(400, 0.02, for_data)
-    except ValueError as error:
-        parser.error(str(error))
+    data, test = _data(parser, options, for_data, for_split)
     n_samples = len(data.X)
     batch = options.batch or min(32, n_samples)
     if batch > n_samples:
@@ -181,28 +197,62 @@ def main(arguments: list[str] | None = None) -> int:
                 raise IsADirectoryError(0, f"{path.name} is a folder")
     except OSError as error:
         parser.error(f"--out {options.out}: {error.strerror}")
-    print(f"{options.data or 'two spirals'}: {n_samples} samples, {len(data.classes)} classes")
-    names = ("width", "depth", "step_size", "momentum", "epochs")
+    beside = "" if test is None else f" and {len(test.X)} to test with"
+    source = options.data or "two spirals"
+    print(f"{source}: {n_samples} samples{beside}, {len(data.classes)} classes")
+    names = ("width", "depth", "step_size", "momentum", "weight_decay", "epochs")
     settings = {name: getattr(options, name) for name in names}
     try:
-        training = train(data, for_network, batch=batch, **settings)
+        # In products as small as these, threads wait for each other, several times as long as they
+        # compute if other programs run.
+        with threadpool_limits(1, "blas"):
+            training = train(data, for_network, test, batch=batch, **settings)
     except FloatingPointError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
-    rows = zip(training.loss, training.accuracy, strict=True)
     try:
-        with history.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["epoch", "loss", "accuracy"])
-            writer.writerows([epoch, *row] for epoch, row in enumerate(rows, start=1))
-        figure_of(data, training).savefig(picture, dpi=200)
+        _write_history(history, training)
+        figure_of(data, training, test).savefig(picture, dpi=200)
     except OSError as error:
         print(f"{parser.prog}: --out {options.out}: {error.strerror or error}", file=sys.stderr)
         return 1
     print(f"network {' → '.join(map(str, training.sizes))}, {options.epochs} epochs")
-    print(f"loss {training.loss[-1]:.4g}, train accuracy {training.accuracy[-1]:.2%}")
+    tested = f", test accuracy {training.test_accuracy[-1]:.2%}" if training.test_accuracy else ""
+    print(f"loss {training.loss[-1]:.4g}, train accuracy {training.accuracy[-1]:.2%}{tested}")
     print(f"{history}, {picture}")
     return 0
+
+
+def _data(
+    parser: argparse.ArgumentParser,
+    options: argparse.Namespace,
+    for_data: np.random.Generator,
+    for_split: np.random.Generator,
+) -> tuple[Dataset, Dataset | None]:
+    """Return the samples to train on and those to test with, if any; refuse bad options."""
+    if (options.data is None) != (options.target is None):
+        parser.error("--data and --target belong together: a file and its column of classes")
+    try:
+        data = read(options.data, options.target) if options.data else spirals(400, 0.02, for_data)
+    except ValueError as error:
+        parser.error(str(error))
+    if not options.test:
+        return data, None
+    try:
+        return split(data, options.test, for_split, scale=options.data is not None)
+    except ValueError as error:
+        parser.error(f"--test {options.test}: {error}")
+
+
+def _write_history(path: Path, training: Training) -> None:
+    columns = {"loss": training.loss, "accuracy": training.accuracy}
+    if training.test_accuracy:
+        columns["test_accuracy"] = training.test_accuracy
+    rows = zip(*columns.values(), strict=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["epoch", *columns])
+        writer.writerows([epoch, *row] for epoch, row in enumerate(rows, start=1))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -210,6 +260,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m nnlib.train",
         description="Train a ReLU network to tell classes apart, on two interleaved spirals or "
         "on a table of your own, by stochastic gradient descent with momentum.",
+        epilog="The files are written after the last epoch. A run that is stopped, as by Ctrl-C, "
+        "writes nothing, and there is nothing to resume: the same options train the same network "
+        "from the beginning.",
     )
 
     def option(name: str, convert: Callable[[str], Any], default: object, meaning: str) -> None:
@@ -221,14 +274,26 @@ def _parser() -> argparse.ArgumentParser:
     option("--depth", _number(int, 1, 100), 2, "linear layers, with ReLU between them")
     option("--step-size", _number(float, 1e-12, 1e12), 0.1, "step size")
     option("--momentum", _number(float, 0, 0.9999), 0.9, "part of a step taken again in the next")
+    option("--weight-decay", _number(float, 0, 1e12), 0.0, "this times a weight joins its gradient")
     option(
         "--batch", _number(int, 1, 10**9), None, "samples of a step (default: 32, or all if fewer)"
     )
     option("--epochs", _number(int, 1, 10**9), 200, "passes through the samples")
     option("--seed", _number(int, 0, 2**63), 0, "seed of the random numbers")
-    option("--data", Path, None, "table: one header line, commas, numbers (default: two spirals)")
+    option(
+        "--test",
+        _number(float, 0, 0.99),
+        0.0,
+        "part of the samples to test with, chosen by the seed",
+    )
+    option(
+        "--data",
+        Path,
+        None,
+        "table: one header line, commas, numbers, may be packed as .gz (default: two spirals)",
+    )
     option("--target", str, None, "its column with the classes, of any text")
-    option("--out", Path, Path("results/training"), "folder for history.csv and training.png")
+    option("--out", Path, Path("training"), "folder for history.csv and training.png")
     return parser
 
 
@@ -249,4 +314,4 @@ def _number(kind: type, low: float, high: float) -> Callable[[str], float]:
 
 
 if __name__ == "__main__":
-    sys.exit(run("python -m nnlib.train", main))
+    sys.exit(run("python -m nnlib.train", main, ": files are written only after the last epoch"))

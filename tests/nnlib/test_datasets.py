@@ -1,11 +1,12 @@
 """Data for training: the two spirals, and tables that are read or refused by row and column."""
 
+import gzip
 import re
 
 import numpy as np
 import pytest
 
-from nnlib.datasets import read, spirals
+from nnlib.datasets import Dataset, read, spirals, split
 
 
 def write(folder, text, encoding="utf-8"):
@@ -72,3 +73,65 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
         read(write(tmp_path, "x,y\nä,a\n", "latin-1"), "y")
     with pytest.raises(ValueError, match="none: No such file or directory"):
         read(tmp_path / "none", "y")
+
+
+def numbered(n_samples):
+    rng = np.random.default_rng(3)
+    X = np.c_[np.arange(n_samples), rng.normal(5, 2, n_samples), np.ones(n_samples)]
+    return Dataset(X, np.arange(n_samples) % 2, ["a", "b"], ["number", "x", "one"])
+
+
+@pytest.mark.parametrize(("fraction", "n_test"), [(0.25, 5), (0.04, 1), (0.97, 19)])
+def test_every_sample_is_in_one_part(fraction, n_test):
+    data = numbered(20)
+    first, second = split(data, fraction, np.random.default_rng(0), scale=False)
+    assert (len(first.X), len(second.X)) == (20 - n_test, n_test)
+    np.testing.assert_array_equal(np.sort(np.r_[first.X[:, 0], second.X[:, 0]]), np.arange(20))
+    for part in (first, second):
+        rows = part.X[:, 0].astype(int)
+        assert sorted(rows) == [*rows]
+        np.testing.assert_array_equal(part.X, data.X[rows])
+        np.testing.assert_array_equal(part.labels, data.labels[rows])
+        assert (part.classes, part.features) == (data.classes, data.features)
+
+
+def test_the_parts_are_chosen_by_the_generator():
+    data = numbered(20)
+    one, same, other = (
+        split(data, 0.5, np.random.default_rng(seed), scale=False)[0].X[:, 0] for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert set(one) != set(other)
+
+
+def test_the_scale_is_that_of_the_part_to_train_on():
+    data = numbered(20)
+    first, second = split(data, 0.25, np.random.default_rng(0), scale=True)
+    raw = split(data, 0.25, np.random.default_rng(0), scale=False)
+    np.testing.assert_allclose(first.X.mean(axis=0), 0, atol=1e-14)
+    np.testing.assert_allclose(first.X.std(axis=0), [1, 1, 0], atol=1e-14)
+    mean, deviation = raw[0].X.mean(axis=0)[:2], raw[0].X.std(axis=0)[:2]
+    np.testing.assert_allclose(second.X[:, :2], (raw[1].X[:, :2] - mean) / deviation, rtol=1e-13)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.99, 1.0])
+def test_a_part_without_samples_is_refused(fraction):
+    with pytest.raises(ValueError, match=r"of 20 samples, \d+ would be left to test with"):
+        split(numbered(20), fraction, np.random.default_rng(0), scale=False)
+
+
+def test_a_packed_table_is_the_same(tmp_path):
+    text = "a,kind\n1,x\n2,y\n4,x\n"
+    (tmp_path / "table.csv").write_text(text)
+    (tmp_path / "table.csv.gz").write_bytes(gzip.compress(text.encode()))
+    plain, packed = (read(tmp_path / name, "kind") for name in ("table.csv", "table.csv.gz"))
+    np.testing.assert_array_equal(plain.X, packed.X)
+    assert (plain.classes, plain.features) == (packed.classes, packed.features)
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"a,b\n1,2\n", lambda content: content[:-9]])
+def test_a_packed_table_that_is_none_or_cut_is_refused(damage, tmp_path):
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(damage(gzip.compress(b"a,kind\n" + b"1,x\n" * 500)))
+    with pytest.raises(ValueError, match=r"table\.csv\.gz: .+"):
+        read(path, "kind")

@@ -16,7 +16,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 def test_every_snippet_prints_what_stands_below_it():
     page = (DOCS / "graph.md").read_text(encoding="utf-8")
     snippets = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", page, re.DOTALL)
-    assert len(snippets) == page.count("```python") == page.count("```text") == 10
+    assert len(snippets) == page.count("```python") == page.count("```text") == 12
     names = {}
     for code, expected in snippets:
         with redirect_stdout(StringIO()) as printed:

@@ -1,13 +1,19 @@
-"""The command nnlib.train: what it learns, what it writes, and which options it refuses."""
+"""The command nnlib.train: what it learns, what it writes, and which options it refuses.
+
+digits.csv.gz has the 1,797 images that scikit-learn's load_digits returns, 8 × 8 pixels from 0 to
+16: the test set of E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine
+Learning Repository (1998), https://doi.org/10.24432/C50P49, CC BY 4.0.
+"""
 
 import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.image import imread
 
-from nnlib.datasets import Dataset, spirals
+from nnlib.datasets import Dataset, spirals, split
 from nnlib.train import Training, _parser, figure_of, main, train
 
 
@@ -52,6 +58,78 @@ def test_the_same_options_give_the_same_bytes_and_another_seed_others(trained, t
     assert f"loss {last['loss']:.4g}, train accuracy {last['accuracy']:.2%}\n" in (
         capsys.readouterr().out
     )
+
+
+DIGITS = ["--data", str(Path(__file__).with_name("digits.csv.gz")), "--target", "digit"]
+# As docs/graph.md has them.
+FOR_DIGITS = ["--test", "0.25", "--width", "64", "--batch", "16", "--step-size", "0.02"]
+FOR_DIGITS += ["--weight-decay", "0.003", "--epochs", "60"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_digits_are_learned(seed, tmp_path, capsys):
+    assert main([*DIGITS, *FOR_DIGITS, "--seed", str(seed), "--out", str(tmp_path)]) == 0
+    rows = history(tmp_path)
+    assert [*rows[0]] == ["epoch", "loss", "accuracy", "test_accuracy"]
+    assert rows[-1]["test_accuracy"] >= 0.97
+    out = capsys.readouterr().out
+    assert "1348 samples and 449 to test with, 10 classes\n" in out
+    assert f", test accuracy {rows[-1]['test_accuracy']:.2%}\n" in out
+
+
+def test_samples_to_test_with_are_held_out_and_only_counted(tmp_path):
+    """Their labels make no difference to the network, and half of them are wrong here."""
+    rng = np.random.default_rng(0)
+    train_part, test_part = split(spirals(200, 0.0, rng), 0.25, rng, scale=False)
+    wrong = test_part.labels.copy()
+    wrong[::2] = 1 - wrong[::2]
+    found = [
+        train(train_part, np.random.default_rng(1), Dataset(test_part.X, labels, *names), epochs=30)
+        for labels in (test_part.labels, wrong)
+        for names in [(test_part.classes, test_part.features)]
+    ]
+    assert found[0].loss == found[1].loss
+    for training, labels in zip(found, (test_part.labels, wrong), strict=True):
+        assert training.test_accuracy[-1] == np.mean(training.predict(test_part.X) == labels)
+    assert train(train_part, rng, epochs=1).test_accuracy == []
+
+
+def test_weight_decay_makes_the_weights_small():
+    data = spirals(40, 0.0, np.random.default_rng(0))
+    losses = [
+        train(data, np.random.default_rng(1), weight_decay=decay, epochs=60).loss[-1]
+        for decay in (0.0, 1.0)
+    ]
+    # With weights near 0, both classes have the same chance.
+    assert losses[0] < 0.5 * np.log(2) < losses[1] == pytest.approx(np.log(2), rel=0.05)
+
+
+def test_the_figure_with_samples_to_test_with():
+    rng = np.random.default_rng(0)
+    parts = split(spirals(40, 0.0, rng), 0.25, rng, scale=False)
+    training = train(parts[0], rng, parts[1], batch=10, epochs=3)
+    left, right, beside = figure_of(parts[0], training, parts[1]).axes
+    assert [line.get_label() for line in beside.lines] == ["train accuracy", "test accuracy"]
+    np.testing.assert_array_equal(beside.lines[1].get_ydata(), training.test_accuracy)
+    points = [each for each in right.collections if isinstance(each, PathCollection)]
+    drawn = np.vstack([each.get_offsets() for each in points])
+    np.testing.assert_array_equal(
+        np.sort(drawn, axis=0), np.sort(np.vstack([part.X for part in parts]), axis=0)
+    )
+    assert left.get_ylabel() == "cross-entropy loss of the batches"
+
+
+def test_the_confusion_is_that_of_the_samples_to_test_with():
+    rng = np.random.default_rng(0)
+    data = spirals(40, 0.0, rng)
+    wide = Dataset(np.c_[data.X, data.X], data.labels, data.classes, list("abcd"))
+    first, second = split(wide, 0.5, rng, scale=False)
+    training = train(first, rng, second, batch=10, epochs=3)
+    (image,) = figure_of(first, training, second).axes[1].images
+    predicted = training.predict(second.X)
+    expected = np.mean(predicted[second.labels == 1] == 0)
+    assert np.asarray(image.get_array())[1, 0] == pytest.approx(expected, rel=1e-15)
 
 
 def test_the_network_is_the_one_asked_for():
@@ -165,6 +243,10 @@ def test_a_folder_in_the_place_of_a_file_is_refused(name, tmp_path, capsys):
         (["--step-size", "nan"], "argument --step-size: 'nan' must be a number from 1e-12"),
         (["--momentum", "1"], "argument --momentum: '1' must be a number from 0 to 0.9999"),
         (["--batch", "401"], "--batch 401: there are only 400 samples"),
+        (["--batch", "301", "--test", "0.25"], "--batch 301: there are only 300 samples"),
+        (["--test", "0.001"], "--test 0.001: of 400 samples, 0 would be left to test with"),
+        (["--test", "1"], "argument --test: '1' must be a number from 0 to 0.99"),
+        (["--weight-decay", "-1"], "argument --weight-decay: '-1' must be a number from 0"),
         (["--seed", "-1"], "argument --seed: '-1' must be a whole number from 0"),
         (["--data", "x.csv"], "--data and --target belong together"),
         (["--data", "none.csv", "--target", "y"], "none.csv: No such file or directory"),
@@ -184,6 +266,8 @@ LIMITS = {
     "step-size": (1e-12, 1e12),
     "momentum": (0.0, 0.9999),
     "batch": (1, 10**9),
+    "test": (0.0, 0.99),
+    "weight-decay": (0.0, 1e12),
     "epochs": (1, 10**9),
     "seed": (0, 2**63),
 }
@@ -205,9 +289,12 @@ def test_defaults_and_what_the_help_says_of_them():
     defaults = vars(_parser().parse_args([]))
     assert defaults == {
         **{"width": 32, "depth": 2, "step_size": 0.1, "momentum": 0.9, "batch": None},
-        **{"epochs": 200, "seed": 0, "data": None, "target": None},
-        "out": Path("results/training"),
+        **{"epochs": 200, "seed": 0, "data": None, "target": None, "test": 0.0},
+        **{"weight_decay": 0.0, "out": Path("training")},
     }
+    # No folder of studies: their commands would take it for one.
+    assert defaults["out"].parts[0] != "results"
     told = _parser().format_help()
+    assert "there is nothing to resume" in " ".join(told.split())
     assert "(default: 32)" in told
     assert "None" not in told

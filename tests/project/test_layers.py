@@ -132,7 +132,7 @@ def test_the_modules_of_nnlib_import_from_below():
     beside = {
         "nnlib.hessian": {"scipy"},
         "nnlib.draw": {"matplotlib"},
-        "nnlib.train": {"matplotlib", "tqdm"},
+        "nnlib.train": {"matplotlib", "threadpoolctl", "tqdm"},
     }
     for module, path in modules("nnlib").items():
         assert imports(path) & set(order) <= set(order[: order.index(module)])
