@@ -160,9 +160,9 @@ def _by_lanczos(hessian: LinearOperator, start: np.ndarray) -> float:
     """Return the largest eigenvalue, or NaN if a product is not finite."""
     # No sum of squares, which would overflow before the products do.
     size = float(np.abs(hessian.matvec(start.astype(hessian.dtype))).max() / np.abs(start).max())
-    if size == 0 or not math.isfinite(size):
-        # ARPACK refuses to start from a vector whose product is 0.
-        return 0.0 if size == 0 else math.nan
+    if size == 0:
+        # Otherwise rounding might leave something of it.
+        return 0.0
     # Products are scaled to about 1, and √2 times the vector is added. So the error that ARPACK
     # accepts is relative to 1, also where the eigenvalue is 0 beside negative ones. And ARPACK,
     # which begins with the product of its start, does not lose vectors whose product is 0. A power
