@@ -294,7 +294,7 @@ def _refuse_options(arguments: Sequence[str]) -> None:
     for word, after in pairwise([*arguments, ""]):
         option, _, value = word.partition("=")
         if option.startswith("--experimental"):
-            raise CommandError(f"{option}: is not supported, it would run code from a file")
+            raise CommandError(f"{word}: is not supported, it would run code from a file")
         if not option.startswith("-") or option in known:
             continue
         name, given = option.lstrip("-"), value or after
@@ -302,10 +302,10 @@ def _refuse_options(arguments: Sequence[str]) -> None:
         if name in ("experiment", *keys):
             value = given if given and "=" not in given and given[0] != "-" else "VALUE"
             raise CommandError(
-                f"{option}: is no option; a key is typed without dashes: {name}={value}"
+                f"{word}: is no option; a key is typed without dashes: {name}={value}"
             )
         known_too = [*known, "--dry-run"]
-        raise CommandError(f"{option}: is no option{nearest(option, known_too)}")
+        raise CommandError(f"{word}: is no option{nearest(option, known_too)}")
 
 
 def _refuse_layers(arguments: Sequence[str]) -> None:

@@ -148,7 +148,8 @@ def _studies(folders: Sequence[Path]) -> list[Path]:
     every = [found(folder) for folder in folders]
     if len(every) == 1:
         return every
-    none = [folder for folder in every if not (folder / TABLES["runs"]).exists()]
+    # What is not there at all was misspelt.
+    none = [each for each in every if each.exists() and not (each / TABLES["runs"]).exists()]
     if len(none) == len(every):
         raise RefusedError(f"{' '.join(map(str, none))}: none of them is a study, with a runs.csv")
     for folder in none:

@@ -402,7 +402,14 @@ BAD = {
     "+problem@hydra.callbacks.x=csv": LAUNCHER,
     "study=${oc.env:HOME}": "environment variables are not read",
     "--experimental-rerun=a.pickle": "is not supported",
-    "--exp=a.pickle": "is not supported",
+    "--exp=a.pickle": "is no option",
+    "--seed=3": "a key is typed without dashes: seed=3",
+    "--ver": "did you mean --version?",
+    "--dryrun": "did you mean --dry-run?",
+    "step_size=0.5": "did you mean step.value?",
+    "lr=0.5": "did you mean step.value?",
+    "d=3": "did you mean problem.n_features?",
+    "n_features=20": "did you mean problem.n_features?",
     "--resolve": "can only be used",
 }
 # Arguments: how the line begins, and what else it says.
@@ -507,6 +514,8 @@ BAD_TOGETHER = [
     ),
     (["start=normal", "start.radius=0"], "start.radius=0: ", "finite number from 1e-100"),
     (["start=eigenvector", "start.which=middle"], "start.which=middle: ", "max, min"),
+    (["--experiment", "default"], "--experiment: ", "without dashes: experiment=default"),
+    (["--problem.n_samples"], "--problem.n_samples: ", "problem.n_samples=VALUE"),
     (["start=nosuch"], "start=nosuch: ", "must be one of eigenvector, normal, zeros"),
     (
         ["start.radius=1"],

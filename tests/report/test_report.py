@@ -494,12 +494,10 @@ def not_a_folder(folder):
     ("damage", "says"),
     [
         (missing, "is not there"),
-        (without_runs, "has no runs.csv"),
         (without_curves, "has no curves.csv"),
         (of_another_version, "runs.csv: line 1 is not the header"),
         (with_text_for_a_number, "many"),
         (with_too_many_cells, "100"),
-        (not_a_folder, "Not a directory"),
     ],
 )
 def test_a_folder_that_will_not_do_is_refused_in_one_line(tmp_path, capsys, damage, says):
@@ -514,6 +512,18 @@ def test_a_folder_that_will_not_do_is_refused_in_one_line(tmp_path, capsys, dama
     assert says in err
     assert err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [(without_runs, "has no runs.csv"), (not_a_folder, "runs.csv: Not a directory")],
+)
+def test_alone_what_is_no_study_is_refused(tmp_path, capsys, damage, says):
+    folder = make_study(tmp_path / "bad", run())
+    damage(folder)
+    assert report.main([str(folder)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"gdconv-report: {folder}: {says}\n")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
@@ -683,6 +693,36 @@ def test_status_of_a_study_that_was_stopped(folder, tmp_path, capsys):
     assert "the same command continues it" in said
     assert "retry_failed=true" in said
     assert {path: path.read_bytes() for path in part.rglob("*") if path.is_file()} == before
+
+
+def test_status_as_json_has_the_same_numbers(folder, capsys):
+    assert report.main(["--status", "--json", str(folder)]) == 0
+    (study,) = json.loads(capsys.readouterr().out)
+    assert (study["done"], study["failed"], study["missing"]) == (36, 0, 0)
+    assert sum(study["statuses"].values()) == 36
+    assert (study["finished"], study["changed"]) == (True, [])
+    assert report.main(["--json", str(folder)]) == 2
+    assert "--json belongs to --status" in capsys.readouterr().err
+
+
+def test_folders_that_are_no_studies_are_named_and_passed_over(folder, tmp_path, capsys):
+    for name in ("none", "empty"):
+        (tmp_path / name).mkdir()
+    assert report.main(["--status", str(tmp_path / "none"), str(folder)]) == 0
+    said = capsys.readouterr()
+    assert f"{tmp_path / 'none'}: is no study" in said.err
+    assert "36 done" in said.out
+    assert report.main(["--status", str(tmp_path / "none"), str(tmp_path / "empty")]) == 2
+    assert "none of them is a study" in capsys.readouterr().err
+
+
+def test_a_name_alone_is_looked_up_in_results(folder, tmp_path, monkeypatch, capsys):
+    shutil.copytree(folder, tmp_path / "results" / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert report.main(["--status", "mine"]) == 0
+    assert capsys.readouterr().out.startswith("results/mine: 36 done")
+    (tmp_path / "mine").mkdir()
+    assert report.main(["--status", "mine"]) == 2
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"commands": []}', '{"commands": [{}]}', "\u00ff"])

@@ -13,8 +13,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from gdconv.config.networks import Network
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Gaussian, Record, RunConfig, Step, StudyConfig, Table
+from gdconv.config.sections import (
+    Gaussian,
+    Processes,
+    Record,
+    RunConfig,
+    Serial,
+    Step,
+    StudyConfig,
+    Table,
+)
 from gdconv.experiment.group import run_group
 from gdconv.experiment.identity import SCHEMA_VERSION
 from gdconv.methods.gradient_descent import GradientDescent
@@ -505,6 +515,23 @@ def test_failed_runs_are_run_again_only_if_asked_for(study, tmp_path, expected):
     rows = (outcome.folder / "runs.csv").read_bytes().splitlines(keepends=True)
     assert len(rows) == 1 + 9
     assert b"".join(row for row in rows if b",table," not in row) == expected["runs.csv"]
+
+
+@pytest.mark.parametrize("engine", [Serial(), Processes(workers=2)])
+def test_a_sweep_stops_at_a_failure_if_asked_to(study, engine, caplog):
+    # It comes first, because it has the most work, and fails before it.
+    network = Network(data="point", weights=[-1, 1])
+    huge = RunConfig(network, method=GradientDescent(iterations=10**9))
+    stopping = replace(study, stop_on_failure=True, engine=engine)
+    configs = [huge, *(replace(each, repetitions=10) for each in CONFIGS)]
+    outcome = run_sweep(configs, stopping)
+    every = len(outcome.run_ids)
+    assert outcome.failed == 1
+    assert outcome.added < every
+    assert "runs are missing: the same command adds them" in caplog.text
+    again = run_sweep(configs, stopping)
+    assert outcome.added + again.added == every
+    assert again.failed == 1
 
 
 def test_what_is_written_never_takes_twice_the_final_size(study, monkeypatch):
