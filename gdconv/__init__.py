@@ -16,6 +16,7 @@ _HOMES = {
     "LeastSquares": "gdconv.problems.families",
     "draw": "gdconv.report.figures.catalogue",
     "Network": "gdconv.config.networks",
+    "Family": "gdconv.config.plugins",
     **{method.__name__: method.__module__ for method in METHODS.values()},
     **dict.fromkeys(
         (

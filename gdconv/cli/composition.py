@@ -25,6 +25,7 @@ from hydra._internal import hydra as internals
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import env_override
@@ -45,6 +46,7 @@ from gdconv.config.mapping import (
     leave_out_foreign,
     not_a_key,
 )
+from gdconv.config.plugins import families
 from gdconv.config.rules import ConfigError, Rule, nearest, on_one_line, quoted, quoted_list, typed
 from gdconv.config.sections import Columns, RunConfig, StudyConfig
 
@@ -72,6 +74,10 @@ def compose() -> list[tuple[RunConfig, StudyConfig]]:
     _refuse_options(arguments)
     _refuse_layers(arguments)
     _refuse_unknown_options(sys.argv[1:])
+    for name, kind in families().items():
+        # As a file conf/problem/NAME.yaml would have them.
+        keys = {each.name: each.default for each in fields(kind)}
+        ConfigStore.instance().store(name=name, node={"name": name} | keys, group="problem")
     for name, resolver in RESOLVERS.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
     jobs: list[Any] = []

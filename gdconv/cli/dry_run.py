@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gdconv.config.sections import RunConfig, Serial, StudyConfig
-from gdconv.experiment.identity import Group
+from gdconv.config.sections import Run, RunConfig, Serial, StudyConfig
 from gdconv.problems.families import fitting_rows, shape
 from gdconv.sweep.sweep import blocks, cost, grouped, plan
 from gdconv.tables import contents
@@ -58,7 +57,7 @@ def _workers(study: StudyConfig) -> int:
     return int(getattr(study.engine, "workers", None) or cpu_count())
 
 
-def _cost(groups: Sequence[Group], workers: int) -> tuple[float, float]:
+def _cost(groups: Sequence[Mapping[str, Run]], workers: int) -> tuple[float, float]:
     """About how many seconds and MiB some groups take."""
     seconds, most = 0.0, 0.0
     for group in groups:

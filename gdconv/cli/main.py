@@ -21,6 +21,7 @@ from threading import Thread
 
 from gdconv.cli.composition import CommandError, compose, configuration_folder
 from gdconv.config.mapping import GROUPS, declared_keys, flat, to_mapping
+from gdconv.config.plugins import families
 from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import Problem, Processes, Serial, StudyConfig, Table
 from gdconv.sweep import engines
@@ -201,6 +202,7 @@ def _help(arguments: Sequence[str]) -> str:
         for group in groups
         if group.name != "hydra"
     }
+    choices["problem:"] = ", ".join(sorted({*choices["problem:"].split(", "), *families()}))
     told = {
         key.name: key.meaning.replace("`", "") + f" (unit: {key.unit})" * bool(key.unit)
         for key in declared_keys()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gdconv.config.networks import Network
+from gdconv.config.plugins import Family
 from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import (
     Correlated,
@@ -69,13 +70,15 @@ def rows_of(problem: Problem, seed: int, repetition: int) -> Rows:
     """
     if isinstance(problem, Table):
         return TableRows(problem)
+    if isinstance(problem, Family):
+        return FamilyRows(problem, seed, repetition)
     kind = Spectrum if isinstance(problem, Prescribed) else Drawn
     return kind(problem, seed, repetition)
 
 
 def block_ends(problem: Problem) -> list[tuple[int, int]]:
     """Return the first row of each of a problem's blocks, and the first one after it."""
-    if isinstance(problem, Network):
+    if isinstance(problem, Network | Family):
         return [(0, shape(problem)[0])]
     if isinstance(problem, Table) and (found := _facts(problem).ends):
         return found
@@ -263,6 +266,36 @@ FEATURES: dict[str, Callable[[Any, int, np.random.Generator], np.ndarray]] = {
     Correlated.name: correlated,
     Polynomial.name: polynomial,
 }
+
+
+class FamilyRows(Rows):
+    """A problem of another package's family, which is made as a whole.
+
+    Raises
+    ------
+    ValueError
+        If it makes something else than numbers of the shapes that its keys promise.
+    """
+
+    def __init__(self, problem: Family, seed: int, repetition: int) -> None:
+        self.problem, self._key = problem, (seed, repetition)
+        self.shape = shape(problem)
+
+    def whole(self) -> LeastSquares:
+        """Return the problem with all its rows."""
+        seed, repetition = self._key
+        sequence = np.random.SeedSequence(seed, spawn_key=(repetition, 0))
+        X, y = map(np.asarray, self.problem.draw(np.random.default_rng(sequence)))
+        told = f"{type(self.problem).__qualname__}.draw returned"
+        if X.shape != self.shape or y.shape != self.shape[:1]:
+            raise ValueError(
+                f"{told} X of shape {X.shape} and y of shape {y.shape}, but n_samples and"
+                f" n_features are {self.shape}"
+            )
+        X, y = (np.array(each, dtype=float) for each in (X, y))
+        if not (np.isfinite(X).all() and np.isfinite(y).all()):
+            raise ValueError(f"{told} numbers that are not finite")
+        return LeastSquares(X, y)
 
 
 class Spectrum(Drawn):

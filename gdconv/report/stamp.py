@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from gdconv.config.plugins import OF_FIGURES, found
 from gdconv.tables import disk
 from gdconv.tables.columns import FILES
 
@@ -54,12 +55,15 @@ def is_on(folder: Path, made_of: str) -> bool:
 
 @cache
 def _software() -> str:
-    """A checksum of gdconv's code, with the version of Matplotlib."""
+    """A checksum of gdconv's code, with the versions of Matplotlib and of others' figures."""
     package = Path(__file__).resolve().parents[1]
     code = sorted(path for path in package.rglob("*") if path.suffix in CODE)
     names = (path.relative_to(package).as_posix() for path in code)
     known = [f"{name} {disk.checksum(path)}" for name, path in zip(names, code, strict=True)]
-    return _checksum([version("matplotlib"), *known])
+    others = [
+        f"{each.value} {each.dist and each.dist.version}" for each in found(OF_FIGURES).values()
+    ]
+    return _checksum([version("matplotlib"), *others, *known])
 
 
 def _checksum(lines: Iterable[str]) -> str:

@@ -1,7 +1,9 @@
 """A module for each figure, the parts they share (`drawing`, `titles`), and the `catalogue`."""
 
-# The figures in the order in which the page shows them.
-NAMES = (
+from gdconv.config.plugins import OF_FIGURES, found
+
+# The figures in the order in which the page shows them; those of other packages come last.
+OWN = (
     *("convergence", "methods", "rate_vs_step"),
     *("stability", "transient", "orthogonality", "zigzag", "halting"),
     *("noise", "batch", "averaging", "high_dimension"),
@@ -9,3 +11,4 @@ NAMES = (
     *("iterations_heatmap", "scaling"),
     *("spectrum", "tightness", "errata", "gallery"),
 )
+NAMES = (*OWN, *(name for name in found(OF_FIGURES) if name not in OWN))

@@ -13,17 +13,37 @@ from io import BytesIO
 
 from matplotlib.figure import Figure
 
+from gdconv.config.plugins import OF_FIGURES, found
 from gdconv.config.sections import FORMATS
 from gdconv.report.curves import Curves, InMemory, Shown, shown
-from gdconv.report.figures import NAMES
+from gdconv.report.figures import NAMES, OWN
 from gdconv.report.figures.drawing import DPI, NothingToShowError, Plot, style
 from gdconv.report.figures.titles import can_draw
 from gdconv.report.settings import with_files
 from gdconv.tables.csv import Tables
 
-FIGURES: tuple[Plot, ...] = tuple(
-    import_module(f"gdconv.report.figures.{name}").PLOT for name in NAMES
-)
+
+def _plot(name: str) -> Plot:
+    """The figure of a name; one of another package that cannot be drawn says why."""
+    if name in OWN:
+        plot: Plot = import_module(f"gdconv.report.figures.{name}").PLOT
+        return plot
+    entry = found(OF_FIGURES)[name]
+    try:
+        given = entry.load()
+        if isinstance(given, Plot) and given.name == name:
+            return given
+        why = f"{entry.value} is no Plot with the name {name}"
+    except Exception as error:
+        why = f"{entry.value} cannot be loaded, {type(error).__name__}: {error}"
+
+    def refuse(tables: Shown) -> Figure:
+        raise NothingToShowError(why)
+
+    return Plot(name, "", {}, refuse)
+
+
+FIGURES: tuple[Plot, ...] = tuple(map(_plot, NAMES))
 
 _WITHOUT_DATE = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
