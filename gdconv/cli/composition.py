@@ -30,6 +30,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import env_override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.plugins.completion_plugin import CompletionPlugin
 from hydra.types import RunMode
 from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -45,6 +46,7 @@ from gdconv.config.mapping import (
     is_foreign,
     leave_out_foreign,
     not_a_key,
+    options_of,
 )
 from gdconv.config.plugins import families
 from gdconv.config.rules import ConfigError, Rule, nearest, on_one_line, quoted, quoted_list, typed
@@ -283,14 +285,30 @@ class _Hydra(Hydra):
         return super().get_mode(config_name, overrides) if may_set else None
 
 
+def _completions(config: Any, word: str) -> list[str]:
+    """What the shell offers for a word: of a key that has a few values, these."""
+    key, is_value, begun = word.partition("=")
+    if is_value and (options := options_of(key.lstrip("+"))):
+        return [f"{key}={option}" for option in options if option.startswith(begun)]
+    return _HYDRAS_COMPLETIONS(config, word)
+
+
 @contextmanager
 def _own_hydra() -> Iterator[None]:
-    places: Any = internals
-    places.Hydra, places.ConfigLoaderImpl = _Hydra, _Loader
+    places, completion = internals, CompletionPlugin
+    changed: list[tuple[Any, str, Any]] = [
+        (places, "Hydra", _Hydra),
+        (places, "ConfigLoaderImpl", _Loader),
+        (completion, "_get_matches", staticmethod(_completions)),
+    ]
+    before = [vars(place)[name] for place, name, _ in changed]
+    for place, name, own in changed:
+        setattr(place, name, own)
     try:
         yield
     finally:
-        places.Hydra, places.ConfigLoaderImpl = Hydra, ConfigLoaderImpl
+        for (place, name, _), own in zip(changed, before, strict=True):
+            setattr(place, name, own)
 
 
 def _refuse_options(arguments: Sequence[str]) -> None:
@@ -420,6 +438,7 @@ def _written(error: OmegaConfBaseException) -> str | None:
     return None
 
 
+_HYDRAS_COMPLETIONS = CompletionPlugin._get_matches
 # Only Hydra and OmegaConf run while the jobs are composed. For some odd values they fail with the
 # errors of the second line.
 _NOT_CONFIGURATIONS = (

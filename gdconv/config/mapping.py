@@ -208,6 +208,20 @@ def leave_out_foreign(mappings: Sequence[dict[str, Any]]) -> None:
                     del mapping[group][key]
 
 
+def options_of(key: str) -> list[str]:
+    """Return the values of a key that is a word from a few, whatever is chosen for its group."""
+    group, _, name = key.rpartition(".")
+    kinds = [*GROUPS[group].values()] if group in GROUPS else [SECTIONS.get(group)]
+    places = [RunConfig, StudyConfig] if not group else [kind for kind in kinds if kind]
+    rules = [
+        declared.metadata["rule"]
+        for kind in places
+        for declared in fields(kind)
+        if declared.name == name and "rule" in declared.metadata
+    ]
+    return [*dict.fromkeys(option for rule in rules for option in rule.options)]
+
+
 class Key(NamedTuple):
     """A key as it is typed.
 

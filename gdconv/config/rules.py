@@ -79,10 +79,14 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a key accepts: `parse` returns the value in its declared type or raises ValueError."""
+    """What a key accepts: `parse` returns the value in its declared type or raises ValueError.
+
+    options : the values that it can have, as they are typed, if they are a few words
+    """
 
     parse: Callable[[Any], Any]
     allowed: str
+    options: tuple[str, ...] = ()
 
 
 def _is_real(value: Any) -> bool:
@@ -126,7 +130,8 @@ def choice(*options: str) -> Rule:
             raise ValueError
         return value
 
-    return Rule(parse, "must be " + "one of " * (len(options) > 1) + ", ".join(options))
+    allowed = "must be " + "one of " * (len(options) > 1) + ", ".join(options)
+    return Rule(parse, allowed, options)
 
 
 def one_or_more(rule: Rule) -> Rule:
@@ -146,7 +151,7 @@ def one_or_more(rule: Rule) -> Rule:
         except (ValueError, TypeError, OverflowError):
             raise ElementError(f"; {typed(element)} is not") from None
 
-    return Rule(parse, f"{rule.allowed}, or a list of at least one of them")
+    return Rule(parse, f"{rule.allowed}, or a list of at least one of them", rule.options)
 
 
 def list_of(rule: Rule) -> Rule:
@@ -162,7 +167,7 @@ def list_of(rule: Rule) -> Rule:
 
 def without_repeats(rule: Rule) -> Rule:
     """The tuple that another rule makes, each of its elements once."""
-    return Rule(lambda value: tuple(dict.fromkeys(rule.parse(value))), rule.allowed)
+    return Rule(lambda value: tuple(dict.fromkeys(rule.parse(value))), rule.allowed, rule.options)
 
 
 def either(first: Rule, second: Rule) -> Rule:
@@ -174,12 +179,14 @@ def either(first: Rule, second: Rule) -> Rule:
         except (ValueError, TypeError):
             return second.parse(value)
 
-    return Rule(parse, f"{first.allowed}, or {second.allowed.removeprefix('must be ')}")
+    allowed = f"{first.allowed}, or {second.allowed.removeprefix('must be ')}"
+    return Rule(parse, allowed, first.options + second.options)
 
 
 def optional(rule: Rule) -> Rule:
     """A value that the rule accepts, or null."""
-    return Rule(lambda value: None if value is None else rule.parse(value), rule.allowed)
+    parse = rule.parse
+    return Rule(lambda value: None if value is None else parse(value), rule.allowed, rule.options)
 
 
 def _parse_text(value: Any) -> str:
@@ -223,7 +230,7 @@ def _parse_address(value: Any) -> str:
     return value
 
 
-boolean = Rule(_parse_boolean, "must be true or false")
+boolean = Rule(_parse_boolean, "must be true or false", ("true", "false"))
 table_path = Rule(_parse_path, "must be the path of a table: a file, a pattern or a folder")
 names_of_columns = list_of(
     Rule(_parse_column, "must be names of columns, as [a,b] (true, false and null in quotes)")
