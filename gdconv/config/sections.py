@@ -158,7 +158,8 @@ class Columns(OfRows):
     path: tuple[Any, ...] = key(
         *(None, one_or_more(table_path)),
         "the file, or a pattern such as `parts/*.csv`, a folder of parts, or a list of them: CSV,"
-        " TSV and the like, which may be packed by gzip, bzip2, xz or zstd; Parquet; Feather",
+        " TSV and the like, which may be packed by gzip, bzip2, xz or zstd; Parquet; Feather;"
+        " also in a store, as `s3://bucket/parts`",
     )
     _: KW_ONLY
     separator: str = key(

@@ -12,41 +12,11 @@ from gdconv.config.sections import Processes, RunConfig, Step, StudyConfig, Tabl
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import block_ends, known, make, rows_of, shape
 from gdconv.problems.least_squares import Objective
-from gdconv.problems.table import large, reading
-from gdconv.problems.table.files import blocks
+from gdconv.problems.table import reading
 from gdconv.sweep.sweep import run_study, run_sweep
 from gdconv.tables.columns import COLUMNS
 
 N = 400
-
-
-@pytest.fixture
-def frame():
-    rng = np.random.default_rng(8)
-    days = pd.Timestamp("2020-03-01") + pd.to_timedelta(rng.integers(0, 900, N), unit="D")
-    found = pd.DataFrame(
-        {
-            "a": rng.standard_normal(N) + 1e9,
-            "colour": rng.choice(["red", "green, blue", 'a "b"\nc'], N),
-            "day": days.strftime("%Y-%m-%d"),
-            "gap": np.where(rng.random(N) < 0.1, np.nan, rng.standard_normal(N)),
-            "whole": rng.integers(0, 50, N),
-        }
-    )
-    return found.assign(y=found.a - 1e9 + 0.1 * found.whole + rng.standard_normal(N))
-
-
-@pytest.fixture
-def small(monkeypatch):
-    """Read pieces of 2,000 bytes, or 300 cells, and keep no table."""
-    reading._read.cache_clear()
-    reading._FACTS.clear()
-    monkeypatch.setattr(blocks, "BYTES", 2000)
-    monkeypatch.setattr(blocks, "CELLS", 300)
-    monkeypatch.setattr(large, "KEPT", 100)
-    yield
-    reading._read.cache_clear()
-    reading._FACTS.clear()
 
 
 def written(frame, folder, kind):

@@ -12,7 +12,7 @@ from gdconv.config.sections import Columns
 from gdconv.problems.families import standardized
 from gdconv.problems.spectrum import Spectrum, spectrum
 from gdconv.problems.table.columns import Chosen, Feature, choose, features_of
-from gdconv.problems.table.files.parts import versions
+from gdconv.problems.table.files.places import versions
 from gdconv.problems.table.large import numbers, ranges_of
 from gdconv.problems.table.reading import Notices, Source, refuse_few
 from gdconv.problems.table.survey import Column, survey

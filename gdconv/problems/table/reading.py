@@ -20,7 +20,7 @@ from gdconv.problems.table.columns import (
     listed,
 )
 from gdconv.problems.table.files import dialect as dialects
-from gdconv.problems.table.files import parts
+from gdconv.problems.table.files import parts, places
 from gdconv.problems.table.files.blocks import (
     ArrowFile,
     Block,
@@ -159,7 +159,7 @@ def names_of(problem: Table) -> str:
     (first, *_), _ = _key(problem)
     if isinstance(first, Held):
         return f"{first.kind} in memory"
-    names = [path.rpartition("/")[2] for path, _, _ in _key(problem)[0]]
+    names = [places.name_of(path) for path, _, _ in _key(problem)[0]]
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
@@ -183,7 +183,7 @@ def _key(problem: Table) -> tuple[Any, Table]:
         raise ConfigError(
             "problem.path", problem.path, "must be one table if it is given from Python"
         )
-    return (tuple(held) or parts.versions(problem.path)), keys
+    return (tuple(held) or places.versions(problem.path)), keys
 
 
 # Two, because a sweep's groups may take turns with two files.

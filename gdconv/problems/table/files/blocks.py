@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any, NamedTuple, Protocol
@@ -17,15 +17,13 @@ from gdconv.config.rules import typed
 from gdconv.config.sections import SEPARATORS
 from gdconv.problems.table.files.cells import WHOLE, Cells, cells_of
 from gdconv.problems.table.files.dialect import MARKS, Dialect
-from gdconv.problems.table.files.parts import (
-    FEATHER,
+from gdconv.problems.table.files.parts import FEATHER, Part, arrow, opened, unpacked
+from gdconv.problems.table.files.places import (
     Hashed,
-    Part,
-    arrow,
     digest_of,
-    opened,
+    is_elsewhere,
     readable,
-    unpacked,
+    stream_of,
 )
 
 # Text of so many bytes is read at a time, and so many cells of other files.
@@ -257,8 +255,14 @@ class ArrowFile:
     def __init__(self, part: Part) -> None:
         self.part = part
         self.digest = digest_of(part.path)
-        with self._explaining():
-            self._written = self._schema().names
+        with self._explaining(), self._opened() as file:
+            is_feather = part.kind == FEATHER
+            self._written = (file.schema if is_feather else file.schema_arrow).names
+            # The number of rows in each group.
+            self._groups = [
+                file.get_batch(i).num_rows if is_feather else file.metadata.row_group(i).num_rows
+                for i in range(file.num_record_batches if is_feather else file.num_row_groups)
+            ]
         # pandas writes row numbers under such a name.
         self.names = [
             "" if re.fullmatch(r"__index_level_\d+__", name) else name.strip()
@@ -268,23 +272,22 @@ class ArrowFile:
     @property
     def cells(self) -> int:
         """How many cells it has."""
-        with self._explaining():
-            return sum(self._groups()) * len(self.names)
+        return sum(self._groups) * len(self.names)
 
     def blocks(self, used: Collection[int]) -> Iterator[Block]:
         """Yield the rows, about CELLS at a time."""
         size, row = max(CELLS // max(len(used), 1), 1), 0
-        with self._explaining():
-            for group, rows in enumerate(self._groups()):
-                for batch in self._of_group(group, size, used) if rows else ():
+        with self._explaining(), self._opened() as file:
+            for group, rows in enumerate(self._groups):
+                for batch in self._of_group(file, group, size, used) if rows else ():
                     yield self._block(batch, Piece(group, size, row, batch.num_rows), used)
                     row += batch.num_rows
 
     def block(self, piece: Piece, used: Collection[int]) -> Block:
         """Return some rows again."""
-        with self._explaining():
-            before = sum(self._groups()[: piece.start])
-            batches = self._of_group(piece.start, piece.size, used)
+        before = sum(self._groups[: piece.start])
+        with self._explaining(), self._opened() as file:
+            batches = self._of_group(file, piece.start, piece.size, used)
             batch = next(islice(batches, (piece.row - before) // piece.size, None))
             return self._block(batch, piece, used)
 
@@ -295,20 +298,8 @@ class ArrowFile:
         frame = pd.DataFrame(columns, index=range(batch.num_rows), copy=False)
         return Block(self.part, piece, frame)
 
-    def _schema(self) -> Any:
-        file = self._file()
-        return file.schema if self.part.kind == FEATHER else file.schema_arrow
-
-    def _groups(self) -> list[int]:
-        """The number of rows in each group."""
-        file = self._file()
-        if self.part.kind == FEATHER:
-            return [file.get_batch(i).num_rows for i in range(file.num_record_batches)]
-        return [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-
-    def _of_group(self, group: int, size: int, used: Collection[int]) -> Iterator[Any]:
+    def _of_group(self, file: Any, group: int, size: int, used: Collection[int]) -> Iterator[Any]:
         """The rows of a group, so many at a time."""
-        file = self._file()
         if self.part.kind == FEATHER:
             batch = file.get_batch(group)
             for start in range(0, batch.num_rows, size):
@@ -317,14 +308,24 @@ class ArrowFile:
             names = [self._written[index] for index in used]
             yield from file.iter_batches(size, row_groups=[group], columns=names)
 
-    def _file(self) -> Any:
-        if self.part.kind == FEATHER:
-            from pyarrow import ipc
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """The file, as pyarrow reads it."""
+        path, is_feather = self.part.path, self.part.kind == FEATHER
+        with ExitStack() as opened:
+            source: Any = path
+            if is_elsewhere(path):
+                source = opened.enter_context(stream_of(path))
+            elif is_feather:
+                source = opened.enter_context(self._pyarrow.memory_map(path))
+            if is_feather:
+                from pyarrow import ipc
 
-            return ipc.open_file(self._pyarrow.memory_map(self.part.path))
-        from pyarrow import parquet
+                yield opened.enter_context(ipc.open_file(source))
+            else:
+                from pyarrow import parquet
 
-        return parquet.ParquetFile(self.part.path)
+                yield opened.enter_context(parquet.ParquetFile(source))
 
     @property
     def _pyarrow(self) -> Any:
