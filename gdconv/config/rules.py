@@ -15,7 +15,11 @@ class ConfigError(ValueError):
     """A configuration that cannot be run; the message names key, value and what is allowed."""
 
     def __init__(self, key: str, value: Any, allowed: str) -> None:
-        super().__init__(f"{key}={typed(value)}: {on_one_line(allowed)}")
+        shown = typed(value)
+        if key.endswith("path") and isinstance(value, str) and shown.endswith("..."):
+            # The name of a file is at its end.
+            shown = "..." + on_one_line(value)[-77:]
+        super().__init__(f"{key}={shown}: {on_one_line(allowed)}")
 
 
 class ElementError(ValueError):

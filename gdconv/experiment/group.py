@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gdconv.config.networks import Network
+from gdconv.config.rules import typed
 from gdconv.config.sections import Run, Table
 from gdconv.experiment.average import gap_average, iterations_average
 from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem_id, run_ids
@@ -51,7 +52,7 @@ def run_group(
     first = runs[0]
     planned, ids = ids, run_ids(runs)
     if planned is not None and list(planned) != ids:
-        path = getattr(first.problem, "path", first.problem.name)
+        path = typed(getattr(first.problem, "path", first.problem.name))
         raise ValueError(f"{path} was changed while the sweep was running")
     if isinstance(first.problem, Network):
         return run_network(runs, ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -80,7 +81,7 @@ def block_ends(problem: Problem) -> list[tuple[int, int]]:
     """Return the first row of each of a problem's blocks, and the first one after it."""
     if isinstance(problem, Network | Family):
         return [(0, shape(problem)[0])]
-    if isinstance(problem, Table) and (found := _facts(problem).ends):
+    if isinstance(problem, Table) and not problem.block_rows and (found := _facts(problem).ends):
         return found
     return [*ends(shape(problem)[0], fitting_rows(problem))]
 
@@ -95,10 +96,11 @@ def known(problem: Problem) -> Any:
     return reading.known(problem.table) if problem.table else None
 
 
-def remember(problem: Problem, found: Any) -> None:
-    """Take over what another process has found out of a problem; see `known`."""
+def remembered(problem: Problem, found: Any) -> AbstractContextManager[None]:
+    """Take over what was found out of a problem before; see `known`."""
     if problem.table and found is not None:
-        reading.remember(problem.table, found)
+        return reading.remembered(problem.table, found)
+    return nullcontext()
 
 
 def tree_of(problem: Problem) -> Tree:

@@ -187,13 +187,13 @@ def work(task: Task) -> Rows:
         If memory does not suffice; it may suffice when the group is run alone.
     """
     from gdconv.experiment.group import run_group
-    from gdconv.problems.families import remember
+    from gdconv.problems.families import remembered
     from gdconv.tables.csv import encode
 
     group = task.group
     try:
-        remember(next(iter(group.values())).problem, task.known)
-        return encode(run_group(list(group.values()), list(group), task.triangle))
+        with remembered(next(iter(group.values())).problem, task.known):
+            return encode(run_group(list(group.values()), list(group), task.triangle))
     except MemoryError:
         raise
     except Exception as error:

@@ -22,7 +22,7 @@ from gdconv.experiment.identity import Group, rows_id
 from gdconv.problems.families import (
     block_ends,
     known,
-    remember,
+    remembered,
     rows_of,
     shape,
     tree_of,
@@ -75,25 +75,29 @@ def prepared(groups: Sequence[Group], engine: Engine, study: Path | None) -> Pre
     for group in groups:
         run = next(iter(group.values()))
         try:
-            blocks, name = block_ends(run.problem), rows_id(run)
+            table = known(run.problem)
         except ConfigError:
             # Its file has vanished since the sweep was planned, which its runs will say.
-            blocks = []
-        if len(blocks) <= 1:
             found.tasks.append(Task(group))
             continue
-        if name not in made:
-            made[name] = _triangle(run, blocks, engine, study / FOLDER / name if study else None)
+        with remembered(run.problem, table):
+            blocks, name = block_ends(run.problem), rows_id(run)
+            if len(blocks) <= 1:
+                found.tasks.append(Task(group, None, table))
+                continue
+            if name not in made:
+                folder = study / FOLDER / name if study else None
+                made[name] = _triangle(run, blocks, engine, folder, table)
         triangle = made[name]
         if isinstance(triangle, str):
             found.failed.append((Task(group), triangle))
         else:
-            found.tasks.append(Task(group, triangle, known(run.problem)))
+            found.tasks.append(Task(group, triangle, table and table.only(0, 0)))
     return found
 
 
 def _triangle(
-    run: Run, ends: Sequence[tuple[int, int]], engine: Engine, folder: Path | None
+    run: Run, ends: Sequence[tuple[int, int]], engine: Engine, folder: Path | None, table: Any
 ) -> np.ndarray | str:
     """The triangle of all rows of a problem, or why it cannot be made."""
     import_group()
@@ -101,9 +105,10 @@ def _triangle(
     if folder:
         disk.make_folder(folder)
         tree.kept |= dict(_stored(folder))
-    found = known(run.problem)
     blocks = [
-        Block(run, number, *each, found) for number, each in enumerate(ends) if tree.lacks(number)
+        Block(run, number, *each, table and table.only(*each))
+        for number, each in enumerate(ends)
+        if tree.lacks(number)
     ]
     job = Job(_decomposed, _lost, lambda block: f"rows {block.start + 1} to {block.stop}")
     with _told(run, ends, blocks) as tell:
@@ -122,9 +127,9 @@ def _decomposed(block: Block) -> Decomposed:
     """Decompose a block, in a worker."""
     run = block.run
     try:
-        remember(run.problem, block.known)
-        rows = rows_of(run.problem, run.seed, run.repetition)
-        return Decomposed(block, rows.triangle(block.start, block.stop))
+        with remembered(run.problem, block.known):
+            rows = rows_of(run.problem, run.seed, run.repetition)
+            return Decomposed(block, rows.triangle(block.start, block.stop))
     except MemoryError:
         raise
     except Exception as error:

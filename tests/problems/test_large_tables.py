@@ -1,18 +1,26 @@
 """Tables that are never whole in memory: they give the problem that they give in memory."""
 
 import gzip
+import os
+import pickle
+import re
+import signal
+import sys
 from dataclasses import replace
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Processes, RunConfig, Step, StudyConfig, Table
+from gdconv.config.sections import Gaussian, Processes, RunConfig, Step, StudyConfig, Table
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import block_ends, known, make, rows_of, shape
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.table import reading
+from gdconv.problems.table.files.blocks import TextFile
+from gdconv.sweep import sweep, triangles
 from gdconv.sweep.sweep import run_study, run_sweep
 from gdconv.tables.columns import COLUMNS
 
@@ -92,6 +100,7 @@ def test_the_problem_is_that_of_all_rows(frame, tmp_path, standardize, intercept
     assert found.spectrum.rank == len(sizes)
 
 
+@pytest.mark.slow
 def test_workers_are_told_what_is_known(frame, tmp_path, small):
     """They read only their own rows: with their own settings the table would be small."""
     config = RunConfig(
@@ -110,6 +119,164 @@ def test_workers_are_told_what_is_known(frame, tmp_path, small):
     assert expected.runs.loss_star.tolist() == pytest.approx(
         pd.read_csv(found.folder / "runs.csv").loss_star.tolist(), rel=1e-15
     )
+
+
+def test_a_worker_is_told_only_of_its_rows(frame, tmp_path, small):
+    data = known(Table(written(frame, tmp_path, "parts"), "y", **KEYS))
+    part = data.only(0, 10)
+    assert [rows.file.part.name for rows in part.table.rows] == ["0.csv"]
+    assert (part.between(0, 10) == data.between(0, 10)).all()
+    assert len(pickle.dumps(part)) < len(pickle.dumps(data)) / 2
+
+
+@pytest.mark.parametrize("rows", [37, 250, N])
+def test_blocks_of_as_many_rows_as_asked_for(frame, tmp_path, rows, small, monkeypatch):
+    problem = Table(written(frame, tmp_path, "csv"), "y", **KEYS)
+    pieces = Objective(make(problem, 0, 0), "qr")
+    count = len(block_ends(problem))
+    read, real = [], TextFile.block
+
+    def noting(file, piece, used):
+        read.append(piece)
+        return real(file, piece, used)
+
+    monkeypatch.setattr(TextFile, "block", noting)
+    problem = replace(problem, block_rows=rows)
+    n_samples = shape(problem)[0]
+    assert block_ends(problem)[0] == (0, min(rows, n_samples))
+    found = make(problem, 0, 0)
+    # A piece is not read for each block in it, but may be read for the blocks at its ends.
+    assert count <= len(read) <= count + (0 if rows == N else n_samples // rows)
+    assert found.rows == (None if rows == N else n_samples)
+    # Rounding is relative to a mean of 1e9.
+    assert Objective(found, "qr").offset == pytest.approx(pieces.offset, rel=1e-6)
+
+
+def test_all_rows_of_a_large_table_if_they_are_asked_for(frame, tmp_path, small):
+    problem = Table(written(frame, tmp_path, "csv"), "y", **KEYS, standardize=True)
+    config = RunConfig(problem, method=GradientDescent(iterations=20, reduce="none"))
+    with pytest.raises(ConfigError, match=r"or give problem.block_rows=\d+$") as caught:
+        run_study(config)
+    rows = int(str(caught.value).rpartition("=")[2])
+    whole = run_study(replace(config, problem=replace(problem, block_rows=rows))).runs
+    pieces = run_study(replace(config, method=GradientDescent(iterations=20))).runs
+    assert whole.loss_star.tolist() == pytest.approx(pieces.loss_star.tolist(), rel=1e-12)
+
+
+def vanish(part):
+    part.unlink()
+
+
+def change(part):
+    part.write_bytes(part.read_bytes() + part.read_bytes()[-20:])
+
+
+def rename_a_column(part):
+    part.write_bytes(part.read_bytes().replace(b"whole", b"wholes", 1))
+
+
+def cut_off(part):
+    part.write_bytes(part.read_bytes()[:-300])
+
+
+def spoil(part):
+    """Spoil its end, but keep its size and its time."""
+    times = part.stat().st_atime_ns, part.stat().st_mtime_ns
+    part.write_bytes(part.read_bytes()[:-300] + bytes(300))
+    os.utime(part, ns=times)
+
+
+LOST = {
+    "csv": [vanish, change, rename_a_column, cut_off],
+    "parquet": [vanish, cut_off, spoil],
+}
+
+
+@pytest.mark.parametrize("when", ["planned", "looked_at"])
+@pytest.mark.parametrize(
+    ("kind", "lose"), [(kind, lose) for kind, ways in LOST.items() for lose in ways]
+)
+def test_a_part_that_is_lost_costs_only_its_runs(
+    frame, tmp_path, kind, lose, when, small, monkeypatch
+):
+    """After the sweep was planned, or after all parts were looked at."""
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for number in range(3):
+        rows, path = frame[number * 150 : (number + 1) * 150], folder / f"{number}.part"
+        rows = rows[["a", "whole", "y"]]
+        rows.to_csv(path, index=False) if kind == "csv" else rows.to_parquet(path)
+    method = GradientDescent(iterations=20)
+    configs = [RunConfig(each, method=method) for each in (Table(str(folder), "y"), SMALL)]
+    study = StudyConfig(study="s", results_dir=str(tmp_path))
+    part, real = folder / "2.part", (sweep.prepared, triangles._decomposed)
+    content = part.read_bytes()
+
+    def prepared(*given):
+        if when == "planned":
+            lose(part)
+            reading._read.cache_clear()
+            reading._FACTS.clear()
+        return real[0](*given)
+
+    def decomposed(block):
+        if when == "looked_at" and block.number == 1:
+            lose(part)
+        return real[1](block)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sweep, "prepared", prepared)
+        patched.setattr(triangles, "_decomposed", decomposed)
+        outcome = run_sweep(configs, study)
+    assert (outcome.added, outcome.failed) == (2, 1)
+    runs = pd.read_csv(outcome.folder / "runs.csv").set_index("problem")
+    assert runs.status["gaussian"] == "max_iterations"
+    reason = runs.error["table"]
+    if when == "looked_at":
+        reasons = {vanish: "no such file", spoil: "must be a readable Parquet file"}
+        assert "parts/2.part: " in reason
+        assert reasons.get(lose, "was changed since it was looked at") in reason
+    else:
+        said = "was changed while|column 2 wholes instead of whole|must be a readable|must hold"
+        assert "/parts" in reason
+        assert re.search(said, reason)
+    part.write_bytes(content)
+    again = run_sweep(configs, replace(study, retry_failed=True))
+    assert (again.added, again.failed) == (1, 0)
+    undisturbed = run_sweep(configs, replace(study, study="t"))
+    for name in COLUMNS:
+        one, other = ((each.folder / f"{name}.csv").read_bytes() for each in (again, undisturbed))
+        assert one == other
+
+
+SMALL = Gaussian(60, 3)
+
+
+def lethal(block):
+    """Die at the third block."""
+    if block.number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return triangles._decomposed(block)
+
+
+@pytest.mark.slow
+def test_a_piece_that_kills_its_worker_costs_only_its_runs(frame, tmp_path, small, monkeypatch):
+    configs = [
+        RunConfig(each, method=GradientDescent(iterations=20))
+        for each in (Table(written(frame, tmp_path, "csv"), "y", **KEYS), SMALL)
+    ]
+    study = StudyConfig(study="s", results_dir=str(tmp_path), engine=Processes(workers=2))
+    real = triangles.Job
+    monkeypatch.setattr(triangles, "Job", lambda _, *others: real(lethal, *others))
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    try:
+        outcome = run_sweep(configs, study)
+    finally:
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    assert (outcome.added, outcome.failed) == (2, 1)
+    runs = pd.read_csv(outcome.folder / "runs.csv").set_index("problem")
+    assert re.match(r"rows \d+ to \d+: tried twice: the worker process died", runs.error["table"])
+    assert runs.status["gaussian"] == "max_iterations"
 
 
 def test_a_file_that_changes_meanwhile_is_refused(frame, tmp_path, small):

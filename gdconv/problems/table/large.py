@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -15,6 +16,11 @@ from gdconv.problems.table.files.parts import CHANGED
 # A table of more cells, which are 128 MiB as numbers, is not kept. How many there are is only
 # estimated before they are read.
 KEPT = 2**24
+
+
+# The last piece of which only some rows were asked for, and its numbers. The next rows are often in
+# the same piece.
+_LAST: dict[Hashable, np.ndarray] = {}
 
 
 class Source(Protocol):
@@ -104,6 +110,11 @@ class Rows:
 class Large:
     """The numbers of a table, y and the features, which are read again when they are asked for.
 
+    Parameters
+    ----------
+    name : hashable
+        Says which numbers these are: the content of the table, and the keys.
+
     Attributes
     ----------
     rows : list of Rows
@@ -113,8 +124,11 @@ class Large:
         Those of the columns in the first rows.
     """
 
-    def __init__(self, source: Source, blocks: Blocks, known: Sequence[Feature]) -> None:
+    def __init__(
+        self, source: Source, blocks: Blocks, known: Sequence[Feature], name: Hashable
+    ) -> None:
         self._known, self._used = known, sorted({each.column.index for each in known})
+        self._name = name
         self.rows: list[Rows] = []
         self.ranges = [Range(np.inf, -np.inf, 0)] * len(known)
         self.means = np.zeros(len(known))
@@ -153,18 +167,34 @@ class Large:
         ConfigError
             If their file was changed since it was looked at.
         """
-        found = [
-            self._of(rows)[max(start - rows.start, 0) : stop - rows.start]
-            for rows in self.rows
-            if rows.start < stop and start < rows.stop
-        ]
+        found = []
+        for rows in self._of(start, stop):
+            inner = slice(max(start - rows.start, 0), stop - rows.start)
+            is_whole = inner.start == 0 and inner.stop >= rows.stop - rows.start
+            found.append(self._numbers(rows, keep=not is_whole)[inner])
         return found[0] if len(found) == 1 else np.vstack(found)
 
-    def _of(self, rows: Rows) -> np.ndarray:
+    def only(self, start: int, stop: int) -> Large:
+        """Return what knows of these rows alone, for a process that needs no others."""
+        found = copy(self)
+        found.rows = self._of(start, stop)
+        return found
+
+    def _of(self, start: int, stop: int) -> list[Rows]:
+        return [rows for rows in self.rows if rows.start < stop and start < rows.stop]
+
+    def _numbers(self, rows: Rows, keep: bool) -> np.ndarray:
+        """The numbers of all rows of a piece, kept for the next time if that is asked for."""
         rows.file.part.refuse_changed()
+        name = self._name, rows.file.part, rows.piece
+        if (known := _LAST.get(name)) is not None:
+            return known
         found = numbers([rows.file.block(rows.piece, self._used)], self._known)
         if len(found) != rows.stop - rows.start:
             raise rows.file.part.refused(CHANGED)
+        if keep:
+            _LAST.clear()
+            _LAST[name] = found
         return found
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -118,6 +120,12 @@ class Data:
         """Whether its rows are read again each time."""
         return isinstance(self.table, Large)
 
+    def only(self, start: int, stop: int) -> Data:
+        """Return what another process needs for these rows, if they are read again each time."""
+        if isinstance(self.table, Large):
+            return replace(self, table=self.table.only(start, stop))
+        return self
+
 
 def read(problem: Table) -> Data:
     """Return the numbers of a table.
@@ -127,12 +135,13 @@ def read(problem: Table) -> Data:
     ConfigError
         If a file cannot be read, or does not hold what the keys ask for.
     """
+    if (given := _given(problem)) is not None:
+        return given
     versions, keys = _key(problem)
-    without_data = _without_data(versions, keys)
-    data = _LARGE.get(without_data) or _read(versions, keys)
+    data = _read(versions, keys)
     if len(_FACTS) >= _MOST_FACTS:
         _FACTS.clear()
-    _FACTS[without_data] = data.facts
+    _FACTS[_without_data(versions, keys)] = data.facts
     return data
 
 
@@ -142,14 +151,20 @@ def known(problem: Table) -> Data | None:
     return data if data.is_large else None
 
 
-def remember(problem: Table, data: Data) -> None:
-    """Take over what another process has found out; see `known`."""
-    _LARGE.clear()
-    _LARGE[_without_data(*_key(problem))] = data
+@contextmanager
+def remembered(problem: Table, data: Data) -> Iterator[None]:
+    """Take over what was found out before, and do not look for other files; see `known`."""
+    token = _GIVEN.set((_keys(problem), data))
+    try:
+        yield
+    finally:
+        _GIVEN.reset(token)
 
 
 def facts(problem: Table) -> Facts:
     """Return what is known of a table beside its numbers; raises as `read`."""
+    if (given := _given(problem)) is not None:
+        return given.facts
     known = _FACTS.get(_without_data(*_key(problem)))
     return read(problem).facts if known is None else known
 
@@ -163,7 +178,8 @@ def names_of(problem: Table) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
-_LARGE: dict[Any, Data] = {}
+# Each thread of a worker has its own.
+_GIVEN: ContextVar[tuple[Table, Data] | None] = ContextVar("_GIVEN", default=None)
 # The facts of more tables than fit into memory.
 _FACTS: dict[Any, Facts] = {}
 _MOST_FACTS = 1000
@@ -175,15 +191,25 @@ def _without_data(versions: tuple[Any, ...], keys: Table) -> tuple[Any, ...]:
     return held, replace(keys, path=("-",))
 
 
+def _given(problem: Table) -> Data | None:
+    """What `remembered` has of a table."""
+    given = _GIVEN.get()
+    return given[1] if given and given[0] == _keys(problem) else None
+
+
+def _keys(problem: Table) -> Table:
+    """The keys that decide the numbers that are read."""
+    return replace(problem, standardize=False, intercept=True, block_rows=None)
+
+
 def _key(problem: Table) -> tuple[Any, Table]:
     """What decides the numbers that are read: the files as they are now, and the keys."""
-    keys = replace(problem, standardize=False, intercept=True)
     held = [each for each in problem.path if isinstance(each, Held)]
     if held and len(problem.path) > 1:
         raise ConfigError(
             "problem.path", problem.path, "must be one table if it is given from Python"
         )
-    return (tuple(held) or places.versions(problem.path)), keys
+    return (tuple(held) or places.versions(problem.path)), _keys(problem)
 
 
 # Two, because a sweep's groups may take turns with two files.
@@ -194,7 +220,10 @@ def _read(versions: tuple[Any, ...], keys: Table) -> Data:
     blocks = Blocks(source, chosen.used)
     columns, day_first = survey(source.names, blocks, chosen.used, chosen.dates, keys)
     features = features_of(columns, keys, chosen, day_first)
-    table = numbers(list(blocks), features) if blocks.are_kept else Large(source, blocks, features)
+    if blocks.are_kept:
+        table: np.ndarray | Large = numbers(list(blocks), features)
+    else:
+        table = Large(source, blocks, features, (source.content, keys))
     left_out = columns[0].rows - len(table)
     refuse_few(source, len(table), left_out, features)
     ranges = table.ranges if isinstance(table, Large) else ranges_of(table)
