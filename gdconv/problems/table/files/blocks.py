@@ -338,6 +338,9 @@ class ArrowFile:
         try:
             with readable(self.part.path):
                 yield
+        except MemoryError:
+            # Also an ArrowException, but it says nothing of the file.
+            raise
         except (pyarrow.ArrowException, ValueError, TypeError) as error:
             reason = f"must be a readable {self.part.kind} file ({typed(str(error))})"
             raise self.part.refused(reason) from None
