@@ -27,6 +27,8 @@ without "problem." before them:
 """
 # Texts and missing cells would be refused, but a table can be looked at without them.
 LENIENT = {"text": "drop", "missing": "drop_rows"}
+# They have no effect here, or are given without a name.
+NO_KEYS = {"path", "block_rows"}
 
 
 def main() -> int:
@@ -63,7 +65,7 @@ def _describe() -> int:
 
 def _sorted(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     """The files and the keys among the words of a command."""
-    known = {each.name for each in fields(Table)} - {"path"}
+    known = {each.name for each in fields(Table)} - NO_KEYS
     paths, values = [], {}
     for word in words:
         name, sign, value = word.removeprefix(Table.prefix).partition("=")
@@ -111,4 +113,4 @@ def _word(key: str, value: str) -> str:
 
 def _keys() -> str:
     told = [(each.name, each.metadata["meaning"].replace("`", "")) for each in fields(Table)]
-    return "\n".join(f"  {name:12}{meaning}" for name, meaning in told if name != "path")
+    return "\n".join(f"  {name:12}{meaning}" for name, meaning in told if name not in NO_KEYS)

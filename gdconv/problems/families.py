@@ -429,14 +429,19 @@ class TableRows(Rows):
         found = super().of_triangle(triangle)
         if not self.problem.standardize:
             return found
-        # The first row is along the ones: without it, columns have mean 0.
         X, n_features = found.X, self.shape[1] - self.problem.intercept
-        X[0, :n_features] = 0.0
-        sizes = np.linalg.norm(X[:, :n_features], axis=0) / np.sqrt(self.shape[0])
         constant = np.array(_facts(self.problem).constant, dtype=bool)
-        X[:, :n_features] /= np.where(constant, 1.0, sizes)
-        X[:, :n_features][:, constant] = 0.0
+        standardized_triangle(X[:, :n_features], constant, self.shape[0])
         return LeastSquares(X[:, : self.shape[1]].copy(), found.y, self.shape[0])
+
+
+def standardized_triangle(features: np.ndarray, constant: np.ndarray, rows: int) -> None:
+    """Standardise columns that stand for so many rows, in place; see `Rows.of_triangle`."""
+    # The first row is along the ones: without it, columns have mean 0.
+    features[0] = 0.0
+    sizes = np.linalg.norm(features, axis=0) / np.sqrt(rows)
+    features /= np.where(constant, 1.0, sizes)
+    features[:, constant] = 0.0
 
 
 def notices(problems: Iterable[Problem]) -> list[str]:

@@ -124,7 +124,7 @@ def test_the_last_line_can_be_run(table, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["t.csv", "tarrget=y"], "tarrget=y: is not a key; allowed: block_rows, columns, comment,"),
+        (["t.csv", "tarrget=y"], "tarrget=y: is not a key; allowed: columns, comment,"),
         (["nosuch.csv"], "problem.path=nosuch.csv: must be a readable file (no such file"),
         (["t.csv", "target=z"], "problem.target=z: must be a column of t.csv: a, y"),
         (["t.csv", "separator=;"], "problem.separator=;: must be one of auto, comma, semicolon"),

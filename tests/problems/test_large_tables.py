@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Gaussian, Processes, RunConfig, Step, StudyConfig, Table
+from gdconv.config.sections import Columns, Gaussian, Processes, RunConfig, Step, StudyConfig, Table
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import block_ends, known, make, rows_of, shape
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.table import reading
+from gdconv.problems.table.describe import describe
 from gdconv.problems.table.files.blocks import TextFile
 from gdconv.sweep import sweep, triangles
 from gdconv.sweep.sweep import run_study, run_sweep
@@ -98,6 +99,23 @@ def test_the_problem_is_that_of_all_rows(frame, tmp_path, standardize, intercept
     assert found.offset == pytest.approx(residual @ residual, rel=digits)
     assert found.spectrum.lambda_max == pytest.approx(2 * np.linalg.norm(X, 2) ** 2, rel=1e-12)
     assert found.spectrum.rank == len(sizes)
+
+
+def test_it_is_described_as_in_memory(frame, tmp_path, small, monkeypatch):
+    frame = frame.assign(a=frame.a - 1e9, b=frame.a - 1e9 + 0.01 * frame.whole, one=1.0)
+    path = written(frame, tmp_path, "parts")
+    keys = Columns((path,), **KEYS)
+    given = [(keys, "y", True), (keys, None, True), (replace(keys, drop=("one", "b")), "y", False)]
+    found = [describe(*each) for each in given]
+    monkeypatch.undo()
+    whole = [describe(*each) for each in given]
+    for one, other in zip(found, whole, strict=True):
+        assert one.lines == other.lines
+        assert one.needed == other.needed
+    told = "\n".join(found[0].lines)
+    assert "a and b are correlated: 0." in told
+    assert "as it is: rank 7, κ = " in told
+    assert "without a column of ones\n  as it is: rank 6, κ = " in "\n".join(found[-1].lines)
 
 
 @pytest.mark.slow

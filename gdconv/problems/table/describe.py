@@ -9,13 +9,17 @@ import numpy as np
 
 from gdconv.config.rules import on_one_line
 from gdconv.config.sections import Columns
-from gdconv.problems.families import standardized
+from gdconv.problems.blocks import Rows, Tree
+from gdconv.problems.families import standardized, standardized_triangle
 from gdconv.problems.spectrum import Spectrum, spectrum
 from gdconv.problems.table.columns import Chosen, Feature, choose, features_of
 from gdconv.problems.table.files.places import versions
-from gdconv.problems.table.large import numbers, ranges_of
-from gdconv.problems.table.reading import Notices, Source, refuse_few
+from gdconv.problems.table.large import Blocks, Large, ranges_of
+from gdconv.problems.table.notices import Notices
+from gdconv.problems.table.reading import as_numbers, refuse_few
+from gdconv.problems.table.source import Source
 from gdconv.problems.table.survey import Column, survey
+from gdconv.problems.triangle import joined
 
 # A correlation of at least that size is named, and of so many pairs.
 CORRELATED, MOST_PAIRS = 0.9, 5
@@ -66,22 +70,25 @@ def describe(keys: Columns, target: str | None, intercept: bool = True) -> Descr
     source = Source(versions(keys.path), keys)
     chosen = choose(source.name, source.names, keys, target)
     every = tuple(range(len(source.names)))
-    blocks = list(source.blocks(every))
+    blocks = Blocks(source, every)
     columns, day_first = survey(source.names, blocks, every, chosen.dates, keys)
     used = [column for column in columns if column.index in chosen.used]
     known = features_of(used, keys, chosen, day_first)
-    table = numbers(blocks, known)
-    left_out = sum(map(len, blocks)) - len(table)
+    table = as_numbers(source, blocks, known, keys)
+    rows = columns[0].rows
+    left_out = rows - len(table)
     refuse_few(source, len(table), left_out, known)
     told = Notices(source, keys, chosen, used, known)
-    notices = told.of_reading() + told.of_cells(left_out) + told.of_numbers(ranges_of(table))
+    ranges = table.ranges if isinstance(table, Large) else ranges_of(table)
+    notices = told.of_reading() + told.of_cells(left_out) + told.of_numbers(ranges)
     first = int(target is not None)
-    names, X = [each.name for each in known[first:]], table[:, first:]
-    rows = sum(map(len, blocks))
+    constant = np.array([each.least == each.most for each in ranges[first:]], dtype=bool)
+    X, Z = _matrices(table, first, constant)
+    names = [each.name for each in known[first:]]
     lines = [f"{source.name}: {_count(rows, 'row')}, {_count(len(columns), 'column')}"]
     lines += _in_columns([("", *_HEADINGS), *(_row(each, chosen, known) for each in columns)])
     lines += ["", *notices] if notices else []
-    lines += ["", *_of_matrix(names, X, intercept)]
+    lines += ["", *_of_matrices(names, X, Z, len(table), intercept)]
     texts = any(each.is_text and each.index not in chosen.dates for each in used)
     gone = any(each.column.missing for each in known)
     needed = {name for name, needs in {"text": texts, "missing": gone}.items() if needs}
@@ -117,16 +124,56 @@ def _row(column: Column, chosen: Chosen, known: Sequence[Feature]) -> tuple[str,
     return role, name, "number", missing, *ends, _cut(others) and f"also {_cut(others)}"
 
 
-def _of_matrix(names: Sequence[str], X: np.ndarray, intercept: bool) -> list[str]:
+class _Features(Rows):
+    """The features of a large table and a column of ones; there is no y, so it is 0."""
+
+    def __init__(self, table: Large, first: int) -> None:
+        self.table, self.first = table, first
+        self.shape = len(table), len(table.ranges) - first + 1
+
+    def fill(self, start: int, stop: int, X: np.ndarray, y: np.ndarray) -> None:
+        """Write rows into arrays."""
+        X[:, :-1], X[:, -1], y[...] = self.table.between(start, stop)[:, self.first :], 1.0, 0.0
+
+    def means(self) -> np.ndarray:
+        """Return about the means of the features, and 0."""
+        return np.append(self.table.means[self.first :], 0.0)
+
+
+def _matrices(
+    table: np.ndarray | Large, first: int, constant: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """X with a column of ones, as it is and with standardised features.
+
+    Of a large table, matrices with few rows that have the same spectrum.
+    """
+    with np.errstate(all="ignore"):
+        if isinstance(table, Large):
+            rows = _Features(table, first)
+            tree = Tree(len(table.ends), joined)
+            for number, (start, stop) in enumerate(table.ends):
+                tree.add((0, number), rows.triangle(start, stop))
+            assert tree.root is not None
+            X = rows.of_triangle(tree.root).X
+            Z = X.copy()
+            standardized_triangle(Z[:, :-1], constant, len(table))
+            return X, Z
+        ones = np.ones((len(table), 1))
+        X = table[:, first:]
+        return np.hstack([X, ones]), np.hstack([standardized(X.copy()), ones])
+
+
+def _of_matrices(
+    names: Sequence[str], X: np.ndarray, Z: np.ndarray, rows: int, intercept: bool
+) -> list[str]:
     """The lines about X: its rank, its κ, and what makes it large."""
     ones = "and a column of ones" if intercept else "without a column of ones"
-    lines = [f"X: {_count(len(X), 'row')}, {_count(len(names), 'feature')} {ones}"]
-    with np.errstate(all="ignore"):
-        ways = {
-            "as it is": _matrix(names, X, intercept),
-            "standardised": _matrix(names, standardized(X.copy()), intercept),
-        }
-    for way, found in ways.items():
+    lines = [f"X: {_count(rows, 'row')}, {_count(len(names), 'feature')} {ones}"]
+    for way, whole in {"as it is": X, "standardised": Z}.items():
+        with np.errstate(all="ignore"):
+            # A triangle has errors that the rows it stands for have not.
+            stands_for = rows if len(whole) < rows else 0
+            found = _matrix(names, whole if intercept else whole[:, :-1], stands_for)
         if found is None:
             lines.append(f"  {way}: the squares of its numbers do not fit into floats")
             continue
@@ -134,7 +181,7 @@ def _of_matrix(names: Sequence[str], X: np.ndarray, intercept: bool) -> list[str
         if found.spoiler:
             line += f"; without {found.spoiler} κ = {found.without:.5g}"
         lines.append(line)
-    pairs = _pairs(names, X)
+    pairs = _pairs(names, Z[:, :-1], rows)
     for size, one, other in pairs[:MOST_PAIRS]:
         lines.append(f"  {one} and {other} are correlated: {size:.4f}")
     if len(pairs) > MOST_PAIRS:
@@ -142,16 +189,15 @@ def _of_matrix(names: Sequence[str], X: np.ndarray, intercept: bool) -> list[str
     return lines
 
 
-def _matrix(names: Sequence[str], X: np.ndarray, intercept: bool) -> Matrix | None:
-    whole = np.column_stack([X, np.ones(len(X))]) if intercept else X
-    found = _spectrum(whole)
+def _matrix(names: Sequence[str], whole: np.ndarray, stands_for: int) -> Matrix | None:
+    found = _spectrum(whole, stands_for)
     if found is None:
         return None
     kappa = found.condition_number
     best, spoiler = kappa, ""
     if 1 < whole.shape[1] <= MOST_COLUMNS:
         for place, name in enumerate(names):
-            rest = _spectrum(np.delete(found.reduced, place, axis=1))
+            rest = _spectrum(np.delete(found.reduced, place, axis=1), stands_for)
             # A column less may also hide that others are nearly dependent.
             if rest and rest.condition_number < best:
                 best, spoiler = rest.condition_number, name
@@ -160,19 +206,18 @@ def _matrix(names: Sequence[str], X: np.ndarray, intercept: bool) -> Matrix | No
     return Matrix(found.rank, kappa, spoiler, best)
 
 
-def _spectrum(X: np.ndarray) -> Spectrum | None:
+def _spectrum(X: np.ndarray, stands_for: int) -> Spectrum | None:
     try:
-        return spectrum(X)
+        return spectrum(X, stands_for)
     except ValueError:
         return None
 
 
-def _pairs(names: Sequence[str], X: np.ndarray) -> list[tuple[float, str, str]]:
+def _pairs(names: Sequence[str], Z: np.ndarray, rows: int) -> list[tuple[float, str, str]]:
     """The most correlated pairs of features, with their correlation."""
-    if X.shape[1] > 10 * MOST_COLUMNS:
+    if Z.shape[1] > 10 * MOST_COLUMNS:
         return []
-    Z = standardized(X.copy())
-    R = Z.T @ Z / len(Z)
+    R = Z.T @ Z / rows
     pairs = np.argwhere(np.triu(np.abs(R) >= CORRELATED, k=1)).tolist()
     found = [(float(R[i, j]), names[i], names[j]) for i, j in pairs]
     return sorted(found, key=lambda pair: -abs(pair[0]))

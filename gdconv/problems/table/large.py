@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from gdconv.problems.table.columns import Feature
 from gdconv.problems.table.files.blocks import Block, File, Piece
 from gdconv.problems.table.files.parts import CHANGED
+from gdconv.problems.table.source import Source
 
 # A table of more cells, which are 128 MiB as numbers, is not kept. How many there are is only
 # estimated before they are read.
@@ -21,17 +22,6 @@ KEPT = 2**24
 # The last piece of which only some rows were asked for, and its numbers. The next rows are often in
 # the same piece.
 _LAST: dict[Hashable, np.ndarray] = {}
-
-
-class Source(Protocol):
-    """The files of a table."""
-
-    @property
-    def files(self) -> Sequence[File]:
-        """Its parts."""
-
-    def blocks(self, used: Sequence[int]) -> Iterator[Block]:
-        """Yield all rows, part by part."""
 
 
 class Blocks:

@@ -11,44 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from gdconv.config.rules import ConfigError, on_one_line, quoted_list, typed
+from gdconv.config.rules import ConfigError
 from gdconv.config.sections import Columns, Table
-from gdconv.problems.table.columns import (
-    Chosen,
-    Feature,
-    choose,
-    features_of,
-    is_number,
-    listed,
-)
-from gdconv.problems.table.files import dialect as dialects
-from gdconv.problems.table.files import parts, places
-from gdconv.problems.table.files.blocks import (
-    ArrowFile,
-    Block,
-    File,
-    TextFile,
-    refuse_other_names,
-)
-from gdconv.problems.table.files.held import Held, HeldFile
-from gdconv.problems.table.large import Blocks, Large, Range, numbers, ranges_of
-from gdconv.problems.table.survey import Column, survey
-
-# What programs and people call a column that numbers the rows.
-ROW_NUMBERS = {
-    "rownames",
-    "rowname",
-    "row",
-    "id",
-    "ID",
-    "index",
-    "obs",
-    "no",
-    "No",
-    "nr",
-    "Nr",
-    "X",
-}
+from gdconv.problems.table.columns import Feature, choose, features_of
+from gdconv.problems.table.files import places
+from gdconv.problems.table.files.held import Held
+from gdconv.problems.table.large import Blocks, Large, numbers, ranges_of
+from gdconv.problems.table.notices import Notices
+from gdconv.problems.table.source import Source
+from gdconv.problems.table.survey import survey
 
 
 @dataclass(frozen=True)
@@ -220,10 +191,7 @@ def _read(versions: tuple[Any, ...], keys: Table) -> Data:
     blocks = Blocks(source, chosen.used)
     columns, day_first = survey(source.names, blocks, chosen.used, chosen.dates, keys)
     features = features_of(columns, keys, chosen, day_first)
-    if blocks.are_kept:
-        table: np.ndarray | Large = numbers(list(blocks), features)
-    else:
-        table = Large(source, blocks, features, (source.content, keys))
+    table = as_numbers(source, blocks, features, keys)
     left_out = columns[0].rows - len(table)
     refuse_few(source, len(table), left_out, features)
     ranges = table.ranges if isinstance(table, Large) else ranges_of(table)
@@ -242,6 +210,15 @@ def _read(versions: tuple[Any, ...], keys: Table) -> Data:
     return Data(found, table)
 
 
+def as_numbers(
+    source: Source, blocks: Blocks, features: Sequence[Feature], keys: Columns
+) -> np.ndarray | Large:
+    """Return the target, if there is one, and the features, after all blocks have been seen."""
+    if blocks.are_kept:
+        return numbers(list(blocks), features)
+    return Large(source, blocks, features, (source.content, keys))
+
+
 def refuse_few(source: Source, rows: int, left_out: int, known: Sequence[Feature]) -> None:
     """Raise ConfigError if a table has less than two rows."""
     if rows < 2:
@@ -253,152 +230,3 @@ def refuse_few(source: Source, rows: int, left_out: int, known: Sequence[Feature
                 f" {worst.missing}"
             )
         raise ConfigError("problem.path", source.name, reason)
-
-
-class Source:
-    """The files of a table, opened far enough to know their columns.
-
-    Attributes
-    ----------
-    names : list of str
-        The columns; a column without a name has an empty one.
-    name : str
-        The table as messages call it.
-    """
-
-    def __init__(self, versions: Sequence[Any], keys: Columns) -> None:
-        self.dialect: dialects.Dialect | None = None
-        self.files: Sequence[File] = [self._file(version, keys) for version in versions]
-        refuse_other_names(self.files)
-        self.names = self.files[0].names
-        self.name = self.files[0].part.path
-
-    def blocks(self, used: Sequence[int]) -> Iterator[Block]:
-        """Yield all rows, part by part."""
-        for file in self.files:
-            yield from file.blocks(used)
-
-    @property
-    def content(self) -> str:
-        """The hash of the whole table; known after all blocks."""
-        return parts.together([file.digest for file in self.files])
-
-    @property
-    def reading(self) -> dict[str, str]:
-        """How the files were read, where a key may be auto."""
-        if self.dialect is None:
-            return dict.fromkeys(("separator", "decimal", "comment"), "")
-        comment = self.dialect.comment if not self.dialect.top else "top"
-        return {
-            "separator": self.dialect.separator,
-            "decimal": self.dialect.decimal,
-            "comment": comment,
-        }
-
-    def _file(self, version: Any, keys: Columns) -> File:
-        if isinstance(version, Held):
-            return HeldFile(version)
-        part = parts.part(*version)
-        if part.kind != parts.CSV:
-            return ArrowFile(part)
-        found = dialects.find(part, keys)
-        if self.dialect is None:
-            self.dialect = found
-        dialects.refuse_unlike(self.dialect, found, part)
-        return TextFile(part, found, keys.header)
-
-
-class Notices:
-    """What the user should know of a table that was read."""
-
-    def __init__(
-        self,
-        source: Source,
-        keys: Columns,
-        chosen: Chosen,
-        columns: Sequence[Column],
-        features: Sequence[Feature],
-    ) -> None:
-        self.source, self.keys, self.chosen = source, keys, chosen
-        self.columns, self.features = columns, features
-
-    def of_reading(self) -> list[str]:
-        """How the files were read, and which columns have no name."""
-        source, found = self.source, []
-        if len(source.files) > 1:
-            found.append(f"the first of {len(source.files)} files with the same columns")
-        if source.dialect and source.dialect.notice:
-            found.append(source.dialect.notice)
-        if all(map(is_number, source.names)):
-            found.append(f"its first line names the columns: {listed(source.names)}")
-        for index in self.chosen.nameless:
-            take = quoted_list("problem.columns", [f"column {index + 1}"])
-            found.append(f"column {index + 1} has no name and is left out ({take} would take it)")
-        return [self._told(each) for each in found]
-
-    def of_cells(self, left_out: int) -> list[str]:
-        """What became of texts, dates and missing cells, and which numbers were rounded."""
-        found, used = [], {feature.column.index for feature in self.features}
-        for column in self.columns:
-            if column.index in used or not column.is_text:
-                continue
-            same = self.keys.text == "one_hot"
-            why = "all its texts are the same" if same else "it has texts"
-            found.append(f"{column.label} is left out, because {why}")
-        found += [
-            f"{column.label} is left out, because it is empty"
-            for column in self.columns
-            if column.index not in used and not column.is_text
-        ]
-        for column in self.columns:
-            made = [each.name for each in self.features if each.column is column and each.level]
-            if made:
-                first = next(iter(column.levels))
-                found.append(f"{column.label} becomes {listed(made)}, against {typed(first)}")
-        found += [
-            f"{typed(each.name)} counts days since {np.datetime64(int(each.origin // 1), 'D')}"
-            for each in self.features
-            if each.dates
-        ]
-        gone = [each for each in self.columns if each.missing and each.index in used]
-        cells = ", ".join(f"{each.name} {each.missing}" for each in gone)
-        if gone and self.keys.missing == "mean":
-            found.append(f"missing cells are filled with the mean of their column: {typed(cells)}")
-        if left_out:
-            rows = self.columns[0].rows
-            found.append(
-                f"{left_out} of {rows} rows are left out, because cells are missing: {typed(cells)}"
-            )
-        return [self._told(each) for each in found] + self._rounded()
-
-    def of_numbers(self, ranges: Sequence[Range]) -> list[str]:
-        """Which features are constant, equal, or number the rows."""
-        found = []
-        names = [each.name for each in self.features]
-        first: dict[int, int] = {}
-        for place in range(self.chosen.target is not None, len(names)):
-            same = first.setdefault(ranges[place].mark, place)
-            if ranges[place].most == ranges[place].least:
-                found.append(f"{typed(names[place])} is constant, {ranges[place].most:.6g}")
-            elif same != place:
-                found.append(f"{typed(names[place])} is the same as {typed(names[same])}")
-            elif names[place] in ROW_NUMBERS and self.features[place].column.counts:
-                drop = quoted_list("problem.drop", [names[place]])
-                found.append(f"{typed(names[place])} numbers the rows; {drop} leaves it out")
-        return [self._told(each) for each in found]
-
-    def _rounded(self) -> list[str]:
-        """Text that says which whole numbers were rounded because they are no doubles."""
-        rounded = [(*each.first_rounded, each) for each in self.columns if each.first_rounded]
-        if not rounded:
-            return []
-        place, double, first = min(rounded, key=lambda each: (each[0].row, each[2].index))
-        return [
-            f"{on_one_line(place.part.path)}: whole numbers above 2^53 have been rounded to"
-            f" doubles, {sum(each.rounded for *_, each in rounded)} in all, the first in row"
-            f" {place.row}, {first.label}: {typed(place.written)} to {double}; if it matters,"
-            " subtract a constant from the column"
-        ]
-
-    def _told(self, notice: str) -> str:
-        return f"{on_one_line(self.source.name)}: {notice}"
