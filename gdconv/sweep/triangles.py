@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,9 +26,9 @@ from gdconv.problems.families import (
     shape,
     tree_of,
 )
+from gdconv.problems.table.progress import progress
 from gdconv.sweep.pool import Engine, Job, Task, import_group
 from gdconv.tables import disk
-from nnlib.terminal import bar_stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("gdconv")
 
 FOLDER = ".triangles"
-# Without a bar, the progress is told after so many seconds.
-TELL_SECONDS = 10.0
 
 
 class Block(NamedTuple):
@@ -171,38 +168,14 @@ def _checksum(content: bytes) -> str:
 
 @contextmanager
 def _told(run: Run, ends: Sequence[tuple[int, int]], blocks: Sequence[Block]) -> Iterator[Any]:
-    """Show how many rows have been read or drawn: a bar on a terminal, elsewhere some lines."""
+    """Show how many rows have been read or drawn."""
     rows, columns = shape(run.problem)
     missing = sum(block.stop - block.start for block in blocks)
     what = f"{run.problem.name}, {rows} rows of {columns} features, in {len(ends)} blocks"
     if not blocks:
         log.info("%s: decomposed before", what)
         yield lambda _: None
-    elif stream := bar_stream():
-        from tqdm import tqdm
-
-        tqdm.monitor_interval = 0
-        given = {"total": rows, "initial": rows - missing, "unit": "row", "unit_scale": True}
-        with tqdm(**given, file=stream, desc=run.problem.name) as bar:
-            yield bar.update
-    else:
-        log.info("%s: %d rows to decompose", what, missing)
-        yield _Lines(rows, missing).tell
-
-
-class _Lines:
-    """Lines that say how far the rows are, and how long the others will take."""
-
-    def __init__(self, rows: int, missing: int) -> None:
-        self._rows, self._missing, self._done = rows, missing, 0
-        self._began = self._last = time.monotonic()
-
-    def tell(self, rows: int) -> None:
-        """Count more rows, and log a line now and then."""
-        self._done += rows
-        now = time.monotonic()
-        if now - self._last >= TELL_SECONDS:
-            self._last, passed = now, now - self._began
-            left = passed * (self._missing - self._done) / self._done
-            done = self._rows - self._missing + self._done
-            log.info("%d of %d rows, %.0f s, about %.0f s left", done, self._rows, passed, left)
+        return
+    log.info("%s: %d rows to decompose", what, missing)
+    with progress(run.problem.name, rows, "rows", rows - missing) as tell:
+        yield tell

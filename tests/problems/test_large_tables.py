@@ -1,6 +1,7 @@
 """Tables that are never whole in memory: they give the problem that they give in memory."""
 
 import gzip
+import io
 import os
 import pickle
 import re
@@ -18,7 +19,7 @@ from gdconv.config.sections import Columns, Gaussian, Processes, RunConfig, Step
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import block_ends, known, make, rows_of, shape
 from gdconv.problems.least_squares import Objective
-from gdconv.problems.table import reading
+from gdconv.problems.table import progress, reading
 from gdconv.problems.table.describe import describe
 from gdconv.problems.table.files.blocks import TextFile
 from gdconv.sweep import sweep, triangles
@@ -99,6 +100,65 @@ def test_the_problem_is_that_of_all_rows(frame, tmp_path, standardize, intercept
     assert found.offset == pytest.approx(residual @ residual, rel=digits)
     assert found.spectrum.lambda_max == pytest.approx(2 * np.linalg.norm(X, 2) ** 2, rel=1e-12)
     assert found.spectrum.rank == len(sizes)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """The files that are read from their beginning."""
+    found, real = [], TextFile.blocks
+
+    def noting(file, used):
+        found.append(file.part.name)
+        return real(file, used)
+
+    monkeypatch.setattr(TextFile, "blocks", noting)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["csv", "parts"])
+def test_numbers_are_looked_at_once(frame, tmp_path, kind, small, monkeypatch, passes):
+    """What else there is has to be known before it can be turned into numbers."""
+    path = written(frame.assign(one=1.0, copy=frame.whole), tmp_path, kind)
+    plain = Table(path, "y", drop=["gap", "colour", "day"])
+    problems = [plain, replace(plain, drop=["colour", "day"], missing="mean")]
+    found, counts = [], []
+    for problem in problems:
+        passes.clear()
+        X, y = whole(problem)
+        found.append((X, y, reading.facts(problem)))
+        counts.append(len(passes) // (3 if kind == "parts" else 1))
+    assert counts == [1, 2]
+    monkeypatch.undo()
+    reading._read.cache_clear()
+    reading._FACTS.clear()
+    for problem, (X, y, facts) in zip(problems, found, strict=True):
+        in_memory = reading.read(problem)
+        assert not in_memory.is_large
+        assert (X[:, :-1] == in_memory.X).all()
+        assert (y == in_memory.y).all()
+        assert facts == in_memory.facts
+
+
+def test_progress_of_the_first_look(frame, tmp_path, small, monkeypatch, caplog):
+    plain = Table(written(frame, tmp_path, "csv"), "y", drop=["gap", "colour", "day"])
+    size = (tmp_path / "t.csv").stat().st_size
+    monkeypatch.setattr(progress, "TELL_SECONDS", 0.0)
+    caplog.set_level("INFO")
+    shape(plain)
+    lines = [line for line in caplog.messages if line.startswith("reading t.csv: ")]
+    done = [int(line.split()[2]) for line in lines]
+    assert done == sorted(done)
+    assert re.fullmatch(
+        rf"reading t.csv: {size} of {size} bytes \(400 rows\), \d+ s, about 0 s left", lines[-1]
+    )
+    reading._read.cache_clear()
+    reading._FACTS.clear()
+    stream = io.StringIO()
+    monkeypatch.setattr(progress, "bar_stream", lambda: stream)
+    monkeypatch.setattr(progress, "SHOW_SECONDS", 0.0)
+    shape(plain)
+    assert "reading t.csv: 100%" in stream.getvalue()
+    assert "rows=400" in stream.getvalue()
 
 
 def test_it_is_described_as_in_memory(frame, tmp_path, small, monkeypatch):

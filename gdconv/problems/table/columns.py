@@ -162,6 +162,11 @@ class Feature:
     day_first: bool = False
     dates: bool = False
 
+    @property
+    def is_column(self) -> bool:
+        """Whether its numbers are those of its column, as far as no cell is missing."""
+        return self.level is None and not self.dates and not self.origin
+
     def numbers(self, block: Block) -> np.ndarray:
         """Return its numbers in a block, nan where a cell is missing."""
         cells = block.cells(self.column.index)

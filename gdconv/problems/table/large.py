@@ -11,7 +11,8 @@ import numpy as np
 
 from gdconv.problems.table.columns import Feature
 from gdconv.problems.table.files.blocks import Block, File, Piece
-from gdconv.problems.table.files.parts import CHANGED
+from gdconv.problems.table.files.parts import CHANGED, Part
+from gdconv.problems.table.progress import progress
 from gdconv.problems.table.source import Source
 
 # A table of more cells, which are 128 MiB as numbers, is not kept. How many there are is only
@@ -22,40 +23,6 @@ KEPT = 2**24
 # The last piece of which only some rows were asked for, and its numbers. The next rows are often in
 # the same piece.
 _LAST: dict[Hashable, np.ndarray] = {}
-
-
-class Blocks:
-    """The blocks of a table, to be gone through more than once.
-
-    They are kept if they are few. Otherwise they are read each time.
-
-    Attributes
-    ----------
-    are_kept : bool
-        Known after the first time.
-    """
-
-    def __init__(self, source: Source, used: Sequence[int]) -> None:
-        self._source, self._used = source, used
-        self._kept: list[Block] | None = None
-        self.are_kept = sum(file.cells for file in source.files) <= KEPT
-
-    def __iter__(self) -> Iterator[Block]:
-        if self._kept is not None:
-            yield from self._kept
-            return
-        found: list[Block] = []
-        cells = 0
-        for block in self._source.blocks(self._used):
-            cells += block.frame.size
-            self.are_kept = self.are_kept and cells <= KEPT
-            if self.are_kept:
-                found.append(block)
-            else:
-                found.clear()
-            yield block
-        if self.are_kept:
-            self._kept = found
 
 
 class Range(NamedTuple):
@@ -71,6 +38,102 @@ class Range(NamedTuple):
     least: float
     most: float
     mark: int
+
+
+class Look(NamedTuple):
+    """What is known of a block of a table after it was seen.
+
+    Attributes
+    ----------
+    rows : int
+        How many there are, without those that are left out because a cell is missing.
+    ranges : dict
+        Column → range.
+    means : dict
+        Column → mean.
+    """
+
+    part: Part
+    piece: Piece
+    rows: int
+    ranges: dict[int, Range]
+    means: dict[int, float]
+
+    def of(self, columns: Sequence[int]) -> Look:
+        """Return what it says of some columns, in this order."""
+        if not self.rows:
+            return self
+        ranges = {index: self.ranges[index] for index in columns}
+        return self._replace(ranges=ranges, means={index: self.means[index] for index in columns})
+
+
+def look(block: Block, table: np.ndarray, columns: Sequence[int]) -> Look:
+    """Return what is known of a block from the numbers in some columns."""
+    ranges = dict(zip(columns, ranges_of(table), strict=True)) if len(table) else {}
+    means = dict(zip(columns, table.mean(axis=0).tolist(), strict=True)) if len(table) else {}
+    return Look(block.part, block.piece, len(table), ranges, means)
+
+
+class Blocks:
+    """The blocks of a table, to be gone through more than once.
+
+    They are kept if they are few. Otherwise they are read each time.
+
+    Attributes
+    ----------
+    are_kept : bool
+        Known after the first time.
+    looks : list of Look
+        One for each block if they are read each time, for columns with nothing but numbers there.
+    """
+
+    def __init__(self, source: Source, used: Sequence[int]) -> None:
+        self._source, self._used = source, used
+        self._kept: list[Block] | None = None
+        self.looks: list[Look] = []
+        self.are_kept = sum(file.cells for file in source.files) <= KEPT
+
+    def __iter__(self) -> Iterator[Block]:
+        if self._kept is not None:
+            yield from self._kept
+        elif self.are_kept:
+            yield from self._first()
+        else:
+            yield from self._again()
+
+    def _first(self) -> Iterator[Block]:
+        """Keep the blocks as long as they are few."""
+        found: list[Block] = []
+        cells = 0
+        for block in self._source.blocks(self._used):
+            cells += block.frame.size
+            self.are_kept = self.are_kept and cells <= KEPT
+            if self.are_kept:
+                found.append(block)
+            else:
+                found.clear()
+            yield block
+        if self.are_kept:
+            self._kept = found
+
+    def _again(self) -> Iterator[Block]:
+        """Read the blocks, and show how far that is."""
+        looks = []
+        size = sum(file.part.size for file in self._source.files)
+        with progress(f"reading {self._source.files[0].part.name}", size, "bytes") as tell:
+            for block in self._source.blocks(self._used):
+                looks.append(self._look(block))
+                yield block
+                tell(block.taken, len(block))
+        self.looks = looks
+
+    def _look(self, block: Block) -> Look:
+        cells = {index: block.cells(index) for index in self._used}
+        plain = [index for index, each in cells.items() if each.texts is None and not each.dated]
+        table = np.empty((len(block), len(plain)), order="F")
+        for place, index in enumerate(plain):
+            table[:, place] = cells[index].numbers
+        return look(block, table, plain)
 
 
 def ranges_of(table: np.ndarray) -> list[Range]:
@@ -124,22 +187,35 @@ class Large:
         self.means = np.zeros(len(known))
         count = 0
         files = {file.part: file for file in source.files}
-        for block in blocks:
-            found = numbers([block], known)
-            if not len(found):
+        for each in self._looks(blocks):
+            if not each.rows:
                 continue
             if not self.rows:
-                self.means = found.mean(axis=0)
-            self.rows.append(Rows(files[block.part], block.piece, count, count + len(found)))
-            count += len(found)
+                self.means = np.array([*each.means.values()])
+            self.rows.append(Rows(files[each.part], each.piece, count, count + each.rows))
+            count += each.rows
             self.ranges = [
                 Range(
                     min(old.least, new.least),
                     max(old.most, new.most),
                     hash((old.mark, new.mark)),
                 )
-                for old, new in zip(self.ranges, ranges_of(found), strict=True)
+                for old, new in zip(self.ranges, each.ranges.values(), strict=True)
             ]
+
+    def _looks(self, blocks: Blocks) -> Iterator[Look]:
+        """A look at each block, with a range and a mean for each feature."""
+        columns = [feature.column.index for feature in self._known]
+        if (
+            blocks.looks
+            and all(feature.is_column for feature in self._known)
+            and all(each.ranges.keys() >= set(columns) for each in blocks.looks if each.rows)
+        ):
+            # Then the blocks need not be read again.
+            yield from (each.of(columns) for each in blocks.looks)
+            return
+        for block in blocks:
+            yield look(block, numbers([block], self._known), range(len(columns)))
 
     @property
     def ends(self) -> list[tuple[int, int]]:

@@ -67,12 +67,15 @@ class Block:
         Their columns, by number from 0.
     written : DataFrame or None
         Those columns as texts that are not all plain numbers in `frame`.
+    taken : int
+        How many bytes of the file were read for them, when all of it was.
     """
 
     part: Part
     piece: Piece
     frame: Any
     written: Any = None
+    taken: int = 0
     _known: dict[int, Cells] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -123,7 +126,7 @@ class TextFile:
 
     def blocks(self, used: Collection[int]) -> Iterator[Block]:
         """Yield the rows, about BYTES at a time, and note the hash of the file."""
-        start = row = lines = 0
+        start = row = lines = taken = 0
         with readable(self.part.path), Hashed(self.part.path) as file:
             buffered = io.BufferedReader(file, 2**18)
             with unpacked(buffered, self.part.packing, self.part.path) as stream:
@@ -131,6 +134,7 @@ class TextFile:
                     if start == 0 or data.strip():
                         block = self._block(data, Piece(start, len(data), row, 0), used, lines)
                         row += len(block)
+                        block.taken, taken = file.count - taken, file.count
                         yield block
                     start, lines = start + len(data), lines + data.count(b"\n")
                 while buffered.read(2**20):
@@ -280,8 +284,10 @@ class ArrowFile:
         with self._explaining(), self._opened() as file:
             for group, rows in enumerate(self._groups):
                 for batch in self._of_group(file, group, size, used) if rows else ():
-                    yield self._block(batch, Piece(group, size, row, batch.num_rows), used)
-                    row += batch.num_rows
+                    block = self._block(batch, Piece(group, size, row, batch.num_rows), used)
+                    row += len(block)
+                    block.taken = self.part.size * len(block) // sum(self._groups)
+                    yield block
 
     def block(self, piece: Piece, used: Collection[int]) -> Block:
         """Return some rows again."""

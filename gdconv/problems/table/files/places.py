@@ -104,9 +104,16 @@ def readable(path: str) -> Iterator[None]:
 
 
 class Hashed(io.RawIOBase):
-    """A file whose bytes are hashed, by a thread, as they are read into a buffer."""
+    """A file whose bytes are hashed, by a thread, as they are read into a buffer.
+
+    Attributes
+    ----------
+    count : int
+        How many bytes have been read.
+    """
 
     def __init__(self, path: str) -> None:
+        self.count = 0
         self._file: Any = stream_of(path, FAR)
         self._sha256 = hashlib.sha256()
         # So few that they need no memory to speak of, even if hashing is slower than reading.
@@ -121,6 +128,7 @@ class Hashed(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read into a buffer, and hash what was read."""
         count: int = self._file.readinto(buffer)
+        self.count += count
         if count:
             self._parts.put(bytes(memoryview(buffer)[:count]))
         return count
