@@ -27,11 +27,10 @@ from gdconv.config.sections import (
 )
 from gdconv.experiment.given import configurations
 from gdconv.experiment.identity import Group, group_of, run_ids
+from gdconv.experiment.whole import refuse_whole
 from gdconv.methods.sampling import Sampling
 from gdconv.problems.families import (
-    block_ends,
     file_content,
-    fitting_rows,
     names_of_files,
     notices,
     shape,
@@ -226,7 +225,8 @@ def plan(configs: Sequence[RunConfig]) -> Plan:
             allowed = f"makes more than {MOST_RUNS} runs with the seeds and step sizes"
             raise ConfigError("repetitions", config.repetitions, allowed)
     problems = [config.problem for config in configs]
-    _refuse_whole(configs)
+    for config in configs:
+        refuse_whole(config)
     _refuse_networks(problems)
     files, told = names_of_files(problems), notices(problems)
     told += _without_step(configs)
@@ -243,27 +243,6 @@ def _refuse_networks(problems: Sequence[Problem]) -> None:
 
         for each in networks:
             check(each)
-
-
-def _refuse_whole(configs: Sequence[RunConfig]) -> None:
-    """Raise ConfigError if a problem with too many rows for one block is not to be reduced."""
-    for config in configs:
-        problem, method = config.problem, config.method
-        if method.reduce != "none" or len(block_ends(problem)) == 1:
-            continue
-        rows, columns = shape(problem)
-        if "qr" not in method.reductions:
-            allowed = (
-                f"draws from all {rows} rows, but {fitting_rows(problem)} fit into memory together"
-                f" with {columns} columns; take a smaller problem, or give"
-                f" problem.block_rows={rows}"
-            )
-            raise ConfigError("method", method.name, allowed)
-        allowed = (
-            f"would need all {rows} rows in memory, but they are decomposed in blocks; leave it"
-            f" at qr, which gives the same iterates, or give problem.block_rows={rows}"
-        )
-        raise ConfigError("method.reduce", method.reduce, allowed)
 
 
 def _without_step(configs: Sequence[RunConfig]) -> list[str]:

@@ -14,6 +14,7 @@ from gdconv.config.networks import Network
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import RunConfig, expand
 from gdconv.experiment.prediction import method_of
+from gdconv.experiment.whole import refuse_whole
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import notices
 from gdconv.problems.network import samples
@@ -65,6 +66,7 @@ def case_of(config: RunConfig) -> Case | NetworkCase:
     ConfigError
         If there are several runs, or the theory does not apply to the problem.
     """
+    refuse_whole(config)
     runs = list(expand(config))
     if len(runs) > 1:
         lists = config.lists | {"repetitions": range(config.repetitions)}

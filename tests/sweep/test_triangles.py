@@ -25,7 +25,6 @@ from gdconv.config.sections import (
 )
 from gdconv.experiment.identity import rows_id
 from gdconv.methods.gradient_descent import GradientDescent
-from gdconv.problems.families import make
 from gdconv.sweep import triangles
 from gdconv.sweep.sweep import run_study, run_sweep
 from gdconv.tables.columns import COLUMNS
@@ -240,15 +239,28 @@ def test_a_table_three_times_as_large_as_the_memory(tmp_path):
     assert float(run["lambda_min"]) == pytest.approx(values[0], abs=1e-13 * values[-1])
 
 
-def test_a_run_in_blocks_is_verified(capsys):
+@pytest.fixture
+def verified(monkeypatch, capsys):
+    """Run gdconv-verify on 1000 rows in blocks: exit status, output, error."""
     from gdconv.cli.main import verify
 
-    problem = make(CONFIGS[0].problem, 0, 0)
-    assert problem.X.shape == (6, 5)
-    sys_argv = sys.argv
-    try:
-        sys.argv = ["gdconv-verify", "problem.n_samples=1000", "problem.block_rows=130"]
-        assert verify() == 0
-    finally:
-        sys.argv = sys_argv
-    assert "gaussian, n 1000, by its triangle, d 20" in capsys.readouterr().out
+    def run(*words):
+        words = ["gdconv-verify", "problem.n_samples=1000", "problem.block_rows=130", *words]
+        monkeypatch.setattr(sys, "argv", words)
+        return verify(), *capsys.readouterr()
+
+    return run
+
+
+def test_a_run_in_blocks_is_verified(verified):
+    status, told, _ = verified()
+    assert status == 0
+    assert "gaussian, n 1000, by its triangle, d 20" in told
+
+
+@pytest.mark.parametrize("words", ["method=sgd", "method=kaczmarz", "method.reduce=none"])
+def test_what_needs_all_rows_is_not_verified_on_a_triangle(verified, words):
+    status, told, error = verified(words)
+    assert (status, told) == (2, "")
+    assert "all 1000 rows" in error
+    assert "problem.block_rows=1000" in error
