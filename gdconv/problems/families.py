@@ -92,8 +92,11 @@ def fitting_rows(problem: Problem) -> int:
 
 
 def known(problem: Problem) -> Any:
-    """Return what another process should not have to find out of a problem; None for nothing."""
-    return reading.known(problem.table) if problem.table else None
+    """Return what another process should not find out of a problem anew; None if that is little."""
+    if not problem.table:
+        return None
+    data = reading.read(problem.table)
+    return data if data.is_large or len(block_ends(problem)) > 1 else None
 
 
 def remembered(problem: Problem, found: Any) -> AbstractContextManager[None]:
@@ -415,7 +418,7 @@ class TableRows(Rows):
         """Return about the means of the features and of the target."""
         if not (self.problem.intercept or self.problem.standardize):
             return None
-        return np.roll(reading.read(self.problem).means(), -1)
+        return np.roll(reading.read(self.problem).means, -1)
 
     def whole(self) -> LeastSquares:
         """Return the problem with all its rows."""

@@ -79,11 +79,13 @@ def _drawn(rounds: int, rows: int) -> None:
             for name, (s, peak) in median.items()
         ],
     )
-    hours = FAR_ROWS * median["gdconv"][0] / rows / FAR_CORES / 3600
+    one, two = (median[name][0] for name in ("gdconv", "gdconv, two processes"))
+    ratio, minutes = one / two, FAR_ROWS * one / rows / FAR_CORES / 60
     print(
-        f"{FAR_ROWS:,} rows on {FAR_CORES} cores would take {60 * hours:.1f} minutes, if every core"
-        " is as fast as the one process here: blocks do not depend on each other, a block's result"
-        f" is a triangle of {COLUMNS + 1} columns, and joining two takes less than a millisecond."
+        f"\nTwo processes draw {ratio:.2f} times as many rows a second as one. {FAR_ROWS:,} rows"
+        f" on {FAR_CORES} cores would take {minutes:.1f} minutes, if every core is as fast as the"
+        " one process here: blocks do not depend on each other, a block's result is a triangle of"
+        f" {COLUMNS + 1} columns, and joining two takes less than a millisecond.\n"
     )
 
 
@@ -107,12 +109,32 @@ def _tables(rounds: int, gigabytes: float) -> None:
                     )
                     for number in range(rounds)
                 ]
-                costs[kind, workers] = map(statistics.median, zip(*found, strict=True))
+                costs[kind, workers] = [*map(statistics.median, zip(*found, strict=True))]
     print(f"{rows} rows of {COLUMNS} features in {parts} files, {gigabytes} GB as CSV.")
     print_table(
-        ["", "processes", "s", "peak MiB", "rows a second"],
+        ["", "processes", "s", "peak MiB", "rows a second", "ratio to one"],
         [
-            [kind, str(workers), f"{s:.1f}", f"{peak:.0f}", f"{rows / s:,.0f}"]
+            [
+                *(kind, str(workers), f"{s:.1f}", f"{peak:.0f}", f"{rows / s:,.0f}"),
+                f"{costs[kind, 1][0] / s:.2f}",
+            ]
             for (kind, workers), (s, peak) in costs.items()
         ],
+    )
+    for kind in ("csv", "parquet"):
+        _extrapolate(kind, rows, costs[kind, 1][0], costs[kind, 2][0])
+
+
+def _extrapolate(kind: str, rows: int, one: float, two: float) -> None:
+    """Say how long a table of many rows would take on many cores, from one and two processes."""
+    # What two processes save is half of what workers share. The rest is the first look.
+    shared = min(max(2 * (one - two), 0.0), one)
+    first, rest = ((one - shared) * FAR_ROWS / rows / 60, shared * FAR_ROWS / rows / 60)
+    minutes = first + rest / FAR_CORES
+    print(
+        f"\n{kind}: one process looks at all rows first, which {FAR_CORES} cores do not share."
+        f" {FAR_ROWS:,} rows would take {minutes:.0f} minutes on {FAR_CORES} cores, {first:.0f} of"
+        " them for this look, if every core is as fast as the processes here, and the disk or the"
+        f" store serves all of them: it would have to deliver {FAR_CORES} times what one process"
+        " reads."
     )

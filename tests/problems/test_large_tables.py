@@ -17,7 +17,15 @@ import pytest
 from gdconv.config.rules import ConfigError
 from gdconv.config.sections import Columns, Gaussian, Processes, RunConfig, Step, StudyConfig, Table
 from gdconv.methods.gradient_descent import GradientDescent
-from gdconv.problems.families import block_ends, known, make, rows_of, shape
+from gdconv.problems.families import (
+    block_ends,
+    known,
+    make,
+    remembered,
+    rows_of,
+    shape,
+    tree_of,
+)
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.table import progress, reading
 from gdconv.problems.table.describe import describe
@@ -205,6 +213,24 @@ def test_a_worker_is_told_only_of_its_rows(frame, tmp_path, small):
     assert [rows.file.part.name for rows in part.table.rows] == ["0.csv"]
     assert (part.between(0, 10) == data.between(0, 10)).all()
     assert len(pickle.dumps(part)) < len(pickle.dumps(data)) / 2
+
+
+def test_a_table_in_memory_is_not_read_by_workers(frame, tmp_path, monkeypatch):
+    """Their rows are sent to them, or means alone if the triangle is known."""
+    problem = Table(written(frame, tmp_path, "csv"), "y", **KEYS, block_rows=100)
+    expected, triangle = make(problem, 0, 0), rows_of(problem, 0, 0).triangle(100, 200)
+    data = known(problem)
+    assert not data.is_large
+    assert known(replace(problem, block_rows=None)) is None
+    rows, none = (pickle.loads(pickle.dumps(data.only(*ends))) for ends in [(100, 200), (0, 0)])
+    tree = tree_of(problem)
+    for number, ends in enumerate(block_ends(problem)):
+        tree.add((0, number), rows_of(problem, 0, 0).triangle(*ends))
+    monkeypatch.setattr(reading, "_key", None)
+    with remembered(problem, rows):
+        assert (rows_of(problem, 0, 0).triangle(100, 200) == triangle).all()
+    with remembered(problem, none):
+        assert (make(problem, 0, 0, tree.root).X == expected.X).all()
 
 
 @pytest.mark.parametrize("rows", [37, 250, N])

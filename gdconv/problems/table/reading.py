@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,17 +57,30 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """Some rows of a table that is in the memory of another process, and the means of all."""
+
+    start: int
+    rows: np.ndarray
+    means: np.ndarray
+
+    def between(self, start: int, stop: int) -> np.ndarray:
+        """Return some of these rows."""
+        return self.rows[start - self.start : stop - self.start]
+
+
+@dataclass(frozen=True)
 class Data:
     """A table of finite numbers: y and the features, without a column of ones."""
 
     facts: Facts
-    table: np.ndarray | Large
+    table: np.ndarray | Large | Excerpt
 
     def between(self, start: int, stop: int) -> np.ndarray:
         """Return some rows; raises ConfigError if their file was changed meanwhile."""
-        if isinstance(self.table, Large):
-            return self.table.between(start, stop)
-        return self.table[start:stop]
+        if isinstance(self.table, np.ndarray):
+            return self.table[start:stop]
+        return self.table.between(start, stop)
 
     @property
     def X(self) -> np.ndarray:
@@ -79,12 +92,12 @@ class Data:
         """All rows of the target."""
         return self.between(0, self.facts.rows)[:, 0]
 
+    @cached_property
     def means(self) -> np.ndarray:
-        """Return about the means of y and of the features."""
-        if isinstance(self.table, Large):
-            return self.table.means
-        means: np.ndarray = self.table.mean(axis=0)
-        return means
+        """About the means of y and of the features."""
+        if isinstance(self.table, np.ndarray):
+            return np.asarray(self.table.mean(axis=0))
+        return self.table.means
 
     @property
     def is_large(self) -> bool:
@@ -92,10 +105,10 @@ class Data:
         return isinstance(self.table, Large)
 
     def only(self, start: int, stop: int) -> Data:
-        """Return what another process needs for these rows, if they are read again each time."""
+        """Return what another process needs for these rows."""
         if isinstance(self.table, Large):
             return replace(self, table=self.table.only(start, stop))
-        return self
+        return replace(self, table=Excerpt(start, self.between(start, stop), self.means))
 
 
 def read(problem: Table) -> Data:
@@ -116,15 +129,9 @@ def read(problem: Table) -> Data:
     return data
 
 
-def known(problem: Table) -> Data | None:
-    """Return what another process should not have to find out again; None if it is little."""
-    data = read(problem)
-    return data if data.is_large else None
-
-
 @contextmanager
 def remembered(problem: Table, data: Data) -> Iterator[None]:
-    """Take over what was found out before, and do not look for other files; see `known`."""
+    """Take over what was read before, and do not look for other files."""
     token = _GIVEN.set((_keys(problem), data))
     try:
         yield
