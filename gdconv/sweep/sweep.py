@@ -38,7 +38,7 @@ from gdconv.problems.families import (
 from gdconv.sweep import engines
 from gdconv.sweep.pool import Engine, failed, of_groups
 from gdconv.sweep.store import Store
-from gdconv.sweep.triangles import prepared
+from gdconv.sweep.triangles import looking, prepared
 from gdconv.tables.csv import Rows, Tables, decode, read
 from nnlib.terminal import bar_stream
 
@@ -104,7 +104,8 @@ def run_sweep(
         If the disk fails, or a file of the study is removed meanwhile. Runs that are in its files
         are done, and the same call continues the study.
     """
-    runs, files, told = plan(configs)
+    with looking(engine):
+        runs, files, told = plan(configs)
     with Store(study) as store:
         _tell(told)
         if study.retry_failed:

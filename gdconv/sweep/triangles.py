@@ -1,4 +1,4 @@
-"""The triangles of problems that have more rows than one block, made before their runs.
+"""What is done for large problems before their runs: looks at tables, and triangles of blocks.
 
 An engine decomposes the blocks. This process joins their triangles, and stores each in the study's
 folder. So an interruption costs only the blocks that were being decomposed, and later runs of the
@@ -12,6 +12,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +27,7 @@ from gdconv.problems.families import (
     shape,
     tree_of,
 )
+from gdconv.problems.table.large import looked_at_by
 from gdconv.problems.table.progress import progress
 from gdconv.sweep.pool import Engine, Job, Task, import_group
 from gdconv.tables import disk
@@ -56,6 +58,37 @@ class Decomposed(NamedTuple):
     block: Block
     triangle: np.ndarray | None
     reason: str = ""
+
+
+@contextmanager
+def looking(engine: Engine | None) -> Iterator[None]:
+    """Let the workers of an engine, if it has several, look at large tables side by side."""
+    if engine is None or engine.workers < 2:
+        yield
+        return
+
+    def side_by_side(run: Any, files: Sequence[tuple[int, Any]]) -> Iterator[Any]:
+        job = Job(partial(_looked_at, run), _not_looked_at, lambda item: item[1].part.name)
+        return engine.work_off(files, job)
+
+    with looked_at_by(side_by_side):
+        yield
+
+
+def _looked_at(run: Any, item: tuple[int, Any]) -> tuple[int, Any]:
+    """Look at a file, in a worker."""
+    number, file = item
+    try:
+        return number, run(file)
+    except MemoryError:
+        raise
+    except Exception as error:
+        log.debug("look failed", exc_info=True)
+        return _not_looked_at(item, str(error))
+
+
+def _not_looked_at(item: tuple[int, Any], reason: str) -> tuple[int, Any]:
+    return item[0], None
 
 
 class Prepared(NamedTuple):

@@ -121,20 +121,12 @@ def _tables(rounds: int, gigabytes: float) -> None:
             for (kind, workers), (s, peak) in costs.items()
         ],
     )
-    for kind in ("csv", "parquet"):
-        _extrapolate(kind, rows, costs[kind, 1][0], costs[kind, 2][0])
-
-
-def _extrapolate(kind: str, rows: int, one: float, two: float) -> None:
-    """Say how long a table of many rows would take on many cores, from one and two processes."""
-    # What two processes save is half of what workers share. The rest is the first look.
-    shared = min(max(2 * (one - two), 0.0), one)
-    first, rest = ((one - shared) * FAR_ROWS / rows / 60, shared * FAR_ROWS / rows / 60)
-    minutes = first + rest / FAR_CORES
+    minutes = [FAR_ROWS * costs[kind, 1][0] / rows / FAR_CORES / 60 for kind in ("csv", "parquet")]
+    speed = FAR_CORES * gigabytes / costs["csv", 1][0]
     print(
-        f"\n{kind}: one process looks at all rows first, which {FAR_CORES} cores do not share."
-        f" {FAR_ROWS:,} rows would take {minutes:.0f} minutes on {FAR_CORES} cores, {first:.0f} of"
-        " them for this look, if every core is as fast as the processes here, and the disk or the"
-        f" store serves all of them: it would have to deliver {FAR_CORES} times what one process"
-        " reads."
+        f"\n{FAR_ROWS:,} rows on {FAR_CORES} cores would take {minutes[0]:.1f} minutes as CSV and"
+        f" {minutes[1]:.1f} as Parquet, if every core is as fast as the one process here, there are"
+        f" several parts for each core, and the disk or the store delivers {speed:.1f} GB of CSV a"
+        " second. One process looks at a single file, so only the second half of its time would be"
+        " shared."
     )

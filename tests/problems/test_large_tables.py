@@ -27,7 +27,7 @@ from gdconv.problems.families import (
     tree_of,
 )
 from gdconv.problems.least_squares import Objective
-from gdconv.problems.table import progress, reading
+from gdconv.problems.table import large, progress, reading
 from gdconv.problems.table.describe import describe
 from gdconv.problems.table.files.blocks import TextFile
 from gdconv.sweep import sweep, triangles
@@ -145,6 +145,68 @@ def test_numbers_are_looked_at_once(frame, tmp_path, kind, small, monkeypatch, p
         assert (X[:, :-1] == in_memory.X).all()
         assert (y == in_memory.y).all()
         assert facts == in_memory.facts
+
+
+def anew(problem):
+    """What is known of a table that was forgotten, or why it is refused."""
+    reading._read.cache_clear()
+    reading._FACTS.clear()
+    try:
+        X, y = whole(problem)
+    except ConfigError as error:
+        return str(error)
+    return X.tolist(), y.tolist(), reading.facts(problem), block_ends(problem)
+
+
+def in_any_order(run, files):
+    """As workers do, which get copies and end at different times."""
+    for number, file in reversed(files):
+        try:
+            copies = pickle.loads(pickle.dumps((run, file)))
+            yield number, copies[0](copies[1])
+        except ConfigError:
+            yield number, None
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"drop": ["gap", "colour", "day"]},
+        {"drop": ["day"], "text": "one_hot", "missing": "mean"},
+        {"drop": ["day"], "text": "drop", "missing": "drop_rows"},
+        {"dates": ["day"], "text": "one_hot", "missing": "drop_rows"},
+        {},
+        {"text": "one_hot"},
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_workers_find_what_one_process_finds(frame, tmp_path, kind, keys, small, passes):
+    """Row numbers and rounded numbers go over the parts; a refusal is that of the first cell."""
+    frame = frame.assign(id=range(1, N + 1), large=2**60 + np.arange(N), copy=frame.whole)
+    folder = tmp_path / "t"
+    folder.mkdir()
+    for number in range(3):
+        rows = frame[number * 150 : (number + 1) * 150].reset_index(drop=True)
+        path = folder / f"{number}.part"
+        rows.to_csv(path, index=False) if kind == "csv" else rows.to_parquet(path)
+    problem = Table(str(folder), "y", **keys)
+    expected = anew(problem)
+    passes.clear()
+    asked = []
+
+    def workers(run, files):
+        asked.append(len(files))
+        return in_any_order(run, files)
+
+    with large.looked_at_by(workers):
+        assert anew(problem) == expected
+    # Dates are read in two ways, which is found out first.
+    assert asked == ([] if "dates" in keys else [3])
+    if "text" not in keys and keys:
+        assert "id numbers the rows" in "".join(expected[2].notices)
+        assert "the first in row 2, column 8 (large)" in "".join(expected[2].notices)
+        # Each file once by a worker.
+        assert passes[:3] == ([] if kind == "parquet" else ["2.part", "1.part", "0.part"])
 
 
 def test_progress_of_the_first_look(frame, tmp_path, small, monkeypatch, caplog):

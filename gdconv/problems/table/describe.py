@@ -14,7 +14,8 @@ from gdconv.problems.families import standardized, standardized_triangle
 from gdconv.problems.spectrum import Spectrum, spectrum
 from gdconv.problems.table.columns import Chosen, Feature, choose, features_of
 from gdconv.problems.table.files.places import versions
-from gdconv.problems.table.large import Blocks, Large, ranges_of
+from gdconv.problems.table.large import Blocks, Large
+from gdconv.problems.table.looks import ranges_of
 from gdconv.problems.table.notices import Notices
 from gdconv.problems.table.reading import as_numbers, refuse_few
 from gdconv.problems.table.source import Source

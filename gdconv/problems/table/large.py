@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gdconv.problems.table.columns import Feature
 from gdconv.problems.table.files.blocks import Block, File, Piece
-from gdconv.problems.table.files.parts import CHANGED, Part
+from gdconv.problems.table.files.parts import CHANGED
+from gdconv.problems.table.looks import Look, Range, look, look_at
 from gdconv.problems.table.progress import progress
 from gdconv.problems.table.source import Source
+from gdconv.problems.table.survey import OfFile
 
 # A table of more cells, which are 128 MiB as numbers, is not kept. How many there are is only
 # estimated before they are read.
@@ -25,53 +29,20 @@ KEPT = 2**24
 _LAST: dict[Hashable, np.ndarray] = {}
 
 
-class Range(NamedTuple):
-    """What is known of the numbers of a feature.
-
-    Attributes
-    ----------
-    least, most : float
-    mark : int
-        Equal if all numbers are.
-    """
-
-    least: float
-    most: float
-    mark: int
+# From a function and pairs of a number and a file to pairs of a number and a result, in any order;
+# the result is None if there is none.
+Workers = Callable[[Callable[[File], Any], Sequence[tuple[int, File]]], Iterator[tuple[int, Any]]]
+_WORKERS: ContextVar[Workers | None] = ContextVar("_WORKERS", default=None)
 
 
-class Look(NamedTuple):
-    """What is known of a block of a table after it was seen.
-
-    Attributes
-    ----------
-    rows : int
-        How many there are, without those that are left out because a cell is missing.
-    ranges : dict
-        Column → range.
-    means : dict
-        Column → mean.
-    """
-
-    part: Part
-    piece: Piece
-    rows: int
-    ranges: dict[int, Range]
-    means: dict[int, float]
-
-    def of(self, columns: Sequence[int]) -> Look:
-        """Return what it says of some columns, in this order."""
-        if not self.rows:
-            return self
-        ranges = {index: self.ranges[index] for index in columns}
-        return self._replace(ranges=ranges, means={index: self.means[index] for index in columns})
-
-
-def look(block: Block, table: np.ndarray, columns: Sequence[int]) -> Look:
-    """Return what is known of a block from the numbers in some columns."""
-    ranges = dict(zip(columns, ranges_of(table), strict=True)) if len(table) else {}
-    means = dict(zip(columns, table.mean(axis=0).tolist(), strict=True)) if len(table) else {}
-    return Look(block.part, block.piece, len(table), ranges, means)
+@contextmanager
+def looked_at_by(workers: Workers | None) -> Iterator[None]:
+    """Let workers look at the files of large tables side by side."""
+    token = _WORKERS.set(workers)
+    try:
+        yield
+    finally:
+        _WORKERS.reset(token)
 
 
 class Blocks:
@@ -92,6 +63,27 @@ class Blocks:
         self._kept: list[Block] | None = None
         self.looks: list[Look] = []
         self.are_kept = sum(file.cells for file in source.files) <= KEPT
+
+    def side_by_side(self, run: Callable[[File], OfFile]) -> list[OfFile] | None:
+        """Return what workers find in each file; None if they cannot, or need not, be asked.
+
+        If a file cannot be used, who reads one after the other finds the first reason.
+        """
+        files, workers = self._source.files, _WORKERS.get()
+        if self.are_kept or workers is None or len(files) < 2:
+            return None
+        found: dict[int, OfFile] = {}
+        size = sum(file.part.size for file in files)
+        with progress(f"reading {files[0].part.name}", size, "bytes") as tell:
+            for number, each in workers(run, list(enumerate(files))):
+                if each is None:
+                    return None
+                found[number] = each
+                files[number].digest = each.digest
+                tell(files[number].part.size, sum(look.piece.rows for look in each.looks))
+        in_order = [found[number] for number in range(len(files))]
+        self.looks = [look for each in in_order for look in each.looks]
+        return in_order
 
     def __iter__(self) -> Iterator[Block]:
         if self._kept is not None:
@@ -122,26 +114,10 @@ class Blocks:
         size = sum(file.part.size for file in self._source.files)
         with progress(f"reading {self._source.files[0].part.name}", size, "bytes") as tell:
             for block in self._source.blocks(self._used):
-                looks.append(self._look(block))
+                looks.append(look_at(block, self._used))
                 yield block
                 tell(block.taken, len(block))
         self.looks = looks
-
-    def _look(self, block: Block) -> Look:
-        cells = {index: block.cells(index) for index in self._used}
-        plain = [index for index, each in cells.items() if each.texts is None and not each.dated]
-        table = np.empty((len(block), len(plain)), order="F")
-        for place, index in enumerate(plain):
-            table[:, place] = cells[index].numbers
-        return look(block, table, plain)
-
-
-def ranges_of(table: np.ndarray) -> list[Range]:
-    """Return what is known of the columns of an array with a row or more."""
-    return [
-        Range(float(column.min()), float(column.max()), hash(column.tobytes()))
-        for column in table.T
-    ]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from gdconv.config.rules import on_one_line, quoted_list, typed
 from gdconv.config.sections import Columns
 from gdconv.problems.table.columns import Chosen, Feature, is_number, listed
-from gdconv.problems.table.large import Range
+from gdconv.problems.table.looks import Range
 from gdconv.problems.table.source import Source
 from gdconv.problems.table.survey import Column
 

@@ -16,7 +16,8 @@ from gdconv.config.sections import Columns, Table
 from gdconv.problems.table.columns import Feature, choose, features_of
 from gdconv.problems.table.files import places
 from gdconv.problems.table.files.held import Held
-from gdconv.problems.table.large import Blocks, Large, numbers, ranges_of
+from gdconv.problems.table.large import Blocks, Large, numbers
+from gdconv.problems.table.looks import ranges_of
 from gdconv.problems.table.notices import Notices
 from gdconv.problems.table.source import Source
 from gdconv.problems.table.survey import survey

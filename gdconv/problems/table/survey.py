@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import Columns
-from gdconv.problems.table.files.blocks import Block
+from gdconv.problems.table.files.blocks import Block, File
 from gdconv.problems.table.files.cells import (
     AMONG_NUMBERS,
     MISSING,
@@ -24,6 +25,7 @@ from gdconv.problems.table.files.cells import (
     order,
 )
 from gdconv.problems.table.files.parts import Part
+from gdconv.problems.table.looks import Look, look_at
 
 # A whole number that is written as one, with the digits of its absolute value as a group.
 _WHOLE = re.compile(r"[+-]?0*(\d+)(?:\.0*)?", re.ASCII)
@@ -70,8 +72,10 @@ class Column:
         Whole numbers that are no doubles; `first_rounded` is the first, with its double.
     dated : bool
         Whether the file says that they are dates.
-    counts : bool
-        Whether its numbers are those of the rows, from 0 or from 1.
+    first : float
+        Its first number.
+    in_order : bool
+        Whether each number is the one before it and 1, and no cell is without a number.
     """
 
     index: int
@@ -86,7 +90,8 @@ class Column:
     rounded: int = 0
     first_rounded: tuple[Place, int] | None = None
     dated: bool = False
-    counts: bool = True
+    first: float = math.nan
+    in_order: bool = True
 
     @property
     def label(self) -> str:
@@ -129,6 +134,11 @@ class Column:
         return self._first(self.words.keys() - self.gone)
 
     @property
+    def counts(self) -> bool:
+        """Whether its numbers are those of the rows, from 0 or from 1."""
+        return self.in_order and self.first in (0, 1)
+
+    @property
     def mean(self) -> float:
         """The mean of its numbers."""
         return math.fsum(self.sums) / self.numbers
@@ -145,22 +155,45 @@ class Column:
                 self._add_rounded(block, cells.texts, numbers)
             numbers = numbers[finite]
         if not len(numbers):
+            self.in_order = self.in_order and not len(block)
             return
+        if start == 0:
+            self.first = float(numbers[0])
         self.numbers += len(numbers)
-        least, most = float(numbers.min()), float(numbers.max())
-        self.least, self.most = min(self.least, least), max(self.most, most)
+        self.least = min(self.least, float(numbers.min()))
+        self.most = max(self.most, float(numbers.max()))
         if self.summed:
             total = math.fsum(numbers.tolist())
             # And what was rounded, so that the sum does not depend on the blocks.
             self.sums += total, math.fsum([-total, *numbers.tolist()])
-        first = start + self.least
-        self.counts = (
-            self.counts
-            and self.least in (0, 1)
-            and (numbers[0], numbers[-1], len(numbers))
-            == (first, first + len(block) - 1, len(block))
+        self.in_order = (
+            self.in_order
+            and len(numbers) == len(block)
+            and numbers[0] == self.first + start
             and bool((np.diff(numbers) == 1).all())
         )
+
+    def join(self, other: Column) -> None:
+        """Note what the next rows have in this column."""
+        if not self.rows:
+            self.first = other.first
+        self.in_order = (
+            self.in_order
+            and other.in_order
+            and (not other.rows or other.first == self.first + self.rows)
+        )
+        for word, level in other.words.items():
+            if word in self.words:
+                self.words[word].count += level.count
+            elif len(self.words) < MOST_LEVELS:
+                self.words[word] = level
+        self.rows += other.rows
+        self.numbers += other.numbers
+        self.least, self.most = min(self.least, other.least), max(self.most, other.most)
+        self.sums += other.sums
+        self.rounded += other.rounded
+        self.first_rounded = self.first_rounded or other.first_rounded
+        self.dated = self.dated or other.dated
 
     def _add_words(self, block: Block, texts: np.ndarray, rows: np.ndarray) -> None:
         for row, word in zip(rows.tolist(), texts[rows].tolist(), strict=True):
@@ -189,9 +222,47 @@ def _place(block: Block, texts: Any, row: int) -> Place:
     return Place(block.part, block.start + row + 1, texts[row])
 
 
+class OfFile(NamedTuple):
+    """What is known of a file after all of its rows have been seen."""
+
+    columns: list[Column]
+    looks: list[Look]
+    digest: str
+
+
+class Blocks(Protocol):
+    """The blocks of a table; see `large.Blocks`."""
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield them."""
+
+    def side_by_side(self, run: Callable[[File], OfFile]) -> list[OfFile] | None:
+        """Return what workers find in each file, if they can be asked."""
+
+
+def of_file(file: File, columns: Sequence[Column]) -> OfFile:
+    """Survey a file by itself, for columns as these."""
+    found, looks = [Column(each.index, each.name, each.summed) for each in columns], []
+    used = [column.index for column in found]
+    for block in file.blocks(used):
+        looks.append(look_at(block, used))
+        _add(found, block, {})
+    return OfFile(found, looks, file.digest)
+
+
+def _add(columns: Iterable[Column], block: Block, days: Mapping[int, bool]) -> None:
+    """Note what a block has in each column; days: see `survey`."""
+    for column in columns:
+        if column.index in days:
+            cells = in_days(block.cells(column.index), days[column.index])
+        else:
+            cells = block.cells(column.index, dates=False)
+        column.add(block, cells)
+
+
 def survey(
     names: Sequence[str],
-    blocks: Iterable[Block],
+    blocks: Blocks,
     used: Sequence[int],
     dates: Collection[int],
     keys: Columns,
@@ -207,13 +278,14 @@ def survey(
     columns = [Column(index, names[index], summed) for index in used]
     of_dates = [column for column in columns if column.index in dates]
     day_first = _day_first(of_dates, blocks) if of_dates else set()
-    for block in blocks:
-        for column in columns:
-            if column.index in dates:
-                cells = in_days(block.cells(column.index), column.index in day_first)
-            else:
-                cells = block.cells(column.index, dates=False)
-            column.add(block, cells)
+    found = None if of_dates else blocks.side_by_side(partial(of_file, columns=columns))
+    if found is None:
+        days = {column.index: column.index in day_first for column in of_dates}
+        for block in blocks:
+            _add(columns, block, days)
+    for each in found or ():
+        for column, of_part in zip(columns, each.columns, strict=True):
+            column.join(of_part)
     # With other texts in a column, its numbers are texts as well.
     again = [
         place

@@ -258,7 +258,7 @@ class ArrowFile:
 
     def __init__(self, part: Part) -> None:
         self.part = part
-        self.digest = digest_of(part.path)
+        self.digest = ""
         with self._explaining(), self._opened() as file:
             is_feather = part.kind == FEATHER
             self._written = (file.schema if is_feather else file.schema_arrow).names
@@ -288,6 +288,7 @@ class ArrowFile:
                     row += len(block)
                     block.taken = self.part.size * len(block) // sum(self._groups)
                     yield block
+        self.digest = self.digest or digest_of(self.part.path)
 
     def block(self, piece: Piece, used: Collection[int]) -> Block:
         """Return some rows again."""
