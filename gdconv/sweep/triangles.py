@@ -31,6 +31,7 @@ from gdconv.problems.table.large import looked_at_by
 from gdconv.problems.table.progress import progress
 from gdconv.sweep.pool import Engine, Job, Task, import_group
 from gdconv.tables import disk
+from nnlib.terminal import bar_stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -209,6 +210,7 @@ def _told(run: Run, ends: Sequence[tuple[int, int]], blocks: Sequence[Block]) ->
         log.info("%s: decomposed before", what)
         yield lambda _: None
         return
-    log.info("%s: %d rows to decompose", what, missing)
+    if not bar_stream():
+        log.info("%s: %d rows to decompose", what, missing)
     with progress(run.problem.name, rows, "rows", rows - missing) as tell:
         yield tell

@@ -38,7 +38,7 @@ def progress(what: str, total: int, unit: str, done: int = 0) -> Iterator[Tell]:
 
     # The bar needs no thread of its own, beside which a report would not fork.
     tqdm.monitor_interval = 0
-    given = {"total": total, "initial": done, "unit": unit[0] if unit == "bytes" else unit[:-1]}
+    given = {"total": total, "initial": done, "unit": "B" if unit == "bytes" else unit[:-1]}
     shown = {"unit_scale": True, "delay": SHOW_SECONDS, "file": stream, "desc": what}
     with tqdm(**given, **shown) as bar:
         seen = 0
@@ -47,7 +47,7 @@ def progress(what: str, total: int, unit: str, done: int = 0) -> Iterator[Tell]:
             nonlocal seen
             seen += rows
             if rows:
-                bar.set_postfix(rows=seen, refresh=False)
+                bar.set_postfix(rows=f"{seen:,}", refresh=False)
             bar.update(more)
 
         yield tell
