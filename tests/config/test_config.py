@@ -180,3 +180,11 @@ def test_unknown_keys_and_groups_are_refused(change, words):
     with pytest.raises(ConfigError) as caught:
         from_mapping(to_mapping(RunConfig()) | change)
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_the_name_of_a_file_is_told_however_long_its_folder_is():
+    path = "/folder" * 40 + "/part-1.csv"
+    told = str(ConfigError("problem.path", path, "is empty"))
+    assert told.startswith("problem.path=...")
+    assert told.endswith("/folder/part-1.csv: is empty")
+    assert str(ConfigError("study", "x" * 100, "is long")) == f"study={'x' * 77}...: is long"

@@ -137,6 +137,18 @@ def test_a_torn_file_is_refused(tmp_path, frame, name):
     assert "\n" not in str(caught.value)
 
 
+def test_a_lack_of_memory_is_no_fault_of_the_file(tmp_path, frame, monkeypatch):
+    path = tmp_path / "t.parquet"
+    frame.to_parquet(path)
+
+    def lacking(*_, **__):
+        raise pyarrow.ArrowMemoryError("malloc failed")
+
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", lacking)
+    with pytest.raises(MemoryError, match="malloc failed"):
+        read(path, **KEYS)
+
+
 @pytest.mark.parametrize("name", ["t.parquet", "t.zst"])
 def test_without_pyarrow_the_message_says_what_to_install(tmp_path, frame, monkeypatch, name):
     path = tmp_path / name

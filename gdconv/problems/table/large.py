@@ -22,13 +22,9 @@ from gdconv.problems.table.survey import OfFile
 # A table of more cells, which are 128 MiB as numbers, is not kept. How many there are is only
 # estimated before they are read.
 KEPT = 2**24
-
-
 # The last piece of which only some rows were asked for, and its numbers. The next rows are often in
 # the same piece.
 _LAST: dict[Hashable, np.ndarray] = {}
-
-
 # From a function and pairs of a number and a file to pairs of a number and a result, in any order;
 # the result is None if there is none.
 Workers = Callable[[Callable[[File], Any], Sequence[tuple[int, File]]], Iterator[tuple[int, Any]]]
@@ -65,9 +61,9 @@ class Blocks:
         self.are_kept = sum(file.cells for file in source.files) <= KEPT
 
     def side_by_side(self, run: Callable[[File], OfFile]) -> list[OfFile] | None:
-        """Return what workers find in each file; None if they cannot, or need not, be asked.
+        """Return what workers find in each file, in order; None if nobody can or need be asked.
 
-        If a file cannot be used, who reads one after the other finds the first reason.
+        Also None if a file cannot be used: who reads one after the other finds the first reason.
         """
         files, workers = self._source.files, _WORKERS.get()
         if self.are_kept or workers is None or len(files) < 2:
