@@ -82,7 +82,7 @@ def _drawn(rounds: int, rows: int) -> None:
     one, two = (median[name][0] for name in ("gdconv", "gdconv, two processes"))
     ratio, minutes = one / two, FAR_ROWS * one / rows / FAR_CORES / 60
     print(
-        f"\nTwo processes draw {ratio:.2f} times as many rows a second as one. {FAR_ROWS:,} rows"
+        f"Two processes draw {ratio:.2f} times as many rows a second as one. {FAR_ROWS:,} rows"
         f" on {FAR_CORES} cores would take {minutes:.1f} minutes, if every core is as fast as the"
         " one process here: blocks do not depend on each other, a block's result is a triangle of"
         f" {COLUMNS + 1} columns, and joining two takes less than a millisecond.\n"
@@ -124,7 +124,7 @@ def _tables(rounds: int, gigabytes: float) -> None:
     minutes = [FAR_ROWS * costs[kind, 1][0] / rows / FAR_CORES / 60 for kind in ("csv", "parquet")]
     speed = FAR_CORES * gigabytes / costs["csv", 1][0]
     print(
-        f"\n{FAR_ROWS:,} rows on {FAR_CORES} cores would take {minutes[0]:.1f} minutes as CSV and"
+        f"{FAR_ROWS:,} rows on {FAR_CORES} cores would take {minutes[0]:.1f} minutes as CSV and"
         f" {minutes[1]:.1f} as Parquet, if every core is as fast as the one process here, there are"
         f" several parts for each core, and the disk or the store delivers {speed:.1f} GB of CSV a"
         " second. One process looks at a single file, so only the second half of its time would be"
