@@ -28,6 +28,9 @@ ROWS = {
     "curves": "A row is a recorded iteration of a run.",
     "coefficients": "A row is an entry of a problem's w\\* or, with `record.coefficients=true`, of"
     " a run's last w.",
+    "moments": "A row is a sum over the rows of X of products of four of their components along the"
+    " eigenvectors and their residuals. It is there for `method=sgd` if at most 10 eigenvalues are"
+    " not 0, and the page computes the expected gap from it.",
     "eigenvalues": "A row is an eigenvalue λᵢ of H; `problem_id` joins it to the runs.",
 }
 # The columns of runs.csv that the README explains.

@@ -131,9 +131,11 @@ def _sampled(
     expectation = Expectation(first.method, objective, start)
     coefficients = coefficients_together(runs, objective)
     of_runs, curves = rows_of(runs, expectation, start, coefficients, recorded)
+    moments = expectation.moments_of_rows
     constant = {"run_id": ids} | {
         name: [value] * len(runs)
         for name, value in {
+            "moment_rows": len(moments.get("moment", ())),
             **_of_problem(first, problem, expectation.spectrum, expectation.loss_star),
             "problem_id": identifier,
         }.items()
@@ -145,6 +147,7 @@ def _sampled(
         _eigenvalue_rows(problem, first, identifier, expectation),
         eigh_difference(expectation.spectrum, objective.matrix),
         objective.rows_multiplied,
+        moments=moments and {"problem_id": [identifier] * len(moments["moment"])} | moments,
     )
 
 
@@ -210,6 +213,7 @@ def _run_rows(
             "rate_predicted": theory.rate.tolist(),
             "iterations": t[measured.last].tolist(),
             "curve_rows": [0] * len(runs) if first.record.curves == "none" else lengths,
+            "moment_rows": [0] * len(runs),
             "coefficient_rows": [problem.X.shape[1] * first.record.coefficients] * len(runs),
             "iterations_to_tolerance": to_tolerance,
             "iterations_predicted": promised,

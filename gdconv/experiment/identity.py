@@ -40,6 +40,8 @@ class GroupTables:
         Column name → values of coefficients.csv, one for each column of X: w* of the problem.
     coefficients : dict
         The same for the last w of each run, one run after the other.
+    moments : dict
+        Column name → values of moments.csv, one for each product; empty if there are too many.
     eigh_difference : float or None
         See `spectra.eigh_difference`; None for a group that failed.
     rows_multiplied : str or None
@@ -53,6 +55,7 @@ class GroupTables:
     rows_multiplied: str | None
     minimiser: dict[str, list[Any]] = field(default_factory=dict)
     coefficients: dict[str, list[Any]] = field(default_factory=dict)
+    moments: dict[str, list[Any]] = field(default_factory=dict)
 
 
 def run_ids(runs: Sequence[Run]) -> list[str]:

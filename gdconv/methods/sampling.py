@@ -26,6 +26,8 @@ class Sampling(Method):
     parts: ClassVar[tuple[str, ...]] = ("chances",)
     # Whether it draws columns, that is coordinates of w; then `update` gets the whole gradient.
     draws_columns: ClassVar[bool] = False
+    # Whether every row is drawn as often as any other.
+    draws_alike: ClassVar[bool] = False
     reductions: ClassVar[tuple[str, ...]] = ("none",)
     reduce: str = reduce_key("none")
     paths: int = key(

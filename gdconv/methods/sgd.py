@@ -28,6 +28,7 @@ class Sgd(Sampling):
 
     name: ClassVar[str] = "sgd"
     state: ClassVar[tuple[str, ...]] = ("move",)
+    draws_alike: ClassVar[bool] = True
     units: ClassVar[tuple[str, ...]] = ("lambda_max", "absolute", "K", "limit", "samples")
     batch_size: tuple[Any, ...] = key(
         *(1, one_or_more(integer(1, 10**6))), "number B of rows in a batch, or a list"

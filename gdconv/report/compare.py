@@ -62,9 +62,10 @@ def together(studies: Sequence[Tables], labels: Sequence[str]) -> Tables:
     runs = [marked(tables.runs, n).assign(study=labels[n]) for n, tables in numbered]
     return Tables(
         pd.concat(runs, ignore_index=True),
-        pd.concat([marked(tables.curves, n) for n, tables in numbered], ignore_index=True),
-        pd.concat([marked(tables.eigenvalues, n) for n, tables in numbered], ignore_index=True),
-        pd.concat([marked(tables.coefficients, n) for n, tables in numbered], ignore_index=True),
+        *(
+            pd.concat([marked(tables[k], n) for n, tables in numbered], ignore_index=True)
+            for k in range(1, len(Tables._fields))
+        ),
     )
 
 

@@ -70,21 +70,21 @@ class Shown(NamedTuple):
     curves: Curves
     eigenvalues: pd.DataFrame
     coefficients: pd.DataFrame
+    moments: pd.DataFrame
 
 
 def read(folder: Path) -> Shown:
     """Read what figures and page show of a study; raises as `gdconv.tables.csv.read`."""
     runs = csv.read_runs(folder)
-    eigenvalues = csv.frame("eigenvalues", csv.blocks(folder, "eigenvalues"))
-    coefficients = csv.frame("coefficients", csv.blocks(folder, "coefficients"))
-    return Shown(runs, InFile(folder, runs["run_id"]), eigenvalues, coefficients)
+    others = (csv.frame(name, csv.blocks(folder, name)) for name in Shown._fields[2:])
+    return Shown(runs, InFile(folder, runs["run_id"]), *others)
 
 
 def shown(tables: Tables | Shown) -> Shown:
     """Return tables that may be in memory as figures and page use them."""
     if isinstance(tables, Shown):
         return tables
-    return Shown(tables.runs, InMemory(tables.curves), tables.eigenvalues, tables.coefficients)
+    return Shown(tables.runs, InMemory(tables.curves), *tables[2:])
 
 
 class InMemory(Curves):

@@ -1,6 +1,6 @@
 """The folder of a study and its only writer. A run is done only when its rows are in the files.
 
-One process writes, group by group: first curves and eigenvalues, then runs, each flushed to the
+One process writes, group by group: first the other tables, then runs, each flushed to the
 disk. A run is done when its row is in runs.csv. So if the writer is stopped, only the groups that
 were being computed are lost. `Store.finish` replaces each file by a sorted copy and notes their
 checksums. A study without checksums is unfinished.
@@ -25,7 +25,14 @@ from gdconv.experiment.identity import SCHEMA_VERSION
 from gdconv.sweep import lock
 from gdconv.sweep.provenance import configuration, environment, without_home
 from gdconv.tables import contents, disk
-from gdconv.tables.columns import COEFFICIENT_ORDER, EIGENVALUE_ORDER, FILES, RUN_ORDER, TABLES
+from gdconv.tables.columns import (
+    COEFFICIENT_ORDER,
+    EIGENVALUE_ORDER,
+    FILES,
+    MOMENT_ORDER,
+    RUN_ORDER,
+    TABLES,
+)
 from gdconv.tables.contents import CHECKSUMS
 from gdconv.tables.csv import Rows, header, owner_of, run_id_of, sort_key
 
@@ -33,6 +40,7 @@ ORDERS = {
     "runs": RUN_ORDER,
     "eigenvalues": EIGENVALUE_ORDER,
     "coefficients": COEFFICIENT_ORDER,
+    "moments": MOMENT_ORDER,
 }
 
 
@@ -66,8 +74,9 @@ class Store:
         self._sizes: dict[str, int] = {}
         self._digests: dict[str, Any] = {}
         self._problems: set[bytes] = set()
-        # Those whose w* is in coefficients.csv.
+        # Those whose w* is in coefficients.csv, and those whose moments are in moments.csv.
         self._solved: set[bytes] = set()
+        self._measured: set[bytes] = set()
         # Where each run's lines are in curves.csv.
         self._spans: dict[bytes, tuple[int, int]] = {}
         self._provenance: dict[str, Any] = {}
@@ -145,6 +154,7 @@ class Store:
         # The checksums must be gone from the disk before a table changes.
         disk.sync_folder(self.folder)
         self._open_table("eigenvalues", lambda line: run_id_of(line) in self._problems)
+        self._open_table("moments", lambda line: run_id_of(line) in self._measured)
         self._open_table("coefficients", self._keeps_coefficient)
         owners = map(owner_of, contents.lines(self._files["coefficients"], "coefficients"))
         self._solved = {problem for problem, run_id in owners if not run_id}
@@ -185,6 +195,8 @@ class Store:
             position += size
         if problem not in self._problems:
             parts = {"eigenvalues": rows.eigenvalues} | parts
+        if problem not in self._measured:
+            parts = {"moments": rows.moments} | parts
         if problem not in self._solved:
             parts["coefficients"] = rows.minimiser + parts["coefficients"]
         for name, part in parts.items():
@@ -196,6 +208,7 @@ class Store:
             self._digests[name].update(part)
         self._problems.add(problem)
         self._solved |= {problem} if rows.minimiser else set()
+        self._measured |= {problem} if rows.moments else set()
         self.done |= rows.status
         self._provenance["commands"][-1]["runs"] += len(rows.status)
         largest = self._provenance["eigh_difference"]
@@ -251,7 +264,7 @@ class Store:
                 " there, or add accept_changed=true to continue with what is there"
             )
         self.unfinished = not finished
-        self.done, self._problems = contents.held(self.folder, finished)
+        self.done, self._problems, self._measured = contents.held(self.folder, finished)
 
     def _check_files(self, unstored: str = "", whole: bool = False) -> None:
         """Raise if a table or the lock is no longer the file that this writer holds.

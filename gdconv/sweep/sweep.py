@@ -160,7 +160,7 @@ def run_study(
     Returns
     -------
     Tables
-        DataFrames runs, curves, eigenvalues and coefficients with the columns of
+        DataFrames runs, curves, eigenvalues, coefficients and moments with the columns of
         `gdconv.tables.csv.COLUMNS`.
 
     Raises

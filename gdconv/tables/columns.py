@@ -214,6 +214,7 @@ RUNS = (
     Column("iterations", WHOLE, "last iteration of the run"),
     Column("curve_rows", WHOLE, "number of the run's rows in curves.csv"),
     Column("coefficient_rows", WHOLE, "number of the run's rows in coefficients.csv"),
+    Column("moment_rows", WHOLE, "number of the problem's rows in moments.csv that the run needs"),
     Column("iterations_to_tolerance", WHOLE, "first iteration with gap ≤ tolerance · initial gap"),
     Column(
         "iterations_predicted",
@@ -541,11 +542,26 @@ COEFFICIENTS = (
         "y/X",
     ),
 )
+_AXIS = "the eigenvector, from 1 for λmax, along which the {} factor is the component of the row"
+MOMENTS = (
+    _PROBLEM_ID,
+    Column("first", WHOLE, _AXIS.format("first") + "; 0 for its residual xᵢᵀw* − yᵢ"),
+    Column("second", WHOLE, _AXIS.format("second") + ", or 0; not less than `first`"),
+    Column("third", WHOLE, _AXIS.format("third") + "; not less than `second`"),
+    Column("fourth", WHOLE, _AXIS.format("fourth") + "; not less than `third`"),
+    Column(
+        "moment",
+        NUMBER,
+        "the sum over the rows of X of these four factors. The eigenvectors point so that no"
+        " component of w₀ − w* is negative",
+    ),
+)
 TABLE_COLUMNS = {
     "runs": RUNS,
     "curves": CURVES,
     "eigenvalues": EIGENVALUES,
     "coefficients": COEFFICIENTS,
+    "moments": MOMENTS,
 }
 # What the summary, the comparison and the page show beside columns.
 DERIVED = (
@@ -571,7 +587,7 @@ DERIVED = (
 # Where two tables have a column of one name, it is that of runs.
 QUANTITIES = {
     each.name: each
-    for columns in (DERIVED, COEFFICIENTS, EIGENVALUES, CURVES, RUNS)
+    for columns in (DERIVED, MOMENTS, COEFFICIENTS, EIGENVALUES, CURVES, RUNS)
     for each in columns
 }
 COLUMNS = {
@@ -587,4 +603,5 @@ RUN_ORDER = (
 )
 # The rows of one w stay in the order of the columns of X.
 COEFFICIENT_ORDER = ("problem_id", "run_id")
+MOMENT_ORDER = ("problem_id", "first", "second", "third", "fourth")
 EIGENVALUE_ORDER = ("n_samples", "n_features", "seed", "repetition", "problem_id", "index")

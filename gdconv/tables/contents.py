@@ -35,10 +35,13 @@ class Held(NamedTuple):
         run_id → status, for every run whose rows are complete.
     problems : set of bytes
         The problem_id of these runs' problems; their eigenvalues are complete.
+    measured : set of bytes
+        That of problems whose moments are complete.
     """
 
     status: dict[str, str]
     problems: set[bytes]
+    measured: set[bytes]
 
 
 class Standing(NamedTuple):
@@ -121,8 +124,13 @@ def held(folder: Path, finished: bool) -> Held:
     runs = (cells_of(line) for _, line in _numbered(folder, "runs"))
     return Held(
         {cells[run_id]: cells[status] for cells in runs},
-        {line[: line.index(b",")] for _, line in _numbered(folder, "eigenvalues")},
+        _problems_in(folder, "eigenvalues"),
+        _problems_in(folder, "moments"),
     )
+
+
+def _problems_in(folder: Path, name: str) -> set[bytes]:
+    return {line[: line.index(b",")] for _, line in _numbered(folder, name)}
 
 
 def lines(file: IO[bytes], name: str) -> Iterator[bytes]:
@@ -151,9 +159,9 @@ def _counted(folder: Path) -> Held:
     """The runs that have a row in runs.csv and all of their rows in the other tables."""
     curve_rows = _curve_rows(folder)
     complete = _complete_problems(folder)
-    coefficients = _coefficients(folder)
+    coefficients, moments = _coefficients(folder), _moments(folder)
     status: dict[str, str] = {}
-    problems, seen = set(), set()
+    problems, measured, seen = set(), set(), set()
     for number, line in _numbered(folder, "runs"):
         run = dict(zip(COLUMNS["runs"], _checked_cells("runs", number, line), strict=True))
         run_id = run["run_id"]
@@ -167,10 +175,12 @@ def _counted(folder: Path) -> Held:
             curve_rows[run_id.encode()] == int(run["curve_rows"] or -1)
             and problem in complete
             and _has_coefficients(run, coefficients)
+            and (needed := int(run["moment_rows"] or 0)) in {0, moments[problem]}
         ):
             status[run_id] = run["status"]
             problems.add(problem)
-    return Held(status, problems)
+            measured |= {problem} if needed else set()
+    return Held(status, problems, measured)
 
 
 def _curve_rows(folder: Path) -> Counter[bytes]:
@@ -192,6 +202,12 @@ def _coefficients(folder: Path) -> Counter[tuple[str, str]]:
         problem, run_id, *_ = _checked_cells("coefficients", number, line)
         rows[problem, run_id] += 1
     return rows
+
+
+def _moments(folder: Path) -> Counter[bytes]:
+    """How many rows each problem has in moments.csv."""
+    rows = (_checked_cells("moments", *each) for each in _numbered(folder, "moments"))
+    return Counter(cells[0].encode() for cells in rows)
 
 
 def _has_coefficients(run: Mapping[str, str], rows: Counter[tuple[str, str]]) -> bool:

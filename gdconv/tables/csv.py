@@ -21,6 +21,7 @@ from gdconv.tables.columns import (
     COEFFICIENT_ORDER,
     COLUMNS,
     EIGENVALUE_ORDER,
+    MOMENT_ORDER,
     NUMBER,
     RUN_ORDER,
     TABLES,
@@ -50,7 +51,8 @@ class CellError(ValueError):
 class Rows:
     """The rows of one group as lines of CSV, and a few facts about them that the writer needs.
 
-    minimiser and coefficients are lines of coefficients.csv, of the problem and of the runs.
+    minimiser and coefficients are lines of coefficients.csv, of the problem and of the runs; of the
+    problem are also eigenvalues and moments.
     sizes: run_id → how many bytes of curves are the run's; in the order in which they stand there.
     """
 
@@ -59,6 +61,7 @@ class Rows:
     eigenvalues: bytes
     minimiser: bytes
     coefficients: bytes
+    moments: bytes
     sizes: dict[str, int]
     problem_id: str
     status: dict[str, str]
@@ -81,6 +84,7 @@ class Tables(NamedTuple):
     curves: pd.DataFrame
     eigenvalues: pd.DataFrame
     coefficients: pd.DataFrame
+    moments: pd.DataFrame
 
 
 def encode(group: GroupTables) -> Rows:
@@ -96,6 +100,7 @@ def encode(group: GroupTables) -> Rows:
         eigenvalues="".join(_lines("eigenvalues", group.eigenvalues)).encode(),
         minimiser="".join(_lines("coefficients", group.minimiser)).encode(),
         coefficients="".join(_lines("coefficients", group.coefficients)).encode(),
+        moments="".join(_lines("moments", group.moments)).encode("ascii"),
         sizes=dict(sizes),
         problem_id=next(iter(group.eigenvalues.get("problem_id", ())), ""),
         status=dict(zip(group.runs["run_id"], group.runs["status"], strict=True)),
@@ -125,11 +130,14 @@ def decode(groups: Iterable[Rows], files: Mapping[str, Sequence[str]] | None = N
     minimisers = {rows.problem_id: rows.minimiser for rows in groups if rows.minimiser}
     parts = [*minimisers.values(), *(rows.coefficients for rows in groups)]
     coefficients = sorted(_split(parts), key=sort_key("coefficients", COEFFICIENT_ORDER))
+    of_moments = {rows.problem_id: rows.moments for rows in groups if rows.moments}
+    moments = sorted(_split(of_moments.values()), key=sort_key("moments", MOMENT_ORDER))
     return Tables(
         _named(frame("runs", runs), files or {}),
         frame("curves", [curves.get(run_id_of(run), b"") for run in runs]),
         frame("eigenvalues", eigenvalues),
         frame("coefficients", coefficients),
+        frame("moments", moments),
     )
 
 

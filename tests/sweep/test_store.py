@@ -28,6 +28,7 @@ from gdconv.config.sections import (
 from gdconv.experiment.group import run_group
 from gdconv.experiment.identity import SCHEMA_VERSION
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.methods.sgd import Sgd
 from gdconv.report import report
 from gdconv.sweep import store as store_module
 from gdconv.sweep.store import Store
@@ -137,6 +138,25 @@ def test_eigenvalues_that_a_killed_group_left_are_dropped(study, tmp_path):
         file.write(groups()[0].eigenvalues)
     run_sweep(CONFIGS[1:], study)
     assert content(folder) == content(alone)
+
+
+def test_moments_that_are_cut_off_are_written_again(tmp_path):
+    """The run without moments stays; what a killed writer left of the others' is dropped."""
+    problem, kept = Gaussian(n_samples=12, n_features=3), Record(curves="none")
+    sgd = [RunConfig(problem, method=Sgd(iterations=5, batch_size=b), record=kept) for b in (1, 2)]
+    plain = GradientDescent(iterations=50, reduce="none")
+    configs = [RunConfig(problem, method=plain, record=kept), *sgd]
+    study = StudyConfig(study="s", results_dir=str(tmp_path))
+    folder = run_sweep(configs, study).folder
+    before = content(folder)
+    path = folder / "moments.csv"
+    # 7 choose 4, without r⁴ and r³ times a component.
+    assert len(path.read_bytes().splitlines()) == 1 + 35 - 4
+    for lines, added in ((20, 2), (33, 0), (1, 2)):
+        unfinish(folder)
+        path.write_bytes(b"".join(path.read_bytes().splitlines(True)[:lines]))
+        assert run_sweep(configs, study).added == added
+        assert content(folder) == before
 
 
 def test_killed_between_the_files_of_the_sort(study, expected):

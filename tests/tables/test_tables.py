@@ -14,7 +14,7 @@ RUNS = """run_id problem_id status problem problem_options content n_samples n_f
 seed repetition start start_which start_radius method method_options momentum step_unit step_value
 step_size K relative_step lambda_min lambda_min_positive lambda_max condition_number nu stable
 step_limit nu_coursework rate_predicted rate_measured rate_standard_error convergence order
-iterations curve_rows coefficient_rows iterations_to_tolerance iterations_predicted
+iterations curve_rows coefficient_rows moment_rows iterations_to_tolerance iterations_predicted
 iterations_average growth_predicted loss_star
 initial_gap final_gap initial_distance final_distance gap_floor bound_holds bound_coursework_holds
 first_violation_coursework bound_over_gap_median delayed_at
@@ -31,6 +31,7 @@ gap_high_dimension gradient_norm sharpness sharpness_over_threshold weight_1 wei
 EIGENVALUES = """problem_id n_samples n_features seed repetition index eigenvalue
 error_component_squared"""
 COEFFICIENTS = "problem_id run_id column coefficient"
+MOMENTS = "problem_id first second third fourth moment"
 
 
 def test_columns():
@@ -38,6 +39,7 @@ def test_columns():
     assert list(COLUMNS["curves"]) == CURVES.split()
     assert list(COLUMNS["eigenvalues"]) == EIGENVALUES.split()
     assert list(COLUMNS["coefficients"]) == COEFFICIENTS.split()
+    assert list(COLUMNS["moments"]) == MOMENTS.split()
 
 
 def table(**columns):

@@ -14,6 +14,7 @@ from gdconv.theory.sampled import coordinates, high_dimension
 from gdconv.theory.sampled.fourth import fourth_moment_limit
 from gdconv.theory.sampled.limits import SecondMoments, safe_limit
 from gdconv.theory.sampled.moments import Average, Data, Moments, expected, share, weighted
+from gdconv.theory.sampled.products import products
 
 ROWS = [[0, 1], [1, 1], [2, 1], [3, 1]]
 Y = [1, 0, 2, 5]
@@ -144,6 +145,17 @@ def test_a_run_has_the_bits_that_it_has_alone():
         alone.step()
     assert together.gap[1] == alone.gap[0]
     assert together.gap_of_mean[1] == alone.gap_of_mean[0]
+
+
+def test_sums_of_products_are_those_of_the_rows():
+    """Case S by hand: its rows are (i, 1), so that the sums are those of powers of i and r."""
+    r = np.array([-1.1, 1.3, 0.7, -0.9])
+    indices, sums = products(np.array(ROWS, dtype=float), r)
+    assert len(indices) == len({*map(tuple, indices.tolist())}) == 15 - 3
+    for index, found in zip(indices.tolist(), sums, strict=True):
+        assert index == sorted(index)
+        powers = np.arange(4.0) ** index.count(1) * r ** index.count(0)
+        assert found == pytest.approx(powers.sum(), abs=1e-14)
 
 
 # Limits, floor, rate

@@ -14,9 +14,12 @@ from gdconv.methods.sampling import Sampling
 from gdconv.problems.least_squares import Objective
 from gdconv.theory.sampled import coordinates, fourth, high_dimension, limits
 from gdconv.theory.sampled.moments import Average, Data, Moments, share, weighted
+from gdconv.theory.sampled.products import products
 
 # So many numbers of one moment are held at a time, at most.
 AT_ONCE = 2**22
+# With up to so many features a study has the moments of the rows, 990 numbers then.
+MOST_WITH_MOMENTS = 10
 # Residuals at w* that are so small a part of y are rounding: the data are consistent.
 CONSISTENT = 1e-12
 
@@ -95,6 +98,17 @@ class Expectation:
         chances = self.method.chances(np.square(problem.X).sum(axis=1))
         residuals = problem.X @ self.w_star - problem.y
         return weighted(problem.X @ right, residuals, self.eigenvalues, chances)
+
+    @property
+    def moments_of_rows(self) -> dict[str, list[Any]]:
+        """The columns of moments.csv, from which the page computes what is expected."""
+        if not self.method.draws_alike or len(self.eigenvalues) > MOST_WITH_MOMENTS:
+            return {}
+        # The squares of the components of the error do not tell their signs.
+        signs = np.where(self.error < 0, -1.0, 1.0)
+        indices, sums = products(self.data.rows * signs, self.data.residuals)
+        columns = zip(("first", "second", "third", "fourth"), indices.T.tolist(), strict=True)
+        return dict(columns) | {"moment": sums.tolist()}
 
     def _in_units(self, step_size: np.ndarray) -> np.ndarray:
         """Step sizes as `data` needs them: its Hessian is twice H if coordinates are drawn."""

@@ -2,5 +2,6 @@
 
 moments: mean and covariance of the error, exactly. limits: the largest stable steps, the floor and
 the rate. fourth: the largest step size for which standard errors mean anything. coordinates: the
-same for coordinate descent. high_dimension: what the expectation is close to for many features.
+same for coordinate descent. products: what moments need to know of the rows. high_dimension: what
+the expectation is close to for many features.
 """
