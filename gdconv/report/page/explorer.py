@@ -12,6 +12,7 @@ import pandas as pd
 
 from gdconv.report.curves import Shown, shown
 from gdconv.report.numerals import rounded, short
+from gdconv.report.page import moments
 from gdconv.report.settings import (
     DRAW,
     NAMING,
@@ -51,6 +52,11 @@ METHODS = {
     "nesterov momentum=convex": "Nesterov, convex momentum",
     "chebyshev lower=1.0 upper=1.0": "Chebyshev",
 }
+# Of these, the page has the expectation of those problems that have moments.
+SAMPLED = {
+    "sgd replacement=true": "stochastic gradient descent",
+    "sgd replacement=false": "stochastic gradient descent, without replacement",
+}
 
 
 def embedded(tables: Tables | Shown) -> str:
@@ -64,8 +70,9 @@ def embedded(tables: Tables | Shown) -> str:
     components have 12. Each run has some of its recorded gaps.
     """
     runs = with_files(tables.runs)[:MOST_RUNS]
-    known = _with_formula(runs)
-    methods = list(dict.fromkeys((*METHODS, *known["formula"])))
+    known = _with_formula(runs, tables.moments)
+    offered = (*METHODS, *(SAMPLED if known["formula"].isin(list(SAMPLED)).any() else ()))
+    methods = list(dict.fromkeys((*offered, *known["formula"])))
     problems = _problems(known, shown(tables), methods)
     titles = {name: QUANTITIES[name].title for name in ("iteration", "relative_step")}
     data = {
@@ -81,15 +88,16 @@ def embedded(tables: Tables | Shown) -> str:
     return text
 
 
-def without(runs: pd.DataFrame) -> str:
+def without(runs: pd.DataFrame, of_rows: pd.DataFrame) -> str:
     """Return why a page has no explorer; empty if it has one, or if no run is complete."""
     known = runs.dropna(subset=["method", "initial_distance"])
-    if known.empty or len(_with_formula(known)):
+    if known.empty or len(_with_formula(known, of_rows)):
         return ""
     methods = ", ".join(known["method"].unique()).replace("_", " ")
     return (
         "There is no explorer, because it computes with the polynomial pₜ(λ) of a method, and it"
-        f" has no formula of that of {methods}."
+        f" has no formula of that of {methods}. Of sgd it computes the expectation without momentum"
+        " and averages, with up to 10 features."
     )
 
 
@@ -110,15 +118,23 @@ def _table(runs: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _with_formula(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs whose method the page has formulas of, and a column that tells these."""
+def _with_formula(runs: pd.DataFrame, of_rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs whose method the page has formulas of, and a column that tells these.
+
+    Where others have a momentum, these runs of sgd have their batch size.
+    """
     options = runs["method_options"].fillna("").str.replace("momentum=optimal", "")
     # The step size and the momentum of heavy ball say all, whatever it is tuned to.
     formula = (runs["method"] + " " + options).str.replace(" tuned_to=spectrum", "")
     formula = formula.str.replace(r"^(heavy_ball.*) tuned_to=edges", r"\1", regex=True)
     formula = formula.str.split().str.join(" ")
     of_interval = (runs["method"] == "chebyshev") & ~formula.str.contains("tuned_to", na=False)
-    known = formula.isin(list(METHODS)) | of_interval
+    batch = formula.str.extract(r"batch_size=(\d+) (replacement=\w+) average=none$")
+    sampled = (runs["method"] == "sgd") & batch[0].notna() & (runs["momentum"] == 0)
+    sampled &= runs["problem_id"].isin(moments.shown(of_rows)["problem_id"].unique())
+    formula = formula.mask(sampled, "sgd " + batch[1])
+    runs = runs.assign(momentum=runs["momentum"].mask(sampled, batch[0].astype(float)))
+    known = formula.isin([*METHODS, *SAMPLED]) | of_interval
     needed = ["problem_id", "initial_distance"]
     return runs.assign(formula=formula)[known.fillna(False)].dropna(subset=needed)
 
@@ -127,11 +143,15 @@ def _method(formula: str) -> dict[str, Any]:
     """What the page has to know of a method, and which of its parts it shows for it."""
     name, *options = formula.split()
     known = dict(option.split("=") for option in options)
+    sampled = name == "sgd"
     method = {
-        "words": METHODS.get(formula, f"Chebyshev, {' '.join(options)}"),
+        "words": (METHODS | SAMPLED).get(formula, f"Chebyshev, {' '.join(options)}"),
         "usual": formula in METHODS,
         "descent": name == "gradient_descent",
-        "other": name != "gradient_descent",
+        "polynomial": not sampled,
+        "other": name != "gradient_descent" and not sampled,
+        "sampled": sampled,
+        "replacement": known.get("replacement") == "true",
         "heavy": name == "heavy_ball",
         "averaged": known.get("first_step") == "averaged",
         "convex": known.get("momentum") == "convex",
@@ -139,11 +159,14 @@ def _method(formula: str) -> dict[str, Any]:
         "step": name != "chebyshev",
         "momentum": name in ("heavy_ball", "nesterov") and "momentum" not in known,
     }
+    method["second"] = method["momentum"] or sampled
+    method["rates"] = method["step"] and not sampled
     return method | {key: float(known[key]) for key in ("lower", "upper") if key in known}
 
 
 def _problems(runs: pd.DataFrame, tables: Shown, methods: Sequence[str]) -> list[dict[str, Any]]:
     spectra = dict(list(tables.eigenvalues.groupby("problem_id")))
+    of_rows = dict(list(moments.shown(tables.moments).groupby("problem_id")))
     chosen: list[tuple[str, pd.DataFrame, pd.DataFrame]] = []
     room = MOST_EIGENVALUES
     for label, group in _draws(runs):
@@ -163,7 +186,11 @@ def _problems(runs: pd.DataFrame, tables: Shown, methods: Sequence[str]) -> list
         known = points.setdefault(run_id, [[], []])
         known[0].append(iteration)
         known[1].append(gap)
-    return [_problem(*each, points, methods) for each in chosen]
+    return [
+        _problem(*each, points, methods)
+        | moments.matrix(of_rows.get(each[1]["problem_id"].iloc[0]), *each[1:])
+        for each in chosen
+    ]
 
 
 def _first(problems: Sequence[Mapping[str, Any]]) -> int:

@@ -1,6 +1,7 @@
 // The explorer: what theory predicts for the chosen problem, method, step size and momentum, beside the runs.
 const MOST_PARTS = 24, MOST_STEMS = 300, RANGE = 1e18, NEXT = 256 * Number.EPSILON;
-const state = {}; // Problem, method, t, and step and momentum, which are stops {at, marks} of sliders.
+// Problem, method, t, and stops {at, marks} of two sliders: step, and momentum or, if samples are drawn, batch size.
+const state = {};
 
 /** Text for a contraction factor, given by its logarithm; close to 1 it is written as 1 − a small number. */
 const nearOne = (log, off = -Math.expm1(log)) =>
@@ -24,20 +25,27 @@ function joined(stops) {
 
 /** The relative steps at which a slider stops: a grid, the landmarks, the exact steps of the runs, and where it is. */
 function stepsOf(problem, method, momentum, here) {
-  const limit = limitOf(method, momentum), best = optimumOf(method, problem);
+  const limit = limitOf(method, momentum, problem), best = optimumOf(method, problem);
   const stop = (at, ...marks) => ({ at, step: at / problem.largest, marks });
-  const stops = [stop(1, "safe"), stop(limit, "edge"), ...here, ...(best ? [{ ...best, marks: ["optimum"] }] : [])];
+  const stops = [stop(method.sampled ? limit / 2 : 1, "safe"), stop(limit, "edge"), ...here];
+  if (best) stops.push({ ...best, marks: ["optimum"] });
   for (const run of method.step ? runsOf(problem, method) : [])
     stops.push({ at: problem.relative_step[run], step: problem.step_size[run], marks: [], exact: true });
-  for (let k = 1; k <= 125 * limit; k++) stops.push(stop(k / 100));
-  for (let at = 0.01, least = Math.min(...stops.map((each) => each.at)); at > least; at /= 1.25) stops.push(stop(at));
-  for (let off = 0.005; off > 1e-11; off /= 2) stops.push(stop(limit - off), stop(limit + off));
+  for (let k = 1; k <= 250; k++) stops.push(stop((k * limit) / 200));
+  const least = Math.min(...stops.map((each) => each.at));
+  for (let at = limit / 200; at > least; at /= 1.25) stops.push(stop(at));
+  for (let off = limit / 400; off > 1e-11 * limit; off /= 2) stops.push(stop(limit - off), stop(limit + off));
   return joined(stops);
 }
 
 function momentaOf(problem, method, x, here) {
-  const best = bestMomentum(method, x, problem.largest / problem.smallest);
   const runs = runsOf(problem, method).map((run) => ({ at: problem.momentum[run], marks: [], exact: true }));
+  if (method.sampled) {
+    const { n, critical } = problem.moments, sizes = spread(n, 200).map((k) => ({ at: k + 1, marks: [] }));
+    sizes.push({ at: 1, marks: ["one"] }, { at: critical, marks: ["critical"] }, { at: n, marks: ["all"] });
+    return joined([...sizes, ...here, ...runs]);
+  }
+  const best = bestMomentum(method, x, problem.largest / problem.smallest);
   const grid = spread(109, 109).map((k) => ({ at: k < 100 ? k / 100 : 0.99 + (k - 99) / 1000, marks: [] }));
   grid.push({ at: 0, marks: ["zero"] }, { at: optimumOf(method, problem).momentum, marks: ["overall"] });
   return joined([...grid, ...here, ...runs, ...(best < 1 ? [{ at: best, marks: ["best"] }] : [])]);
@@ -45,19 +53,23 @@ function momentaOf(problem, method, x, here) {
 
 /** The run that is nearest to the chosen step and momentum, and whether it has these. */
 function nearestRun({ problem, method, step, momentum }, { relative_step: x, momentum: beta } = problem) {
-  const apart = (run) => Math.hypot(method.step && x[run] / step.at - 1, method.momentum && beta[run] - momentum.at);
+  const apart = (run) => Math.hypot(method.step && x[run] / step.at - 1, method.second && beta[run] - momentum.at);
   const runs = runsOf(problem, method), run = runs.length ? nearest(runs, 0, apart) : undefined;
   return { run, exact: apart(run) <= NEXT };
 }
 
 /** Whether a method converges: a word, its style, and a sentence; growth is the maximum of p_t² over t. */
-function verdict({ problem, method, step, momentum }, { logs, logNu, stated }, growth) {
+function verdict({ problem, method, step, momentum }, { logs, logNu, stated, floor }, growth) {
   const { largest, lambda_min: least } = problem, best = optimumOf(method, problem), { descent } = method;
   const [each, most] = descent ? ["Each", "at most "] : ["In the long run, an", ""];
   const rate = `${each} iteration multiplies the gap by ${most}ν² = ${nearOne(2 * logNu)}`;
   const more = growth > 1.005 ? ` Before that it may grow, up to ${show(growth, 3)} times its initial value.` : "";
-  if (method.step && same(step.at, limitOf(method, momentum.at)))
-    return ["On the edge", "edge", "The part of λmax neither shrinks nor grows."];
+  if (method.step && same(step.at, limitOf(method, momentum.at, problem)))
+    return ["On the edge", "edge", method.sampled ? "With longer steps the expected gap grows without bound."
+      : "The part of λmax neither shrinks nor grows."];
+  if (method.sampled && floor === null)
+    return ["Diverges", "diverges", "The expected gap grows without bound. Rare runs make it up; most may converge."];
+  if (method.sampled) return ["Converges", "converges", `The expected gap tends to its noise floor, ${show(floor)}.`];
   if (logNu > 0)
     return ["Diverges", "diverges", `${rate}; parts that grow: ${logs.filter((log) => log > 0).length} of ` +
       `${logs.length}${descent && Math.abs(stated) < 1 ? ", but the coursework’s bound promises convergence" : ""}.`];
@@ -82,7 +94,8 @@ function timesOf({ logNu, limit }, { points }, chosen) {
 }
 
 function drawGap(problem, theory, times, curve, now, run) {
-  const y = { from: (curve[0].exact || 1) / RANGE, to: 1e3 * (curve[0].bound || 1), log: true };
+  const [{ exact, bound }] = curve, from = (exact || 1) / (theory.range ?? RANGE);
+  const y = { from, to: 1e3 * bound || 10 * exact || 1e3, log: true };
   const chart = new Chart(byId("gap-chart"), { from: 0, to: times.at(-1), label: titles.iteration }, y);
   if (theory.logNu <= 0 && run !== undefined)
     add(chart.inside, "rect", { y: chart.y(problem.gap_floor[run]), width: "100%", height: 9999, class: "floor" });
@@ -90,6 +103,7 @@ function drawGap(problem, theory, times, curve, now, run) {
   for (const i of spread(now.part.length, MOST_PARTS).slice(1, -1)) line(({ part }) => part[i], "part");
   for (const [style, i] of [["smallest", -1], ["largest", 0]]) line(({ part }) => part.at(i), style);
   for (const each of ["sharp", "bound", "stated", "exact"]) if (now[each] !== null) line((at) => at[each], each);
+  if (theory.floor > 0) line(() => theory.floor, "bound");
   chart.line([now.t, now.t], [y.from, y.to], "now");
   problem.points[run]?.[0].forEach((s, k) => chart.dot(s, problem.points[run][1][k], 4, "dot"));
   chart.dot(now.t, now.exact, 4.5, "here");
@@ -145,17 +159,17 @@ function drawPlane(state) {
 function drawEigenvalues({ eigenvalue, largest, smallest }, theory, start, { t, part, exact, squares, most }) {
   const log = smallest < 0.05 * largest, label = "λ/λmax", gap = start.exact || 1;
   const x = { from: log ? smallest / largest / 1.5 : 0, to: log ? 1.5 : 1.05, log, label };
-  const parts = new Chart(byId("part-chart"), x, { from: gap / RANGE, to: 1e3 * gap, log: true });
-  const modes = new Chart(byId("mode-chart"), x, { from: 10 / Math.sqrt(RANGE), to: 10, log: true });
-  modes.line([smallest / largest, 1], Array(2).fill(Math.sqrt(most)), "bound");
-  const [lambdas, curve] = theory.mode(t), count = part.length;
-  modes.line(lambdas.map((lambda) => lambda / largest), curve.map(Math.sqrt), "thin exact");
+  const parts = new Chart(byId("part-chart"), x, { from: gap / (theory.range ?? RANGE), to: 1e3 * gap, log: true });
+  const modes = theory.mode && new Chart(byId("mode-chart"), x, { from: 10 / Math.sqrt(RANGE), to: 10, log: true });
+  modes?.line([smallest / largest, 1], Array(2).fill(Math.sqrt(most)), "bound");
+  const [lambdas, curve] = theory.mode?.(t) ?? [], count = part.length;
+  modes?.line(lambdas.map((lambda) => lambda / largest), curve.map(Math.sqrt), "thin exact");
   for (const i of spread(count, MOST_STEMS)) {
     const at = eigenvalue[i] / largest, style = i === 0 ? "largest" : i === count - 1 ? "smallest" : "";
     parts.line([at, at], [start.part[i], part[i]], `part ${style}`);
     parts.dot(at, start.part[i], 3, "ring");
     parts.dot(at, part[i], style ? 4.5 : 3, `full ${style}`);
-    modes.dot(at, Math.sqrt(squares[i]), style ? 4.5 : 3, `full ${style}`);
+    modes?.dot(at, Math.sqrt(squares[i]), style ? 4.5 : 3, `full ${style}`);
   }
   const top = part.indexOf(Math.max(...part)), share = (100 * part[top]) / exact;
   byId("dominant").textContent = share >= 0 ? `eigenvalue ${top + 1} makes up ${show(share, 3)} % of the gap` : "";
@@ -165,11 +179,14 @@ function drawEigenvalues({ eigenvalue, largest, smallest }, theory, start, { t, 
 function tell({ problem, method }, { run, exact }) {
   if (run === undefined) return "No run of this study uses this method on this problem.";
   const cell = (name) => (kinds[columns.indexOf(name)] === "Int64" ? whole : show)(cellOf(problem, run, name));
-  const [has, beta] = !method.step ? ["method", ""] : !method.momentum ? ["step size", ""]
-    : ["step size and momentum", ` and β = ${show(problem.momentum[run])}`];
+  const of = `Status: ${cellOf(problem, run, "status")}.`, second = problem.momentum[run];
+  const [has, beta] = !method.step ? ["method", ""] : !method.second ? ["step size", ""]
+    : method.sampled ? ["step size and batch size", ` and B = ${whole(second)}`]
+    : ["step size and momentum", ` and β = ${show(second)}`];
   const which = exact ? `Run ${cellOf(problem, run, "run_id")} has this ${has}.` : "No run of this study has exactly" +
     ` this ${has}. The nearest has ηλmax = ${show(problem.relative_step[run])}${beta}.`;
-  return `${which} Status: ${cellOf(problem, run, "status")}. Rate: ${cell("rate_measured")} measured,` +
+  if (method.sampled) return `${which} ${of} Its gaps are means over its paths.`;
+  return `${which} ${of} Rate: ${cell("rate_measured")} measured,` +
     ` ${cell("rate_predicted")} predicted. Iterations to the study's tolerance:` +
     ` ${cell("iterations_to_tolerance")} measured, ${cell("iterations_predicted")} predicted.`;
 }
@@ -198,9 +215,12 @@ function draw() {
   for (const node of document.querySelectorAll("[data-for]")) node.hidden = !method[node.dataset.for];
   putSlider("step", steps, step, word);
   putSlider("momentum", momenta, momentum, word);
-  put("relative-step", step.at, show(step.at, Math.abs(limitOf(method, momentum.at) - step.at) < 1e-3 ? 9 : 4));
-  for (const [id, value] of [["beta", momentum.at], ["nu-coursework", theory.stated], ["step-size", step.step]])
-    put(id, value ?? "", show(value));
+  const off = limitOf(method, momentum.at, problem) / step.at - 1;
+  put("relative-step", step.at, show(step.at, Math.abs(off) < 5e-4 ? 9 : 4));
+  put("beta", momentum.at, (method.sampled ? whole : show)(momentum.at));
+  const { stated, stepLimit, floor } = theory;
+  for (const [id, value] of Object.entries({ "nu-coursework": stated, "step-size": step.step, stepLimit, floor }))
+    put(id, value ?? "", show(value ?? null));
   put("nu", theory.nu, nearOne(theory.logNu));
   const needed = theory.iterationsTo(Number(byId("tolerance").value));
   put("iterations", needed ?? "", needed === Infinity ? "never" : needed ? whole(needed) : `> ${whole(theory.limit)}`);
@@ -215,7 +235,7 @@ function draw() {
   });
   byId("measured-run").textContent = tell(state, near);
   drawGap(problem, theory, times, curve, now, run);
-  if (method.step) drawRate(state, theory);
+  if (method.rates) drawRate(state, theory);
   drawEigenvalues(problem, theory, curve[0], now);
   if (method.momentum) drawPlane(state);
 }
@@ -224,16 +244,19 @@ function draw() {
 function change(changes) {
   const before = state.method, here = (stop) => (changes.problem ? [] : [{ ...stop, marks: [], exact: false }]);
   Object.assign(state, changes.problem && { t: null }, changes);
-  const offered = methods.filter((each) => each.usual || runsOf(state.problem, each).length);
+  const has = (each) => (each.sampled ? state.problem.moments : runsOf(state.problem, each).length);
+  const offered = methods.filter((each) => each.usual || has(each));
   for (const option of byId("method").options) option.hidden = !offered.includes(methods[option.value]);
   if (!offered.includes(state.method)) state.method = methods[0];
   const { problem, method, step } = state;
-  if (!method.momentum) state.momentum = { at: 0, marks: [] };
-  else if (before && !before.momentum && !changes.momentum)
-    state.momentum = { at: Math.min(0.99, bestMomentum(method, step.at, problem.largest / problem.smallest)) };
+  if (!method.second) state.momentum = { at: 0, marks: [] };
+  else if (before && !changes.momentum && !(before.second && before.sampled === method.sampled)) {
+    const best = () => Math.min(0.99, bestMomentum(method, step.at, problem.largest / problem.smallest));
+    state.momentum = { at: method.sampled ? 1 : best() };
+  }
   state.steps = stepsOf(problem, method, state.momentum.at, here(step));
   state.step = nearStop(state.steps, step.at);
-  state.momenta = method.momentum ? momentaOf(problem, method, step.at, here(state.momentum)) : [state.momentum];
+  state.momenta = method.second ? momentaOf(problem, method, step.at, here(state.momentum)) : [state.momentum];
   state.momentum = nearStop(state.momenta, state.momentum.at);
   draw();
 }
@@ -266,7 +289,8 @@ function startExplorer() {
   byId("iteration").oninput = (event) => draw((state.t = Number(event.target.value)));
   byId("tolerance").onchange = draw;
   const problem = data.problems[data.first], method = methods[Math.min(...problem.method)];
-  const step = optimumOf(method, problem) ?? { at: 1, momentum: 0 };
+  const first = method.sampled ? limitOf(method, 1, problem) / 2 : 1;
+  const step = optimumOf(method, problem) ?? { at: first, momentum: 0 };
   explore(problem, nearestRun({ problem, method, step, momentum: { at: step.momentum } }).run);
   new ResizeObserver(draw).observe(document.querySelector(".charts"));
 }

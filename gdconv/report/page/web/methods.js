@@ -105,8 +105,49 @@ function pointsOf(method, { smallest, largest }, step, momentum, t) {
   return [smallest, ...some.filter((at) => smallest < at && at < largest).sort((a, b) => a - b), largest];
 }
 
+/**
+ * The noise of batches of some size: φ, E gap at rest for a step size, which is null if it grows without bound, and the
+ * step size from which on it does. moments.py explains the numbers of `moments`.
+ */
+function noiseOf({ moments: { n, first, second, rows }, eigenvalue, largest }, { replacement }, size) {
+  const phi = (replacement ? 1 : Math.max(0, n - size) / (n - 1 || 1)) / size;
+  const rest = (step) => {
+    const own = (a) => first[a] + second[a] - step * (1 - phi) * first[a] * second[a];
+    const all = rows.map((row, a) => row.map((each, b) => (a === b ? own(a) : 0) - step * phi * each));
+    // A symmetric matrix has only positive pivots if and only if it has only positive eigenvalues.
+    for (const [k, pivot] of all.entries()) {
+      if (!(pivot[k] > 0)) return null;
+      for (const row of all)
+        for (let b = row.length - 1, part = row[k] / pivot[k]; row !== pivot && b >= k; b--) row[b] -= part * pivot[b];
+    }
+    return eigenvalue.reduce((sum, v, i) => sum - (v * all[i].at(-1)) / all[i][i] / 2, 0);
+  };
+  let [low, limit] = [0, 2 / largest];
+  for (let k = 0, at; k < 60; k++) if (rest((at = (low + limit) / 2)) === null) limit = at; else low = at;
+  return { phi, rest, limit };
+}
+
+const noise = (problem, method, size) => // Computed once.
+  (problem.moments[`${method.replacement} ${size}`] ??= noiseOf(problem, method, size));
+
+/** What is expected of stochastic gradient descent, in the form of theoryOf. */
+function expectationOf(problem, method, step, size) {
+  const { first, second, rows, start } = problem.moments, of = noise(problem, method, size), more = of.phi * step ** 2;
+  const keeps = first.map((v, a) => (1 - step * v) * (1 - step * second[a]) - more * v * second[a]);
+  const noisy = (row, z) => more * row.reduce((sum, each, b) => sum + each * z[b], 0);
+  const follow = (times, t = 0, z = start) => times.map((last) => {
+    for (; t < last; t++) z = z.map((each, a) => keeps[a] * each + (a < rows.length ? noisy(rows[a], z) : 0));
+    const part = problem.eigenvalue.map((v, i) => (Number.isNaN(z[i]) ? Infinity : (v * z[i]) / 2)); // As in march.
+    return { t: last, part, most: 1, exact: part.reduce((a, b) => a + b), sharp: null, bound: null, stated: null };
+  });
+  const limit = Math.floor(2e7 / (rows.length * start.length)), floor = of.rest(step), [{ exact }] = follow([0]);
+  const range = Math.min(RANGE, 1e3 * Math.max(1, exact / (floor ?? exact)));
+  return { follow, logNu: 0, nu: "", stated: null, limit, iterationsTo: () => null, floor, stepLimit: of.limit, range };
+}
+
 /** What theory predicts. follow(times) tells for each time the part of each eigenvalue, the gap and its bounds. */
 function theoryOf(problem, { method, step, momentum }) {
+  if (method.sampled) return expectationOf(problem, method, step, momentum);
   const { eigenvalue, largest, smallest, distance_squared: distance } = problem, xs = eigenvalue.map((v) => step * v);
   const one = (lambda) => solved(method, step * lambda, momentum, lambda, problem), each = eigenvalue.map(one);
   const limit = method.convex ? Math.min(2000, Math.floor(1.5e6 / xs.length)) : 1e9;
@@ -133,8 +174,9 @@ function theoryOf(problem, { method, step, momentum }) {
   return { logs, logNu, nu: Math.exp(logNu), stated, limit, mode, follow, iterationsTo };
 }
 
-/** The relative step at which a method ceases to converge. */
-const limitOf = ({ heavy, convex }, beta) => heavy ? 2 * (1 + beta) : convex ? 4 / 3 : (2 + 2 * beta) / (1 + 2 * beta);
+/** The relative step at which a method ceases to converge; the expected gap, if it draws samples. */
+const limitOf = (method, beta, problem) => method.sampled ? noise(problem, method, beta).limit * problem.largest
+  : method.heavy ? 2 * (1 + beta) : method.convex ? 4 / 3 : (2 + 2 * beta) / (1 + 2 * beta);
 
 /** The momentum with the smallest ν at x = ηλmax; 1 or more if none lets heavy ball converge. */
 function bestMomentum(method, x, kappa) {
@@ -149,7 +191,7 @@ function bestMomentum(method, x, kappa) {
 
 /** The step size and the momentum with the smallest ν; null for a method that has no such step size. */
 function optimumOf(method, { largest, smallest }) {
-  if (!method.step || method.convex) return null;
+  if (!method.step || method.convex || method.sampled) return null;
   const step = method.descent ? 2 / (smallest + largest)
     : method.heavy ? 4 / (Math.sqrt(largest) + Math.sqrt(smallest)) ** 2 : 4 / (3 * largest + smallest);
   const momentum = method.momentum ? bestMomentum(method, step * largest, largest / smallest) : 0;
