@@ -217,6 +217,19 @@ def test_the_expectation_of_a_table(small):
     assert found["gap_of_mean"].tolist()[:4] == pytest.approx(of_mean, rel=1e-10)
 
 
+def test_many_iterations_of_few_features_are_within_the_budget():
+    """Step by step they would take four times the budget; at rest the gap is the noise floor."""
+    method = Sgd(iterations=2000, exact_budget=1e5, momentum=(0.0, 0.5))
+    runs = run_study(RunConfig(Gaussian(20, 3), method=method, step=Step("limit", 0.5)))
+    tables = runs.runs.set_index("momentum")
+    last = runs.curves.groupby("run_id").gap_expected.last()
+    run = tables.loc[0.0]
+    assert last[run.run_id] == pytest.approx(run.gap_stationary, rel=1e-10)
+    assert run.status == "converged"
+    assert np.isnan(last[tables.loc[0.5].run_id])
+    assert tables.loc[0.5].status == "max_iterations"
+
+
 def test_many_features_have_their_own_prediction():
     method = Sgd(iterations=300, paths=2, exact_budget=0)
     runs, curves, *_ = run_study(

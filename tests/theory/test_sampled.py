@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gdconv.theory.sampled import coordinates, high_dimension
+from gdconv.theory.sampled.doubling import Doubling, cost
 from gdconv.theory.sampled.fourth import fourth_moment_limit
 from gdconv.theory.sampled.limits import SecondMoments, safe_limit
 from gdconv.theory.sampled.moments import Average, Data, Moments, expected, share, weighted
@@ -156,6 +157,41 @@ def test_sums_of_products_are_those_of_the_rows():
         assert index == sorted(index)
         powers = np.arange(4.0) ** index.count(1) * r ** index.count(0)
         assert found == pytest.approx(powers.sum(), abs=1e-14)
+
+
+@pytest.mark.parametrize(("size", "replacement"), BATCHES)
+@pytest.mark.parametrize("part", [0.01, 0.9, 1.05])
+def test_doubling_leads_to_the_same_moments(size, replacement, part):
+    """Step by step as well, also where the expectation grows by many powers of ten."""
+    recorded = np.array([0, 1, 2, 3, 7, 8, 100, 1000, 1013])
+    step_size = part * second(size, replacement).step_limit
+    of, steps = moments(step_size, size, replacement), []
+    for t in range(recorded[-1] + 1):
+        if t:
+            of.step()
+        if t in recorded:
+            steps.append([of.gap[0], of.gap_of_mean[0]])
+    data, start = small()
+    found = Doubling(data, start, share(4, size, replacement)).expected(step_size, recorded)
+    assert np.transpose(found) == pytest.approx(np.array(steps), rel=1e-12, abs=1e-20)
+
+
+def test_doubling_of_columns():
+    """Coordinate descent, whose moments are those of Kaczmarz's method for other rows."""
+    _, eigenvalues, right = spectrum()
+    data, z = coordinates.drawn(right, eigenvalues), np.sqrt(eigenvalues) * small()[1]
+    step_size, recorded = 1 / (2 * eigenvalues.sum()), np.array([0, 1, 2, 10, 50])
+    found, _ = Doubling(data, z, 1.0).expected(step_size, recorded)
+    known = [25.8, 2.18888888889, 1.58306878307, 0.578336714864, 0.00445845421961]
+    assert found == pytest.approx(known, rel=1e-11)
+
+
+def test_doubling_is_cheaper_with_few_features_or_many_iterations():
+    recorded = np.array([0, 1, 2, 4, 1000, 2000])
+    assert cost(100, 8, recorded) < 100 * 8**2 * 2000 / 5
+    assert cost(400, 50, recorded) > 400 * 50**2 * 2000
+    # By hand: k = 1 has matrices of 3 rows, and Δ = 1, 1, 2, 996, 1000 have 1, 1, 1, 6, 6 bits.
+    assert cost(7, 1, recorded) == 7 * 1 * 3 + 9 * 27 + 15 * 9
 
 
 # Limits, floor, rate

@@ -12,7 +12,7 @@ import numpy as np
 from gdconv.experiment.sampled.paths import first_averaged
 from gdconv.methods.sampling import Sampling
 from gdconv.problems.least_squares import Objective
-from gdconv.theory.sampled import coordinates, fourth, high_dimension, limits
+from gdconv.theory.sampled import coordinates, doubling, fourth, high_dimension, limits
 from gdconv.theory.sampled.moments import Average, Data, Moments, share, weighted
 from gdconv.theory.sampled.products import products
 
@@ -121,18 +121,36 @@ class Expectation:
         if not self.method.draws:
             found = self._cyclic(recorded)
             return Curves(found + 0 * step_size[:, None], found + 0 * step_size[:, None], unknown)
+        exact = self._exact(coefficients, recorded)
+        return Curves(*exact, self._high_dimension(coefficients, recorded))
+
+    def _exact(
+        self, coefficients: Mapping[str, np.ndarray], recorded: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The expected gap and the gap of the mean, where they are within the budget.
+
+        Each run's are computed in the way that takes fewer multiplications. That does not depend on
+        the other runs.
+        """
+        step_size = coefficients["step_size"]
+        expected, of_mean = np.full((2, len(step_size), len(recorded)), np.nan)
         n, k = self.data.rows.shape
-        if n * k * k * self.method.iterations > self.method.exact_budget:
-            expected, of_mean = unknown, unknown
-        else:
-            length = max(1, AT_ONCE // (n * k))
-            cuts = [slice(i, i + length) for i in range(0, len(step_size), length)]
-            parts = [
-                self._moments({name: of[cut] for name, of in coefficients.items()}, recorded)
-                for cut in cuts
-            ]
-            expected, of_mean = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Curves(expected, of_mean, self._high_dimension(coefficients, recorded))
+        by_steps, budget = n * k * k * self.method.iterations, self.method.exact_budget
+        by_doubling = doubling.cost(n, k, recorded)
+        left = np.full(len(step_size), True)
+        if first_averaged(self.method) is None and by_doubling < by_steps:
+            left = coefficients.get("momentum", 0 * step_size) != 0
+            if by_doubling <= budget and not left.all():
+                of = doubling.Doubling(self.data, self._start_of(self.error), self.phi)
+                for run in np.flatnonzero(~left):
+                    size = float(self._in_units(step_size[run]))
+                    expected[run], of_mean[run] = of.expected(size, recorded)
+        if by_steps <= budget:
+            length, runs = max(1, AT_ONCE // (n * k)), np.flatnonzero(left)
+            for some in (runs[i : i + length] for i in range(0, len(runs), length)):
+                part = {name: of[some] for name, of in coefficients.items()}
+                expected[some], of_mean[some] = self._moments(part, recorded)
+        return expected, of_mean
 
     def _cyclic(self, recorded: np.ndarray) -> np.ndarray:
         of = coordinates.Cyclic(self.spectrum.right, self.eigenvalues, self.error)
@@ -166,8 +184,12 @@ class Expectation:
         """Return the moments of runs from a start with some error along the eigenvectors."""
         step_size = self._in_units(coefficients["step_size"])
         momentum = coefficients.get("momentum", np.zeros_like(step_size))
-        start = np.sqrt(self.eigenvalues) * error if self.method.draws_columns else error
-        return Moments(self.data, start, step_size, momentum, np.full_like(step_size, self.phi))
+        phi = np.full_like(step_size, self.phi)
+        return Moments(self.data, self._start_of(error), step_size, momentum, phi)
+
+    def _start_of(self, error: np.ndarray) -> np.ndarray:
+        """An error as `data` needs it."""
+        return np.sqrt(self.eigenvalues) * error if self.method.draws_columns else error
 
     def _high_dimension(
         self, coefficients: Mapping[str, np.ndarray], recorded: np.ndarray
