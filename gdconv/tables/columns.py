@@ -288,8 +288,8 @@ RUNS = (
     Column(
         "step_limit_fourth_moment",
         NUMBER,
-        "of sgd without momentum: from this step size on the fourth moments of the error do not"
-        " stay bounded, so that standard errors over paths mean nothing",
+        "of sgd, with momentum of up to 3 features only: from this step size on the fourth moments"
+        " of the error do not stay bounded, so that standard errors over paths mean nothing",
         unit="1/X²",
         label="step size with bounded fourth moments",
     ),

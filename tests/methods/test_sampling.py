@@ -217,6 +217,17 @@ def test_the_expectation_of_a_table(small):
     assert found["gap_of_mean"].tolist()[:4] == pytest.approx(of_mean, rel=1e-10)
 
 
+def test_fourth_moments_with_momentum_are_known_of_few_features():
+    """With β = 0 as well, and there up to 8 features; the mean of the paths can be tested then."""
+    method = Sgd(iterations=60, momentum=(0.0, 0.5), paths=60)
+    problems = [Gaussian(20, d) for d in (3, 4)]
+    runs = run_study([RunConfig(p, method=method, step=Step("limit", 0.2)) for p in problems]).runs
+    runs = runs.sort_values(["n_features", "momentum"])
+    assert runs.fourth_moment_exact.tolist() == [True, True, True, pd.NA]
+    assert runs.expectation_agrees.tolist() == [True, True, True, pd.NA]
+    assert (runs.step_limit_fourth_moment < runs.step_limit).tolist() == [True, True, True, False]
+
+
 def test_many_iterations_of_few_features_are_within_the_budget():
     """Step by step they would take four times the budget; at rest the gap is the noise floor."""
     method = Sgd(iterations=2000, exact_budget=1e5, momentum=(0.0, 0.5))

@@ -304,10 +304,13 @@ def test_simple_bounds_of_the_limit():
 # Fourth moments
 
 
-def radius_of_fourth(step_size, size, replacement):
+def radius_of_fourth(step_size, size, replacement, momentum=0.0):
     total, every = 0.0, batches(size, replacement)
     for batch in every:
-        M = np.eye(2) - step_size * 4 / size * sum(2.0 * np.outer(ROWS[i], ROWS[i]) for i in batch)
+        G = 4 / size * sum(2.0 * np.outer(ROWS[i], ROWS[i]) for i in batch)
+        M = (1 + momentum) * np.eye(2) - step_size * G
+        if momentum:
+            M = np.block([[M, -momentum * np.eye(2)], [np.eye(2), np.zeros((2, 2))]])
         pair = np.kron(M, M)
         total = total + np.kron(pair, pair)
     return np.abs(np.linalg.eigvals(total / len(every))).max()
@@ -322,6 +325,28 @@ def test_fourth_moments_stay_bounded_below_their_limit(size, replacement):
     assert found <= limit
     if size == 1:
         assert found == pytest.approx(0.028837300035, rel=1e-10)
+
+
+@pytest.mark.parametrize("momentum", [0.5, 0.9])
+@pytest.mark.parametrize(("size", "replacement"), [(1, True), (2, True), (2, False)])
+def test_fourth_moments_with_momentum(size, replacement, momentum):
+    limit = second(size, replacement, momentum).step_limit
+    found = fourth_moment_limit(small()[0], size, replacement, limit, momentum)
+    radii = [
+        radius_of_fourth(part * found, size, replacement, momentum)
+        for part in (1, 0.99, 0.7, 0.4, 0.1)
+    ]
+    # The eigenvalues of a matrix that is not symmetric, of 256 rows.
+    assert radii[0] == pytest.approx(1, rel=1e-9)
+    assert max(radii[1:]) < 1
+    assert found < limit
+
+
+def test_fourth_moments_of_many_rows_are_added_up(monkeypatch):
+    given = small()[0], 2, True, second(2, True).step_limit
+    found = fourth_moment_limit(*given)
+    monkeypatch.setattr("gdconv.theory.sampled.fourth.AT_ONCE", 20)
+    assert fourth_moment_limit(*given) == pytest.approx(found, rel=1e-13)
 
 
 # The average

@@ -258,18 +258,22 @@ class Expectation:
 
     def _fourth(self, step_limit: float, momentum: float) -> tuple[float, bool | None]:
         """The limit of fourth moments, and whether it is exact."""
-        if momentum:
-            return math.nan, None
         if not self.is_random:
             return step_limit, True
-        if len(self.eigenvalues) > fourth.MOST_FEATURES:
+        k = len(self.eigenvalues)
+        if momentum and k > fourth.MOST_WITH_MOMENTUM:
+            return math.nan, None
+        if k > fourth.MOST_FEATURES:
             return limits.safe_limit(self.data), False
-        return self._exact_fourth, True
+        if momentum not in self._fourths:
+            batch = self.method.draws, self.method.with_replacement
+            found = fourth.fourth_moment_limit(self.data, *batch, step_limit, momentum)
+            self._fourths[momentum] = found
+        return self._fourths[momentum], True
 
     @cached_property
-    def _exact_fourth(self) -> float:
-        batch = self.method.draws, self.method.with_replacement
-        return fourth.fourth_moment_limit(self.data, *batch, self.second(0.0).step_limit)
+    def _fourths(self) -> dict[float, float]:
+        return {}
 
 
 def mean_square_limit(objective: Objective, method: Sampling) -> float:

@@ -10,6 +10,10 @@ G^⊗k is a sum over k rows, of which some may be the same; it is taken apart by
 All these operators are symmetric and keep the tensors v⊗v⊗v⊗v positive, so the largest eigenvalue
 decides. It is below 1 on an interval of step sizes: for η = sη' we have M = (1 − s) + sM', so t
 factors M multiply an error by at most Σ_j (t over j) (1 − s)^{t−j} s^j times what j factors M' do.
+
+With momentum an error stands for (e_t, e_{t−1}), and A = [[1 + β, −β], [1, 0]] in place of 1. Then
+the operators are not symmetric, but the largest eigenvalue is still the largest absolute value,
+since these tensors stay positive. The first step size at which it is 1 is searched for on a grid.
 """
 
 from __future__ import annotations
@@ -30,11 +34,17 @@ from gdconv.theory.sampled.moments import Data
 # Up to so many features; there symmetric tensors have 330 numbers.
 MOST_FEATURES = 8
 ORDER = 4
+# With momentum, up to so many, where they have 126; a grid of so many step sizes is searched.
+MOST_WITH_MOMENTUM, GRID = 3, 24
+# So many numbers are held at a time, at most.
+AT_ONCE = 2**22
 # The eigenvalues of a short step are so close to 1 that they may be rounded to more.
 LEEWAY = 1e-13
 
 
-def fourth_moment_limit(data: Data, batch_size: int, replacement: bool, step_limit: float) -> float:
+def fourth_moment_limit(
+    data: Data, batch_size: int, replacement: bool, step_limit: float, momentum: float = 0.0
+) -> float:
     """Return the step size from which on E ‖e‖⁴ no longer stays bounded.
 
     Parameters
@@ -42,27 +52,37 @@ def fourth_moment_limit(data: Data, batch_size: int, replacement: bool, step_lim
     step_limit : float
         The same for E ‖e‖², which is not less.
     """
-    parts = _parts(data, batch_size, replacement)
+    parts = _parts(data, batch_size, replacement, momentum)
     last = len(parts[0]) - 1
 
     def excess(part: float) -> float:
         T = sum((-part * step_limit) ** k * each for k, each in enumerate(parts))
+        if momentum:
+            return float(np.linalg.eigvals(T).real.max()) - 1 - LEEWAY
         return float(scipy.linalg.eigvalsh(T, subset_by_index=(last, last))[0]) - 1 - LEEWAY
 
-    if excess(1.0) <= 0:
+    low, high = 1e-6, 1.0
+    for part in np.arange(1, GRID) / GRID if momentum else ():
+        if excess(part) > 0:
+            high = part
+            break
+        low = part
+    if excess(high) <= 0:
         return step_limit
-    return float(brentq(excess, 1e-6, 1.0, xtol=CLOSE, rtol=4 * CLOSE)) * step_limit
+    return float(brentq(excess, low, high, xtol=CLOSE, rtol=4 * CLOSE)) * step_limit
 
 
-def _parts(data: Data, batch_size: int, replacement: bool) -> list[np.ndarray]:
+def _parts(data: Data, batch_size: int, replacement: bool, momentum: float) -> list[np.ndarray]:
     """The matrices by which E M⊗M⊗M⊗M is a polynomial of −η, for symmetric tensors."""
-    k, n = len(data.eigenvalues), len(data.rows)
+    rows, n = data.rows, len(data.rows)
+    A: np.ndarray = np.eye(rows.shape[1])
+    if momentum:
+        A = np.kron(np.array([[1 + momentum, -momentum], [1.0, 0.0]]), A)
+        rows = np.hstack([rows, np.zeros_like(rows)])
+    k = rows.shape[1]
     basis = _basis(k)
     tensors = basis.T.toarray().reshape(k, k, k, k, -1)
-    powers = [_power(data.rows, m) for m in range(1, ORDER + 1)]
-    # That of all four places is the largest, and only needed on symmetric tensors.
-    of_four = powers.pop() @ basis.T
-    squares = [each.T @ each for each in powers]
+    *powers, of_four = _powers(rows, basis)
     found = []
     for order in range(ORDER + 1):
         # All partitions with blocks of the same sizes do the same to symmetric tensors.
@@ -72,10 +92,14 @@ def _parts(data: Data, batch_size: int, replacement: bool) -> list[np.ndarray]:
         matrix = np.zeros((basis.shape[0], basis.shape[0]))
         for blocks, part in sizes.items():
             if blocks == (ORDER,):
-                matrix += part * (of_four.T @ of_four)
+                matrix += part * of_four
             else:
-                matrix += part * (basis @ _applied(squares, blocks, tensors))
-        found.append(math.comb(ORDER, order) * (matrix + matrix.T) / 2)
+                factors = [powers[size - 1] for size in blocks]
+                factors += [A] * (ORDER - order) if momentum else []
+                matrix += part * (basis @ _applied(factors, tensors))
+        if not momentum:
+            matrix = (matrix + matrix.T) / 2
+        found.append(math.comb(ORDER, order) * matrix)
     return found
 
 
@@ -90,24 +114,29 @@ def _basis(k: int) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array(np.array(rows))
 
 
-def _power(rows: np.ndarray, m: int) -> np.ndarray:
-    """The matrix Z of which ZᵀZ = Σ_i (2n x_i x_iᵀ)^⊗m, shape (n, k^m)."""
-    products = rows
-    for _ in range(m - 1):
-        products = (products[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
-    return (2.0 * len(rows)) ** (m / 2) * products
+def _powers(rows: np.ndarray, basis: scipy.sparse.csr_array) -> list[np.ndarray]:
+    """The matrices Σ_i (2n x_i x_iᵀ)^⊗m for m = 1, ..., 4, the last one for symmetric tensors."""
+    n, k = rows.shape
+    found: list[np.ndarray] = []
+    for some in np.array_split(rows, math.ceil(n * k**ORDER / AT_ONCE)):
+        products, squares = np.ones((len(some), 1)), []
+        for m in range(1, ORDER + 1):
+            products = (products[:, :, None] * some[:, None, :]).reshape(len(some), -1)
+            scaled = (2.0 * n) ** (m / 2) * products
+            Z = scaled @ basis.T if m == ORDER else scaled
+            squares.append(Z.T @ Z)
+        found = [a + b for a, b in zip(found, squares, strict=True)] if found else squares
+    return found
 
 
-def _applied(
-    powers: Sequence[np.ndarray], blocks: Sequence[int], tensors: np.ndarray
-) -> np.ndarray:
-    """Apply the power of each block to as many places, which are the tensors' first dimensions."""
+def _applied(factors: Sequence[np.ndarray], tensors: np.ndarray) -> np.ndarray:
+    """Apply factors to one place after the other, the tensors' first dimensions, or to several."""
     found, k = tensors, len(tensors)
-    for block in blocks:
-        size = k**block
-        found = (powers[block - 1] @ found.reshape(size, -1)).reshape(k, k, k, k, -1)
-        # The next block takes the places after those, which come first now.
-        found = np.moveaxis(found, range(ORDER), [(p - block) % ORDER for p in range(ORDER)])
+    for factor in factors:
+        found = (factor @ found.reshape(len(factor), -1)).reshape(k, k, k, k, -1)
+        # The next one takes the places after those, which come first now.
+        places = round(math.log(len(factor), k)) if k > 1 else 1
+        found = np.moveaxis(found, range(ORDER), [(p - places) % ORDER for p in range(ORDER)])
     return found.reshape(k**ORDER, -1)
 
 
