@@ -327,15 +327,13 @@ def test_fourth_moments_stay_bounded_below_their_limit(size, replacement):
         assert found == pytest.approx(0.028837300035, rel=1e-10)
 
 
-@pytest.mark.parametrize("momentum", [0.5, 0.9])
-@pytest.mark.parametrize(("size", "replacement"), [(1, True), (2, True), (2, False)])
+@pytest.mark.parametrize(
+    ("size", "replacement", "momentum"), [(1, True, 0.5), (1, True, 0.9), (2, False, 0.5)]
+)
 def test_fourth_moments_with_momentum(size, replacement, momentum):
     limit = second(size, replacement, momentum).step_limit
     found = fourth_moment_limit(small()[0], size, replacement, limit, momentum)
-    radii = [
-        radius_of_fourth(part * found, size, replacement, momentum)
-        for part in (1, 0.99, 0.7, 0.4, 0.1)
-    ]
+    radii = [radius_of_fourth(part * found, size, replacement, momentum) for part in (1, 0.99, 0.4)]
     # The eigenvalues of a matrix that is not symmetric, of 256 rows.
     assert radii[0] == pytest.approx(1, rel=1e-9)
     assert max(radii[1:]) < 1

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations_with_replacement, permutations
 
 import numpy as np
@@ -38,7 +38,6 @@ ORDER = 4
 MOST_WITH_MOMENTUM, GRID = 3, 24
 # So many numbers are held at a time, at most.
 AT_ONCE = 2**22
-# The eigenvalues of a short step are so close to 1 that they may be rounded to more.
 LEEWAY = 1e-13
 
 
@@ -53,23 +52,45 @@ def fourth_moment_limit(
         The same for E ‖e‖², which is not less.
     """
     parts = _parts(data, batch_size, replacement, momentum)
-    last = len(parts[0]) - 1
+    # The eigenvalues of a short step are so close to 1 that they may be rounded to more.
+    most = (1 + LEEWAY) * np.eye(len(parts[0]))
 
     def excess(part: float) -> float:
-        T = sum((-part * step_limit) ** k * each for k, each in enumerate(parts))
-        if momentum:
-            return float(np.linalg.eigvals(T).real.max()) - 1 - LEEWAY
-        return float(scipy.linalg.eigvalsh(T, subset_by_index=(last, last))[0]) - 1 - LEEWAY
+        """With momentum: by how much the largest eigenvalue is too large."""
+        return float(np.linalg.eigvals(_at(parts, part * step_limit) - most).real.max())
 
-    low, high = 1e-6, 1.0
-    for part in np.arange(1, GRID) / GRID if momentum else ():
-        if excess(part) > 0:
-            high = part
-            break
-        low = part
-    if excess(high) <= 0:
+    if not momentum:
+        return step_limit * _last(lambda part: _is_positive(most - _at(parts, part * step_limit)))
+    steps = np.arange(1, GRID + 1) / GRID
+    found = next((k for k, part in enumerate(steps) if excess(part) > 0), None)
+    if found is None:
         return step_limit
-    return float(brentq(excess, low, high, xtol=CLOSE, rtol=4 * CLOSE)) * step_limit
+    low = steps[found - 1] if found else 1e-6
+    return step_limit * float(brentq(excess, low, steps[found], xtol=CLOSE, rtol=4 * CLOSE))
+
+
+def _at(parts: Sequence[np.ndarray], step_size: float) -> np.ndarray:
+    return np.asarray(sum((-step_size) ** k * each for k, each in enumerate(parts)))
+
+
+def _is_positive(matrix: np.ndarray) -> bool:
+    """Whether all eigenvalues of a symmetric matrix are positive; faster than computing them."""
+    try:
+        scipy.linalg.cholesky(matrix, lower=True, overwrite_a=True)
+    except scipy.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _last(holds: Callable[[float], bool]) -> float:
+    """The largest number up to 1 for which something holds, that is true from 0 to there."""
+    if holds(1.0):
+        return 1.0
+    low, high = 0.0, 1.0
+    while high - low > 4 * CLOSE * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def _parts(data: Data, batch_size: int, replacement: bool, momentum: float) -> list[np.ndarray]:
