@@ -308,6 +308,14 @@ RUNS = (
         label="noise floor",
     ),
     Column(
+        "averaging_constant",
+        NUMBER,
+        "t times the expected gap of the average of t iterates tends to this, where V is the"
+        " covariance of the gradient at rest; empty without noise and from `step_limit` on",
+        "½tr(H⁻¹V)",
+        "y²",
+    ),
+    Column(
         "batch_critical",
         NUMBER,
         "about the batch size from which on λmax limits the step size, and no longer the noise",

@@ -96,6 +96,11 @@ def test_averaging_shows_each_kind_of_average():
     kinds = {"none": "last iterate", "all": "average of all", "tail": "average of the last half"}
     tables = study(*(Sgd(**SHORT, average=each) for each in kinds), step=("limit", (0.4,)))
     [ax] = panels(drawn_of(tables, "averaging"))
+    [limit] = lines(ax, "½ tr(H⁻¹V)/(t + 1)")
+    constants = tables.runs["averaging_constant"].to_numpy()
+    assert constants[0] > 0
+    assert constants == pytest.approx([constants[0]] * 3)
+    assert limit.get_xdata() * limit.get_ydata() == pytest.approx([constants[0]] * 2)
     for average, name in kinds.items():
         has = tables.runs["method_options"].str.contains(f"average={average}")
         [run_id] = tables.runs["run_id"][has]

@@ -18,7 +18,8 @@ iterations curve_rows coefficient_rows moment_rows iterations_to_tolerance itera
 iterations_average growth_predicted loss_star
 initial_gap final_gap initial_distance final_distance gap_floor bound_holds bound_coursework_holds
 first_violation_coursework bound_over_gap_median delayed_at
-step_limit_fourth_moment fourth_moment_exact gap_stationary batch_critical expectation_agrees
+step_limit_fourth_moment fourth_moment_exact gap_stationary averaging_constant batch_critical
+expectation_agrees
 initial_loss final_loss threshold first_crossing first_rise sharpness_tail_mean
 sharpness_tail_spread dead_units verdict
 error"""
@@ -71,7 +72,7 @@ def test_what_does_not_apply_is_empty():
     rows = encode(
         table(run_id=["0" * 16], status=["failed"], seed=[2**63 - 1], rank=[None], nu=[np.nan])
     )
-    assert rows.runs.decode() == "0" * 16 + ",,failed,,,,,,,," + str(2**63 - 1) + "," * 58 + "\n"
+    assert rows.runs.decode() == "0" * 16 + ",,failed,,,,,,,," + str(2**63 - 1) + "," * 60 + "\n"
     run = decode([rows]).runs.iloc[0]
     assert run.seed == 2**63 - 1
     assert pd.isna(run[["rank", "nu", "bound_holds", "error", "problem"]]).all()

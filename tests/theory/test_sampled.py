@@ -366,7 +366,19 @@ def test_the_average_tends_to_half_the_trace_of_the_noise():
     V = data.second_moment(of.C[0], of.m[0]) - np.outer(*[data.eigenvalues] * 2) * of.C[0]
     limit = 0.5 * (np.diag(V) / data.eigenvalues).sum()
     assert limit == pytest.approx(9.270638853226098, rel=1e-9)
+    assert second().averaging(0.01) == pytest.approx(9.270638853226098, rel=1e-12)
+    assert second().averaging(1e-9) == pytest.approx(8.272, rel=1e-4)
+    assert np.isinf(second().averaging(0.04))
     assert 10_000 * average.gap[0] == pytest.approx(9.3637, rel=1e-5)
+
+
+@pytest.mark.parametrize(("size", "replacement"), [(1, True), (2, False)])
+def test_the_average_with_momentum_tends_to_it_too(size, replacement):
+    average = Average(moments(0.004, size, replacement, 0.5))
+    found = [(t + 1) * gap for t, gap in enumerate(gaps(average, range(8000)))]
+    # What is left falls like 1/t, and this takes it out.
+    expected_ = second(size, replacement, 0.5).averaging(0.004)
+    assert 2 * found[7999] - found[3999] == pytest.approx(expected_, rel=1e-10)
 
 
 # Many features

@@ -40,6 +40,7 @@ class Numbers(NamedTuple):
     exactly : whether this is exact, or only a step size below which they do; None without one
     stationary : the expected gap at rest
     rate : the factor by which it approaches that in the end
+    averaging : t times the expected gap of the average of t iterates, in the end
     """
 
     step_limit: float
@@ -47,9 +48,10 @@ class Numbers(NamedTuple):
     exactly: bool | None
     stationary: float
     rate: float
+    averaging: float
 
 
-NOTHING = Numbers(math.nan, math.nan, None, math.nan, math.nan)
+NOTHING = Numbers(math.nan, math.nan, None, math.nan, math.nan, math.nan)
 
 
 class Expectation:
@@ -220,7 +222,9 @@ class Expectation:
             return NOTHING
         second = self.second(momentum)
         step = float(self._in_units(np.array(step_size)))
-        stationary = rate = math.nan
+        stationary = rate = averaging = math.nan
+        if self.is_noisy and step < second.step_limit:
+            averaging = second.averaging(step)
         if first_averaged(self.method) is None:
             noisy = self.is_noisy
             stationary = second.floor(step) if noisy or step >= second.step_limit else 0.0
@@ -228,9 +232,10 @@ class Expectation:
             rate = max(second.rate(step), second.mean_rate(step) if noisy else 0.0)
         if not self.method.takes_step:
             # It has no step size of its own that could be too long.
-            return Numbers(math.nan, math.nan, None, stationary, rate)
+            return Numbers(math.nan, math.nan, None, stationary, rate, averaging)
         fourth_moment, exactly = self._fourth(second.step_limit, momentum)
-        return Numbers(second.step_limit, fourth_moment, exactly, stationary, rate)
+        limits_of = second.step_limit, fourth_moment, exactly
+        return Numbers(*limits_of, stationary, rate, averaging)
 
     @property
     def is_computed(self) -> bool:

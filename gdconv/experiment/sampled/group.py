@@ -128,6 +128,7 @@ def _run_rows(
         "stable": stable,
         "rate_predicted": [each.rate for each in numbers],
         "gap_stationary": [each.stationary for each in numbers],
+        "averaging_constant": [each.averaging for each in numbers],
         "batch_critical": [critical] * len(runs),
         "iterations": recorded[last].tolist(),
         "curve_rows": [0] * len(runs)

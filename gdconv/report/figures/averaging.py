@@ -42,6 +42,11 @@ def draw(tables: Shown) -> Figure:
         rows = tables.curves.of(group["run_id"])
         curves = [rows[rows["run_id"] == run_id] for run_id in group["run_id"]]
         _draw_panel(ax, [options(run)["average"] for _, run in group.iterrows()], curves)
+        constant = group["averaging_constant"].iloc[0]
+        if constant > 0:
+            ends = np.array(ax.get_xlim())
+            look: Look = {"color": "black", "linewidth": 1, "linestyle": (0, (1, 2)), "zorder": 1}
+            ax.plot(ends, constant / ends, **look, label="½ tr(H⁻¹V)/(t + 1)")
     drawing.legend(figure, axes)
     return figure
 
@@ -84,12 +89,13 @@ PLOT = Plot(
     " Circles: the last iterate. Squares: the average of all iterates, which remembers the start."
     " Triangles: the average of the second half of the run, which does not; before the middle of"
     " the run it is the last iterate. Lines are expected gaps, and markers are means over the"
-    " paths. The horizontal axis is t + 1. The first repetition is shown.",
+    " paths. Dotted: ½ tr(H⁻¹V)/(t + 1). The horizontal axis is t + 1. The first repetition is"
+    " shown.",
     {
         "runs": ("initial_gap",),
         "curves": ("iteration", "gap"),
     },
     draw,
-    also=("method_options", "step_value", "step_unit", "momentum"),
+    also=("method_options", "step_value", "step_unit", "momentum", "averaging_constant"),
     also_curves=("gap_expected",),
 )

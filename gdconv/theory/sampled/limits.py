@@ -58,6 +58,8 @@ class SecondMoments:
         self._first, self._second = (data.eigenvalues[each] for each in self._upper)
         self._both = self._first * self._second
         self._Z = data.rows[:, self._upper[0]] * data.rows[:, self._upper[1]] * self._weight
+        self._on_diagonal = self._upper[0] == self._upper[1]
+        self._known: dict[float, np.ndarray] = {}
 
     def _of_rows(self, scale: np.ndarray, diagonal: np.ndarray) -> np.ndarray | Function:
         """The matrix scale · 4nφ ZᵀZ · scale plus a diagonal, or its products if it is large."""
@@ -118,6 +120,29 @@ class SecondMoments:
         """Return E gap at rest; inf for a step size of `step_limit` or more."""
         if step_size >= self.step_limit:
             return math.inf
+        return float(0.5 * self.data.of_gap @ self._at_rest(step_size)[self._on_diagonal])
+
+    def averaging(self, step_size: float) -> float:
+        """Return ½ tr(H⁻¹V), with V the covariance of the gradient at rest; inf as `floor`.
+
+        The average of t iterates has about this over t as E gap. With momentum, too: the sum of the
+        steps is short, so H times the average is about minus the mean of what is random in them.
+        """
+        if step_size >= self.step_limit:
+            return math.inf
+        C, values = self._at_rest(step_size), self.data.eigenvalues
+        squares = self._Z @ C + self.data.residuals**2
+        V = 4 * len(self._Z) * (self._Z[:, self._on_diagonal].T @ squares)
+        V -= values**2 * C[self._on_diagonal]
+        return float(0.5 * self._phi * (V / values).sum())
+
+    def _at_rest(self, step_size: float) -> np.ndarray:
+        """E eeᵀ at rest."""
+        if step_size not in self._known:
+            self._known[step_size] = self._found_at_rest(step_size)
+        return self._known[step_size]
+
+    def _found_at_rest(self, step_size: float) -> np.ndarray:
         r, times = self.data.residuals, 4 * len(self._Z) * self._phi * step_size**2
         noise = times * (self._Z.T @ r**2)
         # With u = C/√R that is u = φη² √R ∘ N(√R ∘ u) + √R ∘ noise.
@@ -129,9 +154,7 @@ class SecondMoments:
             operator = _operator(lambda vector: vector - _times(added, vector), len(root))
             most = 10 * len(root)
             u, _ = scipy.sparse.linalg.cg(operator, root * noise, rtol=1e-12, maxiter=most)
-        C = root * u
-        on_diagonal = self._upper[0] == self._upper[1]
-        return float(0.5 * self.data.of_gap @ C[on_diagonal])
+        return np.asarray(root * u)
 
     def _added(self, step_size: float, root: np.ndarray) -> np.ndarray | Function:
         """u → φη² root ∘ N(root ∘ u)."""
