@@ -37,8 +37,8 @@ class Sampling(Method):
     exact_budget: float = key(
         *(1e10, real(lambda value: value >= 0, " of at least 0")),
         "what is expected is computed exactly if that takes at most so many multiplications, n d²"
-        " for each iteration, and the limits of the step size, if n d⁴/4 is not more; by default"
-        " these are done for n = 400 up to d = 100, with 2,000 iterations",
+        " for each iteration or less, and the limits of the step size, if n d⁴/4 is not more; by"
+        " default these are done for n = 400 up to d = 100, with 2,000 iterations",
     )
 
     def __post_init__(self) -> None:

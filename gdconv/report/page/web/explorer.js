@@ -94,8 +94,8 @@ function timesOf({ logNu, limit }, { points }, chosen) {
 }
 
 function drawGap(problem, theory, times, curve, now, run) {
-  const [{ exact, bound }] = curve, from = (exact || 1) / (theory.range ?? RANGE);
-  const y = { from, to: 1e3 * bound || 10 * exact || 1e3, log: true };
+  const [{ exact, bound }] = curve, gap = exact || theory.floor || 1;
+  const y = { from: gap / (theory.range ?? RANGE), to: 1e3 * bound || 10 * gap, log: true };
   const chart = new Chart(byId("gap-chart"), { from: 0, to: times.at(-1), label: titles.iteration }, y);
   if (theory.logNu <= 0 && run !== undefined)
     add(chart.inside, "rect", { y: chart.y(problem.gap_floor[run]), width: "100%", height: 9999, class: "floor" });

@@ -140,8 +140,8 @@ function expectationOf(problem, method, step, size) {
     const part = problem.eigenvalue.map((v, i) => (Number.isNaN(z[i]) ? Infinity : (v * z[i]) / 2)); // As in march.
     return { t: last, part, most: 1, exact: part.reduce((a, b) => a + b), sharp: null, bound: null, stated: null };
   });
-  const limit = Math.floor(2e7 / (rows.length * start.length)), floor = of.rest(step), [{ exact }] = follow([0]);
-  const range = Math.min(RANGE, 1e3 * Math.max(1, exact / (floor ?? exact)));
+  const limit = Math.floor(1e7 / (rows.length * start.length)), floor = of.rest(step), [{ exact }] = follow([0]);
+  const range = Math.min(RANGE, 1e3 * (Math.max(1, exact / (floor ?? exact)) || 1));
   return { follow, logNu: 0, nu: "", stated: null, limit, iterationsTo: () => null, floor, stepLimit: of.limit, range };
 }
 
