@@ -368,8 +368,8 @@ class Record(Section):
     )
     coefficients: bool = key(
         *(False, boolean),
-        "`true`: coefficients.csv has the last w of each run, beside the w* of its problem; without"
-        " it, it has the w* of tables only",
+        "`true`: coefficients.csv has the last w of each run, beside the w* of its problem; of"
+        " several paths, its mean; without it, it has the w* of tables only",
     )
 
 

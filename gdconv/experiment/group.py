@@ -130,12 +130,14 @@ def _sampled(
     assert isinstance(first.method, Sampling)
     expectation = Expectation(first.method, objective, start)
     coefficients = coefficients_together(runs, objective)
-    of_runs, curves = rows_of(runs, expectation, start, coefficients, recorded)
+    of_runs, curves, latest = rows_of(runs, expectation, start, coefficients, recorded)
     moments = expectation.moments_of_rows
+    kept = _coefficient_rows(ids, first, identifier, expectation.w_star, latest)
     constant = {"run_id": ids} | {
         name: [value] * len(runs)
         for name, value in {
             "moment_rows": len(moments.get("moment", ())),
+            "coefficient_rows": problem.X.shape[1] * first.record.coefficients,
             **_of_problem(first, problem, expectation.spectrum, expectation.loss_star),
             "problem_id": identifier,
         }.items()
@@ -147,6 +149,8 @@ def _sampled(
         _eigenvalue_rows(problem, first, identifier, expectation),
         eigh_difference(expectation.spectrum, objective.matrix),
         objective.rows_multiplied,
+        minimiser=kept[0],
+        coefficients=kept[1],
         moments=moments and {"problem_id": [identifier] * len(moments["moment"])} | moments,
     )
 

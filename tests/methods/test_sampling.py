@@ -1,5 +1,6 @@
 """Methods that draw samples: their paths against NumPy, and their tables against the theory."""
 
+import json
 from dataclasses import replace
 from itertools import permutations
 
@@ -24,11 +25,11 @@ from gdconv import (
     run_study,
 )
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import expand
+from gdconv.config.sections import StudyConfig, expand
 from gdconv.experiment.group import run_group
 from gdconv.experiment.sampled.draws import drawn
 from gdconv.problems.families import make
-from gdconv.sweep.sweep import plan
+from gdconv.sweep.sweep import plan, run_sweep
 from gdconv.tables.csv import encode
 
 PROBLEM = Gaussian(12, 4)
@@ -226,6 +227,28 @@ def test_fourth_moments_with_momentum_are_known_of_few_features():
     assert runs.fourth_moment_exact.tolist() == [True, True, True, pd.NA]
     assert runs.expectation_agrees.tolist() == [True, True, True, pd.NA]
     assert (runs.step_limit_fourth_moment < runs.step_limit).tolist() == [True, True, True, False]
+
+
+def test_coefficients_are_means_over_the_paths(small, tmp_path):
+    """w* of a table is there in any case; it is what NumPy finds. A finished run stays finished."""
+    method = Sgd(iterations=3000, paths=20)
+    config = RunConfig(small, method=method, step=Step("limit", (0.05, 50.0)))
+    kept = replace(config, record=Record(coefficients=True))
+    rows = run_study(kept).coefficients
+    star = np.linalg.lstsq(np.array([[0, 1], [1, 1], [2, 1], [3, 1.0]]), [1, 0, 2, 5])[0]
+    assert rows.coefficient[rows.run_id.isna()].to_numpy() == pytest.approx(star, rel=1e-12)
+    runs = run_study(kept).runs.set_index("step_value")
+    for value, close in ((0.05, True), (50.0, False)):
+        w = rows.coefficient[rows.run_id == runs.run_id[value]].to_numpy()
+        assert np.isfinite(w).all()
+        assert (w == pytest.approx(star, abs=0.3)) == close
+    study = StudyConfig(study="s", results_dir=str(tmp_path))
+    path = run_sweep([config], study).folder / "provenance.json"
+    assert len(run_study(config).coefficients) == 2
+    history = json.loads(path.read_text())
+    del history["checksums"]
+    path.write_text(json.dumps(history))
+    assert run_sweep([config], study).added == 0
 
 
 def test_many_iterations_of_few_features_are_within_the_budget():

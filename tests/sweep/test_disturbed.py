@@ -19,6 +19,7 @@ from gdconv.config.rules import ConfigError
 from gdconv.config.sections import Gaussian, Record, RunConfig, Step, StudyConfig
 from gdconv.experiment.group import run_group
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.methods.sgd import Sgd
 from gdconv.report import curves, report
 from gdconv.sweep import lock, provenance
 from gdconv.sweep.store import Store
@@ -29,7 +30,7 @@ from gdconv.tables.csv import encode, header
 
 CONFIG = RunConfig(
     Gaussian(n_samples=12, n_features=2),
-    method=GradientDescent(iterations=20),
+    method=Sgd(iterations=20),
     step=Step(value=[1.0, 0.5]),
     repetitions=2,
     record=Record(coefficients=True),
@@ -65,7 +66,7 @@ def sweep(study):
 
 def without_curves(study):
     """A study of which few figures can be drawn, which is quick."""
-    folder = sweep(study)
+    folder = run_sweep([replace(CONFIG, method=GradientDescent(iterations=20))], study).folder
     for name in ("curves", "eigenvalues"):
         (folder / f"{name}.csv").write_bytes(header(name))
     return folder

@@ -33,6 +33,7 @@ class Measured(NamedTuple):
 
     gap, error, p10, p50, p90 : mean over the paths, its standard error, and percentiles
     distance : the mean squared distance
+    latest : the mean of the last w before a path overflows, shape (m, d)
     """
 
     gap: np.ndarray
@@ -41,6 +42,7 @@ class Measured(NamedTuple):
     p50: np.ndarray
     p90: np.ndarray
     distance: np.ndarray
+    latest: np.ndarray
 
     @property
     def lengths(self) -> np.ndarray:
@@ -56,13 +58,17 @@ def rows_of(
     start: np.ndarray,
     coefficients: Mapping[str, np.ndarray],
     recorded: np.ndarray,
-) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    """Run a method that draws samples; return the columns of its runs and of their curves."""
+) -> tuple[dict[str, list[Any]], dict[str, Any], np.ndarray]:
+    """Run a method that draws samples.
+
+    Returns the columns of its runs and of their curves, and the last w, its mean over the paths.
+    """
     curves = expectation.curves(coefficients, recorded)
     measured = _measured(runs[0], expectation, start, coefficients, recorded)
     numbers = expectation.numbers(coefficients)
     of_runs = _run_rows(runs, expectation, coefficients, recorded, measured, curves, numbers)
-    return of_runs, _curve_rows(expectation, coefficients, recorded, measured, curves)
+    rows = _curve_rows(expectation, coefficients, recorded, measured, curves)
+    return of_runs, rows, measured.latest
 
 
 def _measured(
@@ -77,6 +83,7 @@ def _measured(
     assert isinstance(method, Sampling)
     right, root = expectation.spectrum.right, np.sqrt(expectation.eigenvalues / 2)
     wanted = set(recorded.tolist())
+    latest = np.repeat(start[None], len(coefficients["step_size"]), axis=0)
 
     def observe(t: int, W: np.ndarray) -> None:
         if t not in wanted:
@@ -87,6 +94,7 @@ def _measured(
         distances = np.square(away).sum(axis=-1)
         fits = (gaps <= LARGEST).all(axis=1) & (distances <= LARGEST).all(axis=1)
         gaps[~fits] = np.nan
+        latest[fits] = W.mean(axis=1)[fits]
         paths = gaps.shape[1]
         spread = gaps.std(axis=1, ddof=1) if paths > 1 else np.full(len(gaps), np.nan)
         percentiles = np.percentile(gaps, [10, 50, 90], axis=1)
@@ -95,7 +103,8 @@ def _measured(
 
     draws_of = run.seed, run.repetition
     follow(method, expectation.objective, start, coefficients, draws_of, observe)
-    return Measured(*np.transpose(found, (1, 2, 0)))
+    gap, error, p10, p50, p90, distance = np.transpose(found, (1, 2, 0))
+    return Measured(gap, error, p10, p50, p90, distance, latest)
 
 
 def _run_rows(
@@ -206,6 +215,7 @@ def _curve_rows(
     step_size = coefficients["step_size"]
     momentum = coefficients.get("momentum", np.full_like(step_size, np.nan))
     of = measured._asdict() | curves._asdict()
+    del of["latest"]
     rows = {name: values[kept] for name, values in of.items()}
     return {
         "column": column,
