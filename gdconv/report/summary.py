@@ -13,6 +13,8 @@ import pandas as pd
 from gdconv.report.numerals import NONE, exact, same, short
 from gdconv.report.settings import (
     DRAW,
+    METHOD,
+    SETTING,
     by_speed,
     options_of,
     problem_name,
@@ -50,12 +52,15 @@ def summary(
         median over repetitions.
     """
     runs = with_files(read_runs(folder) if runs is None else runs)
-    every = len(runs)
+    whole = runs
     if run_ids is not None:
         runs = runs[runs["run_id"].isin(list(run_ids))]
     lines = [f"{folder}: {counts(runs)}"]
-    if len(runs) < every:
-        lines[0] += f" (the study holds {every} runs)"
+    if len(runs) < len(whole):
+        # Whoever types one command after the other, without a study, should not wonder.
+        others = {*_problems(whole)} - {*_problems(runs)}
+        other = ", also of other problems; study=NAME keeps them apart" * bool(others)
+        lines[0] += f" (the study holds {len(whole)} runs{other})"
     if len(runs) == 1:
         facts = _facts(runs.iloc[0])
         width = max(map(len, facts))
@@ -146,6 +151,12 @@ def told(study: Standing) -> str:
     if study.failed:
         lines.append("  with retry_failed=true it runs those again that have failed")
     return "\n".join(lines)
+
+
+def _problems(runs: pd.DataFrame) -> list[tuple[str, ...]]:
+    """What tells apart the problems of some runs, but for seed and repetition."""
+    names = [name for name in SETTING if name not in METHOD]
+    return [*runs[names].astype("string").fillna("").itertuples(index=False, name=None)]
 
 
 def counts(runs: pd.DataFrame) -> str:

@@ -742,3 +742,18 @@ def test_a_study_without_curves_has_a_report(tmp_path):
     text = report.write(tmp_path / "s").read_text(encoding="utf-8")
     assert "convergence is left out" in text
     assert "6 runs" in summary(tmp_path / "s")
+
+
+def test_the_summary_of_a_part_says_what_else_the_study_holds(tmp_path):
+    few = RunConfig(Gaussian(20, 2), step=Step(value=[0.5, 1.0]))
+    tables = run_study([few, RunConfig(Gaussian(20, 3))], folder=tmp_path / "s")
+    runs = tables.runs
+    (one,) = runs.run_id[(runs.n_features == 2) & (runs.step_value == 1.0)]
+    said = summary(tmp_path / "s", run_ids=[one]).splitlines()[0]
+    assert said.endswith(
+        "(the study holds 3 runs, also of other problems; study=NAME keeps them apart)"
+    )
+    run_study(few, folder=tmp_path / "t")
+    said = summary(tmp_path / "t", run_ids=[one]).splitlines()[0]
+    assert said.endswith("(the study holds 2 runs)")
+    assert "holds" not in summary(tmp_path / "t").splitlines()[0]
