@@ -79,10 +79,20 @@ NOTES = {
 }
 
 
-def write_all() -> None:
-    """Run all benchmarks and write docs/performance.md."""
+def write_all(only: str) -> None:
+    """Run all benchmarks, or some, and write docs/performance.md."""
+    wanted = only.split(",") if only else [*SECTIONS]
+    if unknown := [each for each in wanted if each not in SECTIONS]:
+        raise SystemExit(f"--only {','.join(unknown)}: must be of {', '.join(SECTIONS)}")
+    kept = {}
+    if only:
+        _, *parts = PAGE.read_text(encoding="utf-8").split("\n## ")
+        kept = {part.partition("\n")[0]: "## " + part.rstrip("\n") + "\n" for part in parts}
     text = [INTRODUCTION.format(machine=_machine(), versions=_versions())]
     for arguments, heading in SECTIONS.items():
+        if arguments not in wanted:
+            text += [kept[heading]] if heading in kept else []
+            continue
         print(heading, file=sys.stderr, flush=True)
         command = [sys.executable, __file__, *arguments.split()]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -176,7 +186,8 @@ def main() -> None:
     command.add_argument("--iterations", type=int, default=2000)
     command.add_argument("--workers", type=int, default=1)
     add("setup", sweeps.setup, "the set-up of a fresh clone")
-    add("all", write_all, "all of these, for docs/performance.md")
+    command = add("all", write_all, "all of these, for docs/performance.md")
+    command.add_argument("--only", default="", help="some, as startup,data; other sections stay")
     arguments = vars(parser.parse_args())
     run: Callable[..., None] = arguments.pop("run")
     run(**arguments)
