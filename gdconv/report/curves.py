@@ -76,7 +76,7 @@ class Shown(NamedTuple):
 def read(folder: Path) -> Shown:
     """Read what figures and page show of a study; raises as `gdconv.tables.csv.read`."""
     runs = csv.read_runs(folder)
-    others = (csv.frame(name, csv.blocks(folder, name)) for name in Shown._fields[2:])
+    others = [csv.frame(name, csv.blocks(folder, name)) for name in Shown._fields[2:]]
     return Shown(runs, InFile(folder, runs["run_id"]), *others)
 
 

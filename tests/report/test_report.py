@@ -659,7 +659,7 @@ def test_the_runs_are_read_once_whether_the_report_is_current_or_not(reported, m
     kept = [plot for plot in catalogue.FIGURES if plot.name == "spectrum"]
     monkeypatch.setattr(catalogue, "FIGURES", kept)
     expected = summary(reported)
-    for tables_read in (["runs"], ["runs", "eigenvalues", "coefficients", "curves"]):
+    for tables_read in (["runs"], ["runs", "eigenvalues", "coefficients", "moments", "curves"]):
         read.clear()
         assert summary(reported, report.renew(reported)) == expected
         assert read == tables_read
