@@ -86,9 +86,7 @@ def page(
         script=script,
         script_hash=_hash(script),
         data=explorer.embedded(tables) if data is None else data,
-        without=f'<p class="quiet">{escape(why)}</p>'
-        if (why := explorer.without(runs, tables.moments))
-        else "",
+        without=f'<p class="quiet">{escape(why)}</p>' if (why := explorer.without(tables)) else "",
         cards="\n".join(_cards(runs)),
         statuses="".join(_status_buttons(runs)),
         errata=_definitions(errata_facts(runs)),

@@ -88,10 +88,10 @@ def embedded(tables: Tables | Shown) -> str:
     return text
 
 
-def without(runs: pd.DataFrame, of_rows: pd.DataFrame) -> str:
+def without(tables: Tables | Shown) -> str:
     """Return why a page has no explorer; empty if it has one, or if no run is complete."""
-    known = runs.dropna(subset=["method", "initial_distance"])
-    if known.empty or len(_with_formula(known, of_rows)):
+    known = tables.runs.dropna(subset=["method", "initial_distance"])
+    if known.empty or len(_with_formula(known, tables.moments)):
         return ""
     methods = ", ".join(known["method"].unique()).replace("_", " ")
     return (
