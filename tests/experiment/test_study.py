@@ -48,6 +48,12 @@ OF_SAMPLES = (
     *("gap_standard_error", "gap_p10", "gap_p50", "gap_p90"),
     *("gap_expected", "gap_of_mean", "gap_high_dimension"),
 )
+# Of networks alone; tests/experiment/test_networks.py has them.
+OF_NETWORKS = (
+    *("initial_loss", "final_loss", "threshold", "first_crossing", "first_rise"),
+    *("sharpness_tail_mean", "sharpness_tail_spread", "dead_units", "verdict"),
+    *("gradient_norm", "sharpness", "sharpness_over_threshold", "weight_1", "weight_2"),
+)
 
 
 def test_every_column_is_filled(tables):
@@ -59,7 +65,7 @@ def test_every_column_is_filled(tables):
         empty = set(table.columns[table.isna().all()])
         assert empty <= {
             *("error", "start_which", "start_radius", "content", "file", "method_options"),
-            *("momentum", "delayed_at", "restarts", *OF_SAMPLES),
+            *("momentum", "delayed_at", "restarts", *OF_SAMPLES, *OF_NETWORKS),
         }, name
 
 
@@ -271,7 +277,7 @@ def test_run_id_depends_on_what_decides_the_rows_and_nothing_else():
     assert len(set(ids)) == len(ids)
     assert all(len(run_id) == 16 and int(run_id, 16) >= 0 for run_id in ids)
     # A published identifier must not change by accident: results/ would be computed again.
-    assert ids[0] == "487f8f7252f1eb27"
+    assert ids[0] == "598b28b860543687"
     assert run_ids(list(expand(RunConfig(Gaussian(noise=1), step=Step(value=1)))))[0] == ids[0]
 
 

@@ -1,3 +1,5 @@
+"""What tests of tables share: a table as a DataFrame, read whole or in pieces."""
+
 import numpy as np
 import pandas as pd
 import pytest

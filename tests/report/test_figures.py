@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
+from gdconv.config.networks import Network
 from gdconv.config.sections import FORMATS, Gaussian, Prescribed, RunConfig, Step, Table
+from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures.convergence import MOST_STEPS
 from gdconv.report.figures.drawing import MOST_PANELS
@@ -22,7 +24,9 @@ from gdconv.sweep.sweep import run_study
 sys.path.insert(0, str(Path(__file__).parent))
 from panels import drawn_of, lines, panels
 
-# What a study of gradient descent alone cannot show.
+# Figures of networks.
+NETWORKS = ("sharpness", "flow", "landscape")
+# What a study of gradient descent on least squares alone cannot show.
 OF_SEVERAL = {
     "methods": "no problem was solved by two methods",
     "stability": "no method was run on one problem with 3 momenta at 3 relative steps",
@@ -37,6 +41,7 @@ OF_SEVERAL = {
         ("noise", "batch", "averaging", "high_dimension"),
         "no run has a method that draws samples",
     ),
+    **dict.fromkeys(NETWORKS, "runs.csv has no values of threshold"),
 }
 OF_ONE_METHOD = [plot.name for plot in figures.FIGURES if plot.name not in {*OF_SEVERAL, "gallery"}]
 STEPS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 1.8, 1.9, 2.0, 2.2, 2.5)
@@ -50,6 +55,13 @@ def study(*problems, step=STEPS, **keys):
 @pytest.fixture(scope="module")
 def tables():
     return study(repetitions=3)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """A study of the network of two numbers, which has all figures of networks."""
+    network, method = Network(data="point"), GradientDescent(iterations=20)
+    return run_study(RunConfig(network, method=method, step=Step("absolute", [0.1, 0.2])))
 
 
 @pytest.fixture(scope="module")
@@ -304,7 +316,8 @@ def test_a_figure_without_data_is_left_out_with_a_reason(tables):
         for column in columns
     ],
 )
-def test_a_figure_needs_the_columns_it_says_it_needs(tables, plot, table, column):
+def test_a_figure_needs_the_columns_it_says_it_needs(tables, networks, plot, table, column):
+    tables = networks if plot.name in NETWORKS else tables
     # One draw of one size will do: a column that is not there is noticed first.
     emptied = getattr(tables, table)[:1].assign(**{column: pd.NA})
     _, omitted = figures.draw(tables._replace(**{table: emptied}), [plot.name])
