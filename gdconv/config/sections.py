@@ -579,12 +579,18 @@ def problem_options(problem: Problem) -> str:
     )
 
 
+# Keys of methods that are not told as long as they have their defaults.
+QUIET = ("restart", "reorthogonalize", "exact_budget")
+
+
 def method_options(method: Iterated) -> str:
     """Return the keys that only this method has, as KEY=VALUE words.
 
-    A number as momentum is left out, because it has a column of its own, and what is switched off.
+    A number as momentum is left out, because it has a column of its own, and what is not changed of
+    `QUIET`.
     """
-    shown = {"momentum": constant_momentum(method), "restart": "none", "reorthogonalize": False}
+    usual = {each.name: each.default for each in fields(method) if each.name in QUIET}
+    shown = {"momentum": constant_momentum(method)} | usual
     return _as_words(
         {name: value for name, value in method.options.items() if value != shown.get(name)}
     )

@@ -128,7 +128,7 @@ RUNS = (
         TEXT,
         "the values of the keys that not all methods have, as they are typed: `momentum=optimal"
         " first_step=full`; a momentum that is a number stands in `momentum` only, and"
-        " `restart=none` and `reorthogonalize=false` are left out",
+        " `restart`, `reorthogonalize` and `exact_budget` are left out if they have their defaults",
     ),
     Column(
         "momentum",
