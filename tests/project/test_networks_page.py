@@ -11,6 +11,7 @@ import pytest
 
 from gdconv import HeavyBall, Nesterov, Sgd
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.verify.network.statements import STATEMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
@@ -79,3 +80,9 @@ def test_the_stored_sweeps_have_the_numbers_of_the_page(tmp_path):
 )
 def test_the_thresholds_of_the_table(method, expected):
     assert method.sharpness_limit({"step_size": 0.1, "momentum": 0.5}) == pytest.approx(expected)
+
+
+def test_the_statements_of_gdconv_verify_are_in_the_table():
+    theory = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
+    named = re.findall(r"`network\.(\w+)`", theory)
+    assert named == [each.__name__ for each in STATEMENTS]
