@@ -88,7 +88,6 @@ def run_network(runs: Sequence[Run], ids: Sequence[str]) -> GroupTables:
     record, shape, coefficients = first.record, prepared.shape, prepared.coefficients
     recorded = recorded_iterations(first.method.iterations, record.points, record.spacing)
     found = train(first, prepared, recorded)
-    by_run = [[row for row in found.rows if row.run == run] for run in range(len(runs))]
     columns = {
         "run_id": list(ids),
         "problem_id": [problem_id(first)] * len(runs),
@@ -99,13 +98,13 @@ def run_network(runs: Sequence[Run], ids: Sequence[str]) -> GroupTables:
     }
     return GroupTables(
         asked_for(runs)
-        | _run_rows(runs, shape, columns, by_run, found)
+        | _run_rows(runs, shape, columns, found)
         | {"content": [file_content(first.problem)] * len(runs)},
-        {} if record.curves == "none" else _curve_rows(runs, columns, coefficients, by_run),
+        {} if record.curves == "none" else _curve_rows(runs, columns, coefficients, found.rows),
         {},
         None,
         None,
-        coefficients=_coefficient_rows(first, shape, columns, by_run),
+        coefficients=_coefficient_rows(first, shape, columns, found.rows),
     )
 
 
@@ -113,12 +112,11 @@ def _run_rows(
     runs: Sequence[Run],
     shape: Shape,
     columns: dict[str, list[Any]],
-    by_run: list[list[Row]],
     found: Record,
 ) -> dict[str, list[Any]]:
     """Judge how each run ended."""
     rows: dict[str, list[Any]] = {name: [] for name in _JUDGED}
-    for index, (run, recorded) in enumerate(zip(runs, by_run, strict=True)):
+    for index, (run, recorded) in enumerate(zip(runs, found.rows, strict=True)):
         threshold, dead = columns["threshold"][index], found.dead[index]
         ratios = [row.sharpness / threshold for row in recorded]
         diverged = bool(found.diverged[index])

@@ -21,7 +21,6 @@ RISE = 1e-12
 class Row(NamedTuple):
     """A recorded iteration of a run; nan where a number does not fit into a float."""
 
-    run: int
     t: int
     loss: float
     gradient_norm: float
@@ -35,8 +34,8 @@ class Record:
 
     Attributes
     ----------
-    rows : list of Row
-        In the order of iterations.
+    rows : list of list of Row
+        Those of each run, in the order of iterations.
     crossing, rise : list of int or None
         Of each run the first iteration at which the sharpness is at its threshold or above, and
         the first one whose loss is larger than the one before.
@@ -45,7 +44,7 @@ class Record:
         Units without gradient at the end; None unless ReLU.
     """
 
-    rows: list[Row]
+    rows: list[list[Row]]
     crossing: list[int | None]
     rise: list[int | None]
     diverged: np.ndarray
@@ -62,11 +61,11 @@ class Recorder:
         self.shape = shape
         self.sharpness = Sharpness(setting.problem, shape, setting.samples)
         self.training = Training(setting, coefficients)
-        self.found = Record([], [None] * runs, [None] * runs, np.zeros(runs, dtype=bool))
+        rows: list[list[Row]] = [[] for _ in range(runs)]
+        self.found = Record(rows, [None] * runs, [None] * runs, np.zeros(runs, dtype=bool))
         # Since the last recorded iteration: where each run was, and what was drawn.
         self._before: list[Checkpoint] = []
         self._drawn: list[np.ndarray | None] = []
-        self._one: Training | None = None
 
     def follow(self, recorded: np.ndarray, draws: Iterator[np.ndarray] | None) -> Record:
         """Train up to the last recorded iteration.
@@ -94,9 +93,10 @@ class Recorder:
                     self._watch(t, losses, previous)
                 self._leave(t, losses, previous)
                 np.copyto(previous, losses)
-        w = self._last()
         problem, samples = self.setting.problem, self.setting.samples
-        self.found.dead = [dead_units(problem, self.shape, samples, each) for each in w]
+        self.found.dead = [
+            dead_units(problem, self.shape, samples, rows[-1].w) for rows in self.found.rows
+        ]
         return self.found
 
     def _watch(self, t: int, losses: np.ndarray, previous: np.ndarray) -> None:
@@ -113,11 +113,10 @@ class Recorder:
         for run in np.flatnonzero(over).tolist():
             finite = bool(np.isfinite(losses[run]))
             number, loss = (t, losses[run]) if finite else (t - 1, previous[run])
-            known = max((row.t for row in self.found.rows if row.run == run), default=-1)
-            if number > known:
+            rows = self.found.rows[run]
+            if number > rows[-1].t:
                 nothing = np.full(self.shape.parameters, np.nan)
-                row = Row(run, number, float(loss), np.nan, np.nan, nothing)
-                self.found.rows.append(row)
+                rows.append(Row(number, float(loss), np.nan, np.nan, nothing))
             self.found.diverged[run] = True
             self.training.stop(np.array([run]))
         losses[self.found.diverged] = 0.0
@@ -130,7 +129,7 @@ class Recorder:
             w = training.iterate[run].copy()
             sharpness = self.sharpness(w)
             norm = float(np.linalg.norm(gradients[run]))
-            found.rows.append(Row(run, training.t, float(losses[run]), norm, sharpness, w))
+            found.rows[run].append(Row(training.t, float(losses[run]), norm, sharpness, w))
             if found.crossing[run] is None and sharpness >= self.threshold[run]:
                 found.crossing[run] = self._first_crossing(run) if training.t else 0
         self._before = [training.saved(run) for run in range(len(self.threshold))]
@@ -150,10 +149,3 @@ class Recorder:
             else:
                 low = one.saved(0)
         return high
-
-    def _last(self) -> list[np.ndarray]:
-        """The last recorded parameters of each run."""
-        return [
-            next(row.w for row in reversed(self.found.rows) if row.run == run)
-            for run in range(len(self.threshold))
-        ]

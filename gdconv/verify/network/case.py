@@ -45,7 +45,7 @@ class NetworkCase:
     @property
     def rows(self) -> list[Row]:
         """The recorded iterations with finite numbers."""
-        return [row for row in self.record.rows if np.isfinite([*row.w, row.sharpness]).all()]
+        return [row for row in self.record.rows[0] if np.isfinite([*row.w, row.sharpness]).all()]
 
     @cached_property
     def some_rows(self) -> list[Row]:
@@ -77,10 +77,10 @@ class NetworkCase:
             [
                 f"network, n {shape.samples}, {shape.inputs} inputs, {shape.hidden} hidden units,"
                 f" {shape.outputs} outputs, {shape.parameters} parameters,"
-                f" {of.rows[-1].t} iterations",
+                f" {of.rows[0][-1].t} iterations",
                 f"sharpness at the start {self.prepared.sharpness:.6g}, threshold"
                 f" {self.threshold:.6g}, crossed {crossing}, loss at the end"
-                f" {of.rows[-1].loss:.6g}",
+                f" {of.rows[0][-1].loss:.6g}",
                 f"{self.method.name}, η {self.coefficients['step_size']:.6g}{beta}",
             ]
         )
