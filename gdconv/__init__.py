@@ -15,6 +15,7 @@ _HOMES = {
     "read": "gdconv.tables.csv",
     "LeastSquares": "gdconv.problems.families",
     "draw": "gdconv.report.figures.catalogue",
+    "compare": "gdconv.report.compare",
     "Network": "gdconv.config.networks",
     "Family": "gdconv.config.plugins",
     **{method.__name__: method.__module__ for method in METHODS.values()},
@@ -22,6 +23,7 @@ _HOMES = {
         (
             *("RunConfig", "Step", "Record", "Zeros", "Normal", "Eigenvector"),
             *("Gaussian", "Correlated", "Prescribed", "Polynomial", "Table", "Csv"),
+            *("Serial", "Processes", "Dask"),
         ),
         "gdconv.config.sections",
     ),

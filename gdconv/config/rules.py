@@ -10,6 +10,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+# The elements of a longer array are not told.
+MOST_SHOWN = 8
+
 
 class ConfigError(ValueError):
     """A configuration that cannot be run; the message names key, value and what is allowed."""
@@ -34,6 +37,11 @@ def typed(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return "[" + ",".join(typed(element) for element in value) + "]"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if hasattr(value, "__array__"):
+        kind = {"ndarray": "array"}.get(type(value).__name__, type(value).__name__)
+        return f"{kind} of shape {value.shape}"
     text = on_one_line(str(value))
     return text if len(text) <= 80 else text[:77] + "..."
 
@@ -81,6 +89,12 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {of_last[found[0]]}?" if found else ""
 
 
+def refuse_other(key: str, value: Any, kind: Any, allowed: str) -> None:
+    """Raise ConfigError for a value that is not of a kind, which only a call from Python can be."""
+    if not isinstance(value, kind):
+        raise ConfigError(key, shown(value), f"must be {allowed}")
+
+
 @dataclass(frozen=True)
 class Rule:
     """What a key accepts: `parse` returns the value in its declared type or raises ValueError.
@@ -91,6 +105,19 @@ class Rule:
     parse: Callable[[Any], Any]
     allowed: str
     options: tuple[str, ...] = ()
+
+
+def plain(value: Any) -> Any:
+    """Return a scalar of NumPy, or a row of them, as Python's own; anything else as it is."""
+    return value.tolist() if hasattr(value, "tolist") and value.ndim <= 1 else value
+
+
+def shown(value: Any) -> str:
+    """Return a value of any kind for a message: as it is typed, or what kind of object it is."""
+    usual = isinstance(value, str | bool | int | float | list | tuple | type | None)
+    if usual or hasattr(value, "__array__"):
+        return typed(value)
+    return f"{type(value).__name__}(…)"
 
 
 def _is_real(value: Any) -> bool:
@@ -142,7 +169,9 @@ def one_or_more(rule: Rule) -> Rule:
     """A value or a non-empty list of values, kept as a tuple."""
 
     def parse(value: Any) -> tuple[Any, ...]:
-        if isinstance(value, str) or not isinstance(value, Iterable):
+        # A loop over a DataFrame would run over the names of its columns.
+        whole = isinstance(value, str) or hasattr(value, "columns")
+        if whole or not isinstance(value, Iterable):
             value = [value]
         values = tuple(parse_element(element) for element in value)
         if not values:
@@ -197,6 +226,8 @@ def _parse_text(value: Any) -> str:
     # Hydra reads results_dir=2024 as a number.
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if hasattr(value, "__fspath__"):
+        value = value.__fspath__()
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError
     return value
@@ -204,7 +235,7 @@ def _parse_text(value: Any) -> str:
 
 def _parse_path(value: Any) -> Any:
     # A table that was given from Python, see `gdconv.problems.table.files.held`, is no text.
-    return value if getattr(value, "held", False) else _parse_text(value)
+    return value if getattr(value, "held", False) is True else _parse_text(value)
 
 
 def _parse_column(value: Any) -> str:
@@ -299,11 +330,14 @@ class Section:
             rule = declared.metadata.get("rule")
             if rule is None:
                 continue
-            value = getattr(self, declared.name)
+            given = getattr(self, declared.name)
+            value = plain(given)
             try:
                 parsed = rule.parse(value)
             except (ValueError, TypeError, OverflowError) as error:
                 several = isinstance(error, ElementError) and isinstance(value, list | tuple)
                 allowed = rule.allowed + (str(error) if several and len(value) > 1 else "")
-                raise ConfigError(self.prefix + declared.name, value, allowed) from None
+                long = value is not given and several and len(value) > MOST_SHOWN
+                wrong = given if long else value
+                raise ConfigError(self.prefix + declared.name, wrong, allowed) from None
             object.__setattr__(self, declared.name, parsed)

@@ -31,6 +31,7 @@ from gdconv.config.rules import (
     one_or_more,
     optional,
     positive,
+    refuse_other,
     scheduler_address,
     study_name,
     table_path,
@@ -203,6 +204,13 @@ class Columns(OfRows):
         " the column; with `mean`, too, rows without a target are left out",
     )
 
+    def __post_init__(self) -> None:
+        """Parse the keys; data in place of their path belong elsewhere."""
+        if hasattr(self.path, "__array__"):
+            allowed = "must be the path of a table; data are run by run_study(frame, target=NAME)"
+            raise ConfigError("problem.path", self.path, allowed)
+        super().__post_init__()
+
 
 @dataclass(frozen=True)
 class Table(Columns):
@@ -348,6 +356,12 @@ class Step(Section):
     )
     value: tuple[float, ...] = key(1.0, one_or_more(positive), meaning=_values, unit="step.unit")
 
+    def __post_init__(self) -> None:
+        """Parse the keys; in Python the unit stands before the value."""
+        allowed = f"one of {', '.join(STEP_UNITS)}; step sizes belong to step.value"
+        refuse_other("step.unit", self.unit, str | None, allowed)
+        super().__post_init__()
+
 
 @dataclass(frozen=True)
 class Record(Section):
@@ -438,6 +452,7 @@ class RunConfig(Section):
     def __post_init__(self) -> None:
         """Parse the keys; refuse a pair whose lists do not fit, and a problem that is too large."""
         super().__post_init__()
+        self._refuse_other_parts()
         if (columns := getattr(self.problem, "n_features", None)) is not None:
             self.method.refuse_size(columns)
         for pair in self.pair:
@@ -456,6 +471,22 @@ class RunConfig(Section):
             whose = self.problem if self.problem.units else self.method
             known = f"{whose.prefix.rstrip('.')}={whose.name}; it takes {', '.join(units)}"
             raise ConfigError("step.unit", self.step_unit, f"is not known for {known}")
+
+    def _refuse_other_parts(self) -> None:
+        """Raise ConfigError for an array, a name or a class in the place of a section."""
+        groups: tuple[tuple[str, Any, Mapping[str, type[Section]], str], ...] = (
+            ("problem", Problem, PROBLEMS, "Gaussian"),
+            ("start", Start, STARTS, "Zeros"),
+            ("method", Iterated, METHODS, "GradientDescent"),
+        )
+        for name, kind, choices, usual in groups:
+            value = getattr(self, name)
+            of_name = choices.get(value) if isinstance(value, str) else value
+            meant = of_name.__name__ if isinstance(of_name, type) else usual
+            also = "; data are run by run_study(LeastSquares(X, y))" if name == "problem" else ""
+            refuse_other(name, value, kind, f"a {name} of gdconv, as {meant}(){also}")
+        refuse_other("step", self.step, Step, "a Step, as Step(value=[0.5,1.0])")
+        refuse_other("record", self.record, Record, "a Record, as Record(points=60)")
 
     @property
     def step_unit(self) -> str:
@@ -497,6 +528,12 @@ class StudyConfig(Section):
     engine: Section = field(
         default_factory=Serial, metadata={"meaning": "how groups of runs are executed"}
     )
+
+    def __post_init__(self) -> None:
+        """Parse the keys; an engine in Python is an object."""
+        super().__post_init__()
+        known = tuple(ENGINES.values())
+        refuse_other("engine", self.engine, known, "an engine of gdconv, as Processes(workers=2)")
 
 
 @dataclass(frozen=True)

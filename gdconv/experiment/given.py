@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from gdconv.config.rules import ConfigError, nearest, typed
+from gdconv.config.rules import ConfigError, nearest, shown, typed
 from gdconv.config.sections import RunConfig, Table
 from gdconv.problems.blocks import LeastSquares
 from gdconv.problems.table.files import held
@@ -41,11 +41,11 @@ def configurations(given: Any, keys: Mapping[str, Any]) -> list[RunConfig]:
     whole = isinstance(configs, Iterable) and not isinstance(configs, str | bytes | Mapping)
     # A loop over an array would run over its rows.
     if not whole or hasattr(configs, "dtype"):
-        raise ConfigError("configs", _kind(given), _WANTED)
+        raise ConfigError("configs", shown(given), _WANTED)
     configs = list(configs)
     for each in configs:
         if not isinstance(each, RunConfig):
-            raise ConfigError("configs", _kind(each), _WANTED)
+            raise ConfigError("configs", shown(each), _WANTED)
     if keys:
         name, value = next(iter(keys.items()))
         raise ConfigError(name, value, "is a key for data; in a RunConfig it is set there")
@@ -75,7 +75,3 @@ def _on_table(
 def _is_frame(given: Any) -> bool:
     """Whether it is a DataFrame of pandas, or a table that can become one."""
     return hasattr(given, "columns") and (hasattr(given, "iloc") or hasattr(given, "to_pandas"))
-
-
-def _kind(given: Any) -> str:
-    return f"a {type(given).__name__}"

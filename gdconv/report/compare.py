@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from gdconv.config.rules import ConfigError, shown
 from gdconv.report.numerals import short
 from gdconv.report.settings import (
     DRAW,
@@ -21,7 +23,8 @@ from gdconv.report.settings import (
 )
 from gdconv.report.summary import MOST_EXAMPLES, aligned, as_asked
 from gdconv.tables.columns import QUANTITIES
-from gdconv.tables.csv import Tables
+from gdconv.tables.csv import Tables, tables_of
+from gdconv.tables.study import found, path_of
 
 # Runs of two studies that agree in these columns are the same experiment. Files are compared by
 # content, not by name.
@@ -67,6 +70,64 @@ def together(studies: Sequence[Tables], labels: Sequence[str]) -> Tables:
             for k in range(1, len(Tables._fields))
         ),
     )
+
+
+def compare(
+    first: Tables | str | PathLike[str], second: Tables | str | PathLike[str]
+) -> pd.DataFrame:
+    """Return how the runs of two studies differ, a row for each run.
+
+    Parameters
+    ----------
+    first, second : Tables or path
+        What `run_study` or `read` returned, or the folder of a study.
+
+    Returns
+    -------
+    DataFrame
+        As `differences`, where `found_in` says "both", "first" or "second". Of two folders it says
+        their names.
+
+    Raises
+    ------
+    ConfigError, FileNotFoundError, ValueError
+        If one of them is no study, or they have no run in common; the message says what differs.
+    """
+    tables = tables_of("first", first), tables_of("second", second)
+    names = "first", "second"
+    if not isinstance(first, Tables) and not isinstance(second, Tables):
+        try:
+            names = labels(found(path_of("first", first)), found(path_of("second", second)))
+        except ValueError as error:
+            raise ConfigError("second", shown(second), str(error)) from None
+    table = differences(*tables, names)
+    if not (table["found_in"] == BOTH).any():
+        raise ValueError(f"{names[0]} and {names[1]} have no run in common: {_apart(table, names)}")
+    return table
+
+
+def _apart(table: pd.DataFrame, labels: Sequence[str]) -> str:
+    """What two studies without a common run never share."""
+    sides = [table[table["found_in"] == label] for label in labels]
+    for label, side in zip(labels, sides, strict=True):
+        if side.empty:
+            return f"{label} has no runs"
+    found = []
+    for name in KEYS:
+        values = [side[name].drop_duplicates() for side in sides]
+        if values[0].isin(values[1]).any():
+            continue
+        name = "file" if name == "content" and table["file"].notna().all() else name
+        told = [_few(side[name].drop_duplicates()) for side in sides]
+        found.append(f"{name} is {told[0]} in {labels[0]}, and {told[1]} in {labels[1]}")
+    return "; ".join(found) or "every value occurs in both, but never with the others of its run"
+
+
+def _few(values: pd.Series) -> str:
+    """Some values in words."""
+    words = ["empty" if pd.isna(value) else str(as_asked(value)) for value in values]
+    more = len(words) - MOST_EXAMPLES
+    return " or ".join(words[:MOST_EXAMPLES]) + f" or {more} others" * (more > 0)
 
 
 def differences(first: Tables, second: Tables, labels: Sequence[str]) -> pd.DataFrame:

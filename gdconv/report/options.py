@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gdconv.config.sections import StudyConfig
-
 
 class RefusedError(ValueError):
     """An option or a folder cannot be used; the message says which and why."""
@@ -63,14 +61,6 @@ def parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="with --status: print it as JSON, a list of studies"
     )
     return parser
-
-
-def found(folder: Path) -> Path:
-    """Return a study's folder; a name that is no folder here may be one of the folder results."""
-    if folder.exists() or folder.name != str(folder):
-        return folder
-    usual = Path(StudyConfig().results_dir) / folder
-    return usual if usual.is_dir() else folder
 
 
 def listed(option: str, given: str | None, allowed: Sequence[str]) -> list[str] | None:

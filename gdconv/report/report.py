@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gdconv.config.sections import FORMATS, SHOWN_FORMATS
 from gdconv.report import parallel, stamp
 from gdconv.report.figures import NAMES
-from gdconv.report.options import RefusedError, found, listed, parser, refusing
+from gdconv.report.options import RefusedError, listed, parser, refusing
 from gdconv.tables import disk
 from gdconv.tables.columns import TABLES
+from gdconv.tables.study import found
 
 # pandas and Matplotlib take a second to import, so they are imported only when they are needed.
 if TYPE_CHECKING:

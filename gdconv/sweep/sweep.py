@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,6 +40,7 @@ from gdconv.sweep.pool import Engine, failed, of_groups
 from gdconv.sweep.store import Store
 from gdconv.sweep.triangles import looking, prepared
 from gdconv.tables.csv import Rows, Tables, decode, read
+from gdconv.tables.study import path_of
 from nnlib.terminal import bar_stream
 
 if TYPE_CHECKING:
@@ -181,15 +182,15 @@ def run_study(
     [3.1244]
     """
     configs = configurations(configs, keys)
-    engine = engine or StudyConfig().engine
-    if folder is None:
+    how = StudyConfig() if engine is None else StudyConfig(engine=engine)
+    place = None if folder is None else path_of("folder", folder)
+    if place is None:
         runs, files, told = plan(configs)
         _tell(told)
-        with engines.engine(engine) as ready:
+        with engines.engine(how.engine) as ready:
             groups = blocks(grouped(runs), ready.workers)
             return decode(_results(groups, ready), files)
-    folder = Path(folder)
-    study = StudyConfig(study=folder.name, results_dir=str(folder.parent), engine=engine)
+    study = replace(how, study=place.name, results_dir=str(place.parent))
     return read(run_sweep(configs, study, ["gdconv.run_study"]).folder)
 
 

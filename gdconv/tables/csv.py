@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
+from os import PathLike
 from pathlib import Path
 from types import NoneType
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
+from gdconv.config.rules import ConfigError, shown
 from gdconv.tables import disk
 from gdconv.tables.columns import (
     COEFFICIENT_ORDER,
@@ -29,6 +31,8 @@ from gdconv.tables.columns import (
     TRUTH,
     WHOLE,
 )
+from gdconv.tables.study import Tables as Tables
+from gdconv.tables.study import found, path_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,20 +75,6 @@ class Rows:
 
 # Stands between the names of one content.
 ALSO = " = "
-
-
-class Tables(NamedTuple):
-    """The tables of a study as DataFrames, with the columns and types of COLUMNS.
-
-    runs has one more column, `file`, with the names that the problem's file had, such as "a.csv" or
-    "a.csv = b.csv"; NA without a file, or if no name is known.
-    """
-
-    runs: pd.DataFrame
-    curves: pd.DataFrame
-    eigenvalues: pd.DataFrame
-    coefficients: pd.DataFrame
-    moments: pd.DataFrame
 
 
 def encode(group: GroupTables) -> Rows:
@@ -141,17 +131,23 @@ def decode(groups: Iterable[Rows], files: Mapping[str, Sequence[str]] | None = N
     )
 
 
-def read(folder: str | Path) -> Tables:
+def read(folder: str | PathLike[str]) -> Tables:
     """Read the tables of a study from its folder; if it is still running, read what is complete.
+
+    Parameters
+    ----------
+    folder : path
+        A NAME alone that is no folder here stands for results/NAME.
 
     Raises
     ------
     FileNotFoundError
         If the folder holds no runs.csv.
     ValueError
-        If a file does not have the columns of COLUMNS, or a cell is of another type.
+        If `folder` is no path, a file does not have the columns of COLUMNS, or a cell is of another
+        type.
     """
-    folder = Path(folder)
+    folder = found(path_of("folder", folder))
     tables = Tables(**{name: frame(name, blocks(folder, name)) for name in COLUMNS})
     of_runs = tables.coefficients["run_id"]
     done = tables.curves["run_id"].isin(tables.runs["run_id"])
@@ -161,6 +157,22 @@ def read(folder: str | Path) -> Tables:
         curves=tables.curves[done].reset_index(drop=True),
         coefficients=tables.coefficients[told].reset_index(drop=True),
     )
+
+
+def tables_of(key: str, given: Any) -> Tables:
+    """Return tables that were given from Python, or read them from the study's folder that was.
+
+    Raises
+    ------
+    ConfigError, FileNotFoundError, ValueError
+        If it is neither, or as `read`.
+    """
+    if isinstance(given, Tables):
+        return given
+    if not isinstance(given, str | PathLike):
+        allowed = "must be the Tables that read or run_study returns, or the folder of a study"
+        raise ConfigError(key, shown(given), allowed)
+    return read(given)
 
 
 def read_runs(folder: Path) -> pd.DataFrame:

@@ -93,10 +93,10 @@ def test_processes_get_the_data():
         (
             np.eye(3),
             {},
-            "configs=a ndarray: must be a RunConfig, several of them, LeastSquares(X, y)",
+            "configs=array of shape (3, 3): must be a RunConfig, several of them, Least",
         ),
-        ("table.csv", {}, "configs=a str: must be a RunConfig"),
-        ([Gaussian()], {}, "configs=a Gaussian: must be a RunConfig"),
+        ("table.csv", {}, "configs=table.csv: must be a RunConfig"),
+        ([Gaussian()], {}, "configs=Gaussian(…): must be a RunConfig"),
         (pd.DataFrame({"a": [1, 2]}), {}, "target=null: must be the name of a column, one of [a]"),
         (
             pd.DataFrame({"a": [1, 2]}),

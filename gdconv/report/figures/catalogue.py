@@ -10,17 +10,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from io import BytesIO
+from os import PathLike
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from gdconv.config.plugins import OF_FIGURES, found
+from gdconv.config.rules import ConfigError, nearest, plain, shown
 from gdconv.config.sections import FORMATS
-from gdconv.report.curves import Curves, InMemory, Shown, shown
+from gdconv.report.curves import Curves, InMemory, Shown
+from gdconv.report.curves import shown as as_shown
 from gdconv.report.figures import NAMES, OWN
 from gdconv.report.figures.drawing import DPI, NothingToShowError, Plot, style
 from gdconv.report.figures.titles import can_draw
 from gdconv.report.settings import with_files
-from gdconv.tables.csv import Tables
+from gdconv.tables.csv import Tables, tables_of
 
 
 def _plot(name: str) -> Plot:
@@ -49,14 +53,15 @@ _WITHOUT_DATE = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}
 
 
 def draw(
-    tables: Tables, names: Collection[str] | None = None
+    tables: Tables | str | PathLike[str], names: str | Collection[str] | None = None
 ) -> tuple[dict[str, Figure], dict[str, str]]:
     """Draw the figures that a study has the data for.
 
     Parameters
     ----------
-    tables : Tables
-    names : collection of str, optional
+    tables : Tables or path
+        What `run_study` or `read` returned, or the folder of a study.
+    names : str or collection of str, optional
         The figures to draw; all of `FIGURES` by default.
 
     Returns
@@ -65,11 +70,17 @@ def draw(
         Name → Figure, in the order of `FIGURES`.
     omitted : dict
         Name → why there is nothing to show.
+
+    Raises
+    ------
+    ConfigError, FileNotFoundError, ValueError
+        If there is no figure of a name, or no study.
     """
+    wanted = _known(names)
     drawn, omitted = {}, {}
-    ready = labelled(tables)
+    ready = labelled(tables_of("tables", tables))
     for plot in FIGURES:
-        if names is not None and plot.name not in names:
+        if plot.name not in wanted:
             continue
         try:
             drawn[plot.name] = _drawn(plot, ready)
@@ -78,9 +89,22 @@ def draw(
     return drawn, omitted
 
 
+def _known(names: Any) -> Collection[str]:
+    """The names of the figures that are asked for; raises ConfigError for one that is none."""
+    if names is None:
+        return NAMES
+    every = plain([names] if isinstance(names, str) else names)
+    for name in every if isinstance(every, Collection) else [every]:
+        if not isinstance(name, str) or name not in NAMES:
+            meant = nearest(name, NAMES) if isinstance(name, str) else ""
+            allowed = f"is no figure; they are {', '.join(NAMES)}{meant}"
+            raise ConfigError("names", shown(name), allowed)
+    return every
+
+
 def labelled(tables: Tables | Shown) -> Shown:
     """Return the tables with labels of files that a figure can draw; see `with_files`."""
-    return shown(tables)._replace(runs=with_files(tables.runs, can_draw))
+    return as_shown(tables)._replace(runs=with_files(tables.runs, can_draw))
 
 
 def made(plot: Plot, tables: Shown, formats: Collection[str]) -> dict[str, bytes] | str:
