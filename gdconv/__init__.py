@@ -8,6 +8,7 @@ from typing import Any
 
 import gdconv.methods  # noqa: F401
 from gdconv.config.sections import METHODS
+from gdconv.tables.study import VIEWS
 
 # Imported late, so that the command line can check a configuration before NumPy is loaded.
 _HOMES = {
@@ -29,6 +30,9 @@ _HOMES = {
     ),
 }
 __all__ = list(_HOMES)
+# What Tables show of themselves is made in a room above them.
+VIEWS["html"] = lambda tables: import_module("gdconv.report.forms.html").summary(tables)
+VIEWS["draw"] = lambda *given: import_module("gdconv.report.figures.catalogue").draw(*given)
 
 
 def __getattr__(name: str) -> Any:

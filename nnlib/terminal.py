@@ -152,6 +152,13 @@ def _harmless(char: str) -> str:
     return char if char.isprintable() or char in "\n\t" or category(char) == "Zs" else "?"
 
 
+def in_notebook() -> bool:
+    """Return whether a notebook runs this code, so that a bar can be one of its widgets."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    # tqdm.auto decides by the same.
+    return shell is not None and "IPKernelApp" in shell.config
+
+
 def bar_stream() -> Any:
     """Return the stream for a progress bar: standard error if it is a terminal, else None."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":

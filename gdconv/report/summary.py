@@ -62,7 +62,7 @@ def summary(
         other = ", also of other problems; study=NAME keeps them apart" * bool(others)
         lines[0] += f" (the study holds {len(whole)} runs{other})"
     if len(runs) == 1:
-        facts = _facts(runs.iloc[0])
+        facts = facts_of(runs.iloc[0])
         width = max(map(len, facts))
         lines += [f"  {name:{width}}  {value}" for name, value in facts.items()]
     for rows in tables_of(runs) if len(runs) > 1 else ():
@@ -327,8 +327,8 @@ def errata_facts(runs: pd.DataFrame) -> dict[str, str]:
     return facts
 
 
-def _facts(run: pd.Series) -> dict[str, str]:
-    """The main numbers of a single run, under the names of their columns in runs.csv."""
+def facts_of(run: pd.Series) -> dict[str, str]:
+    """Return the main numbers of a single run, under the names of their columns in runs.csv."""
     value = run.map(short)
     problem = {
         "problem": f"{problem_name(run)}, n_samples {value['n_samples']}, n_features"

@@ -41,7 +41,7 @@ from gdconv.sweep.store import Store
 from gdconv.sweep.triangles import looking, prepared
 from gdconv.tables.csv import Rows, Tables, decode, read
 from gdconv.tables.study import path_of
-from nnlib.terminal import bar_stream
+from nnlib.terminal import bar_stream, in_notebook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,7 +189,10 @@ def run_study(
         _tell(told)
         with engines.engine(how.engine) as ready:
             groups = blocks(grouped(runs), ready.workers)
-            return decode(_results(groups, ready), files)
+            results = _results(groups, ready)
+            # Most are done before a bar could be read.
+            with closing(results), closing(_watched(results, groups, delay=1.0)) as watched:
+                return decode(watched, files)
     study = replace(how, study=place.name, results_dir=str(place.parent))
     return read(run_sweep(configs, study, ["gdconv.run_study"]).folder)
 
@@ -340,21 +343,32 @@ def cost(group: Group) -> float:
     return descent + 10.0 * n_samples * n_features * min(n_samples, n_features)
 
 
-def _watched(results: Iterator[Rows], groups: Sequence[Group]) -> Generator[Rows]:
-    """Show progress: a bar on a terminal, elsewhere a line for each group."""
+def _watched(
+    results: Iterator[Rows], groups: Sequence[Group], delay: float = 0.0
+) -> Generator[Rows]:
+    """Show progress: a bar on a terminal and in a notebook, elsewhere a line for each group.
+
+    delay: seconds before the bar appears.
+    """
     total = sum(map(len, groups))
     seen: Counter[str] = Counter()
-    if stream := bar_stream():
-        from tqdm import tqdm
+    stream, notebook = bar_stream(), in_notebook()
+    if stream or notebook:
+        if notebook:
+            from tqdm.auto import tqdm
+        else:
+            from tqdm import tqdm
 
         # The bar needs no thread of its own, beside which a report would not fork.
         tqdm.monitor_interval = 0
-        with tqdm(total=total, unit="run", file=stream) as bar:
+        with tqdm(total=total, unit="run", file=stream, delay=delay) as bar:
             for rows in results:
                 yield rows
                 seen.update(rows.status.values())
+                counted = {name: seen[name] for name in ("failed", "diverged")}
+                # By a refresh it would appear before the delay is over.
+                bar.set_postfix(counted, refresh=False)
                 bar.update(len(rows.status))
-                bar.set_postfix(failed=seen["failed"], diverged=seen["diverged"])
         return
     started = time.monotonic()
     for number, rows in enumerate(results, start=1):

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
@@ -17,6 +19,7 @@ from gdconv.problems.families import file_content
 from gdconv.sweep import sweep
 from gdconv.sweep.sweep import grouped, plan, run_study, run_sweep
 from gdconv.tables.csv import read
+from nnlib.terminal import in_notebook
 
 SMALL = RunConfig(
     Gaussian(n_samples=12, n_features=3),
@@ -191,3 +194,47 @@ def test_a_file_that_changes_during_the_sweep_fails_its_group(tmp_path, monkeypa
     # They are runs of the table that was planned with.
     found = read(outcome.folder).runs[["content", "file"]].dropna()
     assert found.to_numpy().tolist() == [[planned, "t.csv"]] * 2
+
+
+class Bar:
+    """Stands for tqdm.auto, which needs a notebook: it keeps what it is told."""
+
+    told: ClassVar[list[Any]] = []
+
+    def __init__(self, **keys):
+        Bar.told.append(keys)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def update(self, count):
+        Bar.told.append(count)
+
+    def set_postfix(self, counts, refresh):
+        Bar.told.append(counts)
+        assert not refresh
+
+
+def test_a_bar_in_a_notebook(tmp_path, monkeypatch, caplog):
+    shell = SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(sys.modules, "tqdm.auto", SimpleNamespace(tqdm=Bar))
+    monkeypatch.setattr(Bar, "told", [])
+    with caplog.at_level(logging.INFO, logger="gdconv"):
+        sweep.run_study(SMALL)
+        in_memory, Bar.told = Bar.told, []
+        sweep.run_study(SMALL, folder=tmp_path / "s")
+    keys = {"total": 2, "unit": "run", "file": None, "delay": 1.0}
+    assert in_memory == [keys, {"failed": 0, "diverged": 0}, 2]
+    # What is stored shows its bar at once, as on a terminal.
+    assert Bar.told == [keys | {"delay": 0.0}, *in_memory[1:]]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("shell", [None, SimpleNamespace(config={})])
+def test_ipython_in_a_terminal_is_no_notebook(monkeypatch, shell):
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert not in_notebook()

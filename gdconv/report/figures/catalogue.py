@@ -8,6 +8,7 @@ reason.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from io import BytesIO
 from os import PathLike
@@ -83,7 +84,10 @@ def draw(
         if plot.name not in wanted:
             continue
         try:
-            drawn[plot.name] = _drawn(plot, ready)
+            figure = _drawn(plot, ready)
+            # Without pyplot, a notebook would show the figure's name only.
+            figure.__dict__["_repr_png_"] = partial(_for_notebook, figure)
+            drawn[plot.name] = figure
         except NothingToShowError as reason:
             omitted[plot.name] = str(reason)
     return drawn, omitted
@@ -126,6 +130,11 @@ def _drawn(plot: Plot, tables: Shown) -> Figure:
             engine.execute(figure)
             figure.set_layout_engine(None)
     return figure
+
+
+def _for_notebook(figure: Figure) -> tuple[bytes, dict[str, int]]:
+    """The figure for a notebook, with as many pixels as sharp screens have, and its width."""
+    return rendered(figure, "png"), {"width": round(100 * figure.get_figwidth())}
 
 
 def rendered(figure: Figure, suffix: str) -> bytes:
