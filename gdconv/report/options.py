@@ -6,6 +6,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+# The folder of figures in a size that was asked for.
+PAPER = "figures-paper"
 
 
 class RefusedError(ValueError):
@@ -44,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
         help="write figures as png, svg or pdf; by default png,svg. If a figure is there in another"
         " format already, that is renewed too",
     )
+    _add_paper(parser)
     parser.add_argument(
         "--compare",
         metavar="DIR2",
@@ -63,6 +68,27 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_paper(parser: argparse.ArgumentParser) -> None:
+    """Add the options for what a paper takes."""
+    parser.add_argument(
+        "--figure-size",
+        metavar="WIDTH[xHEIGHT]",
+        help="for a paper: draw the figures of --figures so many inches wide, and high, into the"
+        f" folder {PAPER}, as pdf unless --format says otherwise; the report's own stay as they"
+        " are",
+    )
+    parser.add_argument(
+        "--font-size",
+        metavar="POINTS",
+        help="the same, with text of so many points; smaller text is smaller by the same factor",
+    )
+    parser.add_argument(
+        "--latex",
+        action="store_true",
+        help="only write the table of the summary as summary.tex, for the LaTeX package booktabs",
+    )
+
+
 def listed(option: str, given: str | None, allowed: Sequence[str]) -> list[str] | None:
     """Return the names in a comma-separated list in the order of `allowed`, None without one."""
     if given is None:
@@ -72,6 +98,20 @@ def listed(option: str, given: str | None, allowed: Sequence[str]) -> list[str] 
         if name not in allowed:
             raise RefusedError(f"{option}={given}: {name!r} is not one of {', '.join(allowed)}")
     return [name for name in allowed if name in wanted]
+
+
+def sizes(figure_size: str | None, font_size: str | None) -> tuple[Any, Any]:
+    """Return --figure-size and --font-size as numbers, or as texts where they are none."""
+    found = [_number(part) for part in figure_size.split("x")] if figure_size else None
+    width = found[0] if found and len(found) == 1 else found
+    return width, None if font_size is None else _number(font_size)
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gdconv.config.sections import FORMATS, SHOWN_FORMATS
 from gdconv.report import parallel, stamp
 from gdconv.report.figures import NAMES
-from gdconv.report.options import RefusedError, listed, parser, refusing
+from gdconv.report.options import PAPER, RefusedError, listed, parser, refusing, sizes
 from gdconv.tables import disk
 from gdconv.tables.columns import TABLES
 from gdconv.tables.study import found
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gdconv.report.curves import Shown
+    from gdconv.report.figures.sizes import Size
     from gdconv.tables.csv import Tables
 
 # Name of a figure → the formats in which it has to be made.
@@ -75,7 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.json and not options.status:
             raise RefusedError("--json belongs to --status")
-        return _print_status(options) if options.status else _print_reports(options)
+        if options.status:
+            return _print_status(options)
+        if options.latex or options.figure_size or options.font_size:
+            return _print_for_paper(options)
+        return _print_reports(options)
     except RefusedError as error:
         print(f"gdconv-report: {error}", file=sys.stderr)
         return 2
@@ -144,6 +149,41 @@ def _print_reports(options: argparse.Namespace) -> int:
     return 0
 
 
+def _print_for_paper(options: argparse.Namespace) -> int:
+    """Write what a paper shows of studies, beside the report, which stays as it is."""
+    from gdconv.config.rules import ConfigError
+    from gdconv.report import curves
+    from gdconv.report.figures.sizes import size_of
+    from gdconv.report.forms import latex
+    from gdconv.tables import csv
+
+    sized = options.figure_size or options.font_size
+    if options.compare or (options.latex and (sized or options.figures or options.format)):
+        other = "--compare" if options.compare else "figures"
+        raise RefusedError(
+            f"{'--latex' if options.latex else '--figure-size'} goes without {other}"
+        )
+    names = listed("--figures", options.figures, NAMES)
+    if sized and names is None:
+        raise RefusedError("--figure-size and --font-size need --figures=NAME,…: those to draw")
+    formats = listed("--format", options.format, FORMATS) or ("pdf",)
+    try:
+        size = size_of(*sizes(options.figure_size, options.font_size))
+    except ConfigError as error:
+        key, _, why = str(error).partition("=")
+        option = f"--{key.replace('_', '-')}={vars(options)[key]}"
+        raise RefusedError(f"{option}: {why.partition(': ')[2]}") from None
+    for folder in _studies(options.folders):
+        with refusing(folder, OSError, ValueError):
+            if names is None:
+                print(f"table: {latex.write(folder, csv.read_runs(folder))}")
+                continue
+            wanted = dict.fromkeys(names, formats)
+            lines = _draw(folder / PAPER, curves.read(folder), names, wanted, size)
+            print(*lines, sep="\n")
+    return 0
+
+
 def _studies(folders: Sequence[Path]) -> list[Path]:
     """Return which of some folders are studies; of several, say which are none and go on."""
     every = [found(folder) for folder in folders]
@@ -161,7 +201,8 @@ def _studies(folders: Sequence[Path]) -> list[Path]:
 def _print_status(options: argparse.Namespace) -> int:
     from gdconv.report.summary import status, told
 
-    drawing = [f"--{name}" for name in ("figures", "format", "compare") if vars(options)[name]]
+    others = ("figures", "format", "compare", "figure_size", "font_size", "latex")
+    drawing = [f"--{name.replace('_', '-')}" for name in others if vars(options)[name]]
     if drawing:
         raise RefusedError(f"--status draws nothing: it cannot be used with {drawing[0]}")
     exit_status, every = 0, []
@@ -273,12 +314,16 @@ def _write(study: Study) -> None:
 
 
 def _draw(
-    folder: Path, tables: Tables | Shown | None, names: Collection[str], missing: Formats
+    folder: Path,
+    tables: Tables | Shown | None,
+    names: Collection[str],
+    missing: Formats,
+    size: Size | None = None,
 ) -> list[str]:
     """Write the missing ones of some figures into a folder, and return a line for each figure."""
     omitted: Mapping[str, str] = {}
     if tables is not None:
-        made, omitted, _ = _made(tables, missing)
+        made, omitted, _ = _made(tables, missing, size=size)
         _store(folder, made, omitted, missing)
     lines = [
         f"figures: {folder / name}" + ", ".join(f".{suffix}" for suffix in _formats(folder, name))
@@ -289,7 +334,10 @@ def _draw(
 
 
 def _made(
-    tables: Tables | Shown, needed: Formats, also: Callable[[], Any] = str
+    tables: Tables | Shown,
+    needed: Formats,
+    also: Callable[[], Any] = str,
+    size: Size | None = None,
 ) -> tuple[Contents, Mapping[str, str], Any]:
     """Draw figures on all cores.
 
@@ -300,7 +348,8 @@ def _made(
 
     plots = [plot for plot in catalogue.FIGURES if needed.get(plot.name)]
     labelled = catalogue.labelled(tables)
-    tasks = [partial(catalogue.made, plot, labelled, needed[plot.name]) for plot in plots]
+    given = () if size is None else (size,)
+    tasks = [partial(catalogue.made, plot, labelled, needed[plot.name], *given) for plot in plots]
     *found, other = parallel.results([*tasks, also])
     named = {plot.name: each for plot, each in zip(plots, found, strict=True)}
     omitted = {name: each for name, each in named.items() if isinstance(each, str)}

@@ -44,20 +44,27 @@ class Tables(NamedTuple):
         """The summary that a notebook shows, with the rows that `gdconv` prints."""
         return str(VIEWS["html"](self))
 
-    def plot(self, name: str) -> Figure:
+    def plot(
+        self,
+        name: str,
+        figure_size: float | tuple[float, float] | None = None,
+        font_size: float | None = None,
+    ) -> Figure:
         """Draw one figure of the report.
 
         Parameters
         ----------
         name : str
             As in docs/figures.md: "convergence", "rate_vs_step", …
+        figure_size, font_size : optional
+            For a paper: the width in inches, or width and height, and the points of the text.
 
         Raises
         ------
         ValueError
             If there is no such figure, or the study has no data for it; the message says why.
         """
-        drawn, omitted = VIEWS["draw"](self, [name])
+        drawn, omitted = VIEWS["draw"](self, [name], figure_size, font_size)
         if omitted:
             raise ValueError(f"{name} is left out: {omitted[name]}")
         return drawn[name]

@@ -7,7 +7,9 @@ reason.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from io import BytesIO
@@ -23,6 +25,7 @@ from gdconv.report.curves import Curves, InMemory, Shown
 from gdconv.report.curves import shown as as_shown
 from gdconv.report.figures import NAMES, OWN
 from gdconv.report.figures.drawing import DPI, NothingToShowError, Plot, style
+from gdconv.report.figures.sizes import REPORT, Size, size_of
 from gdconv.report.figures.titles import can_draw
 from gdconv.report.settings import with_files
 from gdconv.tables.csv import Tables, tables_of
@@ -54,7 +57,10 @@ _WITHOUT_DATE = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}
 
 
 def draw(
-    tables: Tables | str | PathLike[str], names: str | Collection[str] | None = None
+    tables: Tables | str | PathLike[str],
+    names: str | Collection[str] | None = None,
+    figure_size: float | tuple[float, float] | None = None,
+    font_size: float | None = None,
 ) -> tuple[dict[str, Figure], dict[str, str]]:
     """Draw the figures that a study has the data for.
 
@@ -64,6 +70,8 @@ def draw(
         What `run_study` or `read` returned, or the folder of a study.
     names : str or collection of str, optional
         The figures to draw; all of `FIGURES` by default.
+    figure_size, font_size : optional
+        For a paper: the width in inches, or width and height, and the points of the text.
 
     Returns
     -------
@@ -77,14 +85,14 @@ def draw(
     ConfigError, FileNotFoundError, ValueError
         If there is no figure of a name, or no study.
     """
-    wanted = _known(names)
+    wanted, size = _known(names), size_of(figure_size, font_size)
     drawn, omitted = {}, {}
     ready = labelled(tables_of("tables", tables))
     for plot in FIGURES:
         if plot.name not in wanted:
             continue
         try:
-            figure = _drawn(plot, ready)
+            figure = _drawn(plot, ready, size)
             # Without pyplot, a notebook would show the figure's name only.
             figure.__dict__["_repr_png_"] = partial(_for_notebook, figure)
             drawn[plot.name] = figure
@@ -111,18 +119,20 @@ def labelled(tables: Tables | Shown) -> Shown:
     return as_shown(tables)._replace(runs=with_files(tables.runs, can_draw))
 
 
-def made(plot: Plot, tables: Shown, formats: Collection[str]) -> dict[str, bytes] | str:
+def made(
+    plot: Plot, tables: Shown, formats: Collection[str], size: Size = REPORT
+) -> dict[str, bytes] | str:
     """Return the content of a figure's file in each format, or why there is nothing to show."""
     try:
-        figure = _drawn(plot, tables)
+        figure = _drawn(plot, tables, size)
     except NothingToShowError as reason:
         return str(reason)
     return {suffix: rendered(figure, suffix) for suffix in FORMATS if suffix in formats}
 
 
-def _drawn(plot: Plot, tables: Shown) -> Figure:
+def _drawn(plot: Plot, tables: Shown, size: Size) -> Figure:
     _require(plot.columns, tables)
-    with style():
+    with style(size), _room_for_text():
         figure = plot.draw(tables)
         # Laid out here once, a figure is not laid out again for every format. Without an engine,
         # Matplotlib also draws it only once for a format.
@@ -130,6 +140,17 @@ def _drawn(plot: Plot, tables: Shown) -> Figure:
             engine.execute(figure)
             figure.set_layout_engine(None)
     return figure
+
+
+@contextmanager
+def _room_for_text() -> Iterator[None]:
+    """Raise NothingToShowError if the text of a figure leaves no room for its panels."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "constrained_layout not applied", UserWarning)
+        try:
+            yield
+        except UserWarning:
+            raise NothingToShowError("in this size its text leaves no room for it") from None
 
 
 def _for_notebook(figure: Figure) -> tuple[bytes, dict[str, int]]:

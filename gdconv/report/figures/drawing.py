@@ -20,7 +20,18 @@ from numpy.typing import ArrayLike
 
 from gdconv.report.curves import Shown
 from gdconv.report.figures.scales import ascending
-from gdconv.report.figures.titles import kappa, length, names, part_of, with_kappa, wrapped
+from gdconv.report.figures.sizes import (
+    FONT,
+    REPORT,
+    Size,
+    inches,
+    letters,
+    letters_in,
+    points,
+    sized,
+    taller,
+)
+from gdconv.report.figures.titles import fitted, kappa, length, names, part_of, with_kappa, wrapped
 from gdconv.report.numerals import ROUNDING, distinct, number
 from gdconv.report.settings import (
     DRAW,
@@ -37,6 +48,8 @@ MOST_PANELS = 6
 LONGEST_TITLE = 28
 # Characters of the smaller line above all panels.
 LONGEST_HEADER = 95
+# Characters of a label that fit below one of two panels.
+LONGEST_LABEL = 42
 # A legend with more names than this takes two lines.
 MOST_NAMES = 5
 # A legend with more lines than this makes the figure higher, by this many inches a line.
@@ -47,9 +60,9 @@ LONGEST_LEGEND, MARGIN = 104, 8
 # Dots per inch of a PNG. Figures are laid out with the same, so that text is measured only once.
 DPI = 200
 STYLE: Any = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "figure.labelsize": 8,
+    "font.size": FONT,
+    "axes.titlesize": FONT,
+    "figure.labelsize": FONT,
     "legend.fontsize": 7,
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
@@ -65,8 +78,6 @@ FARTHEST = 4.0
 MEASURED, STATED, GREY = "#1f4e79", "#b3450c", "0.9"
 # The light end of the map would be lost on white paper.
 COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.85, 256)))
-# Width in inches: at half a page's width the smallest text is still more than 4 points high.
-WIDTH = 5.2
 
 
 # What has a setting, as the runs of a panel.
@@ -111,11 +122,12 @@ def known(table: pd.DataFrame, looks: Mapping[str, Look]) -> list[tuple[str, Loo
 
 
 @contextmanager
-def style() -> Iterator[None]:
+def style(size: Size = REPORT) -> Iterator[None]:
     """Use Matplotlib's own defaults and `STYLE`, whatever the user's defaults are."""
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), sized(size):
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams.update({name: points(STYLE[name]) for name in STYLE if "size" in name})
         yield
 
 
@@ -248,7 +260,8 @@ def frame(
     """Return a figure with axes for each title, in two columns, and a line of text above them."""
     columns = min(len(titles), 2)
     rows = -(-len(titles) // columns)
-    figure = Figure((WIDTH, 3.4 if rows == 1 else 1.2 + 1.6 * rows), DPI, layout="constrained")
+    size = inches(3.4 if rows == 1 else 1.2 + 1.6 * rows)
+    figure = Figure(size, DPI, layout="constrained")
     # So the renderer that has measured the texts for the layout also draws them for a PNG.
     FigureCanvasAgg(figure)
     places = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).ravel()
@@ -258,17 +271,26 @@ def frame(
     for axis in [*(ax.yaxis for ax in axes), *(ax.xaxis for ax in axes[:-columns])]:
         # To find the place of a label, even of an empty one, takes a tenth of the time.
         axis.set_label_coords(0, 0)
+    if columns > 1 and length(xlabel) > letters(LONGEST_LABEL):
+        # The unit is left out first.
+        xlabel = xlabel.partition("   ")[0]
     for ax in axes[-columns:]:
         ax.tick_params(labelbottom=True)
         ax.set_xlabel(xlabel)
     for ax, title in zip(axes, titles, strict=True):
         # With y given, Matplotlib does not compute the title's height, which takes a third of the
         # time of drawing a panel.
-        ax.set_title(wrapped(title, LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE), y=1)
-    figure.supylabel(ylabel)
-    above = wrapped("; ".join(filter(None, header)), LONGEST_HEADER)
-    figure.suptitle(above, fontsize=7, x=0.01, ha="left")
+        longest = letters(LONGEST_TITLE if columns > 1 else 2 * LONGEST_TITLE)
+        ax.set_title(wrapped(title, longest), y=1)
+    figure.supylabel(fitted(ylabel, letters_in(size[1])))
+    write_header(figure, header)
     return figure, axes
+
+
+def write_header(figure: Figure, parts: Iterable[str]) -> None:
+    """Write the line of small text above all panels."""
+    above = wrapped("; ".join(filter(None, parts)), letters(LONGEST_HEADER))
+    figure.suptitle(above, fontsize=points(7), x=0.01, ha="left")
 
 
 def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> None:
@@ -287,10 +309,9 @@ def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> N
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
     columns = len(handles) if len(handles) <= MOST_NAMES else -(-len(handles) // 2)
-    while columns > 1 and _width(list(handles), columns) > LONGEST_LEGEND:
+    while columns > 1 and _width(list(handles), columns) > letters(LONGEST_LEGEND):
         columns -= 1
-    more = max(0, -(-len(handles) // columns) - MOST_LINES)
-    figure.set_figheight(figure.get_figheight() + LINE * more)
+    taller(figure, LINE * max(0, -(-len(handles) // columns) - MOST_LINES))
     drawn = figure.legend(
         handles=list(handles.values()),
         loc="outside lower center",
@@ -323,7 +344,7 @@ def write(
         "axes fraction",
         "offset points",
         annotation_clip=False,
-        fontsize=7,
+        fontsize=points(7),
         path_effects=[withStroke(linewidth=1.5, foreground="white")],
         **align,
     )

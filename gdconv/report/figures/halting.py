@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from gdconv.report.curves import Shown
 from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
+from gdconv.report.figures.sizes import points
 from gdconv.report.figures.titles import axis, count_draws, names, part_of
 from gdconv.report.settings import DRAW, METHOD, STEP, at_step, by_speed, settings
 
@@ -138,7 +139,7 @@ def _draw_cloud(
         ax.plot(x[diverges], reached[diverges], **few, color="black", marker="x", label="diverges")
         said = f"{diverges.sum()} of {len(runs)}"
         ax.annotate(
-            said, (centre, top), (0, 5), textcoords="offset points", ha="center", fontsize=6
+            said, (centre, top), (0, 5), textcoords="offset points", ha="center", fontsize=points(7)
         )
 
 

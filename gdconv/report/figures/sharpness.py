@@ -11,6 +11,7 @@ from gdconv.report.curves import Shown
 from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Plot
 from gdconv.report.figures.networks import Steps, chosen, trained
+from gdconv.report.figures.sizes import inches, letters
 from gdconv.report.figures.titles import axis, names, part_of, which_draw, wrapped
 
 MOST_PANELS = 6
@@ -25,7 +26,7 @@ def draw(tables: Shown) -> Figure:
     note = which_draw(group for _, group in panels)
     columns = 3 if len(panels) in (3, 5, 6) else min(len(panels), 2)
     rows = -(-len(panels) // columns)
-    figure = Figure((drawing.WIDTH, 0.6 + 3.0 * rows), drawing.DPI, layout="constrained")
+    figure = Figure(inches(0.6 + 3.0 * rows), drawing.DPI, layout="constrained")
     FigureCanvasAgg(figure)
     heights = [3, 2] * rows
     places = figure.subplots(2 * rows, columns, sharex="col", squeeze=False, height_ratios=heights)
@@ -40,15 +41,14 @@ def draw(tables: Shown) -> Figure:
         _, group = panels[index]
         _draw_sharpness(above, group, tables, steps)
         _draw_loss(below, group, tables, steps)
-        above.set_title(wrapped(titles[index], 2 * drawing.LONGEST_TITLE // columns))
+        above.set_title(wrapped(titles[index], letters(2 * drawing.LONGEST_TITLE // columns)))
         if index % columns == 0:
             above.set_ylabel(axis("sharpness_over_threshold").split("   ")[0])
             below.set_ylabel("loss")
         below.set_xlabel(axis("iteration").split("   ")[0])
         shown.append(above)
-    header = [common, note, part_of(panels, every, drawing.problems(every))]
-    text = wrapped("; ".join(filter(None, header)), drawing.LONGEST_HEADER)
-    figure.suptitle(text, fontsize=7, x=0.01, ha="left")
+    part = part_of(panels, every, drawing.problems(every))
+    drawing.write_header(figure, [common, note, part])
     drawing.legend(figure, shown)
     return figure
 

@@ -105,6 +105,19 @@ def wrapped(title: str, longest: int) -> str:
     return "\n".join(lines)
 
 
+def fitted(label: str, longest: int) -> str:
+    """Return the label of an axis, without its unit or in two lines if it is too long."""
+    if length(label) <= longest:
+        return label
+    words = label.partition("   ")[0]
+    # A line must not end inside of a formula.
+    blanks = [at for at, char in enumerate(words) if char == " " and words[:at].count("$") % 2 == 0]
+    if length(words) <= longest or not blanks:
+        return words
+    middle = min(blanks, key=lambda at: abs(at - len(words) / 2))
+    return f"{words[:middle]}\n{words[middle + 1 :]}"
+
+
 def length(text: str) -> int:
     """About how many letters wide a text is when it is drawn."""
     return len(re.sub(r"[$^{}]|\\[a-z]+", "", text))

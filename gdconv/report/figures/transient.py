@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from gdconv.report.curves import Shown, positive
 from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
+from gdconv.report.figures.sizes import points
 from gdconv.report.figures.titles import axis, which_draw
 from gdconv.report.numerals import number
 from gdconv.report.settings import METHOD, STEP, options_of, settings
@@ -96,7 +97,7 @@ def _draw_pair(ax: Axes, tables: Shown, pair: pd.DataFrame) -> float:
             peak = int(np.argmax(error))
             said = f"{number(error[peak])} at $t$ = {t[peak]}"
             ax.annotate(
-                said, (t[peak], error[peak]), (4, 3), textcoords="offset points", fontsize=7
+                said, (t[peak], error[peak]), (4, 3), textcoords="offset points", fontsize=points(7)
             )
     ax.set_xlim(0, last)
     return float(top)
