@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 # These three belong to docs/coursework.md, and test_coursework_page.py tests them.
 OF_THE_COURSEWORK = {"coursework_graph", "finite_differences", "linear_convergence"}
-SHORT = {path.stem for path in EXAMPLES.glob("*.py")} - OF_THE_COURSEWORK
+# A notebook is longer, and test_notebook.py tests it.
+SHORT = {path.stem for path in EXAMPLES.glob("*.py")} - OF_THE_COURSEWORK - {"notebook"}
 MOST_LINES = 15
 
 
