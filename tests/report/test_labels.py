@@ -175,7 +175,11 @@ def test_the_gallery_says_which_step_is_optimal():
         return titles(drawn_of(tables, "gallery"))
 
     assert shown(100.0, 0.5, 1.0, 1.95, 200 / 101, 2.02) == [
-        *("step 0.5", "step 1", "step 1.95", "step 1.98, optimal", "step 2.02, diverges")
+        *("step 0.5", "step 1", "step 1.98, optimal", "step 2.02, diverges")
+    ]
+    # The optimum is next to 1.95, so that 1.5 shows more.
+    assert shown(100.0, 0.5, 1.0, 1.5, 1.95, 200 / 101) == [
+        *("step 0.5", "step 1", "step 1.5", "step 1.98, optimal")
     ]
     assert shown(100.0, 0.5, 1.0, 1.965, 2.0) == [
         *("step 0.5", "step 1", "step 1.965, near the optimum")

@@ -586,7 +586,7 @@ def test_only_the_figures_asked_for_are_drawn_and_the_rest_stays(folder, reporte
     assert summary(reported) in out
     assert f"figures: {reported / 'figures' / 'scaling'}.png, .svg, .pdf\n" in out
     # One that can no longer be drawn would be of another study.
-    assert "gallery is left out: no problem has two features and rank 2\n" in out
+    assert "gallery is left out: no problem has runs at 3 of the relative steps" in out
     gone, redrawn = (reported / "figures" / name for name in ("gallery.pdf", "scaling.svg"))
     after = contents(reported)
     assert before.keys() - after.keys() == {gone}

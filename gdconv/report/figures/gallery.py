@@ -1,4 +1,4 @@
-"""Trajectories on the contours of a problem with two features."""
+"""Trajectories on the contours of the gap, in the plane of its steepest and flattest direction."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ FEWEST = 3
 NEAR = 0.02
 # A step this close to the optimal one is called optimal: the pictures look the same.
 OPTIMAL = 1e-3
-# If the eigenvalues differ by a smaller part, six or more digits of the components are lost.
-APART = 1e-6
 MOST_POINTS = 100
 # Width over height of a panel.
 SHAPE = 1.6
-# With this κ the ellipses are neither circles nor needles.
-NICEST = 10.0
+# With this κ the ellipses are neither circles nor needles, but a valley. Two features are preferred
+# to a plane of more, unless their κ is this many times as large or small.
+NICEST, READABLE = 20.0, 5.0
+# So many problems are tried until one is found whose start has both components.
+MOST_TRIED = 20
 # A component that is smaller than this part of the other cannot be seen.
 SEEN = 0.05
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A problem with two features, its start and its runs.
+    """The plane of two eigenvectors of a problem, its start and its runs.
 
     Attributes
     ----------
     eigenvalues : ndarray, shape (2,)
-        λ₁ > λ₂ > 0.
+        The largest and the smallest positive one.
     start : ndarray, shape (2,)
         |cᵢ|, the components of w₀ − w* along their eigenvectors.
     steps : DataFrame
@@ -62,26 +63,20 @@ def draw(tables: Shown) -> Figure:
     """Draw trajectories of one problem, one panel for each step size."""
     runs = drawing.with_gradient_descent(tables.runs)
     runs = runs.dropna(subset=["relative_step", "condition_number"])
-    runs = runs[(runs["n_features"] == 2) & (runs["rank"] == 2)]
+    runs = runs[(runs["rank"] >= 2).fillna(False).astype(bool)]
     if runs.empty:
-        raise NothingToShowError("no problem has two features and rank 2")
-    scenes = []
-    for setting, group in settings(runs):
-        steps = wanted(drawing.one_draw(group))
-        if len(steps) >= FEWEST:
-            scenes.append((setting, _scene(tables, steps)))
-    if not scenes:
+        raise NothingToShowError("no problem has rank 2 or more")
+    every = [(setting, wanted(drawing.one_draw(group))) for setting, group in settings(runs)]
+    candidates = [(setting, steps) for setting, steps in every if len(steps) >= FEWEST]
+    if not candidates:
         raise NothingToShowError(
-            f"no problem with two features has runs at {FEWEST} of the relative steps 0.5, 1,"
-            " 2/(1 + 1/κ), 1.95 and 2.02"
+            f"no problem has runs at {FEWEST} of the relative steps 0.5, 1, 2/(1 + 1/κ), 1.95 (1.5"
+            " if the optimum is next to it) and 2.02"
         )
-    known = [(setting, scene) for setting, scene in scenes if scene is not None]
-    if not known:
-        raise NothingToShowError(
-            "curves.csv lacks iteration 0, or the two eigenvalues are too close to compute the"
-            " components of w₀ − w* from it"
-        )
-    setting, scene = max(known, key=_worth)
+    best = _best(tables, candidates)
+    if best is None:
+        raise NothingToShowError("eigenvalues.csv lacks the components of w₀ − w*")
+    setting, scene = best
     kappa = scene.eigenvalues[0] / scene.eigenvalues[1]
     common, (told,) = names([setting])
     header = [with_kappa(f"{common}, {told}", scene.steps), which_draw([scene.steps])]
@@ -99,7 +94,9 @@ def wanted(runs: pd.DataFrame) -> pd.DataFrame:
     steps = runs["relative_step"].to_numpy()
     best = drawing.optimal_step(runs["condition_number"].median())
     chosen = []
-    for aim in (0.5, 1.0, best, 1.95, 2.02):
+    # For a large κ the optimum is next to 1.95, and the same picture.
+    other = 1.5 if abs(1.95 / best - 1) <= NEAR else 1.95
+    for aim in (0.5, 1.0, best, other, 2.02):
         same_side = drawing.beyond_edge(steps) == drawing.beyond_edge(aim)
         fits = (np.abs(steps / aim - 1) <= NEAR) & same_side
         if fits.any():
@@ -107,39 +104,38 @@ def wanted(runs: pd.DataFrame) -> pd.DataFrame:
     return drawing.at_most(runs, chosen, len(chosen))
 
 
-def start(eigenvalues: np.ndarray, gap: float, distance_squared: float) -> np.ndarray | None:
-    """Return |cᵢ| from the gap ½(λ₁c₁² + λ₂c₂²) and the squared distance c₁² + c₂² at t = 0.
-
-    None if the eigenvalues are so close that the two equations do not determine the components.
-    """
-    large, small = eigenvalues
-    if large - small <= APART * large:
-        return None
-    squares = np.array([2 * gap - small * distance_squared, large * distance_squared - 2 * gap]) / (
-        large - small
-    )
-    # From a start along one eigenvector the other square is 0, and rounding may make it negative.
-    return np.sqrt(np.maximum(squares, 0.0))
-
-
 def _scene(tables: Shown, steps: pd.DataFrame) -> Scene | None:
-    of_problem = tables.eigenvalues["problem_id"] == steps["problem_id"].iloc[0]
-    eigenvalues = np.sort(tables.eigenvalues["eigenvalue"][of_problem].to_numpy())[::-1]
-    curve = tables.curves.of(steps["run_id"][:1])
-    first = curve[curve["iteration"] == 0]
-    if len(eigenvalues) != 2 or first.empty:
+    """The plane of v_max and v_min, with the eigenvalues and components that the study has."""
+    run = steps.iloc[0]
+    of_problem = tables.eigenvalues[tables.eigenvalues["problem_id"] == run["problem_id"]]
+    ends = of_problem.sort_values("index").iloc[[0, min(int(run["rank"]), len(of_problem)) - 1]]
+    eigenvalues = ends["eigenvalue"].to_numpy()
+    squares = ends["error_component_squared"].to_numpy()
+    if not (np.isfinite(squares).all() and squares.any() and eigenvalues[1] > 0):
         return None
-    gap, distance_squared = first[["gap_exact", "distance_squared"]].iloc[0]
-    found = start(eigenvalues, gap, distance_squared)
-    return None if found is None else Scene(eigenvalues, found, steps)
+    return Scene(eigenvalues, np.sqrt(squares), steps)
 
 
-def _worth(known: tuple[dict[str, Any], Scene]) -> tuple[int, bool, float]:
-    """The order of preference: more wanted steps, then a bent trajectory, then a readable κ."""
-    _, scene = known
-    kappa = scene.eigenvalues[0] / scene.eigenvalues[1]
-    both = scene.start.min() >= SEEN * scene.start.max()
-    return len(scene.steps), both, -abs(np.log(kappa / NICEST))
+def _worth(candidate: tuple[dict[str, Any], pd.DataFrame]) -> tuple[int, bool, bool, float]:
+    """The order of preference: more wanted steps, a bent way, two features, a valley."""
+    setting, steps = candidate
+    off = abs(float(np.log(steps["condition_number"].iloc[0] / NICEST)))
+    whole = bool(steps["n_features"].iloc[0] == 2) and off <= np.log(READABLE)
+    return len(steps), setting.get("start") != "eigenvector", whole, -off
+
+
+def _best(
+    tables: Shown, candidates: list[tuple[dict[str, Any], pd.DataFrame]]
+) -> tuple[dict[str, Any], Scene] | None:
+    """The first scene of which both components of the start can be seen, or the first at all."""
+    known = []
+    for setting, steps in sorted(candidates, key=_worth, reverse=True)[:MOST_TRIED]:
+        scene = _scene(tables, steps)
+        if scene is not None:
+            known.append((setting, scene))
+            if scene.start.min() >= SEEN * scene.start.max():
+                return known[-1]
+    return known[0] if known else None
 
 
 def _titles(steps: np.ndarray, kappa: float) -> list[str]:
@@ -173,20 +169,22 @@ def _draw_scene(ax: Axes, scene: Scene, step: float, iterations: int) -> None:
 
 PLOT = Plot(
     "gallery",
-    "Gradient descent on a problem with two features, drawn along the eigenvectors of H. All"
+    "Gradient descent, seen in the plane of eigenvectors of H: of its largest eigenvalue, and of"
+    " the smallest one that is not 0. With two features there is no other direction; with more, an"
+    " iterate is projected on this plane, in which the path does not depend on the others. All"
     " panels start from the same w₀ (square). The relative steps ηλmax are about 0.5, 1, the"
-    " optimum 2/(1 + 1/κ), 1.95 and 2.02, if the study has them. Grey: contours of the gap; each"
-    " stands for a quarter of the gap of the next larger one. Every iteration multiplies the"
-    " component along v_max by 1 − ηλmax and the other one by 1 − ηλmin. With a short step both"
-    " shrink and keep their signs. With step 1 the component along v_max is gone after one"
+    " optimum 2/(1 + 1/κ), 1.95 (1.5 if the optimum is next to it) and 2.02, if the study has them."
+    " Grey: contours of the gap; each stands for a quarter of the gap of the next larger one. Every"
+    " iteration multiplies the component along v_max by 1 − ηλmax and the other one by 1 − ηλmin."
+    " With a short step both shrink and keep their signs, so that a path soon reaches the bottom of"
+    " the valley and creeps along it. With step 1 the component along v_max is gone after one"
     " iteration. At the optimum both shrink by the same factor, but the one along v_max changes its"
     " sign every time. Close to the edge of stability 2 that component hardly shrinks, and beyond 2"
-    " it grows. The points are computed by theory from the eigenvalues and from the gap and"
-    " distance at t = 0, for as many iterations as were run.",
+    " it grows. The points are computed by theory from the eigenvalues and the components of w₀ −"
+    " w*, for as many iterations as were run.",
     {
         "runs": ("relative_step", "condition_number", "rank", "iterations"),
-        "curves": ("iteration", "gap_exact", "distance_squared"),
-        "eigenvalues": ("problem_id", "eigenvalue"),
+        "eigenvalues": ("problem_id", "index", "eigenvalue", "error_component_squared"),
     },
     draw,
 )
