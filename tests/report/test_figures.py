@@ -45,8 +45,8 @@ OF_SEVERAL = {
 }
 OF_ONE_METHOD = [plot.name for plot in figures.FIGURES if plot.name not in {*OF_SEVERAL, "gallery"}]
 FEW_STEPS = (
-    "no problem has runs at 3 of the relative steps 0.5, 1, 2/(1 + 1/κ), 1.95 (1.5 if the optimum is"
-    " next to it) and 2.02"
+    "no problem has runs at 3 of the relative steps 0.5, 1, 2/(1 + 1/κ), 1.95 (1.5 if the optimum"
+    " is next to it) and 2.02"
 )
 STEPS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 1.8, 1.9, 2.0, 2.2, 2.5)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from gdconv.config.sections import (
     FORMATS,
@@ -22,6 +23,8 @@ from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures.families import families
 from gdconv.report.figures.iterations_heatmap import cells
+from gdconv.report.figures.scales import around
+from gdconv.report.figures.sizes import Size, sized
 from gdconv.report.figures.titles import axis
 from gdconv.report.page import explorer
 from gdconv.report.summary import errata_facts, summary
@@ -205,6 +208,50 @@ def test_at_a_single_eigenvalue_nothing_fails():
     assert named(errata, "diverges by theory")
     (wide,) = panels(drawn_of(study(conditioned(1.01), steps), "errata"))
     assert named(wide, "false by theory")
+
+
+def test_the_axis_of_the_errata_gives_room_to_the_threshold():
+    steps = [Step(value=(0.1, 0.5, 1.0, 1.5, 1.9, 1.95, 2.0, 2.02, 2.1))]
+    axes = panels(drawn_of(study(conditioned(2.0, 50.0), steps), "errata"))
+    for ax, kappa in zip(axes, (2.0, 50.0), strict=True):
+        # Where a value stands, as a part of the panel's width.
+        place = ax.transData.transform
+        left, right = (place((end, 1))[0] for end in ax.get_xlim())
+        found = {at: (place((at, 1))[0] - left) / (right - left) for at in (0.5, 1.0, 10.0)}
+        threshold = (place((0.5 + 0.5 / kappa, 1))[0] - left) / (right - left)
+        assert 0.1 < found[0.5] < threshold - 0.1
+        assert threshold < found[1.0] < found[10.0] < 1
+        # Marks of steps beyond the edge are not on top of each other.
+        apart = abs(place((1 / 2.02, 1))[0] - place((1 / 2.1, 1))[0]) / (right - left)
+        assert apart > 0.05
+        ticks = ax.get_xticks()
+        assert {0.5, 1.0, 10.0} <= set(ticks)
+        assert (
+            np.diff(ax.get_xaxis_transform().transform([(t, 0) for t in ticks])[:, 0]) > 0
+        ).all()
+
+
+@pytest.mark.parametrize("width", [1e-6, 1e-3, 0.1])
+def test_an_axis_around_a_number_has_labels_that_do_not_touch(width):
+    ax = Figure(figsize=(2.3, 2)).subplots()
+    with sized(Size(2.6)):
+        half = Figure().subplots()
+        around(half, 0.5, width, (0.4, 20))
+    around(ax, 0.5, width, (0.4, 20))
+    # In half the width every label needs twice the part of it.
+    assert len(half.get_xticks()) < len(ax.get_xticks())
+    ends, ticks = (
+        ax.transAxes.inverted().transform(ax.transData.transform([(each, 0) for each in places]))
+        for places in (ax.get_xlim(), ax.get_xticks())
+    )
+    assert ends[:, 0] == pytest.approx([0, 1])
+    assert (np.diff(ticks[:, 0]) >= 0.13 - 1e-9).all()
+    assert len(ticks) >= 4
+    assert 0.5 in ax.get_xticks()
+    # There and back again; ½ is exact, and near it a distance of 1e-6 has ten digits.
+    scale = ax.xaxis.get_transform()
+    some = np.array([0.4, 0.5, 0.5 + width, 1.0, 20.0])
+    assert scale.inverted().transform(scale.transform(some)) == pytest.approx(some, rel=1e-9)
 
 
 def test_facts_of_the_errata_leave_out_problems_where_nothing_fails():

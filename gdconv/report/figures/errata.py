@@ -6,16 +6,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from gdconv.report.curves import Shown
 from gdconv.report.figures import drawing
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
+from gdconv.report.figures.scales import around
 from gdconv.report.figures.titles import axis, mathtext
 from gdconv.report.numerals import same
 from gdconv.report.settings import settings
 
 FEWEST_STEPS = 8
+# The part of λmax around λmax/2 in which the axis is linear.
+NARROWEST, WIDEST = 1e-4, 0.05
 
 
 def draw(tables: Shown) -> Figure:
@@ -41,18 +44,25 @@ def draw(tables: Shown) -> Figure:
     # Runs that never break the bound are drawn in a row above all others.
     never = 4 * max(10, 0 if pd.isna(latest) else latest)
     within = shown["K"] / shown["lambda_max"]
-    axes[0].set(xscale="log", xlim=(within.min() / 1.1, within.max() * 1.1))
     axes[0].set(yscale="log", ylim=(0.6, 2 * never))
+    edge, limits = 1 / drawing.STABILITY_EDGE, (within.min() / 1.02, within.max() * 1.3)
+    for ax in axes:
+        around(ax, edge, _width(shown, edge), limits)
     for ax, (_, group) in zip(axes, panels, strict=True):
         _draw_errata(ax, group, never)
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_minor_locator(NullLocator())
     ticks = [10.0**power for power in range(int(np.log10(never)) + 1) if 10.0**power < never / 2]
     axes[0].set_yticks([*ticks, never], [*(f"{tick:.0f}" for tick in ticks), "never"])
     axes[0].yaxis.set_minor_locator(NullLocator())
     drawing.legend(figure, axes)
     return figure
+
+
+def _width(runs: pd.DataFrame, edge: float) -> float:
+    """How far from the edge the axis is linear, so that thresholds and steps can be told apart."""
+    off = (runs["K"] / runs["lambda_max"] - edge).abs()
+    threshold = runs["lambda_min"] / runs["lambda_max"] / 2
+    known = pd.concat([off, threshold])
+    return float(np.clip(known[known > NARROWEST].min(), NARROWEST, WIDEST))
 
 
 def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
@@ -91,15 +101,16 @@ def _draw_errata(ax: Axes, runs: pd.DataFrame, never: float) -> None:
 PLOT = Plot(
     "errata",
     "The first iteration at which the measured gap exceeds the coursework's bound (λmax/2) (1 −"
-    " λmin/K)²ᵗ ‖w₀ − w*‖², with K = 1/η, against K/λmax. The coursework states the bound for every"
-    " K > λmin (dotted line). By theory, gradient descent diverges for K below λmax/2 (dark), and"
-    " the bound is true from (λmin + λmax)/2 on. In between (light) gradient descent converges, but"
-    " more slowly than the bound promises. A start along v_max breaks the bound at the first"
-    " iteration for every K below that threshold. From another start, the component along v_max"
-    " first has to dominate the gap. Close to the threshold this can take so long that the gap is"
-    " rounding noise by then. Triangles: the run diverged. Circles: it did not. For several draws,"
-    " λmin and the threshold are drawn for the least and the greatest κ; between these thresholds"
-    " the bound is false for some of the draws.",
+    " λmin/K)²ᵗ ‖w₀ − w*‖², with K = 1/η, against K/λmax. The axis is stretched around λmax/2,"
+    " where all of this happens. The coursework states the bound for every K > λmin (dotted"
+    " line). By theory, gradient descent diverges for K below λmax/2 (dark), and the bound is"
+    " true from (λmin + λmax)/2 on. In between (light) gradient descent converges, but more"
+    " slowly than the bound promises. A start along v_max breaks the bound at the first iteration"
+    " for every K below that threshold. From another start, the component along v_max first has"
+    " to dominate the gap. Close to the threshold this can take so long that the gap is rounding"
+    " noise by then. Triangles: the run diverged. Circles: it did not. For several draws, λmin"
+    " and the threshold are drawn for the least and the greatest κ; between these thresholds the"
+    " bound is false for some of the draws.",
     {
         "runs": (
             *("K", "lambda_min", "lambda_max", "step_unit", "step_value", "relative_step"),

@@ -10,9 +10,12 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
+from gdconv.report.figures.sizes import letters
 from gdconv.report.numerals import ROUNDING, ten_to
 
 MANY_DECADES = 2.2
+# The part of a panel's width that neighbouring labels are apart at least.
+LABEL_APART = 0.13
 
 
 def ascending(values: np.ndarray) -> np.ndarray:
@@ -49,6 +52,46 @@ def from_zero(ax: Axes, last: int) -> None:
     powers = [10**power for power in range(len(str(last))) if 10**power <= last]
     ax.xaxis.set_major_locator(FixedLocator([0, *powers]))
     ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def around(ax: Axes, centre: float, width: float, limits: tuple[float, float]) -> None:
+    """Make the horizontal axis linear near a number and logarithmic in the distance from it.
+
+    Parameters
+    ----------
+    centre, width : float
+        Up to about this distance from the centre the axis is linear.
+    limits : tuple of float
+        The ends of the axis.
+    """
+
+    def forward(x: np.ndarray) -> np.ndarray:
+        return np.arcsinh((x - centre) / width)
+
+    def backward(place: np.ndarray) -> np.ndarray:
+        # Matplotlib also asks for places far beyond the axis.
+        return centre + width * np.sinh(np.clip(place, -100, 100))
+
+    ax.set_xscale("function", functions=(forward, backward))
+    ax.set_xlim(*limits)
+    powers = 10.0 ** np.arange(1, -7, -1)
+    far = [first * power for first in (1, 2, 5) for power in powers]
+    wanted = [centre, *far[:2], *(centre + sign * off for off in far for sign in (1, -1))]
+    # A smaller figure has room for fewer labels.
+    room = (
+        LABEL_APART
+        * 100
+        / letters(100)
+        * (forward(np.array(limits[1])) - forward(np.array(limits[0])))
+    )
+    ticks: list[float] = []
+    for tick in (float(f"{each:.12g}") for each in wanted if limits[0] <= each <= limits[1]):
+        places = forward(np.array(ticks)), forward(np.array(tick))
+        if (np.abs(places[0] - places[1]) >= room).all():
+            ticks.append(tick)
+    ax.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
+    ax.xaxis.set_major_formatter("{x:.7g}")
     ax.xaxis.set_minor_locator(NullLocator())
 
 
