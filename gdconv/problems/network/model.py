@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from nnlib.hessian import hessian_vector_product, largest_eigenvalue
 
 from gdconv.config.networks import Network
 from gdconv.problems.network.samples import Samples, Shape
 from nnlib import Graph, Program, Vertex
+from nnlib.hessian import hessian_vector_product, largest_eigenvalue
 
 # Up to so many parameters the Hessian is made whole, which has no start vector to depend on. Its
 # columns are made together, as long as their arrays have at most so many numbers.
