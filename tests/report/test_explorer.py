@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import shutil
 
 import numpy as np
@@ -270,6 +271,50 @@ def test_curves_end_at_the_frame_and_numbers_beside_it_do_not(page):
     found = page.execute_script(f"{every}.map(each => {of_each})")
     assert {way for name, way in found if name == "figure".upper()} == {"visible"}
     assert {way for name, way in found if name == "svg"} == {"hidden"}
+
+
+NAMES = """
+return [...document.querySelectorAll("svg[role=img]")].filter((svg) => svg.checkVisibility())
+  .map((svg) => [svg.ariaLabel, svg.querySelector("desc").textContent])
+"""
+CLIPPED = """
+return [...document.querySelectorAll(".charts > figure > svg > text")].filter((text) => {
+  const [inner, outer] = [text, text.parentNode].map((each) => each.getBoundingClientRect());
+  return inner.width && (inner.right > outer.right + 0.5 || inner.left < outer.left - 0.5);
+}).map((text) => text.textContent)
+"""
+
+
+def test_charts_have_names_and_descriptions_and_whole_ticks(page):
+    press(page, "optimum")
+    slide(page, "iteration", 7)
+    captions = [each.text for each in page.find_elements(By.CSS_SELECTOR, ".charts figcaption")]
+    found = page.execute_script(NAMES)
+    assert [name for name, _ in found] == [text for text in captions if text]
+    assert all(says.endswith(".") for _, says in found)
+    gap, bound = (by_id(page, name).text for name in ("gap", "gap-bound"))
+    said = found[0][1].replace("\u00a0", " ")
+    assert f"after 7 iterations {gap}, its bound {bound};" in said
+    # Next to the edge the axis of t has its widest numbers.
+    press(page, "edge")
+    by_id(page, "step").send_keys(Keys.ARROW_LEFT)
+    assert int(by_id(page, "iteration").get_property("max")) > 10**6
+    for width in (1200, 400):
+        resize(page, width)
+        check_widths(page, width)
+        assert page.execute_script(CLIPPED) == []
+
+
+def test_one_part_grows_and_two_grow(page):
+    press(page, "edge")
+    by_id(page, "step").send_keys(Keys.ARROW_RIGHT)
+    assert " 1 of 4 parts grows" in by_id(page, "verdict").text
+    said = []
+    for option in range(6):
+        Select(by_id(page, "problem")).select_by_index(option)
+        by_id(page, "step").send_keys(Keys.END)
+        said.append(by_id(page, "verdict").text)
+    assert re.search(r" [2-9] of \d+ parts grow[,.]", " ".join(said))
 
 
 def test_the_eigenvalues_parts_make_up_the_gap(page, tables):
@@ -771,7 +816,34 @@ def test_the_table_filters(page, tables):
         type_filter(page, text)
         expected = [run.run_id for run in tables.runs.itertuples() if holds(run)]
         assert column(page, "run_id") == expected, text
-        assert by_id(page, "matching").text == f"{len(expected)} of {len(tables.runs)} runs."
+        counted = f"{len(expected)} of {len(tables.runs)} runs. Understood: "
+        assert by_id(page, "matching").text.startswith(counted)
+
+
+# What is typed → the condition that is understood, and a hint.
+NEAR_MISSES = {
+    "n_features = 20": ("n_features = 20", ""),
+    "status:diverged": ("status = diverged", ""),
+    "STATUS == Diverged": ("status = diverged", ""),
+    "d≥9": ("n_features >= 9", ""),
+    "N_Features=>9": ("n_features >= 9", ""),
+    'start = "eigenvector"': ("start = eigenvector", ""),
+    "status=divergd": ("status = divergd", "(status is converged or diverged or max_iterations)"),
+    "n_features 9": ("n_features", "(for a condition write n_features = "),
+    "C:\\runs": ("C:\\runs", "in a cell"),
+}
+
+
+def test_near_misses_of_the_filter_work_or_say_what_is_understood(page):
+    """Nothing is found in silence: a near miss finds what the right condition finds."""
+    for typed, (meant, hint) in NEAR_MISSES.items():
+        type_filter(page, meant)
+        right = column(page, "run_id")
+        type_filter(page, typed)
+        said = by_id(page, "matching").text
+        assert column(page, "run_id") == right or hint, typed
+        assert meant.lower() in said.partition(" Understood: ")[2].lower(), typed
+        assert hint in said, typed
 
 
 def test_every_heading_filters_and_tells_its_name_in_the_csv(page, tables):

@@ -157,7 +157,7 @@ def test_the_policy_allows_this_style_and_this_script_and_nothing_else(tables, t
 
 
 def test_the_scripts_stay_readable():
-    """Small enough to be read: at most 670 lines together, none of them hidden in a long one."""
+    """Small enough to be read: at most 900 lines together, none of them hidden in a long one."""
     lines = [
         line
         for name in SCRIPTS
@@ -166,7 +166,7 @@ def test_the_scripts_stay_readable():
         .read_text("utf-8")
         .splitlines()
     ]
-    assert 200 < len(lines) <= 670
+    assert 200 < len(lines) <= 900
     assert max(map(len, lines)) <= 120
     assert "innerHTML" not in "".join(lines)
 

@@ -44,7 +44,7 @@ from gdconv.tables.csv import Tables
 
 # The problems whose coefficients are shown, and how many of each.
 MOST_PROBLEMS, MOST_COEFFICIENTS = 6, 100
-SCRIPTS = ("plot.js", "methods.js", "explorer.js", "table.js")
+SCRIPTS = ("plot.js", "methods.js", "explorer.js", "filter.js", "table.js")
 
 
 def page(
@@ -230,9 +230,10 @@ def _figure(folder: Path, plot: Plot, svg: bytes) -> str:
         _link(path, suffix.upper()) for suffix, path in files.items() if (folder / path).exists()
     )
     image = b64encode(svg).decode()
+    first = f"{plot.name}: {plot.caption.partition('. ')[0].removesuffix('.')}."
     return (
         '<figure>\n<div class="picture" tabindex="0">'
-        f'<img src="data:image/svg+xml;base64,{image}" alt="{escape(plot.name)}"></div>\n'
+        f'<img src="data:image/svg+xml;base64,{image}" alt="{escape(first)}"></div>\n'
         f"<figcaption><strong>{escape(plot.name)}</strong> {escape(plot.caption)} {links}"
         "</figcaption>\n</figure>"
     )

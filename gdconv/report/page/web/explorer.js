@@ -70,9 +70,10 @@ function verdict({ problem, method, step, momentum }, { logs, logNu, stated, flo
   if (method.sampled && floor === null)
     return ["Diverges", "diverges", "The expected gap grows without bound. Rare runs make it up; most may converge."];
   if (method.sampled) return ["Converges", "converges", `The expected gap tends to its noise floor, ${show(floor)}.`];
+  const grow = logs.filter((log) => log > 0).length;
   if (logNu > 0)
-    return ["Diverges", "diverges", `${rate}; parts that grow: ${logs.filter((log) => log > 0).length} of ` +
-      `${logs.length}${descent && Math.abs(stated) < 1 ? ", but the coursework’s bound promises convergence" : ""}.`];
+    return ["Diverges", "diverges", `${rate}; ${grow} of ${logs.length} parts ${grow === 1 ? "grows" : "grow"}` +
+      `${descent && Math.abs(stated) < 1 ? ", but the coursework’s bound promises convergence" : ""}.`];
   const slowest = logs[0] > logs.at(-1) ? "λmax, whose error changes sign in every iteration" : "λ⁺min";
   const which = Math.abs(logs[0] - logs.at(-1)) < 1e-12 ? "The parts of λmax and λ⁺min shrink equally fast."
     : `The slowest part is that of ${slowest}.`;
@@ -107,6 +108,9 @@ function drawGap(problem, theory, times, curve, now, run) {
   chart.line([now.t, now.t], [y.from, y.to], "now");
   problem.points[run]?.[0].forEach((s, k) => chart.dot(s, problem.points[run][1][k], 4, "dot"));
   chart.dot(now.t, now.exact, 4.5, "here");
+  const of = ({ exact, bound }) => `${show(exact)}${bound === null ? "" : `, its bound ${show(bound)}`}`;
+  chart.description.textContent = `At the start the gap is ${of(curve[0])}; after ${whole(now.t)} iterations`
+    + ` ${of(now)}; after ${whole(times.at(-1))} ${of(curve.at(-1))}.`;
 }
 
 /** A chart over relative steps up to a little more than a limit, and steps to draw at; a click goes where it is. */
@@ -136,6 +140,8 @@ function drawRate(state, theory) {
       chart.dot(problem.relative_step[run], cellOf(problem, run, "rate_measured") ?? -1, 3.5, "dot");
   chart.line([step.at, step.at], [0, top], "now");
   chart.dot(step.at, theory.nu ** 2, 4.5, "here");
+  chart.description.textContent = `At ηλmax = ${show(step.at)} the factor is ${nearOne(2 * theory.logNu)}. From`
+    + ` ${show(limit)} on it is 1 or more.`;
 }
 
 function drawPlane(state) {
@@ -153,6 +159,8 @@ function drawPlane(state) {
   for (const run of runs) chart.dot(problem.relative_step[run], problem.momentum[run], many ? 0.8 : 3.5, "dot");
   chart.dot(best.at, best.momentum, 7, "best");
   chart.dot(step.at, momentum.at, 4.5, "here");
+  chart.description.textContent = `Chosen: ηλmax = ${show(step.at)} and β = ${show(momentum.at)}; with this β the limit`
+    + ` of stability is ${show(limitOf(method, momentum.at))}. Optimum: ${show(best.at)} and ${show(best.momentum)}.`;
 }
 
 /** The charts over the eigenvalues: their parts of the gap, and p_t. */
@@ -172,7 +180,11 @@ function drawEigenvalues({ eigenvalue, largest, smallest }, theory, start, { t, 
     modes?.dot(at, Math.sqrt(squares[i]), style ? 4.5 : 3, `full ${style}`);
   }
   const top = part.indexOf(Math.max(...part)), share = (100 * part[top]) / exact;
-  byId("dominant").textContent = share >= 0 ? `eigenvalue ${top + 1} makes up ${show(share, 3)} % of the gap` : "";
+  const dominant = share >= 0 ? `eigenvalue ${top + 1} makes up ${show(share, 3)} % of the gap` : "";
+  byId("dominant").textContent = dominant;
+  const after = `After ${whole(t)} iteration${t === 1 ? "" : "s"}`;
+  parts.description.textContent = dominant ? `${after} ${dominant}; there are ${count}.` : "";
+  if (modes) modes.description.textContent = `${after} the largest |pₜ(λ)| is ${show(Math.sqrt(most))}.`;
 }
 
 /** What was measured in a run, whether it is exactly the chosen one or only near. */

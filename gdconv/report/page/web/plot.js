@@ -53,6 +53,9 @@ class Chart {
   /** An empty chart that fills an svg. An axis is {from, to, log}; x has a label as well. */
   constructor(svg, x, y) {
     svg.replaceChildren();
+    // The name of a chart is its caption as it is shown. What it says in numbers is its description.
+    svg.setAttribute("aria-label", svg.closest("figure").querySelector("figcaption").innerText);
+    this.description = add(svg, "desc");
     const [left, top, width, height] = [46, 8, Math.max(80, svg.clientWidth - 60), Math.max(80, svg.clientHeight - 44)];
     Object.assign(this, { left, top, x: scale(x, 0, width), y: scale(y, height, 0) });
     this.inside = add(svg, "svg", { x: left, y: top, width, height });
@@ -62,7 +65,9 @@ class Chart {
     }
     for (const [value, label] of ticks(x, Math.max(2, width / 75))) {
       this.line([value, value], [y.from, y.to], "tick");
-      add(svg, "text", { x: left + this.x(value), y: top + height + 16, "text-anchor": "middle" }, label);
+      const text = add(svg, "text", { x: left + this.x(value), y: top + height + 16, "text-anchor": "middle" }, label);
+      const over = left + this.x(value) + text.getComputedTextLength() / 2 - svg.clientWidth;
+      if (over > 0) text.setAttribute("x", left + this.x(value) - over);
     }
     add(svg, "text", { x: left + width, y: top + height + 32, "text-anchor": "end" }, x.label);
     add(svg, "rect", { x: left, y: top, width, height, class: "frame" });

@@ -1,35 +1,9 @@
-// The table of runs: sorted by a column, filtered by conditions and words, drawn in parts.
+// The table of runs: sorted by a column, filtered, drawn in parts.
 const AT_FIRST = 100, MORE = 400;
 const table = { sorted: null, down: false, shown: AT_FIRST, found: rows };
 const explored = new Map();
 for (const problem of data.problems)
   problem.row.forEach((row, run) => explored.set(rows[row], [problem, run]));
-
-const isNumber = (column) => ["Int64", "float64"].includes(kinds[column]);
-
-function cellText(value) {
-  if (value === null || typeof value === "boolean") return value === null ? "–" : value ? "yes" : "no";
-  const small = Math.abs(value) < 1e-4 || Math.abs(value) >= 1e7;
-  return typeof value === "number" && small && !Number.isInteger(value) ? value.toExponential() : String(value);
-}
-
-const compared = (a, sign, b) =>
-  ({ "=": a === b, "!=": a !== b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b })[sign];
-
-// A name of a column, a sign and a value; or a word. Longer names are tried first, as some begin with a shorter one.
-const known = [...columns, ...headings].sort((a, b) => b.length - a.length).join("|").replace(/[()]/g, "\\$&");
-const PART = new RegExp(`(?<!\\S)(?:(${known}|\\S+?)\\s*(!=|<=|>=|=|<|>)\\s*(\\S*)|\\S+)`, "g");
-
-/** A function that tells whether a row meets one part of the filter; a wrong part throws an Error. */
-function condition([part, name, sign, wanted]) {
-  if (!sign) return (row) => row.some((value) => cellText(value).toLowerCase().includes(part.toLowerCase()));
-  const column = Math.max(columns.indexOf(name), headings.indexOf(name));
-  if (column < 0) throw new Error(`There is no column ${name}.`);
-  if (wanted === "") return () => true; // The user is still typing.
-  if (!isNumber(column)) return (row) => compared(cellText(row[column]), sign, wanted);
-  if (Number.isNaN(Number(wanted))) throw new Error(`${wanted} is not a number.`);
-  return (row) => row[column] !== null && compared(row[column], sign, Number(wanted));
-}
 
 /** Compare two cells of a column in the order of sorting; empty cells come last in either direction. */
 const inOrder = (a, b) => (a === b ? 0 : a === null ? 1 : b === null ? -1 : a < b !== table.down ? -1 : 1);
@@ -37,10 +11,8 @@ const inOrder = (a, b) => (a === b ? 0 : a === null ? 1 : b === null ? -1 : a < 
 function find() {
   const wanted = byId("filter").value, column = table.sorted;
   try {
-    const conditions = [...wanted.matchAll(PART)].map(condition);
-    table.found = rows.filter((row) => conditions.every((holds) => holds(row)));
+    [table.found, byId("matching").textContent] = matching(wanted);
     if (column !== null) table.found.sort((a, b) => inOrder(a[column], b[column]));
-    byId("matching").textContent = `${table.found.length} of ${rows.length} runs.`;
   } catch (error) {
     byId("matching").textContent = error.message;
   }
