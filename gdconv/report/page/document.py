@@ -13,12 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from gdconv.config.sections import FORMATS
 from gdconv.report.curves import Shown
 from gdconv.report.figures.catalogue import FIGURES
-from gdconv.report.figures.drawing import Plot
 from gdconv.report.numerals import NONE, distinct, short
-from gdconv.report.page import explorer
+from gdconv.report.page import explorer, pictures
 from gdconv.report.settings import (
     CHOOSING,
     DRAW,
@@ -44,7 +42,7 @@ from gdconv.tables.csv import Tables
 
 # The problems whose coefficients are shown, and how many of each.
 MOST_PROBLEMS, MOST_COEFFICIENTS = 6, 100
-SCRIPTS = ("plot.js", "methods.js", "explorer.js", "filter.js", "table.js")
+SCRIPTS = ("plot.js", "methods.js", "explorer.js", "filter.js", "table.js", "figures.js")
 
 
 def page(
@@ -72,8 +70,6 @@ def page(
         What `explorer.embedded` returns, if that is known already.
     """
     runs = with_files(tables.runs)
-    shown = [_figure(folder, plot, drawn[plot.name]) for plot in FIGURES if plot.name in drawn]
-    shown += [f"<p>{escape(name)} is left out: {escape(why)}.</p>" for name, why in omitted.items()]
     style, script = _asset("page.css"), "".join(map(_asset, SCRIPTS))
     names = {name: each.words for name, each in QUANTITIES.items()}
     titles = ("relative_step", "momentum", "nu", "step_size")
@@ -92,7 +88,7 @@ def page(
         errata=_definitions(errata_facts(runs)),
         subject=_definitions(_subject(runs)),
         config=_text_file(folder / "config.yaml", "Configuration"),
-        figures="\n".join(shown),
+        figures=pictures.figures(folder, FIGURES, drawn, omitted),
         summary="\n".join(map(_table, tables_of(runs) or [[]])),
         coefficients=_coefficients(runs, tables.coefficients),
         cut=_cut(runs),
@@ -222,21 +218,6 @@ def _coefficients(runs: pd.DataFrame, coefficients: pd.DataFrame) -> str:
         return ""
     told = f'<p class="quiet">All are in {_link("coefficients.csv")}.</p>'
     return "\n".join(["<h3>Coefficients</h3>", *parts, told])
-
-
-def _figure(folder: Path, plot: Plot, svg: bytes) -> str:
-    files = {suffix: f"figures/{plot.name}.{suffix}" for suffix in FORMATS}
-    links = ", ".join(
-        _link(path, suffix.upper()) for suffix, path in files.items() if (folder / path).exists()
-    )
-    image = b64encode(svg).decode()
-    first = f"{plot.name}: {plot.caption.partition('. ')[0].removesuffix('.')}."
-    return (
-        '<figure>\n<div class="picture" tabindex="0">'
-        f'<img src="data:image/svg+xml;base64,{image}" alt="{escape(first)}"></div>\n'
-        f"<figcaption><strong>{escape(plot.name)}</strong> {escape(plot.caption)} {links}"
-        "</figcaption>\n</figure>"
-    )
 
 
 def _definitions(facts: dict[str, str]) -> str:
