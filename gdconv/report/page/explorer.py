@@ -36,8 +36,8 @@ MOST_POINTS_OF_A_RUN, FEWEST_POINTS_OF_A_RUN = 30, 6
 
 # The columns of runs.csv that the page shows.
 SHOWN = (
-    *("status", "problem", "file", "n_samples", "n_features", "seed", "repetition"),
-    *("method", "method_options", "momentum", "relative_step"),
+    *("problem", "file", "n_samples", "n_features", "seed", "repetition"),
+    *("method", "method_options", "momentum", "relative_step", "status"),
     *("bound_holds", "bound_coursework_holds", "rate_predicted", "rate_measured", "convergence"),
     *("iterations", "iterations_to_tolerance", "iterations_predicted", "delayed_at"),
     *("first_violation_coursework", "condition_number", "start", "start_which", "run_id", "error"),
@@ -109,6 +109,8 @@ def _table(runs: pd.DataFrame) -> dict[str, Any]:
         if runs[name].notna().any()
         and (name not in OF_METHOD or runs[name].nunique(dropna=False) > 1)
     ]
+    # What differs comes first.
+    names.sort(key=lambda name: runs[name].nunique(dropna=False) <= 1)
     columns = [_plain(runs[name], 5) for name in names]
     return {
         "columns": names,

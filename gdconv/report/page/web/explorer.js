@@ -1,5 +1,5 @@
 // The explorer: what theory predicts for the chosen problem, method, step size and momentum, beside the runs.
-const MOST_PARTS = 24, MOST_STEMS = 300, RANGE = 1e18, NEXT = 256 * Number.EPSILON;
+const RANGE = 1e18, NEXT = 256 * Number.EPSILON;
 // Problem, method, t, and stops {at, marks} of two sliders: step, and momentum or, if samples are drawn, batch size.
 const state = {};
 
@@ -94,99 +94,6 @@ function timesOf({ logNu, limit }, { points }, chosen) {
   return [t, [...new Set([...spread(last + 1, 200), ...early.map(Math.round), t])].sort((a, b) => a - b)];
 }
 
-function drawGap(problem, theory, times, curve, now, run) {
-  const [{ exact, bound }] = curve, gap = exact || theory.floor || 1;
-  const y = { from: gap / (theory.range ?? RANGE), to: 1e3 * bound || 10 * gap, log: true };
-  const chart = new Chart(byId("gap-chart"), { from: 0, to: times.at(-1), label: titles.iteration }, y);
-  if (theory.logNu <= 0 && run !== undefined)
-    add(chart.inside, "rect", { y: chart.y(problem.gap_floor[run]), width: "100%", height: 9999, class: "floor" });
-  const line = (value, style) => chart.line(times, curve.map(value), style);
-  for (const i of spread(now.part.length, MOST_PARTS).slice(1, -1)) line(({ part }) => part[i], "part");
-  for (const [style, i] of [["smallest", -1], ["largest", 0]]) line(({ part }) => part.at(i), style);
-  for (const each of ["sharp", "bound", "stated", "exact"]) if (now[each] !== null) line((at) => at[each], each);
-  if (theory.floor > 0) line(() => theory.floor, "bound");
-  chart.line([now.t, now.t], [y.from, y.to], "now");
-  problem.points[run]?.[0].forEach((s, k) => chart.dot(s, problem.points[run][1][k], 4, "dot"));
-  chart.dot(now.t, now.exact, 4.5, "here");
-  const of = ({ exact, bound }) => `${show(exact)}${bound === null ? "" : `, its bound ${show(bound)}`}`;
-  chart.description.textContent = `At the start the gap is ${of(curve[0])}; after ${whole(now.t)} iterations`
-    + ` ${of(now)}; after ${whole(times.at(-1))} ${of(curve.at(-1))}.`;
-}
-
-/** A chart over relative steps up to a little more than a limit, and steps to draw at; a click goes where it is. */
-function stepChart(id, { problem, method }, limit, to, goTo) {
-  const svg = byId(id), runs = runsOf(problem, method).map((run) => problem.relative_step[run]);
-  const last = Math.max(1.25 * limit, 1.02 * Math.min(2 * limit, Math.max(...runs)));
-  const chart = new Chart(svg, { from: 0, to: last, label: titles.relative_step }, { from: 0, to });
-  svg.onpointerdown = svg.onpointermove = ({ buttons, clientX, clientY }) => {
-    const { left, top } = svg.getBoundingClientRect(), up = chart.y(0) - (clientY - top - chart.top);
-    if (buttons) goTo(((clientX - left - chart.left) / chart.x(last)) * last, (up / (chart.y(0) - chart.y(to))) * to);
-  };
-  const steps = [...spread(201, 201).map((k) => (k * last) / 200), optimumOf(method, problem)?.at ?? 1];
-  return [chart, last, steps.sort((a, b) => a - b)];
-}
-
-function drawRate(state, theory) {
-  const { problem, method, step, momentum } = state, { largest, smallest, lambda_min: least } = problem, top = 1.6;
-  const goTo = (x) => change({ step: nearStop(state.steps, x) }), limit = limitOf(method, momentum.at);
-  const [chart, last, steps] = stepChart("rate-chart", state, limit, top, goTo);
-  chart.line([0, last], [1, 1], "now");
-  if (theory.stated !== null) chart.line(steps, steps.map((x) => (1 - (x * least) / largest) ** 2), "stated");
-  const log = (x) => Math.max(...[1, smallest / largest].map((part) => solved(method, x * part, momentum.at).log));
-  chart.line(steps, steps.map((x) => Math.exp(2 * log(x))), "exact");
-  // A run without a measured rate is drawn below the chart, where it cannot be seen.
-  for (const run of runsOf(problem, method))
-    if (!method.momentum || Math.abs(problem.momentum[run] - momentum.at) <= NEXT)
-      chart.dot(problem.relative_step[run], cellOf(problem, run, "rate_measured") ?? -1, 3.5, "dot");
-  chart.line([step.at, step.at], [0, top], "now");
-  chart.dot(step.at, theory.nu ** 2, 4.5, "here");
-  chart.description.textContent = `At ηλmax = ${show(step.at)} the factor is ${nearOne(2 * theory.logNu)}. From`
-    + ` ${show(limit)} on it is 1 or more.`;
-}
-
-function drawPlane(state) {
-  const { problem, method, step, momentum } = state, best = optimumOf(method, problem), runs = runsOf(problem, method);
-  const goTo = (x, y) => change({ step: nearStop(state.steps, x), momentum: nearStop(state.momenta, y) });
-  const [chart, , all] = stepChart("plane-chart", state, method.heavy ? 4 : 2, 1, goTo);
-  const steps = all.filter((x) => x <= 4), betas = spread(101, 101).map((k) => k / 100), many = runs.length > 100;
-  const lowest = steps.map((x) => bestMomentum(method, x, problem.largest / problem.smallest));
-  const limits = betas.map((beta) => limitOf(method, beta));
-  chart.line([0, ...limits, 0], [0, ...betas, 1], "stable");
-  // With more than its best momentum, heavy ball has complex roots only, whose absolute value is √β.
-  if (method.heavy) chart.line([...steps, 4, 0], [...lowest, 1, 1], "robust");
-  chart.line(limits, betas, "limit");
-  chart.line(steps, lowest, "bound");
-  for (const run of runs) chart.dot(problem.relative_step[run], problem.momentum[run], many ? 0.8 : 3.5, "dot");
-  chart.dot(best.at, best.momentum, 7, "best");
-  chart.dot(step.at, momentum.at, 4.5, "here");
-  chart.description.textContent = `Chosen: ηλmax = ${show(step.at)} and β = ${show(momentum.at)}; with this β the limit`
-    + ` of stability is ${show(limitOf(method, momentum.at))}. Optimum: ${show(best.at)} and ${show(best.momentum)}.`;
-}
-
-/** The charts over the eigenvalues: their parts of the gap, and p_t. */
-function drawEigenvalues({ eigenvalue, largest, smallest }, theory, start, { t, part, exact, squares, most }) {
-  const log = smallest < 0.05 * largest, label = "λ/λmax", gap = start.exact || 1;
-  const x = { from: log ? smallest / largest / 1.5 : 0, to: log ? 1.5 : 1.05, log, label };
-  const parts = new Chart(byId("part-chart"), x, { from: gap / (theory.range ?? RANGE), to: 1e3 * gap, log: true });
-  const modes = theory.mode && new Chart(byId("mode-chart"), x, { from: 10 / Math.sqrt(RANGE), to: 10, log: true });
-  modes?.line([smallest / largest, 1], Array(2).fill(Math.sqrt(most)), "bound");
-  const [lambdas, curve] = theory.mode?.(t) ?? [], count = part.length;
-  modes?.line(lambdas.map((lambda) => lambda / largest), curve.map(Math.sqrt), "thin exact");
-  for (const i of spread(count, MOST_STEMS)) {
-    const at = eigenvalue[i] / largest, style = i === 0 ? "largest" : i === count - 1 ? "smallest" : "";
-    parts.line([at, at], [start.part[i], part[i]], `part ${style}`);
-    parts.dot(at, start.part[i], 3, "ring");
-    parts.dot(at, part[i], style ? 4.5 : 3, `full ${style}`);
-    modes?.dot(at, Math.sqrt(squares[i]), style ? 4.5 : 3, `full ${style}`);
-  }
-  const top = part.indexOf(Math.max(...part)), share = (100 * part[top]) / exact;
-  const dominant = share >= 0 ? `eigenvalue ${top + 1} makes up ${show(share, 3)} % of the gap` : "";
-  byId("dominant").textContent = dominant;
-  const after = `After ${whole(t)} iteration${t === 1 ? "" : "s"}`;
-  parts.description.textContent = dominant ? `${after} ${dominant}; there are ${count}.` : "";
-  if (modes) modes.description.textContent = `${after} the largest |pₜ(λ)| is ${show(Math.sqrt(most))}.`;
-}
-
 /** What was measured in a run, whether it is exactly the chosen one or only near. */
 function tell({ problem, method }, { run, exact }) {
   if (run === undefined) return "No run of this study uses this method on this problem.";
@@ -250,6 +157,7 @@ function draw() {
   if (method.rates) drawRate(state, theory);
   drawEigenvalues(problem, theory, curve[0], now);
   if (method.momentum) drawPlane(state);
+  remember();
 }
 
 /** Change a part of the state, find the stops of the sliders, and draw. */
@@ -287,7 +195,19 @@ function exploreNext({ problem, method, step, momentum }, by) {
   if (next.length) explore(problem, next.sort((a, b) => order(...place(a), ...place(b)))[0]);
 }
 
+/** Mark what reacts to a slider with the slider's letter; beta is B if samples are drawn. */
+function markFollowers() {
+  const letters = { step: [["η", "step"]], momentum: [["β", "momentum"], ["B", "sampled"]], iteration: [["t"]] };
+  for (const node of document.querySelectorAll("[data-follows]")) {
+    const mark = add(node.querySelector(".follows") ?? node, "small", { class: "marks" }, "moves with");
+    for (const slider of node.dataset.follows.split(" "))
+      for (const [letter, of] of letters[slider])
+        add(mark, "b", { class: `mark of-${slider}`, ...(of ? { "data-for": of } : {}) }, letter);
+  }
+}
+
 function startExplorer() {
+  markFollowers();
   for (const [name, stops] of [["step", "steps"], ["momentum", "momenta"]]) {
     byId(name).oninput = (event) => change({ [name]: state[stops][event.target.value] });
     for (const button of byId(`${name}-places`).children)
@@ -304,6 +224,9 @@ function startExplorer() {
   const first = method.sampled ? limitOf(method, 1, problem) / 2 : 1;
   const step = optimumOf(method, problem) ?? { at: first, momentum: 0 };
   explore(problem, nearestRun({ problem, method, step, momentum: { at: step.momentum } }).run);
+  const at = (stops, mark) => stops.find(({ marks }) => marks.includes(mark));
+  if (method.momentum) change({ momentum: at(state.momenta, "overall") });
+  change({ step: at(state.steps, "optimum") ?? state.step });
   new ResizeObserver(draw).observe(document.querySelector(".charts"));
 }
 

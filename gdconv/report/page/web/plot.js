@@ -57,7 +57,8 @@ class Chart {
     svg.setAttribute("aria-label", svg.closest("figure").querySelector("figcaption").innerText);
     this.description = add(svg, "desc");
     const [left, top, width, height] = [46, 8, Math.max(80, svg.clientWidth - 60), Math.max(80, svg.clientHeight - 44)];
-    Object.assign(this, { left, top, x: scale(x, 0, width), y: scale(y, height, 0) });
+    const value = (pixel) => y.from + (1 - pixel / height) * (y.to - y.from); // Of an axis that is not logarithmic.
+    Object.assign(this, { svg, left, top, x: scale(x, 0, width), y: scale(y, height, 0), ends: [y.from, y.to], value });
     this.inside = add(svg, "svg", { x: left, y: top, width, height });
     for (const [value, label] of ticks(y, Math.max(2, height / 45))) {
       this.line([x.from, x.to], [value, value], "tick");

@@ -1,6 +1,7 @@
-// The table of runs: sorted by a column, filtered, drawn in parts.
+// The table of runs: sorted by a column, filtered, with the columns of choice, drawn in parts, saved as CSV.
 const AT_FIRST = 100, MORE = 400;
-const table = { sorted: null, down: false, shown: AT_FIRST, found: rows };
+const varies = (column) => rows.length < 2 || rows.some((row) => row[column] !== rows[0][column]);
+const table = { sorted: null, down: false, shown: AT_FIRST, found: rows, columns: [...columns.keys()].filter(varies) };
 const explored = new Map();
 for (const problem of data.problems)
   problem.row.forEach((row, run) => explored.set(rows[row], [problem, run]));
@@ -18,14 +19,30 @@ function find() {
   }
   for (const button of byId("statuses").children) button.setAttribute("aria-pressed", button.value === wanted);
   table.shown = AT_FIRST;
+  drawHead();
   drawRows();
+  remember();
+}
+
+function drawHead() {
+  const focused = document.activeElement.closest("#run-table thead") && document.activeElement.title;
+  byId("run-table").tHead.replaceChildren();
+  const head = add(byId("run-table").tHead, "tr");
+  add(head, "td");
+  for (const column of table.columns) {
+    const cell = add(head, "th", { scope: "col", class: isNumber(column) ? "" : "text" });
+    if (column === table.sorted) cell.setAttribute("aria-sort", table.down ? "descending" : "ascending");
+    const button = add(cell, "button", { type: "button", title: columns[column] }, headings[column]);
+    button.onclick = () => find(Object.assign(table, { sorted: column, down: table.sorted === column && !table.down }));
+    if (columns[column] === focused) button.focus();
+  }
 }
 
 function drawRows() {
   const body = document.createElement("tbody");
   for (const row of table.found.slice(0, table.shown)) {
     const line = add(body, "tr"), first = add(line, "td");
-    row.forEach((value, k) => add(line, "td", isNumber(k) ? {} : { class: "text" }, cellText(value)));
+    for (const k of table.columns) add(line, "td", isNumber(k) ? {} : { class: "text" }, cellText(row[k]));
     if (!explored.has(row)) continue;
     add(first, "button", { type: "button", "aria-label": "show in the explorer" }, "explore").onclick = () => {
       explore(...explored.get(row));
@@ -37,24 +54,34 @@ function drawRows() {
   byId("more").hidden = table.shown >= table.found.length;
 }
 
+/** Show some columns, which keep their order. */
+function choose(chosen) {
+  table.columns = [...columns.keys()].filter((column) => chosen.includes(column));
+  byId("columns").querySelectorAll("input").forEach((box, column) => (box.checked = chosen.includes(column)));
+  find();
+}
+
+/** The rows that are found, with the columns that are shown, as CSV (RFC 4180) with the names of runs.csv. */
+function asCsv() {
+  const written = (value) => (typeof value === "boolean" ? (value ? "True" : "False") : String(value ?? ""));
+  const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const lines = [columns, ...table.found].map((row) => table.columns.map((k) => cell(written(row[k]))).join(","));
+  return `${lines.join("\n")}\n`;
+}
+
 function startTable() {
-  const head = add(byId("run-table").tHead, "tr");
-  add(head, "td");
-  columns.forEach((name, column) => {
-    const cell = add(head, "th", { scope: "col", class: isNumber(column) ? "" : "text" });
-    add(cell, "button", { type: "button", title: name }, headings[column]).onclick = () => {
-      Object.assign(table, { sorted: column, down: table.sorted === column && !table.down });
-      for (const other of head.children) other.removeAttribute("aria-sort");
-      cell.setAttribute("aria-sort", table.down ? "descending" : "ascending");
-      find();
-    };
+  const filter = byId("filter"), boxes = byId("columns").querySelector(".buttons");
+  headings.forEach((heading, column) => {
+    const label = add(boxes, "label"), box = add(label, "input", { type: "checkbox", value: columns[column] });
+    label.append(` ${heading}`);
+    box.onchange = () => choose(table.columns.filter((each) => each !== column).concat(box.checked ? [column] : []));
   });
-  const filter = byId("filter");
   for (const button of byId("statuses").children)
     button.onclick = () => find((filter.value = filter.value === button.value ? "" : button.value));
   filter.oninput = find;
   byId("more").onclick = () => drawRows((table.shown += MORE));
-  find();
+  byId("save-rows").onclick = () => save("runs.csv", asCsv(), "text/csv");
+  choose(table.columns);
 }
 
 startTable();
