@@ -35,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         help="the folder of a study, with runs.csv, curves.csv and eigenvalues.csv; NAME alone is"
-        " also results/NAME. Of several, those that are no studies are named and passed over",
+        " also results/NAME. Of several, those that are no studies are named and passed over. Of a"
+        " folder that holds studies, index.html is written, a list of them",
     )
     parser.add_argument(
         "--figures",

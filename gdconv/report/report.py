@@ -127,6 +127,9 @@ def _print_reports(options: argparse.Namespace) -> int:
     from gdconv.report.summary import summary
     from gdconv.tables.csv import CellError
 
+    if len(options.folders) == 1 and (written := _index(found(options.folders[0]), options)):
+        print(f"index: {written}")
+        return 0
     names = listed("--figures", options.figures, NAMES)
     formats = listed("--format", options.format, FORMATS) or SHOWN_FORMATS
     compared = [options.compare] if options.compare else []
@@ -182,6 +185,19 @@ def _print_for_paper(options: argparse.Namespace) -> int:
             lines = _draw(folder / PAPER, curves.read(folder), names, wanted, size)
             print(*lines, sep="\n")
     return 0
+
+
+def _index(folder: Path, options: argparse.Namespace) -> Path | None:
+    """Write the list of the studies in a folder; None if it holds none, or is one itself."""
+    from gdconv.report.page import index
+
+    if not index.studies(folder):
+        return None
+    for name in ("figures", "format", "compare"):
+        if vars(options)[name]:
+            raise RefusedError(f"{folder} holds studies and is none: --{name} takes a study")
+    with refusing(folder, OSError):
+        return index.write(folder)
 
 
 def _studies(folders: Sequence[Path]) -> list[Path]:

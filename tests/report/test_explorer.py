@@ -38,6 +38,7 @@ from gdconv.methods.protocol import Method
 from gdconv.methods.sgd import Sgd
 from gdconv.report.numerals import rounded
 from gdconv.report.page.document import page as make_page
+from gdconv.report.page.index import write as write_index
 from gdconv.sweep.sweep import run_study
 from gdconv.tables.columns import COLUMNS, QUANTITIES
 from gdconv.tables.csv import header, read
@@ -1151,6 +1152,22 @@ def test_figures_are_dark_can_be_saved_and_fit_a_narrow_window(driver, tmp_path,
     assert struct.unpack(">II", png[16:24]) == (round(5.2 * 200), round(3.4 * 200))
     resize(driver, 1200)
     shown.until(lambda _: driver.execute_script(STRIPS) == [])
+    assert driver.get_log("browser") == []
+
+
+def test_the_list_of_studies_shows_a_figure_of_each_and_fits_the_window(driver, tmp_path):
+    folder = study(tmp_path / "a, <b>", {"status": "converged"})
+    (folder / "figures").mkdir()
+    Figure(figsize=(5.2, 3.4)).savefig(folder / "figures" / "errata.png")
+    written = write_index(tmp_path)
+    for width in (1200, 400):
+        resize(driver, width)
+        driver.get(written.as_uri())
+        shown = driver.find_element(By.TAG_NAME, "img")
+        assert shown.get_property("naturalWidth") == 520
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    shown.click()
+    assert driver.current_url == (folder / "report.html").as_uri()
     assert driver.get_log("browser") == []
 
 

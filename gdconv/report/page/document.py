@@ -73,17 +73,17 @@ def page(
         What `explorer.embedded` returns, if that is known already.
     """
     runs = with_files(tables.runs)
-    style, script = _asset("page.css"), "".join(map(_asset, SCRIPTS))
+    style, script = asset("page.css"), "".join(map(asset, SCRIPTS))
     names = {name: each.words for name, each in QUANTITIES.items()}
     titles = ("relative_step", "momentum", "nu", "step_size")
     names |= {name: QUANTITIES[name].title for name in titles}
-    return Template(_asset("page.html")).substitute(
+    return Template(asset("page.html")).substitute(
         names,
         title=escape(folder.resolve().name),
         style=style,
-        style_hash=_hash(style),
+        style_hash=policy_hash(style),
         script=script,
-        script_hash=_hash(script),
+        script_hash=policy_hash(script),
         data=explorer.embedded(tables) if data is None else data,
         without=f'<p class="quiet">{escape(why)}</p>' if (why := explorer.without(tables)) else "",
         cards="\n".join(_cards(runs)),
@@ -100,12 +100,13 @@ def page(
     )
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return a part of the page, a file of the folder web."""
     return files("gdconv.report.page").joinpath("web", name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
-    """The source expression with which a content security policy allows a script or a style."""
+def policy_hash(text: str) -> str:
+    """Return the source expression with which a security policy allows a script or a style."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
