@@ -202,7 +202,7 @@ function markFollowers() {
     const mark = add(node.querySelector(".follows") ?? node, "small", { class: "marks" }, "moves with");
     for (const slider of node.dataset.follows.split(" "))
       for (const [letter, of] of letters[slider])
-        add(mark, "b", { class: `mark of-${slider}`, ...(of ? { "data-for": of } : {}) }, letter);
+        add(mark, "var", { class: `mark of-${slider}`, ...(of ? { "data-for": of } : {}) }, letter);
   }
 }
 
