@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gdconv.report.curves import Shown
-from gdconv.report.figures import drawing
+from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Plot
 from gdconv.report.figures.networks import Steps, chosen, trained
 from gdconv.report.figures.sizes import inches, letters
@@ -70,6 +71,8 @@ def _draw_loss(ax: Axes, runs: pd.DataFrame, tables: Shown, steps: Steps) -> Non
         curve = curve[curve["loss"] > 0]
         ax.plot(curve["iteration"], curve["loss"], linewidth=0.8, **steps.look(run))
     ax.set_yscale("log")
+    low, high = ax.dataLim.intervaly
+    scales.logarithmic(ax.yaxis, np.log10(high / low) if high > low > 0 else 0.0)
 
 
 PLOT = Plot(
