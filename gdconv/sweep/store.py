@@ -159,7 +159,7 @@ class Store:
         owners = map(owner_of, contents.lines(self._files["coefficients"], "coefficients"))
         self._solved = {problem for problem, run_id in owners if not run_id}
         for name in ("curves", "runs"):
-            self._open_table(name, lambda line: run_id_of(line).decode() in self.done)
+            self._open_table(name, lambda line: self._is_done(run_id_of(line)))
         self._spans = self._spans_on_disk()
         disk.sync_folder(self.folder)
 
@@ -318,7 +318,11 @@ class Store:
     def _keeps_coefficient(self, line: bytes) -> bool:
         """Whether a line of coefficients.csv is of a run that is done, or of its problem."""
         problem, run_id = owner_of(line)
-        return problem in self._problems and (not run_id or run_id.decode() in self.done)
+        return problem in self._problems and (not run_id or self._is_done(run_id))
+
+    def _is_done(self, run_id: bytes) -> bool:
+        """Whether a run is done; what a damaged line calls its run need not be a text."""
+        return run_id.decode(errors="replace") in self.done
 
     def _spans_on_disk(self) -> dict[bytes, tuple[int, int]]:
         """Where each run's lines are, of the runs that were done before."""

@@ -393,6 +393,18 @@ def test_a_row_that_does_not_say_how_many_there_are_is_computed_again(tmp_path, 
     assert content(folder) == before
 
 
+def test_lines_of_no_run_are_dropped_whatever_their_bytes_are(study):
+    """A study that was stopped may have curves of a run that is not done, also damaged ones."""
+    folder = run_sweep(CONFIGS, study).folder
+    before = content(folder)
+    unfinish(folder)
+    curves = (folder / "curves.csv").read_bytes()
+    line = curves.splitlines(keepends=True)[1]
+    (folder / "curves.csv").write_bytes(curves + b"f59557d53\xa54aaf5" + line[16:])
+    assert run_sweep(CONFIGS, study).added == 0
+    assert content(folder) == before
+
+
 # Names of the user's columns
 
 
