@@ -208,6 +208,7 @@ def test_a_quotient_is_0_where_it_would_divide_by_0():
 
 
 @pytest.mark.parametrize("method", CHOOSING, ids=lambda each: f"{each.name} {each.kind}")
+@pytest.mark.slow
 def test_a_run_that_chooses_has_the_same_bits_alone_and_in_company(method):
     for d in (6, 130):
         compared, different = compare_choosing(method, d)

@@ -199,6 +199,7 @@ def test_momentum_takes_the_steps_of_its_formula(method):
 
 
 @pytest.mark.parametrize("method", [GradientDescent, HeavyBall, Nesterov])
+@pytest.mark.slow
 def test_runs_have_the_bits_that_they_have_alone(method):
     momentum = {} if method is GradientDescent else {"momentum": [0.3, 0.6]}
     keys = {"iterations": 300, **momentum}
@@ -225,6 +226,7 @@ def test_batches_of_all_samples_are_gradient_descent():
     assert batches.runs.first_rise.isna().all()
 
 
+@pytest.mark.slow
 def test_a_batch_is_drawn_as_for_least_squares_and_its_mean_is_the_gradient():
     method = Sgd(iterations=1, batch_size=1)
     steps = [
@@ -238,6 +240,7 @@ def test_a_batch_is_drawn_as_for_least_squares_and_its_mean_is_the_gradient():
     assert steps[0].column.tolist()[-1] == "b2[1]"
 
 
+@pytest.mark.slow
 def test_a_crossing_is_found_for_batches_too():
     method = Sgd(iterations=2000, batch_size=19, replacement=False)
     tables = trained(Network(), method, 0.55, Record(points=6, spacing="linear"))

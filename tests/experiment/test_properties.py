@@ -191,6 +191,7 @@ def test_an_orthogonal_change_of_features_changes_no_gap(data, folder):
 
 
 @given(data=st.data())
+@pytest.mark.slow
 def test_a_scale_of_y_is_one_of_the_gaps(data, folder):
     """A power of 2 to the last bit, any other scale up to rounding."""
     config = data.draw(configs(folder))

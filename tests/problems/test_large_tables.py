@@ -34,6 +34,8 @@ from gdconv.sweep import sweep, triangles
 from gdconv.sweep.sweep import run_study, run_sweep
 from gdconv.tables.columns import COLUMNS
 
+# Many files are written and read by processes of their own.
+pytestmark = pytest.mark.slow
 N = 400
 
 

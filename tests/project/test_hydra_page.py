@@ -77,6 +77,7 @@ def test_what_is_refused(command, folder):
         ("gdconv problem.n_samples=", ["problem.n_samples=200"]),
     ],
 )
+@pytest.mark.slow
 def test_what_the_shell_completes(line, offers, folder, monkeypatch):
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line)))

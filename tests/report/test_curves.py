@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(
-    params=[1, *(pytest.param(size, marks=pytest.mark.slow) for size in (300, 5000)), 2**24]
+    params=[*(pytest.param(size, marks=pytest.mark.slow) for size in (1, 300, 5000)), 2**24]
 )
 def block(request, monkeypatch):
     monkeypatch.setattr(csv, "BLOCK", request.param)

@@ -47,6 +47,7 @@ def test_a_figure_has_the_size_that_is_asked_for(folder, figure_size, inches):
         assert fonts(figure) == {6, 6 * 7 / 8}
 
 
+@pytest.mark.slow
 def test_the_text_is_within_the_figure(folder):
     drawn, omitted = draw(folder, DRAWN, figure_size=3.3, font_size=7)
     assert omitted == {}
@@ -65,6 +66,7 @@ def test_the_text_is_within_the_figure(folder):
             assert found.y1 <= box.y1 + 1, (name, text)
 
 
+@pytest.mark.slow
 def test_the_report_draws_as_ever(folder):
     """A size that is asked for leaves nothing behind, and the usual one changes nothing."""
     drawn, _ = draw(folder, ["convergence"])
@@ -76,6 +78,7 @@ def test_the_report_draws_as_ever(folder):
     assert matplotlib.rcParams["font.size"] == matplotlib.rcParamsDefault["font.size"]
 
 
+@pytest.mark.slow
 def test_the_smallest_text_is_legible_at_half_a_page(folder):
     """Four points, if half a page is 3 inches wide; subscripts are smaller."""
     usual = {value for name, value in drawing.STYLE.items() if "size" in name}
@@ -215,6 +218,7 @@ def cells(tex):
     return [[printed_by(cell) for cell in line.split(" & ")] for line in lines]
 
 
+@pytest.mark.slow
 def test_the_table_has_the_rows_that_the_terminal_prints(folder, capsys):
     assert report.main([str(folder), "--latex"]) == 0
     path = folder / "summary.tex"
