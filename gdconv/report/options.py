@@ -35,8 +35,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         help="the folder of a study, with runs.csv, curves.csv and eigenvalues.csv; NAME alone is"
-        " also results/NAME. Of several, those that are no studies are named and passed over. Of a"
-        " folder that holds studies, index.html is written, a list of them",
+        " also results/NAME. Of several, those that are no studies are passed over. A folder that"
+        " holds studies gets index.html, a list of them",
     )
     parser.add_argument(
         "--figures",
@@ -56,6 +56,12 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="draw another study beside the first one, and print how their runs differ; figures and"
         " differences.csv go to RESULTS_DIR/compare-NAME, where NAME is the name of DIR2",
+    )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="serve the page of a running study on this machine, at an address that is printed; it"
+        " says how far the study is and renews itself. Ctrl-C ends it; nothing is written",
     )
     parser.add_argument(
         "--status",
@@ -121,10 +127,11 @@ def refusing(folder: Path, *errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise RefusedError(f"{folder}: {_why(folder, error)}") from None
+        raise RefusedError(f"{folder}: {why(folder, error)}") from None
 
 
-def _why(folder: Path, error: Exception) -> str:
+def why(folder: Path, error: Exception) -> str:
+    """Return what an error says about a folder, in a few words."""
     if isinstance(error, FileNotFoundError):
         return f"has no {Path(error.filename).name}" if folder.is_dir() else "is not there"
     if isinstance(error, OSError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gdconv.config.sections import FORMATS, SHOWN_FORMATS
 from gdconv.report import parallel, stamp
 from gdconv.report.figures import NAMES
-from gdconv.report.options import PAPER, RefusedError, listed, parser, refusing, sizes
+from gdconv.report.options import PAPER, RefusedError, listed, parser, refusing, sizes, why
 from gdconv.tables import disk
 from gdconv.tables.columns import TABLES
 from gdconv.tables.study import found
@@ -76,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.json and not options.status:
             raise RefusedError("--json belongs to --status")
+        if options.watch:
+            return _watch(options)
         if options.status:
             return _print_status(options)
         if options.latex or options.figure_size or options.font_size:
@@ -185,6 +187,49 @@ def _print_for_paper(options: argparse.Namespace) -> int:
             lines = _draw(folder / PAPER, curves.read(folder), names, wanted, size)
             print(*lines, sep="\n")
     return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    """Serve the page of a study until the user ends it."""
+    from gdconv.report.page.watch import Server
+
+    others = ("figures", "format", "compare", "status")
+    if given := [name for name in others if vars(options)[name]]:
+        raise RefusedError(f"--watch cannot be used with --{given[0]}")
+    if len(options.folders) > 1:
+        raise RefusedError(f"--watch takes one RESULTS_DIR, not {len(options.folders)}")
+    folder = found(options.folders[0])
+    made: dict[str, str] = {}
+    with Server(folder, partial(_live, folder, made)) as server:
+        print(f"watching {folder}: {server.address}\nCtrl-C ends it", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+    return 0
+
+
+def _live(folder: Path, made: dict[str, str]) -> str:
+    """The page of a study as it stands; `made` keeps it as long as nothing changes."""
+    from gdconv.report import curves
+    from gdconv.report.page import explorer, watch
+    from gdconv.report.page.document import page
+    from gdconv.report.summary import status
+
+    try:
+        sources = stamp.sources(folder)
+        if sources not in made:
+            made.clear()
+            progress = watch.progress(status(folder))
+            tables = curves.read(folder)
+            needed = dict.fromkeys(NAMES, ("svg",))
+            found, omitted, data = _made(tables, needed, partial(explorer.embedded, tables))
+            svg = {name: content["svg"] for name, content in found.items()}
+            made[sources] = page(folder, tables, svg, omitted, data, progress)
+        return made[sources]
+    except (OSError, ValueError) as error:
+        # A study that begins has no tables yet, and a table may be just being written.
+        return watch.waiting(folder, why(folder, error))
 
 
 def _index(folder: Path, options: argparse.Namespace) -> Path | None:

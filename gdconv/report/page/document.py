@@ -54,6 +54,7 @@ def page(
     drawn: Mapping[str, bytes],
     omitted: Mapping[str, str],
     data: str | None = None,
+    progress: tuple[str, str] = ("", ""),
 ) -> str:
     """Return the page of a study as HTML.
 
@@ -71,6 +72,8 @@ def page(
         Name of each figure that is left out → why.
     data : str, optional
         What `explorer.embedded` returns, if that is known already.
+    progress : tuple of str, optional
+        What `watch.progress` returns, for a page that is served while the study runs.
     """
     runs = with_files(tables.runs)
     style, script = asset("page.css"), "".join(map(asset, SCRIPTS))
@@ -80,6 +83,8 @@ def page(
     return Template(asset("page.html")).substitute(
         names,
         title=escape(folder.resolve().name),
+        refresh=progress[0],
+        progress=progress[1],
         style=style,
         style_hash=policy_hash(style),
         script=script,

@@ -44,7 +44,8 @@ def write(folder: Path) -> Path:
     style = asset("page.css")
     text = Template(asset("index.html")).substitute(
         title=escape(folder.resolve().name),
-        count=f"{len(found)} {'studies' if len(found) > 1 else 'study'}",
+        count=f"{len(found)} {'studies' if len(found) > 1 else 'study'}, the one with the latest"
+        " command first.",
         style=style,
         style_hash=policy_hash(style),
         studies="\n".join(map(_card, found)),
