@@ -234,6 +234,9 @@ def _live(folder: Path, made: dict[str, str]) -> str:
 
 def _index(folder: Path, options: argparse.Namespace) -> Path | None:
     """Write the list of the studies in a folder; None if it holds none, or is one itself."""
+    # Matplotlib need not be imported for a report that is current.
+    if (folder / TABLES["runs"]).exists():
+        return None
     from gdconv.report.page import index
 
     if not index.studies(folder):

@@ -60,7 +60,7 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel):
     assert configuration <= set(names)
     web, cli = ROOT / "gdconv" / "report" / "page" / "web", ROOT / "gdconv" / "cli"
     assets = {str(path.relative_to(ROOT)) for path in (*web.iterdir(), *cli.glob("*.txt"))}
-    assert len(assets) == 8
+    assert len(assets) == 14
     assert assets <= set(names)
 
 

@@ -105,7 +105,8 @@ def test_every_command_runs(command, folder):
     if command.startswith("python3 scripts/study.py"):
         assert '["experiment=default"]' in (ROOT / "scripts" / "study.py").read_text()
         return
-    for study in re.findall(r"results/(\w+)", command):
+    all_studies = ["default"] if command == "gdconv-report results" else []
+    for study in all_studies + re.findall(r"results/(\w+)", command):
         if not (folder / "results" / study).exists():
             run([*shlex.split(STUDIES[study]), "report=false"], folder)
     done = run(shlex.split(command), folder)

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from gdconv.report.curves import Shown
-from gdconv.report.figures.catalogue import FIGURES
+from gdconv.report.figures import catalogue
 from gdconv.report.numerals import NONE, distinct, short
 from gdconv.report.page import explorer, pictures
 from gdconv.report.settings import (
@@ -96,7 +96,7 @@ def page(
         errata=_definitions(errata_facts(runs)),
         subject=_definitions(_subject(runs)),
         config=_text_file(folder / "config.yaml", "Configuration"),
-        figures=pictures.figures(folder, FIGURES, drawn, omitted),
+        figures=pictures.figures(folder, catalogue.FIGURES, drawn, omitted),
         summary="\n".join(map(_table, tables_of(runs) or [[]])),
         coefficients=_coefficients(runs, tables.coefficients),
         cut=_cut(runs),
