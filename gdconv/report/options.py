@@ -57,6 +57,12 @@ def parser() -> argparse.ArgumentParser:
         help="draw another study beside the first one, and print how their runs differ; figures and"
         " differences.csv go to RESULTS_DIR/compare-NAME, where NAME is the name of DIR2",
     )
+    _add_progress(parser)
+    return parser
+
+
+def _add_progress(parser: argparse.ArgumentParser) -> None:
+    """Add the options that tell how far a study is."""
     parser.add_argument(
         "--watch",
         action="store_true",
@@ -72,7 +78,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--json", action="store_true", help="with --status: print it as JSON, a list of studies"
     )
-    return parser
 
 
 def _add_paper(parser: argparse.ArgumentParser) -> None:
