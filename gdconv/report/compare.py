@@ -13,6 +13,7 @@ from gdconv.config.rules import ConfigError, shown
 from gdconv.report.numerals import short
 from gdconv.report.settings import (
     DRAW,
+    METHOD,
     SETTING,
     STEP,
     problem_name,
@@ -35,20 +36,19 @@ BOTH = "both"
 _MEASURED = ("rate_measured", "iterations", "iterations_to_tolerance")
 
 
-def labels(first: Path, second: Path) -> tuple[str, str]:
-    """Return labels for two studies: the names of their folders, or the paths if these are equal.
+def labels(folders: Sequence[Path]) -> list[str]:
+    """Return labels for studies: the names of their folders, or the paths if two are equal.
 
     Raises
     ------
     ValueError
-        If both are the same folder.
+        If two are the same folder.
     """
-    folders = first.resolve(), second.resolve()
-    if folders[0] == folders[1]:
+    resolved = [folder.resolve() for folder in folders]
+    if len({*resolved}) < len(resolved):
         raise ValueError("is the study that it is to be compared with")
-    if folders[0].name == folders[1].name:
-        return str(folders[0]), str(folders[1])
-    return folders[0].name, folders[1].name
+    names = [folder.name for folder in resolved]
+    return names if len({*names}) == len(names) else [str(folder) for folder in resolved]
 
 
 def together(studies: Sequence[Tables], labels: Sequence[str]) -> Tables:
@@ -94,16 +94,43 @@ def compare(
         If one of them is no study, or they have no run in common; the message says what differs.
     """
     tables = tables_of("first", first), tables_of("second", second)
-    names = "first", "second"
+    names = ["first", "second"]
     if not isinstance(first, Tables) and not isinstance(second, Tables):
         try:
-            names = labels(found(path_of("first", first)), found(path_of("second", second)))
+            names = labels([found(path_of("first", first)), found(path_of("second", second))])
         except ValueError as error:
             raise ConfigError("second", shown(second), str(error)) from None
     table = differences(*tables, names)
     if not (table["found_in"] == BOTH).any():
         raise ValueError(f"{names[0]} and {names[1]} have no run in common: {_apart(table, names)}")
     return table
+
+
+def shared(studies: Sequence[Tables], labels: Sequence[str]) -> dict[str, list[Any]]:
+    """Return what some studies have in common: column → the values that are in all of them.
+
+    Raises
+    ------
+    ValueError
+        If no problem is in all of them; the message says what differs.
+    """
+    problem = [name for name in KEYS if name not in (*METHOD, *DRAW, *STEP)]
+    known = [{*_rows_in(tables.runs, problem)} for tables in studies]
+    for label, tables, own in zip(labels[1:], studies[1:], known[1:], strict=True):
+        if not own & known[0]:
+            pair = [labels[0], label]
+            why = _apart(differences(studies[0], tables, pair), pair)
+            raise ValueError(f"{pair[0]} and {label} have no problem in common: {why}")
+    if not set.intersection(*known):
+        raise ValueError(f"no problem is in all of {', '.join(labels)}")
+    values = {name: [{*tables.runs[name].dropna()} for tables in studies] for name in KEYS}
+    common = {name: sorted(set.intersection(*each)) for name, each in values.items()}
+    return {name: each for name, each in common.items() if each}
+
+
+def _rows_in(runs: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """The values of some columns of each run, as texts."""
+    return [*runs[names].astype("string").fillna("").itertuples(index=False, name=None)]
 
 
 def _apart(table: pd.DataFrame, labels: Sequence[str]) -> str:

@@ -53,9 +53,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--compare",
         metavar="DIR2",
+        nargs="+",
         type=Path,
-        help="draw another study beside the first one, and print how their runs differ; figures and"
-        " differences.csv go to RESULTS_DIR/compare-NAME, where NAME is the name of DIR2",
+        help="draw other studies beside the first one, and print how their runs differ; figures,"
+        " compare.html and differences.csv go to RESULTS_DIR/compare-NAME, where NAME is the name"
+        " of DIR2. Refused if no problem is in all of them",
     )
     _add_progress(parser)
     return parser

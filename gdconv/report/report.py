@@ -134,13 +134,13 @@ def _print_reports(options: argparse.Namespace) -> int:
         return 0
     names = listed("--figures", options.figures, NAMES)
     formats = listed("--format", options.format, FORMATS) or SHOWN_FORMATS
-    compared = [options.compare] if options.compare else []
+    compared = options.compare or []
     studies = []
     for folder in [*_studies(options.folders), *map(found, compared)]:
         with refusing(folder, OSError, ValueError):
             studies.append(_read(folder, names, formats, anew=bool(compared)))
     if compared:
-        print(_compare(studies[0], studies[1], names, formats))
+        print(_compare(studies, names, formats))
         return 0
     for study in studies:
         # Of curves.csv some cells are read only when they are drawn.
@@ -283,35 +283,42 @@ def _print_status(options: argparse.Namespace) -> int:
 
 
 def _compare(
-    first: Study, second: Study, names: Collection[str] | None, formats: Collection[str]
+    studies: Sequence[Study], names: Collection[str] | None, formats: Collection[str]
 ) -> str:
-    """Draw two studies in one set of figures, and write how the runs differ that both have.
+    """Draw studies in one set of figures and on one page, and write how their runs differ.
 
-    Figures and differences.csv go into a folder inside that of the first study. Returns the
-    differences in a few lines.
+    All goes into a folder inside that of the first study. Returns the differences in a few lines.
     """
     from gdconv.report import compare
+    from gdconv.report.page.compared import compared
     from gdconv.tables.csv import Tables
 
-    with refusing(second.folder, OSError, ValueError):
-        labels = compare.labels(first.folder, second.folder)
-    folder = first.folder / f"compare-{second.folder.resolve().name}"
-    assert isinstance(first.tables, Tables)
-    assert isinstance(second.tables, Tables)
-    both = compare.together([first.tables, second.tables], labels)
-    table = compare.differences(first.tables, second.tables, labels)
+    first, *others = studies
+    with refusing(others[0].folder, OSError, ValueError):
+        labels = compare.labels([study.folder for study in studies])
+    every = [study.tables for study in studies if isinstance(study.tables, Tables)]
+    with refusing(first.folder, ValueError):
+        shared = compare.shared(every, labels)
+    folder = first.folder / f"compare-{'-'.join(each.folder.resolve().name for each in others)}"
+    both, described, files = compare.together(every, labels), {}, []
     with refusing(first.folder, OSError):
         lines = _draw(folder, both, names or NAMES, _missing(folder, names, formats, False))
-        text = table.to_csv(index=False, lineterminator="\n")
-        disk.replace(folder / "differences.csv", [text.encode()])
+        for study, tables, label in zip(others, every[1:], labels[1:], strict=True):
+            pair = [labels[0], label]
+            table = compare.differences(every[0], tables, pair)
+            described[label] = compare.describe(table, pair)
+            own = f"-{study.folder.resolve().name}" * (len(others) > 1)
+            text = table.to_csv(index=False, lineterminator="\n")
+            disk.replace(folder / f"differences{own}.csv", [text.encode()])
+            files.append(f"differences: {folder / f'differences{own}.csv'}")
+        svg = {name: folder / f"{name}.svg" for name in NAMES}
+        drawn = {name: disk.read_bytes(path) for name, path in svg.items() if path.exists()}
+        html = compared(folder, both, drawn, shared, described)
+        disk.replace(folder / "compare.html", [html.encode(errors="replace")])
         disk.sync_folder(folder)
-    return "\n".join(
-        [
-            f"{first.folder} and {second.folder}: {compare.describe(table, labels)}",
-            *lines,
-            f"differences: {folder / 'differences.csv'}",
-        ]
-    )
+    pairs = zip(others, described.values(), strict=True)
+    told = [f"{first.folder} and {study.folder}: {text}" for study, text in pairs]
+    return "\n".join([*told, *lines, *files, f"page: {folder / 'compare.html'}"])
 
 
 def _read(

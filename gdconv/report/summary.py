@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Collection
 from pathlib import Path
+from shutil import get_terminal_size
 from textwrap import wrap
 from typing import Any, NamedTuple
 
@@ -25,7 +27,8 @@ from gdconv.report.settings import (
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import read_runs
 
-WIDTH = 100
+# The width of a table in letters; on a narrower terminal it is that of the terminal.
+WIDTH, NARROWEST = 100, 60
 MOST_EXAMPLES = 5
 # So many networks have a row of their own.
 MOST_NETWORKS = 30
@@ -66,7 +69,7 @@ def summary(
         width = max(map(len, facts))
         lines += [f"  {name:{width}}  {value}" for name, value in facts.items()]
     for rows in tables_of(runs) if len(runs) > 1 else ():
-        lines += _table(rows)
+        lines += _table(rows, _room())
     if len(runs) > 1 and (more := int(of_networks(runs).sum()) - MOST_NETWORKS) > 0:
         lines.append(f"and {more} other networks: see runs.csv")
     errors = runs["error"].value_counts(sort=False)
@@ -272,26 +275,33 @@ def verdicts(runs: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> list[str]:
+def _room() -> int:
+    """How wide a table may be; a text that is not shown on a terminal has always the same width."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return max(NARROWEST, min(WIDTH, get_terminal_size().columns))
+
+
+def _table(rows: list[dict[str, Any]], room: int) -> list[str]:
     """The lines of a table; if it is too wide, what is the same in all rows is told once."""
-    lines = aligned(rows)
-    if len(lines[0]) <= WIDTH or len(rows) == 1:
+    lines = aligned(rows, room)
+    if len(lines[0]) <= room or len(rows) == 1:
         return lines
     cells = [{name: short(value, 4) for name, value in row.items()} for row in rows]
     alike = [name for name in cells[0] if len({cell[name] for cell in cells}) == 1]
     told = "in all rows: " + ", ".join(f"{name} {cells[0][name]}" for name in alike)
     left = [{name: row[name] for name in row if name not in alike} for row in rows]
-    shared = wrap(told, WIDTH, subsequent_indent="  ", break_long_words=False)
-    return [*shared, *aligned(left)] if alike and left[0] else lines
+    shared = wrap(told, room, subsequent_indent="  ", break_long_words=False)
+    return [*shared, *aligned(left, room)] if alike and left[0] else lines
 
 
-def aligned(rows: list[dict[str, Any]]) -> list[str]:
+def aligned(rows: list[dict[str, Any]], room: int = WIDTH) -> list[str]:
     """Return the lines of a table; a heading of several words takes two lines."""
     headings = zip(*(["", *name.split(" ", 1)][-2:] for name in rows[0]), strict=True)
     lines = [*headings, *([short(value, 4) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     sides = ["<" if name in ("problem", "file") else ">" for name in rows[0]]
-    apart = 2 if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else 1
+    apart = 2 if sum(widths) + 2 * (len(widths) - 1) <= room else 1
     return [
         (" " * apart).join(
             f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)

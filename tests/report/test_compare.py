@@ -1,11 +1,14 @@
 """The comparison of two studies: which runs both have, how these differ, and what is drawn."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from gdconv.config.sections import Gaussian, RunConfig, Step, Table
 from gdconv.methods.gradient_descent import GradientDescent
+from gdconv.methods.heavy_ball import HeavyBall
 from gdconv.report import compare, report
 from gdconv.report.figures import catalogue as figures
 from gdconv.sweep.sweep import run_study
@@ -38,7 +41,7 @@ def tables(folders):
 
 @pytest.fixture(scope="module")
 def table(folders, tables):
-    return compare.differences(*tables, compare.labels(*folders))
+    return compare.differences(*tables, compare.labels(folders))
 
 
 def test_every_run_has_a_row_and_those_of_both_studies_share_one(tables, table):
@@ -117,10 +120,10 @@ def test_labels_are_names_or_paths_where_names_agree(tmp_path):
     a, b, c = tmp_path / "x" / "s", tmp_path / "y" / "s", tmp_path / "t"
     for folder in (a, b, c):
         folder.mkdir(parents=True)
-    assert compare.labels(a, c) == ("s", "t")
-    assert compare.labels(a, b) == (str(a), str(b))
+    assert compare.labels([a, c]) == ["s", "t"]
+    assert compare.labels([a, b, c]) == [str(a), str(b), str(c)]
     with pytest.raises(ValueError, match="is the study that it is to be compared with"):
-        compare.labels(a, a / ".." / "s")
+        compare.labels([a, c, a / ".." / "s"])
 
 
 def test_together_keeps_the_runs_of_two_studies_apart(tables):
@@ -162,14 +165,17 @@ def test_the_command_writes_figures_and_differences_below_the_first_study(folder
     out = capsys.readouterr().out
     made = folders[0] / "compare-short_$1"
     assert {path.name for path in folders[0].iterdir()} == before | {made.name}
-    assert {path.name for path in made.iterdir()} == {"differences.csv", "scaling.svg"}
+    assert {path.name for path in made.iterdir()} == {
+        *("differences.csv", "scaling.svg", "compare.html")
+    }
     assert sorted(folders[1].iterdir()) == second
     assert out.startswith(f"{folders[0]} and {folders[1]}: 12 runs in both")
     assert f"figures: {made / 'scaling'}.svg\nerrata is left out: no problem has" in out
-    assert out.endswith(f"differences: {made / 'differences.csv'}\n")
+    files = f"differences: {made / 'differences.csv'}\npage: {made / 'compare.html'}\n"
+    assert out.endswith(files)
     written = pd.read_csv(made / "differences.csv")
     assert written.found_in.value_counts().to_dict() == {"short_$1": 16, "both": 12, "long": 12}
-    again = compare.differences(*map(read, folders), compare.labels(*folders))
+    again = compare.differences(*map(read, folders), compare.labels(folders))
     # Floats are written so that they read back bit for bit.
     np.testing.assert_array_equal(
         written.rate_measured_difference, again.rate_measured_difference.to_numpy(float)
@@ -187,3 +193,61 @@ def test_another_study_that_will_not_do_is_refused(folders, other, tmp_path, cap
     assert err.startswith(f"gdconv-report: {place}: ")
     assert err.count("\n") == 1
     assert sorted(folders[0].rglob("*")) == before
+
+
+def small(folder, *sizes, **keys):
+    """A study of a few runs."""
+    steps = keys.pop("steps", (0.5, 1.0))
+    method = keys.pop("method", GradientDescent(iterations=30))
+    configs = [RunConfig(Gaussian(20, d), method=method, step=Step(value=steps)) for d in sizes]
+    run_study(configs, folder=folder)
+    return folder
+
+
+def test_any_number_of_studies_stands_on_one_page_what_they_share_first(tmp_path, capsys):
+    first = small(tmp_path / "a", 2, 3)
+    others = [
+        small(tmp_path / "b", 3, 4, steps=(1.0, 1.5)),
+        small(tmp_path / "c", 3, method=HeavyBall(iterations=30)),
+    ]
+    arguments = ["--figures", "convergence", "--format", "svg", "--compare"]
+    assert report.main([str(first), *arguments, *map(str, others)]) == 0
+    out = capsys.readouterr().out
+    made = first / "compare-b-c"
+    names = {"differences-b.csv", "differences-c.csv", "convergence.svg", "compare.html"}
+    assert {path.name for path in made.iterdir()} == names
+    assert f"{first} and {others[0]}: 1 runs in both" in out
+    assert f"{first} and {others[1]}: 0 runs in both" in out
+    text = (made / "compare.html").read_text(encoding="utf-8")
+    common, differ, rest = re.split("<h2>(?:What they have in common|How they differ)</h2>", text)[
+        0:3
+    ]
+    assert "<h1>a, b and c</h1>" in common
+    facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", differ))
+    assert facts["number of features d"] == "3"
+    assert "method" not in facts
+    assert [title for title in ("a and b", "a and c") if f"<h3>{title}</h3>" in rest] == [
+        *("a and b", "a and c")
+    ]
+    assert "convergence" in rest
+    assert report.main([str(first), *arguments, *map(str, others)]) == 0
+    assert (made / "compare.html").read_text(encoding="utf-8") == text
+
+
+def test_studies_without_a_common_problem_are_refused_with_what_differs(tmp_path, capsys):
+    first, other = small(tmp_path / "a", 2), small(tmp_path / "b", 3, 4)
+    before = sorted(first.rglob("*"))
+    assert report.main([str(first), "--compare", str(other)]) == 2
+    _, err = capsys.readouterr()
+    assert "a and b have no problem in common: n_features is 2 in a, and 3 or 4 in b" in err
+    assert sorted(first.rglob("*")) == before
+
+
+def test_three_studies_that_share_problems_only_in_pairs_are_refused(tmp_path):
+    tables = [
+        run_study([RunConfig(Gaussian(20, d), method=GradientDescent(iterations=5)) for d in sizes])
+        for sizes in ((2, 3), (3, 4), (2, 4))
+    ]
+    with pytest.raises(ValueError, match="no problem is in all of a, b, c"):
+        compare.shared(tables, ["a", "b", "c"])
+    assert compare.shared(tables[:2], ["a", "b"])["n_features"] == [3]

@@ -15,6 +15,7 @@ import pytest
 
 from gdconv.config.sections import FORMATS, Gaussian, Record, RunConfig, Step
 from gdconv.report import report
+from gdconv.report import summary as summaries
 from gdconv.report.figures import catalogue
 from gdconv.report.page import explorer
 from gdconv.report.summary import summary
@@ -758,3 +759,14 @@ def test_the_summary_of_a_part_says_what_else_the_study_holds(tmp_path):
     said = summary(tmp_path / "t", run_ids=[one]).splitlines()[0]
     assert said.endswith("(the study holds 2 runs)")
     assert "holds" not in summary(tmp_path / "t").splitlines()[0]
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(80, 80), (300, 100), (20, 60), (None, 100)])
+def test_a_table_is_no_wider_than_the_terminal_if_it_can_be(columns, expected, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: columns is not None, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns or 7))
+    assert summaries._room() == expected
+    rows = [{"problem": "gaussian", "same": "x" * 30, "other": f"{k}" * 42} for k in range(3)]
+    lines = summaries._table(rows, expected)
+    assert max(map(len, lines)) <= 84
+    assert lines[0].startswith("in all rows: ") == (expected < 84)

@@ -55,6 +55,8 @@ def page(
     omitted: Mapping[str, str],
     data: str | None = None,
     progress: tuple[str, str] = ("", ""),
+    before: str = "",
+    title: str = "",
 ) -> str:
     """Return the page of a study as HTML.
 
@@ -74,6 +76,10 @@ def page(
         What `explorer.embedded` returns, if that is known already.
     progress : tuple of str, optional
         What `watch.progress` returns, for a page that is served while the study runs.
+    before : str, optional
+        HTML that comes first.
+    title : str, optional
+        By default the name of the folder.
     """
     runs = with_files(tables.runs)
     style, script = asset("page.css"), "".join(map(asset, SCRIPTS))
@@ -82,9 +88,9 @@ def page(
     names |= {name: QUANTITIES[name].title for name in titles}
     return Template(asset("page.html")).substitute(
         names,
-        title=escape(folder.resolve().name),
+        title=escape(title or folder.resolve().name),
         refresh=progress[0],
-        progress=progress[1],
+        progress=progress[1] + before,
         style=style,
         style_hash=policy_hash(style),
         script=script,
@@ -93,8 +99,8 @@ def page(
         without=f'<p class="quiet">{escape(why)}</p>' if (why := explorer.without(tables)) else "",
         cards="\n".join(_cards(runs)),
         statuses="".join(_status_buttons(runs)),
-        errata=_definitions(errata_facts(runs)),
-        subject=_definitions(_subject(runs)),
+        errata=definitions(errata_facts(runs)),
+        subject=definitions(_subject(runs)),
         config=_text_file(folder / "config.yaml", "Configuration"),
         figures=pictures.figures(folder, catalogue.FIGURES, drawn, omitted),
         summary="\n".join(map(_table, tables_of(runs) or [[]])),
@@ -229,7 +235,8 @@ def _coefficients(runs: pd.DataFrame, coefficients: pd.DataFrame) -> str:
     return "\n".join(["<h3>Coefficients</h3>", *parts, told])
 
 
-def _definitions(facts: dict[str, str]) -> str:
+def definitions(facts: Mapping[str, str]) -> str:
+    """Return names and values as the content of a list of definitions."""
     return "\n".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
 
 

@@ -1,0 +1,61 @@
+"""compare.html: several studies on one page, what they have in common first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from gdconv.report.numerals import distinct, short
+from gdconv.report.page.document import definitions, page
+from gdconv.tables.columns import QUANTITIES
+from gdconv.tables.csv import Tables
+
+MOST_VALUES = 12
+
+
+def compared(
+    folder: Path,
+    tables: Tables,
+    drawn: Mapping[str, bytes],
+    shared: Mapping[str, Sequence[Any]],
+    differences: Mapping[str, str],
+) -> str:
+    """Return the page of studies that are compared.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the page will be.
+    tables : Tables
+        Those of all studies, from `compare.together`.
+    drawn : mapping of str to bytes
+        Their figures: name → SVG.
+    shared : mapping
+        What `compare.shared` returns.
+    differences : mapping of str to str
+        For each study but the first, what `compare.describe` says.
+    """
+    names = [*tables.runs["study"].unique()]
+    facts = {QUANTITIES[name].title: _values(values) for name, values in shared.items()}
+    parts = [
+        "<h2>What they have in common</h2>",
+        f"<dl>{definitions(facts)}</dl>",
+        "<h2>How they differ</h2>",
+    ]
+    for name, text in differences.items():
+        title = f"{escape(names[0])} and {escape(name)}"
+        parts.append(f"<h3>{title}</h3>\n<pre>{escape(text)}</pre>")
+    before = f'<section id="compared">{"".join(parts)}</section>'
+    title = f"{', '.join(names[:-1])} and {names[-1]}"
+    return page(folder, tables, drawn, {}, before=before, title=title)
+
+
+def _values(values: Sequence[Any]) -> str:
+    """Some values in words, or their number and range."""
+    if len(values) > MOST_VALUES:
+        return f"{len(values)} values from {short(values[0])} to {short(values[-1])}"
+    if isinstance(values[0], float):
+        return ", ".join(distinct(list(values), 5))
+    return ", ".join(map(short, values))
