@@ -16,7 +16,7 @@ from gdconv.report.figures import NAMES
 from gdconv.report.options import PAPER, RefusedError, listed, parser, refusing, sizes, why
 from gdconv.tables import disk
 from gdconv.tables.columns import TABLES
-from gdconv.tables.study import found
+from gdconv.tables.study import found, studies_in
 
 # pandas and Matplotlib take a second to import, so they are imported only when they are needed.
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _index(folder: Path, options: argparse.Namespace) -> Path | None:
         return None
     from gdconv.report.page import index
 
-    if not index.studies(folder):
+    if not studies_in(folder):
         return None
     for name in ("figures", "format", "compare"):
         if vars(options)[name]:
@@ -270,7 +270,8 @@ def _print_status(options: argparse.Namespace) -> int:
     if drawing:
         raise RefusedError(f"--status draws nothing: it cannot be used with {drawing[0]}")
     exit_status, every = 0, []
-    for folder in _studies(options.folders):
+    given = _studies(options.folders)
+    for folder in [study for each in given for study in studies_in(each) or [each]]:
         with refusing(folder, OSError, ValueError):
             standing = status(folder)
         every.append(standing._asdict())

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+# The table that makes a folder a study.
+RUNS = "runs.csv"
 # What shows tables is in a higher room, so `gdconv` gives its functions here: html, draw.
 VIEWS: dict[str, Callable[..., Any]] = {}
 
@@ -156,3 +158,10 @@ def found(folder: Path) -> Path:
         return folder
     usual = Path(StudyConfig().results_dir) / folder
     return usual if usual.is_dir() else folder
+
+
+def studies_in(folder: Path) -> list[Path]:
+    """Return the studies that a folder holds; none if it is a study itself."""
+    if not folder.is_dir() or (folder / RUNS).exists():
+        return []
+    return sorted(each.parent for each in folder.glob(f"*/{RUNS}"))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html import unescape
 from urllib.parse import unquote
 
@@ -11,6 +12,7 @@ from gdconv.config.sections import Gaussian, RunConfig, Step
 from gdconv.report.page import index
 from gdconv.report.report import main
 from gdconv.sweep.sweep import run_study
+from gdconv.tables.study import studies_in
 
 DATES = {"early": "2026-01-02T03:04:05+00:00", "late & <b>": "2026-05-06T07:08:09+00:00"}
 
@@ -73,6 +75,17 @@ def test_a_folder_of_studies_takes_no_options_of_one(results, tmp_path, capsys):
         assert main([str(results), option]) == 2
         name = option.partition("=")[0]
         assert f"holds studies and is none: {name} takes a study" in capsys.readouterr().err
-    assert index.studies(results / "early") == index.studies(tmp_path / "not there") == []
+    assert studies_in(results / "early") == studies_in(tmp_path / "not there") == []
     assert main([str(tmp_path)]) == 2
     assert "has no runs.csv" in capsys.readouterr().err
+
+
+def test_the_status_of_a_folder_is_that_of_each_study(results, tmp_path, capsys):
+    copied = tmp_path / "results"
+    for study in studies_in(results):
+        if study.name != "damaged":
+            shutil.copytree(study, copied / study.name)
+    main(["--status", "--json", str(copied)])
+    names = [study["folder"] for study in json.loads(capsys.readouterr().out)]
+    assert names == [str(study) for study in studies_in(copied)]
+    assert len(names) > 1

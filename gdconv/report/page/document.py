@@ -142,7 +142,12 @@ def _cards(runs: pd.DataFrame) -> list[str]:
     ]
     if networks.any():
         cards.append(("at the edge of stability", at_edge, words))
-    others = runs[~networks]
+    tested = runs["expectation_agrees"].dropna()
+    if len(tested):
+        of = f"{tested.sum()} of {len(tested)}"
+        cards.append(("expectation agrees", of, "runs whose mean over paths was tested"))
+    drawn = runs[["gap_stationary", "step_limit_fourth_moment"]].notna().any(axis=1)
+    others = runs[~networks & ~drawn]
     if runs.empty or len(others):
         cards.append(("bound holds", verdict["bound_holds"], "runs with a verdict"))
         cards += [fails] if runs.empty or len(of_gradient_descent(others)) else []

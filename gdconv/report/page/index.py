@@ -14,8 +14,8 @@ from gdconv.report.figures import NAMES
 from gdconv.report.page.document import asset, policy_hash
 from gdconv.report.summary import counts, of_networks, verdicts
 from gdconv.tables import contents, disk
-from gdconv.tables.columns import TABLES
 from gdconv.tables.csv import read_runs
+from gdconv.tables.study import studies_in
 
 
 class Entry(NamedTuple):
@@ -26,20 +26,13 @@ class Entry(NamedTuple):
     facts: dict[str, str]
 
 
-def studies(folder: Path) -> list[Path]:
-    """Return the studies that a folder holds; none if it is a study itself."""
-    if not folder.is_dir() or (folder / TABLES["runs"]).exists():
-        return []
-    return sorted(each.parent for each in folder.glob(f"*/{TABLES['runs']}"))
-
-
 def write(folder: Path) -> Path:
     """Write index.html into a folder of studies, and return its path.
 
     It depends only on the files of the studies. A study that cannot be read is listed with the
     reason.
     """
-    found = sorted(map(_entry, studies(folder)), key=lambda each: each.folder.name)
+    found = sorted(map(_entry, studies_in(folder)), key=lambda each: each.folder.name)
     found.sort(key=lambda each: each.started, reverse=True)
     style = asset("page.css")
     text = Template(asset("index.html")).substitute(
