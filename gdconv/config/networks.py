@@ -36,6 +36,7 @@ class Network(Columns):
     name: ClassVar[str] = "network"
     usual_unit: ClassVar[str] = "sharpness"
     units: ClassVar[tuple[str, ...]] = ("sharpness", "absolute")
+    usual_spacing: ClassVar[str] = "linear"
     takes_start: ClassVar[bool] = False
 
     hidden: int | None = key(

@@ -66,6 +66,8 @@ class OfRows(Section):
     # The step.unit that is meant if none is given, and those that are taken beside the method's.
     usual_unit: ClassVar[str] = "lambda_max"
     units: ClassVar[tuple[str, ...]] = ()
+    # The record.spacing that is meant if none is given.
+    usual_spacing: ClassVar[str] = "log"
     # Whether w₀ is where the section start says.
     takes_start: ClassVar[bool] = True
     block_rows: int | None = key(
@@ -372,9 +374,10 @@ class Record(Section):
         *(60, integer(2, 10**6)),
         "number of iterations kept in curves.csv; iteration 0 and the last are always kept",
     )
-    spacing: str = key(
-        *("log", choice("log", "linear")),
-        "whether these iterations are evenly spaced on a logarithmic (`log`) or on a `linear` axis",
+    spacing: str | None = key(
+        *(None, optional(choice("log", "linear"))),
+        "whether these iterations are evenly spaced on a logarithmic (`log`) or on a `linear` axis;"
+        " by default log, and linear for networks",
     )
     curves: str = key(
         *("log", choice("log", "none")),

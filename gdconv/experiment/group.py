@@ -61,7 +61,9 @@ def run_group(
     objective = Objective(problem, first.method.reduce)
     start = starting_point(first.start, first.seed, first.repetition, objective)
     recorded = recorded_iterations(
-        first.method.iterations, first.record.points, first.record.spacing
+        first.method.iterations,
+        first.record.points,
+        first.record.spacing or first.problem.usual_spacing,
     )
     if isinstance(first.method, Sampling):
         return _sampled(runs, ids, objective, start, recorded)

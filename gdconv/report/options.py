@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "folders",
         metavar="RESULTS_DIR",
-        nargs="+",
+        nargs="*",
         type=Path,
         help="the folder of a study, with runs.csv, curves.csv and eigenvalues.csv; NAME alone is"
         " also results/NAME. Of several, those that are no studies are passed over. A folder that"

@@ -74,6 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(argv)
     try:
+        if options.compare and not options.folders and len(options.compare) > 1:
+            # The one beside which the others are drawn may be named after the option, too.
+            options.folders = [options.compare.pop(0)]
+        if not options.folders:
+            raise RefusedError("give the folder of a study, as in gdconv-report results/default")
         if options.json and not options.status:
             raise RefusedError("--json belongs to --status")
         if options.watch:

@@ -68,8 +68,8 @@ def summary(
         facts = facts_of(runs.iloc[0])
         width = max(map(len, facts))
         lines += [f"  {name:{width}}  {value}" for name, value in facts.items()]
-    for rows in tables_of(runs) if len(runs) > 1 else ():
-        lines += _table(rows, _room())
+    for number, rows in enumerate(tables_of(runs) if len(runs) > 1 else ()):
+        lines += [""] * (number > 0) + _table(rows, _room())
     if len(runs) > 1 and (more := int(of_networks(runs).sum()) - MOST_NETWORKS) > 0:
         lines.append(f"and {more} other networks: see runs.csv")
     errors = runs["error"].value_counts(sort=False)
@@ -382,11 +382,14 @@ def facts_of(run: pd.Series) -> dict[str, str]:
 
 def _facts_of_network(run: pd.Series, value: pd.Series) -> dict[str, str]:
     """The main numbers of a run that trains a network."""
+    crossed = f"crossed at iteration {value['first_crossing']}"
+    if pd.isna(run["first_crossing"]):
+        crossed = "not crossed"
     return {
         "problem_options": str(run["problem_options"]),
         **_of_method(run, value),
-        "threshold": f"{value['threshold']}, crossed at iteration {value['first_crossing']}; at the"
-        f" end {value['sharpness_tail_mean']} of it",
+        "threshold": f"{value['threshold']}, {crossed}; late in the run the sharpness is"
+        f" {value['sharpness_tail_mean']} of it",
         "iterations": value["iterations"],
         "first_rise": value["first_rise"],
         "final_loss": f"{value['final_loss']} of {value['initial_loss']}",

@@ -346,8 +346,8 @@ RUNS = (
     Column(
         "first_crossing",
         WHOLE,
-        "first iteration at which the sharpness of a network is at its threshold or above it;"
-        " between two recorded iterations by bisection",
+        "first iteration at which the sharpness of a network is at its threshold or above it; it is"
+        " looked at every 50 iterations, at first more often, and then found by bisection",
         label="crossed at",
     ),
     Column(
@@ -360,8 +360,9 @@ RUNS = (
     Column(
         "sharpness_tail_mean",
         NUMBER,
-        "mean of `sharpness_over_threshold` over the last third of the iterations",
-        label="sharpness/threshold at the end",
+        "mean of `sharpness_over_threshold` over the last third of the iterations, as far as it"
+        " comes after the first crossing",
+        label="sharpness/threshold late",
     ),
     Column(
         "sharpness_tail_spread",
@@ -380,8 +381,8 @@ RUNS = (
         "verdict",
         TEXT,
         "what stopped the sharpening of a network; `at_edge`: the sharpness reached its threshold,"
-        " and its mean in the last third of the iterations is within 5 % of it; `loss_small`: it is"
-        " not, and at most 1 % of the loss is left; `below`: neither; `diverged`: the loss grew"
+        " and `sharpness_tail_mean` is 0.95 or more; `loss_small`: it is not, and at most 1 % of"
+        " the loss is left; `below`: neither; `diverged`: the loss grew"
         " without end; `dead`: all units are dead, and nothing will change",
     ),
     Column("error", TEXT, "why the run failed"),

@@ -6,6 +6,7 @@ trajectories are chaotic, and only ranges are compared.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -243,7 +244,7 @@ def test_a_batch_is_drawn_as_for_least_squares_and_its_mean_is_the_gradient():
 @pytest.mark.slow
 def test_a_crossing_is_found_for_batches_too():
     method = Sgd(iterations=2000, batch_size=19, replacement=False)
-    tables = trained(Network(), method, 0.55, Record(points=6, spacing="linear"))
+    tables = trained(Network(), method, 0.55, Record(points=6))
     every = trained(Network(), method, 0.55, Record(points=2001, spacing="linear"))
     crossing = tables.runs.first_crossing[0]
     curve = every.curves.set_index("iteration").sharpness_over_threshold
@@ -286,6 +287,7 @@ def test_columns_of_least_squares_are_empty_for_networks_and_the_other_way_round
         ("dead", {"dead": True, "crossed": True}),
         ("at_edge", {"crossed": True, "mean": 1.04, "left": 1e-9}),
         ("at_edge", {"crossed": True, "mean": 0.96}),
+        ("at_edge", {"crossed": True, "mean": 1.4}),
         ("loss_small", {"crossed": True, "mean": 0.9, "left": 0.009}),
         ("loss_small", {"mean": 1.0, "left": 0.0}),
         ("below", {"mean": 0.5, "left": 0.02}),
@@ -299,6 +301,30 @@ def test_verdicts(expected, given):
 def test_the_tail_is_the_last_third():
     assert tail([0, 59, 60, 90], [9.0, 9.0, 1.0, 1.5]) == (1.25, 0.5)
     assert np.isnan(tail([0, 3], [1.0, math.nan])).all()
+
+
+def test_what_comes_before_a_crossing_is_no_part_of_the_tail():
+    assert tail([0, 60, 75, 90], [0.1, 0.8, 1.0, 1.2], crossing=70) == (1.1, pytest.approx(0.2))
+    assert tail([0, 60, 90], [0.1, 0.8, 0.9], crossing=95) == (0.9, 0.0)
+    assert tail([0, 60, 90], [0.1, 0.8, 1.0], crossing=5) == (0.9, pytest.approx(0.2))
+
+
+@pytest.mark.slow
+def test_a_crossing_does_not_depend_on_what_is_recorded_or_on_the_length():
+    """Heavy ball touches its threshold only for a while."""
+    method = HeavyBall(iterations=1500, momentum=0.9)
+    crossings = {
+        trained(
+            Network(), replace(method, iterations=iterations), 0.19, record
+        ).runs.first_crossing[0]
+        for iterations in (1000, 1500, 2200)
+        for record in (Record(points=3), Record(points=40, spacing="log"), EVERY_100)
+    }
+    assert len(crossings) == 1
+    every = trained(Network(), method, 0.19, Record(points=1501, spacing="linear"))
+    curve = every.curves.set_index("iteration").sharpness_over_threshold
+    assert crossings == {curve.index[curve >= 1][0]}
+    assert (curve[1000:] < 1).all()
 
 
 def test_a_stopped_study_goes_on_and_has_the_same_bytes(tmp_path):

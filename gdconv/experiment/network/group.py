@@ -86,7 +86,8 @@ def run_network(runs: Sequence[Run], ids: Sequence[str]) -> GroupTables:
     """
     first, prepared = runs[0], prepare(runs)
     record, shape, coefficients = first.record, prepared.shape, prepared.coefficients
-    recorded = recorded_iterations(first.method.iterations, record.points, record.spacing)
+    spacing = record.spacing or first.problem.usual_spacing
+    recorded = recorded_iterations(first.method.iterations, record.points, spacing)
     found = train(first, prepared, recorded)
     columns = {
         "run_id": list(ids),
@@ -120,7 +121,9 @@ def _run_rows(
         threshold, dead = columns["threshold"][index], found.dead[index]
         ratios = [row.sharpness / threshold for row in recorded]
         diverged = bool(found.diverged[index])
-        mean, spread = (np.nan, np.nan) if diverged else tail([row.t for row in recorded], ratios)
+        times = [row.t for row in recorded]
+        crossing = found.crossing[index]
+        mean, spread = (np.nan, np.nan) if diverged else tail(times, ratios, crossing)
         small = recorded[-1].loss <= run.method.tolerance * recorded[0].loss
         judged = {
             "status": "diverged" if diverged else "converged" if small else "max_iterations",
@@ -129,7 +132,7 @@ def _run_rows(
             "coefficient_rows": shape.parameters * run.record.coefficients,
             "initial_loss": recorded[0].loss,
             "final_loss": recorded[-1].loss,
-            "first_crossing": found.crossing[index],
+            "first_crossing": crossing,
             "first_rise": found.rise[index],
             "sharpness_tail_mean": mean,
             "sharpness_tail_spread": spread,
@@ -137,7 +140,7 @@ def _run_rows(
             "verdict": verdict(
                 diverged=diverged,
                 dead=dead is not None and dead == max(shape.hidden, 1),
-                crossed=found.crossing[index] is not None,
+                crossed=crossing is not None,
                 mean=mean,
                 left=recorded[-1].loss / recorded[0].loss if recorded[0].loss else 0.0,
             ),

@@ -14,6 +14,9 @@ from gdconv.problems.network.model import Sharpness, dead_units
 # A run whose loss is this many times that at the start, or 1, has diverged: the squares of its
 # numbers are still floats.
 CEILING = 1e60
+# The sharpness is looked at after so many iterations, at first more often, for crossings. What is
+# recorded does not matter. So a crossing is found that lasts only for a while.
+LOOKS, DENSE = 50, 16
 # A loss has risen if it is larger by more than this part, which rounding does not make up.
 RISE = 1e-12
 
@@ -63,9 +66,10 @@ class Recorder:
         self.training = Training(setting, coefficients)
         rows: list[list[Row]] = [[] for _ in range(runs)]
         self.found = Record(rows, [None] * runs, [None] * runs, np.zeros(runs, dtype=bool))
-        # Since the last recorded iteration: where each run was, and what was drawn.
+        # Since the sharpness was looked at: where each run was, and what was drawn.
         self._before: list[Checkpoint] = []
         self._drawn: list[np.ndarray | None] = []
+        self._next = 0
 
     def follow(self, recorded: np.ndarray, draws: Iterator[np.ndarray] | None) -> Record:
         """Train up to the last recorded iteration.
@@ -83,6 +87,8 @@ class Recorder:
             while True:
                 if self.training.t in wanted:
                     self._record()
+                if self.training.t in (self._next, last):
+                    self._look()
                 if self.training.t == last or self.found.diverged.all():
                     break
                 drawn = None if draws is None else next(draws)
@@ -122,21 +128,29 @@ class Recorder:
         losses[self.found.diverged] = 0.0
 
     def _record(self) -> None:
-        """Record all runs that have not diverged, and look for crossings since the last time."""
+        """Record all runs that have not diverged."""
         training, found = self.training, self.found
         losses, gradients = training.at_iterate()
         for run in np.flatnonzero(~found.diverged).tolist():
             w = training.iterate[run].copy()
-            sharpness = self.sharpness(w)
             norm = float(np.linalg.norm(gradients[run]))
-            found.rows[run].append(Row(training.t, float(losses[run]), norm, sharpness, w))
-            if found.crossing[run] is None and sharpness >= self.threshold[run]:
-                found.crossing[run] = self._first_crossing(run) if training.t else 0
+            row = Row(training.t, float(losses[run]), norm, self.sharpness(w), w)
+            found.rows[run].append(row)
+
+    def _look(self) -> None:
+        """Look for crossings since the last time."""
+        training, found = self.training, self.found
+        for run in np.flatnonzero(~found.diverged).tolist():
+            if found.crossing[run] is None:
+                sharpness = self.sharpness(training.iterate[run])
+                if sharpness >= self.threshold[run]:
+                    found.crossing[run] = self._first_crossing(run) if training.t else 0
         self._before = [training.saved(run) for run in range(len(self.threshold))]
         self._drawn = []
+        self._next = training.t + max(1, min(LOOKS, training.t // DENSE))
 
     def _first_crossing(self, run: int) -> int:
-        """Bisect the iterations since the last recorded one, up to which sharpness was lower."""
+        """Bisect the iterations since the last look, at which the sharpness was lower."""
         of_run = {name: values[run : run + 1] for name, values in self.coefficients.items()}
         one = Training(self.setting, of_run)
         low, start, high = self._before[run], self._before[run].t, self.training.t

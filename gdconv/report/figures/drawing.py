@@ -309,7 +309,10 @@ def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> N
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
     columns = len(handles) if len(handles) <= MOST_NAMES else -(-len(handles) // 2)
-    while columns > 1 and _width(list(handles), columns) > letters(LONGEST_LEGEND):
+    room = letters(LONGEST_LEGEND)
+    # In a narrow figure one letter that is wider than most does not even out.
+    room -= MARGIN * (room < LONGEST_LEGEND)
+    while columns > 1 and _width(list(handles), columns) > room:
         columns -= 1
     taller(figure, LINE * max(0, -(-len(handles) // columns) - MOST_LINES))
     drawn = figure.legend(

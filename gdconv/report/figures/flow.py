@@ -12,6 +12,9 @@ from gdconv.report.figures.drawing import NothingToShowError, Plot
 from gdconv.report.figures.networks import Steps, chosen, trained
 from gdconv.report.figures.titles import axis, names, part_of, which_draw
 
+# Above so many times its threshold a curve is cut off.
+HIGHEST = 1.6
+
 
 def draw(tables: Shown) -> Figure:
     """Draw a panel for each of some networks."""
@@ -40,11 +43,14 @@ def _draw_panel(ax: Axes, runs: pd.DataFrame, tables: Shown, steps: Steps) -> No
         curve = tables.curves.of([run["run_id"]]).dropna(subset=["sharpness"])
         time = run["step_size"] * curve["iteration"]
         ax.plot(time, curve["sharpness"], linewidth=1, **look)
-        highest, farthest = max(highest, curve["sharpness"].max()), max(farthest, time.max())
+        # What diverges would squeeze everything else.
+        highest = max(highest, min(curve["sharpness"].max(), HIGHEST * run["threshold"]))
+        farthest = max(farthest, time.max())
     for _, run in runs.iterrows():
         if run["threshold"] <= 1.2 * highest:
             colour = steps.look(run)["color"]
             ax.axhline(run["threshold"], color=colour, linewidth=0.8, linestyle="--", zorder=0)
+    ax.plot([], [], color="0.4", linewidth=0.8, linestyle="--", label="threshold, in its colour")
     # Long after the last crossing nothing happens that is not seen before.
     ax.set(
         xlim=(0, min(farthest, 2 * crossed) if crossed > 0 else farthest), ylim=(0, 1.1 * highest)

@@ -21,7 +21,7 @@ from gdconv.report.settings import (
     settings,
     with_files,
 )
-from gdconv.report.summary import as_asked
+from gdconv.report.summary import as_asked, of_networks
 from gdconv.tables.columns import NUMBER, QUANTITIES
 from gdconv.tables.csv import Tables
 
@@ -38,6 +38,8 @@ MOST_POINTS_OF_A_RUN, FEWEST_POINTS_OF_A_RUN = 30, 6
 SHOWN = (
     *("problem", "file", "n_samples", "n_features", "seed", "repetition"),
     *("method", "method_options", "momentum", "relative_step", "status"),
+    *("first_crossing", "sharpness_tail_mean", "final_loss", "verdict"),
+    *("gap_stationary", "expectation_agrees"),
     *("bound_holds", "bound_coursework_holds", "rate_predicted", "rate_measured", "convergence"),
     *("iterations", "iterations_to_tolerance", "iterations_predicted", "delayed_at"),
     *("first_violation_coursework", "condition_number", "start", "start_which", "run_id", "error"),
@@ -105,7 +107,8 @@ def _table(runs: pd.DataFrame) -> dict[str, Any]:
     # In most studies all runs have the same method.
     names = [
         name
-        for name in SHOWN
+        # Networks differ in their options more than in anything else.
+        for name in (*["problem_options"] * bool(of_networks(runs).any()), *SHOWN)
         if runs[name].notna().any()
         and (name not in OF_METHOD or runs[name].nunique(dropna=False) > 1)
     ]

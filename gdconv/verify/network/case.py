@@ -38,7 +38,8 @@ class NetworkCase:
     def record(self) -> Record:
         """The run, with the iterations of `FEW` among the recorded ones."""
         iterations = self.run.method.iterations
-        spaced = recorded_iterations(iterations, POINTS, self.run.record.spacing)
+        spacing = self.run.record.spacing or self.problem.usual_spacing
+        spaced = recorded_iterations(iterations, POINTS, spacing)
         recorded = np.union1d(spaced, [t for t in FEW if t <= iterations])
         return train(self.run, self.prepared, recorded)
 
