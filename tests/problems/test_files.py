@@ -249,7 +249,7 @@ def test_two_studies_are_compared_by_content(tmp_path, folder):
     shutil.copy(ONE, copy)
     other = tmp_path / "other"
     tables = read(folder), run_study([config(changed), config(copy)], folder=other)
-    labels = compare.labels(folder, other)
+    labels = compare.labels([folder, other])
     table = compare.differences(*tables, labels)
     assert set(table.found_in) == {"both"}
     assert (table.rate_measured_difference.dropna() == 0).all()

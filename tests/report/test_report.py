@@ -639,7 +639,7 @@ def test_the_page_is_the_same_with_figures_it_does_not_find(tmp_path, folder, pa
             ["--status", "--format", "png"],
             "--status draws nothing: it cannot be used with --format",
         ),
-        (["--compare", "x", "y"], "--compare takes one RESULTS_DIR, not 2"),
+        (["y", "x", "--compare"], "--compare takes one RESULTS_DIR, not 2"),
     ],
 )
 def test_options_that_will_not_do_are_refused_in_one_line(reported, capsys, arguments, says):

@@ -283,6 +283,8 @@ def _text(column: Column, place: Place) -> str:
 
 
 def _own_text_each(column: Column, place: Place) -> str:
+    if is_like(place.written):
+        return _text(column, place)
     return f"every row has a text of its own there: {_drop(column)} leaves the column out"
 
 

@@ -83,14 +83,20 @@ class Notices:
             if each.dates
         ]
         gone = [each for each in self.columns if each.missing and each.index in used]
-        cells = ", ".join(f"{each.name} {each.missing}" for each in gone)
-        if gone and self.keys.missing == "mean":
+        fills, rows = self.keys.missing == "mean", self.columns[0].rows
+        # A target is never filled in.
+        target = self.features[0].column if self.chosen.target is not None else None
+        filled = [each for each in gone if each is not target]
+        if fills and filled:
+            cells = ", ".join(f"{each.name} {each.missing}" for each in filled)
             found.append(f"missing cells are filled with the mean of their column: {typed(cells)}")
-        if left_out:
-            rows = self.columns[0].rows
-            found.append(
-                f"{left_out} of {rows} rows are left out, because cells are missing: {typed(cells)}"
-            )
+        if left_out and fills and target:
+            why = f"because {target.label} is missing there"
+            found.append(f"{left_out} of {rows} rows are left out, {why}")
+        elif left_out:
+            cells = ", ".join(f"{each.name} {each.missing}" for each in gone)
+            why = f"because cells are missing: {typed(cells)}"
+            found.append(f"{left_out} of {rows} rows are left out, {why}")
         return [self._told(each) for each in found] + self._rounded()
 
     def of_numbers(self, ranges: Sequence[Range]) -> list[str]:
