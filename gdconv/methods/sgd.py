@@ -15,7 +15,7 @@ from gdconv.config.rules import (
     one_or_more,
     real,
 )
-from gdconv.methods.protocol import Coefficients, Facts, refuse_for_network
+from gdconv.methods.protocol import Coefficients, Facts, push, refuse_for_network
 from gdconv.methods.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -98,8 +98,5 @@ class Sgd(Sampling):
         state: Mapping[str, np.ndarray],
     ) -> None:
         """One step; `move` is w_t − w_{t+1}."""
-        move = state["move"]
         gradient *= coefficients["step_size"]
-        move *= coefficients["momentum"]
-        move += gradient
-        w -= move
+        push(w, gradient, coefficients["momentum"], state["move"])

@@ -13,10 +13,10 @@ from gdconv.config.rules import ConfigError, shown
 from gdconv.report.numerals import short
 from gdconv.report.settings import (
     DRAW,
-    METHOD,
     SETTING,
     STEP,
     problem_name,
+    problems_in,
     settings,
     telling,
     told,
@@ -114,8 +114,7 @@ def shared(studies: Sequence[Tables], labels: Sequence[str]) -> dict[str, list[A
     ValueError
         If no problem is in all of them; the message says what differs.
     """
-    problem = [name for name in KEYS if name not in (*METHOD, *DRAW, *STEP)]
-    known = [{*_rows_in(tables.runs, problem)} for tables in studies]
+    known = [problems_in(tables.runs) for tables in studies]
     for label, tables, own in zip(labels[1:], studies[1:], known[1:], strict=True):
         if not own & known[0]:
             pair = [labels[0], label]
@@ -126,11 +125,6 @@ def shared(studies: Sequence[Tables], labels: Sequence[str]) -> dict[str, list[A
     values = {name: [{*tables.runs[name].dropna()} for tables in studies] for name in KEYS}
     common = {name: sorted(set.intersection(*each)) for name, each in values.items()}
     return {name: each for name, each in common.items() if each}
-
-
-def _rows_in(runs: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """The values of some columns of each run, as texts."""
-    return [*runs[names].astype("string").fillna("").itertuples(index=False, name=None)]
 
 
 def _apart(table: pd.DataFrame, labels: Sequence[str]) -> str:

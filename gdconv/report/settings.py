@@ -79,6 +79,15 @@ def problem_name(run: pd.Series) -> str:
     return str(run["problem"]) if pd.isna(run["file"]) else f"{run['problem']} {run['file']}"
 
 
+def problems_in(runs: pd.DataFrame) -> set[tuple[str, ...]]:
+    """Return what tells apart the problems of some runs, but for seed and repetition, as texts.
+
+    Files are compared by content, not by name.
+    """
+    names = ["content" if name == "file" else name for name in SETTING if name not in METHOD]
+    return {*runs[names].astype("string").fillna("").itertuples(index=False, name=None)}
+
+
 def told(run: pd.Series, names: Iterable[str]) -> str:
     """Return some values of a run with the names of their quantities: d = 20, seed 0."""
     return ", ".join(QUANTITIES[name].tell(short(run[name])) for name in names)

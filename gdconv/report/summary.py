@@ -15,11 +15,10 @@ import pandas as pd
 from gdconv.report.numerals import NONE, exact, same, short
 from gdconv.report.settings import (
     DRAW,
-    METHOD,
-    SETTING,
     by_speed,
     options_of,
     problem_name,
+    problems_in,
     settings,
     telling,
     with_files,
@@ -61,7 +60,7 @@ def summary(
     lines = [f"{folder}: {counts(runs)}"]
     if len(runs) < len(whole):
         # Whoever types one command after the other, without a study, should not wonder.
-        others = {*_problems(whole)} - {*_problems(runs)}
+        others = problems_in(whole) - problems_in(runs)
         other = ", also of other problems; study=NAME keeps them apart" * bool(others)
         lines[0] += f" (the study holds {len(whole)} runs{other})"
     if len(runs) == 1:
@@ -154,12 +153,6 @@ def told(study: Standing) -> str:
     if study.failed:
         lines.append("  with retry_failed=true it runs those again that have failed")
     return "\n".join(lines)
-
-
-def _problems(runs: pd.DataFrame) -> list[tuple[str, ...]]:
-    """What tells apart the problems of some runs, but for seed and repetition."""
-    names = [name for name in SETTING if name not in METHOD]
-    return [*runs[names].astype("string").fillna("").itertuples(index=False, name=None)]
 
 
 def counts(runs: pd.DataFrame) -> str:

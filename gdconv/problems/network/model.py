@@ -107,8 +107,12 @@ def dead_units(problem: Network, shape: Shape, samples: Samples, w: np.ndarray) 
     """
     if problem.activation != "relu":
         return None
-    inner = samples.X @ w[: shape.inputs * (shape.hidden or 1)].reshape(shape.inputs, -1)
-    if shape.hidden:
-        start = shape.inputs * shape.hidden
-        inner = inner + w[start : start + shape.hidden]
-    return int((inner <= 0).all(axis=0).sum())
+    return int((inner(shape, samples, w) <= 0).all(axis=0).sum())
+
+
+def inner(shape: Shape, samples: Samples, w: np.ndarray) -> np.ndarray:
+    """Return what the activation is applied to, shape (n, units), for w of shape (parameters,)."""
+    units = max(shape.hidden, 1)
+    weights, rest = np.split(w[: (shape.inputs + 1) * units], [shape.inputs * units])
+    values: np.ndarray = samples.X @ weights.reshape(shape.inputs, units)
+    return values + rest if shape.hidden else values

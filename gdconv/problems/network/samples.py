@@ -9,6 +9,7 @@ import numpy as np
 from gdconv.config.networks import Network
 from gdconv.config.rules import ConfigError
 from gdconv.problems.blocks import height
+from gdconv.problems.families import standardized
 from gdconv.problems.table import reading
 from nnlib.datasets import MOST_CLASSES, spirals
 
@@ -90,9 +91,7 @@ def samples_of(problem: Network, seed: int, repetition: int) -> Samples:
         rows = reading.read(problem.table).between(0, reading.facts(problem.table).rows)
         X, target = rows[:, 1:].copy(), rows[:, 0].copy()
         if problem.standardize:
-            X -= X.mean(axis=0)
-            deviation = X.std(axis=0)
-            X /= np.where(deviation > 0, deviation, 1.0)
+            standardized(X)
         return Samples(X, _wanted(problem, target))
     assert problem.n_samples is not None
     if problem.data == "chebyshev":

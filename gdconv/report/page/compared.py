@@ -7,12 +7,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from gdconv.report.numerals import distinct, short
-from gdconv.report.page.document import definitions, page
+from gdconv.report.page.document import definitions, page, values_told
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables
-
-MOST_VALUES = 12
 
 
 def compared(
@@ -38,7 +35,7 @@ def compared(
         For each study but the first, what `compare.describe` says.
     """
     names = [*tables.runs["study"].unique()]
-    facts = {QUANTITIES[name].title: _values(values) for name, values in shared.items()}
+    facts = {QUANTITIES[name].title: values_told(values) for name, values in shared.items()}
     parts = [
         "<h2>What they have in common</h2>",
         f"<dl>{definitions(facts)}</dl>",
@@ -50,12 +47,3 @@ def compared(
     before = f'<section id="compared">{"".join(parts)}</section>'
     title = f"{', '.join(names[:-1])} and {names[-1]}"
     return page(folder, tables, drawn, {}, before=before, title=title)
-
-
-def _values(values: Sequence[Any]) -> str:
-    """Some values in words, or their number and range."""
-    if len(values) > MOST_VALUES:
-        return f"{len(values)} values from {short(values[0])} to {short(values[-1])}"
-    if isinstance(values[0], float):
-        return ", ".join(distinct(list(values), 5))
-    return ", ".join(map(short, values))

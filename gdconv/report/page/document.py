@@ -42,6 +42,8 @@ from gdconv.tables.csv import Tables
 
 # The problems whose coefficients are shown, and how many of each.
 MOST_PROBLEMS, MOST_COEFFICIENTS = 6, 100
+# So many values of a quantity are listed.
+MOST_VALUES = 12
 SCRIPTS = (
     *("plot.js", "hover.js", "methods.js", "charts.js", "explorer.js"),
     *("filter.js", "table.js", "figures.js", "address.js"),
@@ -189,17 +191,25 @@ def _cut(runs: pd.DataFrame) -> str:
 def _subject(runs: pd.DataFrame) -> dict[str, str]:
     """The values of each quantity that was chosen, or their number and range."""
     facts = {}
-    for name in (*SETTING, *DRAW, *STEP, "relative_step"):
-        values = sorted(runs[name].dropna().unique())
+    for name in (*SETTING, *DRAW, *STEP):
+        if values := sorted(runs[name].dropna().unique()):
+            facts[QUANTITIES[name].title] = values_told(values)
+    if steps := sorted(runs["relative_step"].dropna().unique()):
         # The last digits of equal relative steps differ between problems, so they are not counted.
-        if len(values) > 12 or (name == "relative_step" and len(values) > 1):
-            count = "" if name == "relative_step" else f"{len(values)} values "
-            facts[QUANTITIES[name].title] = f"{count}from {short(values[0])} to {short(values[-1])}"
-        elif values:
-            facts[QUANTITIES[name].title] = ", ".join(
-                distinct(values, 5) if isinstance(values[0], float) else map(short, values)
-            )
+        told = values_told(steps) if len(steps) == 1 else _range(steps)
+        facts[QUANTITIES["relative_step"].title] = told
     return facts
+
+
+def values_told(values: Sequence[Any]) -> str:
+    """Return ascending values in words, or their number and range if they are many."""
+    if len(values) > MOST_VALUES:
+        return f"{len(values)} values {_range(values)}"
+    return ", ".join(distinct(values, 5) if isinstance(values[0], float) else map(short, values))
+
+
+def _range(values: Sequence[Any]) -> str:
+    return f"from {short(values[0])} to {short(values[-1])}"
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

@@ -10,6 +10,7 @@ from gdconv.config.sections import Run
 from gdconv.experiment.network.group import prepare, train
 from gdconv.experiment.network.record import Record, Row
 from gdconv.experiment.trajectory import recorded_iterations
+from gdconv.problems.network.model import inner
 from gdconv.verify.case import FEW, POINTS
 
 # At so many recorded points loss, gradient and Hessian are compared.
@@ -62,11 +63,7 @@ class NetworkCase:
 
     def active(self, w: np.ndarray) -> bytes:
         """Which hidden units are above 0 for which samples."""
-        inputs, units = self.shape.inputs, max(self.shape.hidden, 1)
-        inner = self.samples.X @ w[: inputs * units].reshape(inputs, units)
-        if self.shape.hidden:
-            inner = inner + w[inputs * units : inputs * units + units]
-        return bytes((inner > 0).tobytes())
+        return bytes((inner(self.shape, self.samples, w) > 0).tobytes())
 
     def numbers(self) -> str:
         """Return the numbers that the rows are computed from, in three lines."""
