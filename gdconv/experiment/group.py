@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +13,7 @@ from gdconv.config.sections import Run, Table
 from gdconv.experiment.average import gap_average, iterations_average
 from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem_id, run_ids
 from gdconv.experiment.iterate import iterate
-from gdconv.experiment.network.group import run_network
 from gdconv.experiment.prediction import Theory, coefficients_together, method_of
-from gdconv.experiment.sampled.expectation import Expectation
-from gdconv.experiment.sampled.group import rows_of
 from gdconv.experiment.trajectory import Recorder, Trajectories, recorded_iterations
 from gdconv.methods.sampling import Sampling
 from gdconv.problems.blocks import LeastSquares
@@ -25,6 +22,9 @@ from gdconv.problems.least_squares import Objective
 from gdconv.problems.spectrum import Spectrum, eigh_difference
 from gdconv.problems.starts import starting_point
 from gdconv.theory.measured import oscillating, rates
+
+if TYPE_CHECKING:
+    from gdconv.experiment.sampled.expectation import Expectation
 
 
 # A number too large for a float is inf, and an empty cell in the tables.
@@ -54,7 +54,10 @@ def run_group(
     if planned is not None and list(planned) != ids:
         path = typed(getattr(first.problem, "path", first.problem.name))
         raise ValueError(f"{path} was changed while the sweep was running")
+    # What only some kinds of groups need is imported for them: a worker waits for its imports.
     if isinstance(first.problem, Network):
+        from gdconv.experiment.network.group import run_network
+
         return run_network(runs, ids)
     problem = make(first.problem, first.seed, first.repetition, triangle)
     first.method.refuse_size(problem.X.shape[1])
@@ -128,6 +131,9 @@ def _sampled(
     recorded: np.ndarray,
 ) -> GroupTables:
     """The same for a method that draws samples."""
+    from gdconv.experiment.sampled.expectation import Expectation
+    from gdconv.experiment.sampled.group import rows_of
+
     first, problem, identifier = runs[0], objective.problem, problem_id(runs[0])
     assert isinstance(first.method, Sampling)
     expectation = Expectation(first.method, objective, start)

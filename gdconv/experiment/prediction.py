@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 
 from gdconv.config.sections import Run
-from gdconv.experiment.sampled.expectation import mean_square_limit
 from gdconv.methods.protocol import Facts, Method
+from gdconv.methods.sampling import Sampling
 from gdconv.problems.least_squares import Objective
 from gdconv.theory.rounding import relative_error, step_errors
 
@@ -34,7 +34,14 @@ def facts_of(objective: Objective) -> Facts:
     problem = objective.problem
     shape = problem.n_samples, problem.X.shape[1]
     trace = float(spectrum.eigenvalues.sum())
-    return Facts(*ends, *shape, trace, cache(partial(mean_square_limit, objective)))
+
+    @cache
+    def mean_square_limit(method: Sampling) -> float:
+        from gdconv.experiment.sampled.expectation import mean_square_limit
+
+        return mean_square_limit(objective, method)
+
+    return Facts(*ends, *shape, trace, mean_square_limit)
 
 
 def coefficients_of(run: Run, facts: Facts) -> dict[str, float]:

@@ -113,7 +113,10 @@ class Recorder:
             self.wanted = self.tolerance * gap
             self._attend(runs)
         leaving = None
-        if not ((self.lower < gap) & (gap < self.upper)).all():
+        np.less(self.lower, gap, out=self._within[0])
+        np.less(gap, self.upper, out=self._within[1])
+        # Comparing bytes takes a tenth of the time of `numpy.all`.
+        if self._within.tobytes() != self._usual:
             reached = (gap <= self.wanted[runs]) & (self.to_tolerance[runs] < 0)
             self.to_tolerance[runs[reached]] = iteration
             self.reached_floor[runs] = gap <= self.floor[runs]
@@ -133,6 +136,8 @@ class Recorder:
         wanted = np.where(self.to_tolerance[runs] < 0, self.wanted[runs], 0.0)
         self.lower = np.maximum(wanted, self.floor[runs])
         self.upper = self.ceiling[runs]
+        self._within = np.empty((2, len(runs)), dtype=bool)
+        self._usual = b"\x01" * self._within.size
 
     def _record(
         self,

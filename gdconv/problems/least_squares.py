@@ -9,7 +9,13 @@ import numpy as np
 from gdconv.problems.blocks import LeastSquares
 from gdconv.problems.doubled import add
 from gdconv.problems.minimisers import least_norm, loss
-from gdconv.problems.products import Stack, padded, padded_shape, stack
+from gdconv.problems.products import (
+    Stack,
+    padded,
+    padded_shape,
+    rows_are_independent,
+    stack,
+)
 from gdconv.problems.spectrum import spectrum
 from nnlib import Graph, Program
 
@@ -80,7 +86,8 @@ class Objective:
     @property
     def rows_multiplied(self) -> str:
         """How the rows of a group are multiplied: together or, if the BLAS requires it, alone."""
-        return "together" if self.stack(1).height > 1 else "alone"
+        together = rows_are_independent(padded_shape(self.matrix.shape))
+        return "together" if together else "alone"
 
     def program(self, *leading: int, with_gradient: bool = True) -> Program:
         """Return a function from W to W matrixᵀ − target and the gradient (3), row by row.

@@ -22,6 +22,9 @@ UNIT = 8
 # If a block needs at most so many multiplications, all heights up to BLOCK take OpenBLAS's path for
 # small products.
 SMALL = 10**6
+# Few rows take fewer numbers through the processor, unless the matrix is too large for its cache:
+# then reading it takes as long with few rows as with many.
+FEW, CACHED = (2, 4), 2**18
 # At least so many elements are compared; the trial's numbers repeat with a prime period.
 COMPARED, PERIOD = 256, 4093
 multiply = np.matmul
@@ -74,9 +77,10 @@ def stack(rows: int, shape: tuple[int, int]) -> Stack:
         return Stack(0, 0)
     if not rows_are_independent(shape):
         return Stack(rows, 1)
-    whole = _up(rows)
-    if same_bits(whole, shape):
-        return Stack(1, whole)
+    few = FEW if shape[0] * shape[1] <= CACHED else ()
+    for height in (*(each for each in few if each >= rows), _up(rows)):
+        if same_bits(height, shape):
+            return Stack(1, height)
     blocks = -(-rows // BLOCK)
     height = _up(-(-rows // blocks))
     while not same_bits(height, shape):
