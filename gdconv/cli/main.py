@@ -5,7 +5,6 @@ All configurations of a study are composed and checked before anything is run, o
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
@@ -25,20 +24,12 @@ from gdconv.config.plugins import families
 from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import Problem, Processes, Serial, StudyConfig, Table
 from gdconv.sweep import engines
-from gdconv.sweep.pool import import_group
+from gdconv.sweep.engines.processes import start_original
+from gdconv.sweep.engines.worker import import_group
 from gdconv.tables import disk
 
 # Bytes; the parser of pandas leaves the interpreter to other threads.
 LARGE_FILE = 2**25
-
-
-def plainly_asked_for(arguments: Sequence[str]) -> Processes | None:
-    """Return the engine of processes if the overrides ask for it literally, else None."""
-    given = dict(word.split("=", 1) for word in arguments if re.match(r"engine.*=", word))
-    workers = given.pop("engine.workers", "0")
-    if given != {"engine": "processes"} or not workers.isdecimal():
-        return None
-    return Processes(workers=int(workers) or None)
 
 
 def import_meanwhile(modules: Sequence[str]) -> Thread:
@@ -76,18 +67,19 @@ def _run_study() -> int:
         sys.argv[1:] = [word for word in arguments if word != "--dry-run"]
         return _foresee()
     with ExitStack() as started:
-        # The worker processes start while Hydra composes, which takes as long.
-        ahead = plainly_asked_for(arguments)
-        engine = started.enter_context(engines.engine(ahead)) if ahead else None
+        if "engine=processes" in arguments:
+            # It gets ready while Hydra composes, which takes as long.
+            start_original()
         jobs = compose()
         if not jobs:
             return 0
         study = shared_study([study for _, study in jobs])
         command = ["gdconv", *arguments]
-        if study.engine != ahead:
-            engine = started.enter_context(engines.engine(study.engine))
         from gdconv.sweep import sweep
 
+        if isinstance(study.engine, Processes):
+            start_original()
+        engine = started.enter_context(engines.engine(study.engine))
         configs = [config for config, _ in jobs]
         if study.engine == Serial() and reads_much(config.problem for config in configs):
             importing = Thread(target=import_group)

@@ -36,7 +36,8 @@ from gdconv.problems.families import (
     shape,
 )
 from gdconv.sweep import engines
-from gdconv.sweep.pool import Engine, failed, of_groups
+from gdconv.sweep.engines.groups import failed, of_groups
+from gdconv.sweep.engines.pool import Engine
 from gdconv.sweep.store import Store
 from gdconv.sweep.triangles import looking, prepared
 from gdconv.tables.csv import Rows, Tables, decode, read

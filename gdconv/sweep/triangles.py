@@ -29,7 +29,9 @@ from gdconv.problems.families import (
 )
 from gdconv.problems.table.large import looked_at_by
 from gdconv.problems.table.progress import progress
-from gdconv.sweep.pool import Engine, Job, Task, import_group
+from gdconv.sweep.engines.groups import Task
+from gdconv.sweep.engines.pool import Engine, Job
+from gdconv.sweep.engines.worker import import_group
 from gdconv.tables import disk
 from nnlib.terminal import bar_stream
 

@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections import Counter
@@ -36,8 +37,9 @@ from gdconv.config.sections import (
 )
 from gdconv.experiment import identity as runs
 from gdconv.methods.gradient_descent import GradientDescent
-from gdconv.sweep import cluster, pool, provenance, scratch
-from gdconv.sweep.pool import work
+from gdconv.sweep import provenance
+from gdconv.sweep.engines import cluster, groups, pool, scratch
+from gdconv.sweep.engines.groups import work
 from gdconv.sweep.sweep import (
     LARGEST_BLOCK,
     SMALLEST_BLOCK,
@@ -328,7 +330,7 @@ def dying(monkeypatch):
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
     def arm(marker, cause=deadly):
-        monkeypatch.setattr(pool, "work", lambda task: cause(marker, task))
+        monkeypatch.setattr(groups, "work", lambda task: cause(marker, task))
 
     yield arm
     cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
@@ -474,12 +476,22 @@ def test_no_process_outlives_the_sweep(engine, number, tmp_path):
     assert_none_left(str(tmp_path))
 
 
+@pytest.fixture(params=["near", "far"])
+def temporary(request, tmp_path):
+    """A folder for temporary files; the socket of copied processes cannot be far down."""
+    if request.param == "near":
+        with tempfile.TemporaryDirectory(dir="/tmp", prefix="near-") as folder:
+            yield Path(folder)
+    else:
+        folder = tmp_path / ("far" * 30)
+        folder.mkdir()
+        yield folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", POOLS)
-def test_nothing_is_left_after_a_kill_by_the_next_command(engine, tmp_path):
+def test_nothing_is_left_after_a_kill_by_the_next_command(engine, tmp_path, temporary):
     """The processes end by themselves; folders and semaphores are removed by another sweep."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
     # It looks like one of ours and is not: its process is at work, or its name another's.
     kept = [f".gdconv-{os.getpid()}-abcdefgh", ".gdconv-notes", f".gdconv-{2**31}-abcdefgh"]
     for name in kept:
@@ -496,13 +508,55 @@ def test_nothing_is_left_after_a_kill_by_the_next_command(engine, tmp_path):
     assert_none_left(str(tmp_path))
     names = f"sem.loky-{process.pid}-*"
     assert list(scratch.SEMAPHORES.glob(names))
-    assert len(list(temporary.iterdir())) == len(kept) + 2
+    ours = [path for path in temporary.iterdir() if path.name not in {*kept, "link"}]
+    copied = engine == "processes" and temporary.name.startswith("near")
+    assert len(ours) == 1 + copied
     shutil.rmtree(tmp_path / "s")
     process = run(tmp_path, "method.iterations=1", env=env)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert not list(scratch.SEMAPHORES.glob(names))
     assert {path.name for path in temporary.iterdir()} == {*kept, "link"}
+
+
+UNGUARDED = """
+import sys
+print("the script runs")
+from gdconv.cli import commands
+sys.argv[0] = "gdconv"
+sys.exit(commands.study())
+"""
+
+
+@pytest.mark.slow
+def test_a_script_that_calls_the_command_runs_once(tmp_path):
+    """As with loky, and unlike with `multiprocessing`, which would run it in each worker."""
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    process = run(tmp_path, "engine=processes", program=[sys.executable, "script.py"])
+    printed, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert printed.count("the script runs") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [False, True])
+def test_workers_of_a_command_are_copies_of_a_process_that_is_ready(config, tmp_path):
+    """However the engine is asked for; their parent is not the command."""
+    asked = ["engine=processes", "engine.workers=2"]
+    if config:
+        asked = ["++engine={name: processes, workers: 2}"]
+    process = run(tmp_path, *asked, "method.iterations=100000")
+    wait_for(lambda: (tmp_path / "s" / "runs.csv").exists())
+    parents = {
+        int(Path(f"/proc/{number}/stat").read_text().rpartition(") ")[2].split()[1])
+        for number in alive(str(tmp_path))
+        if number != process.pid
+    }
+    (original,) = parents - {process.pid}
+    assert b"gdconv.sweep.engines.ready" in Path(f"/proc/{original}/cmdline").read_bytes()
+    process.terminate()
+    process.communicate(timeout=60)
+    assert_none_left(str(tmp_path))
 
 
 STUCK = """
@@ -667,7 +721,7 @@ def test_only_what_scipy_copies_for_nothing_is_left_out_of_its_import():
     script = """
 import sys, numpy
 before = numpy.__all__, sorted(numpy.__all__), sorted(dir(numpy))
-from gdconv.sweep.pool import import_group
+from gdconv.sweep.engines.worker import import_group
 import_group()
 parts = ["numpy.f2py", "numpy.testing", "numpy.polynomial", "unittest"]
 print([name for name in parts if name in sys.modules], "scipy.linalg" in sys.modules)

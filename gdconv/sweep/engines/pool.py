@@ -1,43 +1,30 @@
-"""What all engines share, and what their workers do.
+"""What all engines share: a job is done for each of some items, and its results are returned.
 
-Workers compute and return rows, and write nothing. So a worker that dies loses only the group that
-it was running.
+Workers compute and return rows, and write nothing. So a worker that dies loses only the item that
+it was working on.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from gdconv.config.rules import Section
-from gdconv.sweep import scratch
+from gdconv.sweep.engines import scratch
+from gdconv.sweep.engines.worker import in_worker
 
-# Only the workers import NumPy and SciPy at once, because the command line starts them before it
-# imports its own copy.
-if TYPE_CHECKING:
-    import numpy as np
-
-    from gdconv.experiment.identity import Group
-    from gdconv.tables.csv import Rows
-
-    # An item that has no result, and why.
-    Suspect = tuple[Any, str]
+# An item that has no result, and why.
+Suspect = tuple[Any, str]
 
 log = logging.getLogger("gdconv")
 
 # After so long without a result, the engine checks whether any worker is left.
 PATIENCE_SECONDS = 30
-_IMPORTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -107,12 +94,6 @@ class Engine:
         raise NotImplementedError
 
 
-def in_worker(function: Callable[[Any], Any], item: Any) -> Any:
-    """Do an item's work in a worker, where BLAS has one thread."""
-    _one_thread()
-    return function(item)
-
-
 class Pool(Engine):
     """An engine whose items are run by other processes, one item at a time in each."""
 
@@ -162,63 +143,9 @@ class Pool(Engine):
             return self.executor.submit(self.task, job.run, item)
 
 
-class Task(NamedTuple):
-    """A group; if its problem has too many rows for one block, also what is known of them.
-
-    Attributes
-    ----------
-    triangle : ndarray or None
-        That of all rows.
-    known : object
-        See `families.known`.
-    """
-
-    group: Group
-    triangle: np.ndarray | None = None
-    known: Any = None
-
-
-def work(task: Task) -> Rows:
-    """Run one group; if it cannot be run, its rows say why and the sweep continues.
-
-    Raises
-    ------
-    MemoryError
-        If memory does not suffice; it may suffice when the group is run alone.
-    """
-    from gdconv.experiment.group import run_group
-    from gdconv.problems.families import remembered
-    from gdconv.tables.csv import encode
-
-    group = task.group
-    try:
-        with remembered(next(iter(group.values())).problem, task.known):
-            return encode(run_group(list(group.values()), list(group), task.triangle))
-    except MemoryError:
-        raise
-    except Exception as error:
-        log.debug("group failed", exc_info=True)
-        return failed(task, f"{type(error).__name__}: {error}")
-
-
 def without_memory(error: MemoryError) -> str:
     """Return the text that says why a group without enough memory has no rows."""
     return f"memory did not suffice: {error}"
-
-
-def failed(task: Task, reason: str) -> Rows:
-    """Return the rows of a group that cannot be run."""
-    from gdconv.experiment.identity import failed_group
-    from gdconv.sweep.provenance import without_home
-    from gdconv.tables.csv import encode
-
-    group = task.group
-    return encode(failed_group(list(group.values()), list(group), without_home(reason)))
-
-
-def of_groups() -> Job:
-    """Return the job whose items are tasks and whose results are rows."""
-    return Job(work, failed, lambda task: f"{len(task.group)} runs")
 
 
 def _result(future: Future[Any]) -> Any:
@@ -226,62 +153,3 @@ def _result(future: Future[Any]) -> Any:
         return future.result()
     except CancelledError:
         raise ConnectionError("the Dask scheduler is gone") from None
-
-
-def import_group() -> None:
-    """Import what runs a group, and leave out parts of NumPy that SciPy would import for nothing.
-
-    SciPy copies all names of NumPy. That imports even the tools for tests and for Fortran, which
-    takes a third of SciPy's time. If a program asks for these parts, they are imported then.
-    """
-    import numpy as np
-
-    # Another thread must not take the shorter list for NumPy's own.
-    with _IMPORTING:
-        names: list[str] = np.__all__
-        parts: set[str] = getattr(np, "__numpy_submodules__", set())
-        left_out = parts & {"f2py", "testing", "polynomial"}
-        np.__all__ = [name for name in names if name not in left_out]
-        parts -= left_out
-        try:
-            import gdconv.experiment.group  # noqa: F401
-        finally:
-            np.__all__ = names
-            parts |= left_out
-
-
-@cache
-def _one_thread() -> None:
-    """Keep BLAS on one thread in this worker: two make small products several times slower."""
-    import threadpoolctl
-
-    import_group()
-    threadpoolctl.threadpool_limits(1)
-
-
-def prepare(parent: int) -> None:
-    """Make a process a worker, which ends when its parent ends, even if that is killed."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-    _one_thread()
-
-
-@contextmanager
-def ignoring_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C while processes are started, so that they inherit this and ignore it too.
-
-    A terminal sends Ctrl-C to all of its processes, but only this one may react to it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -10,8 +10,9 @@ from threading import Timer
 from typing import Any
 
 from gdconv.config.rules import ConfigError
-from gdconv.sweep.pool import PATIENCE_SECONDS, Engine, Pool, ignoring_interrupts, in_worker
-from gdconv.sweep.scratch import scratch
+from gdconv.sweep.engines.pool import PATIENCE_SECONDS, Engine, Pool
+from gdconv.sweep.engines.scratch import scratch
+from gdconv.sweep.engines.worker import ignoring_interrupts, in_worker
 from gdconv.tables import disk
 
 log = logging.getLogger("gdconv")
