@@ -20,12 +20,13 @@ _HOMES = {
     "Network": "gdconv.config.networks",
     "Family": "gdconv.config.plugins",
     **{method.__name__: method.__module__ for method in METHODS.values()},
+    "RunConfig": "gdconv.config.runs",
     **dict.fromkeys(
-        (
-            *("RunConfig", "Step", "Record", "Zeros", "Normal", "Eigenvector"),
-            *("Gaussian", "Correlated", "Prescribed", "Polynomial", "Table", "Csv"),
-            *("Serial", "Processes", "Dask"),
-        ),
+        ("Gaussian", "Correlated", "Prescribed", "Polynomial", "Table", "Csv"),
+        "gdconv.config.problems",
+    ),
+    **dict.fromkeys(
+        ("Step", "Record", "Zeros", "Normal", "Eigenvector", "Serial", "Processes", "Dask"),
         "gdconv.config.sections",
     ),
 }

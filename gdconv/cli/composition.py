@@ -49,8 +49,10 @@ from gdconv.config.mapping import (
     options_of,
 )
 from gdconv.config.plugins import families
+from gdconv.config.problems import Columns
 from gdconv.config.rules import ConfigError, Rule, nearest, on_one_line, quoted, quoted_list, typed
-from gdconv.config.sections import Columns, RunConfig, StudyConfig
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import StudyConfig
 
 
 class CommandError(ValueError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gdconv.config.sections import Run, RunConfig, Serial, StudyConfig
+from gdconv.config.runs import Run, RunConfig
+from gdconv.config.sections import Serial, StudyConfig
 from gdconv.problems.families import fitting_rows, shape
 from gdconv.sweep.sweep import blocks, cost, grouped, plan
 from gdconv.tables import contents

@@ -21,8 +21,9 @@ from threading import Thread
 from gdconv.cli.composition import CommandError, compose, configuration_folder
 from gdconv.config.mapping import GROUPS, declared_keys, flat, to_mapping
 from gdconv.config.plugins import families
+from gdconv.config.problems import Problem, Table
 from gdconv.config.rules import ConfigError, typed
-from gdconv.config.sections import Problem, Processes, Serial, StudyConfig, Table
+from gdconv.config.sections import Processes, Serial, StudyConfig
 from gdconv.sweep import engines
 from gdconv.sweep.engines.processes import start_original
 from gdconv.sweep.engines.worker import import_group

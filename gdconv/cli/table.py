@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from gdconv.cli.composition import CommandError
+from gdconv.config.problems import Columns, Table
 from gdconv.config.rules import nearest, quoted, quoted_list, typed
-from gdconv.config.sections import Columns, Table
 
 USAGE = """\
 gdconv-table FILE ... [KEY=VALUE ...]

@@ -7,17 +7,10 @@ from dataclasses import Field, fields
 from typing import Any, NamedTuple
 
 import gdconv.config.networks  # noqa: F401
+from gdconv.config.problems import PROBLEMS
 from gdconv.config.rules import ConfigError, Section, nearest, typed
-from gdconv.config.sections import (
-    ENGINES,
-    METHODS,
-    PROBLEMS,
-    STARTS,
-    Record,
-    RunConfig,
-    Step,
-    StudyConfig,
-)
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import ENGINES, METHODS, STARTS, Record, Step, StudyConfig
 
 GROUPS: dict[str, Mapping[str, type[Section]]] = {
     "problem": PROBLEMS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from gdconv.config.problems import PROBLEMS, Columns, Table
 from gdconv.config.rules import (
     ConfigError,
     any_real,
@@ -18,7 +19,7 @@ from gdconv.config.rules import (
     positive,
     table_path,
 )
-from gdconv.config.sections import PROBLEMS, Columns, RunConfig, Table, Zeros
+from gdconv.config.sections import Iterated, Start, Zeros
 
 # So many points chebyshev and two_spirals have, units a network, unless others are asked for.
 POINTS, UNITS = 20, 20
@@ -170,15 +171,15 @@ class Network(Columns):
         keys: dict[str, Any] = {name: getattr(self, name) for name in names}
         return Table(**keys, intercept=False)
 
-    def refuse(self, config: RunConfig) -> None:
+    def refuse(self, start: Start, method: Iterated) -> None:
         """Raise ConfigError for a start or a method that a network cannot have."""
-        if config.start != Zeros():
+        if start != Zeros():
             allowed = (
                 "is a start for least squares; a network starts from problem.initialisation,"
                 " problem.scale and problem.weights"
             )
-            raise ConfigError("start", config.start.name, allowed)
-        config.method.refuse_network()
+            raise ConfigError("start", start.name, allowed)
+        method.refuse_network()
 
 
 PROBLEMS[Network.name] = Network

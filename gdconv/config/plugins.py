@@ -7,8 +7,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
+from gdconv.config.problems import PROBLEMS, OfRows
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import PROBLEMS, OfRows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from gdconv.config.problems import Gaussian, Problem
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Gaussian, Normal, Problem, Run, Start, Zeros
+from gdconv.config.runs import Run
+from gdconv.config.sections import Normal, Start, Zeros
 from gdconv.experiment.prediction import coefficients_of, method_of
 from gdconv.experiment.trajectory import Trajectories
 from gdconv.methods.protocol import Facts

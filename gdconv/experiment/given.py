@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from gdconv.config.problems import Table
 from gdconv.config.rules import ConfigError, nearest, shown, typed
-from gdconv.config.sections import RunConfig, Table
+from gdconv.config.runs import RunConfig
 from gdconv.problems.blocks import LeastSquares
 from gdconv.problems.table.files import held
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdconv.config.networks import Network
+from gdconv.config.problems import Table
 from gdconv.config.rules import typed
-from gdconv.config.sections import Run, Table
+from gdconv.config.runs import Run
 from gdconv.experiment.average import gap_average, iterations_average
 from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem_id, run_ids
 from gdconv.experiment.iterate import iterate

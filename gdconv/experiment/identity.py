@@ -8,13 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gdconv.config.sections import (
-    Run,
-    constant_momentum,
-    identity,
-    method_options,
-    problem_options,
-)
+from gdconv.config.runs import Run, constant_momentum, identity, method_options, problem_options
 from gdconv.problems.families import problem_identity
 
 # Part of every run_id. Raise it whenever the same configuration gives other rows or columns.

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from gdconv.config.sections import Run
+from gdconv.config.runs import Run
 from gdconv.methods.protocol import Facts, Method
 from gdconv.methods.sampling import Sampling
 from gdconv.problems.least_squares import Objective

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import RunConfig
+from gdconv.config.runs import RunConfig
 from gdconv.problems.families import block_ends, fitting_rows, shape
 
 

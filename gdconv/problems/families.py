@@ -11,16 +11,9 @@ import numpy as np
 
 from gdconv.config.networks import Network
 from gdconv.config.plugins import Family
+from gdconv.config.problems import Correlated, Gaussian, Polynomial, Prescribed, Problem, Table
 from gdconv.config.rules import ConfigError, typed
-from gdconv.config.sections import (
-    Correlated,
-    Gaussian,
-    Polynomial,
-    Prescribed,
-    Problem,
-    Table,
-    identity,
-)
+from gdconv.config.runs import identity
 from gdconv.problems.blocks import LeastSquares, Rows, Tree, ends, height
 from gdconv.problems.doubled import blocks, product
 from gdconv.problems.table import reading

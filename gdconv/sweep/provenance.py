@@ -16,7 +16,8 @@ import threadpoolctl
 import yaml
 
 from gdconv.config.mapping import flat, to_mapping
-from gdconv.config.sections import RunConfig, StudyConfig
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import StudyConfig
 
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "hydra-core", "loky")
 

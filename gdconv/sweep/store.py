@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import RunConfig, StudyConfig
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import StudyConfig
 from gdconv.experiment.identity import SCHEMA_VERSION
 from gdconv.sweep import lock
 from gdconv.sweep.provenance import configuration, environment, without_home

@@ -14,17 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdconv.config.networks import Network
+from gdconv.config.problems import Problem
 from gdconv.config.rules import ConfigError, Section
-from gdconv.config.sections import (
-    Problem,
-    Run,
-    RunConfig,
-    Serial,
-    Step,
-    StudyConfig,
-    expand,
-    number_of_runs,
-)
+from gdconv.config.runs import Run, RunConfig, expand, number_of_runs
+from gdconv.config.sections import Serial, Step, StudyConfig
 from gdconv.experiment.given import configurations
 from gdconv.experiment.identity import Group, group_of, run_ids
 from gdconv.experiment.whole import refuse_whole
@@ -172,8 +165,7 @@ def run_study(
 
     Examples
     --------
-    >>> from gdconv import run_study
-    >>> from gdconv.config.sections import Gaussian, RunConfig, Step
+    >>> from gdconv import Gaussian, RunConfig, Step, run_study
     >>> config = RunConfig(Gaussian(n_samples=50, n_features=5), step=Step(value=[0.5, 1.0]))
     >>> run_study(config).runs.status.tolist()
     ['converged', 'converged']

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Run
+from gdconv.config.runs import Run
 from gdconv.experiment.identity import Group, rows_id
 from gdconv.problems.families import (
     block_ends,

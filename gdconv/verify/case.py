@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from gdconv.config.sections import Run
+from gdconv.config.runs import Run
 from gdconv.experiment.iterate import Beside, iterate
 from gdconv.experiment.prediction import Theory, method_of
 from gdconv.experiment.trajectory import recorded_iterations

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gdconv.config.sections import Run
+from gdconv.config.runs import Run
 from gdconv.experiment.prediction import Theory
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.protocol import Method

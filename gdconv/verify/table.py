@@ -12,7 +12,7 @@ import threadpoolctl
 
 from gdconv.config.networks import Network
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import RunConfig, expand
+from gdconv.config.runs import RunConfig, expand
 from gdconv.experiment.prediction import method_of
 from gdconv.experiment.whole import refuse_whole
 from gdconv.methods.gradient_descent import GradientDescent

@@ -219,7 +219,7 @@ def flops(rounds: int) -> None:
     only_one_thread()
     import numpy as np
 
-    from gdconv.config.sections import Gaussian
+    from gdconv.config.problems import Gaussian
     from gdconv.experiment.iterate import iterate
     from gdconv.methods.gradient_descent import GradientDescent
     from gdconv.problems.families import make

@@ -99,7 +99,7 @@ def _iterations(n_features: int, runs: int, iterations: int, rounds: int) -> dic
         SteepestDescent,
         Step,
     )
-    from gdconv.config.sections import expand
+    from gdconv.config.runs import expand
     from gdconv.experiment.iterate import iterate
     from gdconv.experiment.prediction import Theory
     from gdconv.experiment.trajectory import Recorder

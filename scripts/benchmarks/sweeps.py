@@ -198,7 +198,9 @@ def growth(rounds: int) -> None:
 
 def _study_seconds(size: dict[str, int], rounds: int) -> float:
     from gdconv import run_study
-    from gdconv.config.sections import Gaussian, RunConfig, Step
+    from gdconv.config.problems import Gaussian
+    from gdconv.config.runs import RunConfig
+    from gdconv.config.sections import Step
     from gdconv.methods.gradient_descent import GradientDescent
 
     start, stop, count = 0.02, 2.1, size["step sizes"]

@@ -22,17 +22,10 @@ import gdconv.sweep.sweep
 from gdconv.cli import composition
 from gdconv.cli import main as cli
 from gdconv.config.mapping import OTHER_NAMES, flat, to_mapping
+from gdconv.config.problems import PROBLEMS, Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import (
-    ENGINES,
-    METHODS,
-    PROBLEMS,
-    STARTS,
-    Processes,
-    RunConfig,
-    StudyConfig,
-    Table,
-)
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import ENGINES, METHODS, STARTS, Processes, StudyConfig
 from gdconv.sweep import engines
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gdconv.config.sections import RunConfig, Step, Table
+from gdconv.config.problems import Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Step
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import make
 from gdconv.problems.least_squares import Objective

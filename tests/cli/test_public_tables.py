@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdconv.config.sections import RunConfig
+from gdconv.config.runs import RunConfig
 from gdconv.sweep.sweep import run_study
 
 PUBLIC = Path(__file__).parents[1] / "data" / "public"

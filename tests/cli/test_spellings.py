@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from gdconv.config.mapping import to_mapping
-from gdconv.config.sections import Table
+from gdconv.config.problems import Table
 
 SPELLINGS = {
     "problem.path": [

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gdconv.config.sections import Gaussian, RunConfig, Step, StudyConfig
+from gdconv.config.problems import Gaussian
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Step, StudyConfig
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.sweep.sweep import run_sweep
 from nnlib import terminal

@@ -6,23 +6,10 @@ import numpy as np
 import pytest
 
 from gdconv.config.mapping import GROUPS, SECTIONS, declared_keys, flat, from_mapping, to_mapping
+from gdconv.config.problems import PROBLEMS, Correlated, Gaussian, Polynomial, Prescribed, Table
 from gdconv.config.rules import ConfigError, typed
-from gdconv.config.sections import (
-    PROBLEMS,
-    Correlated,
-    Eigenvector,
-    Gaussian,
-    Normal,
-    Polynomial,
-    Prescribed,
-    Record,
-    RunConfig,
-    Step,
-    StudyConfig,
-    Table,
-    expand,
-    problem_options,
-)
+from gdconv.config.runs import RunConfig, expand, problem_options
+from gdconv.config.sections import Eigenvector, Normal, Record, Step, StudyConfig
 from gdconv.methods.gradient_descent import GradientDescent
 
 

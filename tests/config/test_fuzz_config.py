@@ -20,7 +20,8 @@ from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 
 from gdconv.cli import commands
-from gdconv.config.sections import ENGINES, METHODS, PROBLEMS, STARTS
+from gdconv.config.problems import PROBLEMS
+from gdconv.config.sections import ENGINES, METHODS, STARTS
 from gdconv.sweep import engines, provenance, sweep
 from gdconv.tables.columns import FILES
 from nnlib import terminal

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from gdconv.config.mapping import from_mapping, to_mapping
 from gdconv.config.pairs import combined, number_of_combinations
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import RunConfig, Step, expand, number_of_runs
+from gdconv.config.runs import RunConfig, expand, number_of_runs
+from gdconv.config.sections import Step
 from gdconv.experiment.identity import run_ids
 from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent

@@ -9,7 +9,9 @@ import json
 import numpy as np
 import threadpoolctl
 
-from gdconv.config.sections import Gaussian, Record, RunConfig, Step, expand
+from gdconv.config.problems import Gaussian
+from gdconv.config.runs import RunConfig, expand
+from gdconv.config.sections import Record, Step
 from gdconv.experiment.group import run_group
 from gdconv.experiment.iterate import iterate
 from gdconv.methods.barzilai_borwein import BarzilaiBorwein

@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Gaussian
+from gdconv.config.problems import Gaussian
 from gdconv.experiment.iterate import iterate
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import make

@@ -7,17 +7,9 @@ import numpy as np
 import pytest
 
 from gdconv import Chebyshev, GradientDescent, HeavyBall, Nesterov
-from gdconv.config.sections import (
-    Eigenvector,
-    Gaussian,
-    Normal,
-    Prescribed,
-    Record,
-    RunConfig,
-    Step,
-    Table,
-    expand,
-)
+from gdconv.config.problems import Gaussian, Prescribed, Table
+from gdconv.config.runs import RunConfig, expand
+from gdconv.config.sections import Eigenvector, Normal, Record, Step
 from gdconv.experiment.group import run_group
 from gdconv.sweep.sweep import run_study
 

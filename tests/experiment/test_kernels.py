@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Gaussian
+from gdconv.config.problems import Gaussian
 from gdconv.experiment.group import run_group  # noqa: F401 - loads the BLAS of SciPy
 from gdconv.experiment.iterate import iterate
 from gdconv.methods.gradient_descent import GradientDescent

@@ -8,20 +8,9 @@ import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdconv.config.sections import (
-    Correlated,
-    Eigenvector,
-    Gaussian,
-    Normal,
-    Polynomial,
-    Prescribed,
-    Record,
-    RunConfig,
-    Step,
-    Table,
-    Zeros,
-    expand,
-)
+from gdconv.config.problems import Correlated, Gaussian, Polynomial, Prescribed, Table
+from gdconv.config.runs import RunConfig, expand
+from gdconv.config.sections import Eigenvector, Normal, Record, Step, Zeros
 from gdconv.experiment.group import run_group
 from gdconv.experiment.iterate import iterate
 from gdconv.experiment.prediction import Theory

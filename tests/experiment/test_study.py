@@ -3,20 +3,9 @@
 import numpy as np
 import pytest
 
-from gdconv.config.sections import (
-    Correlated,
-    Eigenvector,
-    Gaussian,
-    Normal,
-    Polynomial,
-    Prescribed,
-    Record,
-    RunConfig,
-    Step,
-    Table,
-    Zeros,
-    expand,
-)
+from gdconv.config.problems import Correlated, Gaussian, Polynomial, Prescribed, Table
+from gdconv.config.runs import RunConfig, expand
+from gdconv.config.sections import Eigenvector, Normal, Record, Step, Zeros
 from gdconv.experiment.group import run_group
 from gdconv.experiment.identity import failed_group, problem_id, run_ids
 from gdconv.experiment.trajectory import recorded_iterations

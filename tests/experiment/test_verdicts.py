@@ -12,19 +12,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv.config.sections import (
-    Correlated,
-    Eigenvector,
-    Gaussian,
-    Normal,
-    Polynomial,
-    Prescribed,
-    Record,
-    RunConfig,
-    Step,
-    Zeros,
-    expand,
-)
+from gdconv.config.problems import Correlated, Gaussian, Polynomial, Prescribed
+from gdconv.config.runs import RunConfig, expand
+from gdconv.config.sections import Eigenvector, Normal, Record, Step, Zeros
 from gdconv.experiment import group as study
 from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent

@@ -21,7 +21,7 @@ from gdconv import (
     run_study,
 )
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import expand
+from gdconv.config.runs import expand
 from gdconv.experiment.group import run_group
 from gdconv.experiment.iterate import iterate
 from gdconv.methods import conjugate_gradient

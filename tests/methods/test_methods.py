@@ -29,7 +29,8 @@ from gdconv import (
 )
 from gdconv.config.mapping import declared_keys, from_mapping
 from gdconv.config.rules import ConfigError, key, real
-from gdconv.config.sections import METHODS, StudyConfig, expand, number_of_runs
+from gdconv.config.runs import expand, number_of_runs
+from gdconv.config.sections import METHODS, StudyConfig
 from gdconv.experiment.group import run_group
 from gdconv.experiment.prediction import Theory
 from gdconv.methods.protocol import Choosing, Facts, Method

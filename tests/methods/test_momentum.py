@@ -22,7 +22,7 @@ from gdconv import (
     Step,
     run_study,
 )
-from gdconv.config.sections import expand
+from gdconv.config.runs import expand
 from gdconv.experiment.iterate import iterate
 from gdconv.methods.chebyshev import coefficients_of
 from gdconv.methods.nesterov import best_momentum

@@ -7,7 +7,7 @@ import pytest
 
 from gdconv import Gaussian, Nesterov, Normal, Prescribed, RunConfig, Step, run_study
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import expand
+from gdconv.config.runs import expand
 from gdconv.experiment.group import run_group
 from gdconv.experiment.iterate import iterate
 from gdconv.methods.protocol import Facts

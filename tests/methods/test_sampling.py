@@ -25,7 +25,8 @@ from gdconv import (
     run_study,
 )
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import StudyConfig, expand
+from gdconv.config.runs import expand
+from gdconv.config.sections import StudyConfig
 from gdconv.experiment.group import run_group
 from gdconv.experiment.sampled.draws import drawn
 from gdconv.problems.families import make

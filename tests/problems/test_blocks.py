@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Correlated, Gaussian, Polynomial, Prescribed, Table
+from gdconv.config.problems import Correlated, Gaussian, Polynomial, Prescribed, Table
 from gdconv.problems.blocks import Tree
 from gdconv.problems.families import CHUNK, block_ends, make, rows_of
 from gdconv.problems.least_squares import Objective

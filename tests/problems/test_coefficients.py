@@ -6,15 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdconv.config.sections import (
-    Gaussian,
-    Polynomial,
-    Record,
-    RunConfig,
-    Step,
-    StudyConfig,
-    Table,
-)
+from gdconv.config.problems import Gaussian, Polynomial, Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Record, Step, StudyConfig
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.nesterov import Nesterov
 from gdconv.problems.families import make

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gdconv.config.problems import Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import RunConfig, Step, Table, problem_options
+from gdconv.config.runs import RunConfig, problem_options
+from gdconv.config.sections import Step
 from gdconv.problems.families import make
 from gdconv.problems.table import reading
 from gdconv.sweep.sweep import run_study

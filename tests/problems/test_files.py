@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gdconv.config.sections import Gaussian, RunConfig, Step, StudyConfig, Table
+from gdconv.config.problems import Gaussian, Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Step, StudyConfig
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report import compare, report
 from gdconv.report.figures import catalogue as figures

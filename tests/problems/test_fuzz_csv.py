@@ -16,8 +16,10 @@ from io import StringIO
 import numpy as np
 import pytest
 
+from gdconv.config.problems import Gaussian, Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Gaussian, Record, RunConfig, Step, StudyConfig, Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Record, Step, StudyConfig
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems import families as problems
 from gdconv.report import report

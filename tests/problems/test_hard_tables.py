@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Eigenvector, RunConfig, Step, Table, Zeros, expand
+from gdconv.config.problems import Table
+from gdconv.config.runs import RunConfig, expand
+from gdconv.config.sections import Eigenvector, Step, Zeros
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import make
 from gdconv.sweep.sweep import run_study

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gdconv.config.problems import Columns, Gaussian, Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Columns, Gaussian, Processes, RunConfig, Step, StudyConfig, Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Processes, Step, StudyConfig
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import (
     block_ends,

@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Gaussian
+from gdconv.config.problems import Gaussian
 from gdconv.problems.families import LeastSquares, make
 from gdconv.problems.least_squares import Objective
 

@@ -9,8 +9,8 @@ import pyarrow
 import pytest
 from pyarrow import feather, parquet
 
+from gdconv.config.problems import Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Table
 from gdconv.problems.table import reading
 
 DATA = Path(__file__).parents[1] / "data"

@@ -8,8 +8,10 @@ import fsspec
 import numpy as np
 import pytest
 
+from gdconv.config.problems import Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Processes, RunConfig, Step, StudyConfig, Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Processes, Step, StudyConfig
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import block_ends, known
 from gdconv.problems.table import reading

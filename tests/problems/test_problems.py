@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from gdconv.config.problems import Correlated, Gaussian, Polynomial, Prescribed, Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Correlated, Gaussian, Polynomial, Prescribed, Table
 from gdconv.problems.families import make, notices, problem_identity, profile, standardized
 
 DIABETES = Path(__file__).parents[1] / "data" / "diabetes.csv"

@@ -4,18 +4,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gdconv.config.sections import (
-    Correlated,
-    Eigenvector,
-    Gaussian,
-    Normal,
-    Polynomial,
-    Prescribed,
-    RunConfig,
-    Step,
-    Zeros,
-    expand,
-)
+from gdconv.config.problems import Correlated, Gaussian, Polynomial, Prescribed
+from gdconv.config.runs import RunConfig, expand
+from gdconv.config.sections import Eigenvector, Normal, Step, Zeros
 from gdconv.experiment.group import run_ids
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import LeastSquares, make

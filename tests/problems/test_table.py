@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gdconv.config.problems import Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Table
 from gdconv.problems.families import make, notices, problem_identity, shape
 from gdconv.problems.table import reading
 

@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Gaussian, Table
+from gdconv.config.problems import Gaussian, Table
 from gdconv.problems.families import LeastSquares, make
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.minimisers import least_norm, loss

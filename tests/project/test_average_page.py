@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from gdconv import Gaussian, GradientDescent, HeavyBall, RunConfig, Step, run_study
-from gdconv.config.sections import expand
+from gdconv.config.runs import expand
 from gdconv.methods.protocol import Facts
 
 ROOT = Path(__file__).resolve().parents[2]

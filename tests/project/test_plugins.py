@@ -14,8 +14,8 @@ import pytest
 
 from gdconv import Family, RunConfig, run_study
 from gdconv.config import plugins
+from gdconv.config.problems import PROBLEMS
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import PROBLEMS
 from gdconv.report.figures import catalogue
 from gdconv.report.figures.drawing import NothingToShowError
 

@@ -9,7 +9,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Eigenvector, Gaussian, Record, RunConfig, Step, Zeros
+from gdconv.config.problems import Gaussian
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Eigenvector, Record, Step, Zeros
 from gdconv.report import report
 from gdconv.report.figures import catalogue as figures
 from gdconv.sweep.sweep import run_study

@@ -20,7 +20,8 @@ from gdconv import (
     Step,
     run_study,
 )
-from gdconv.config.sections import METHODS, expand
+from gdconv.config.runs import expand
+from gdconv.config.sections import METHODS
 from gdconv.experiment.iterate import iterate
 from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdconv.config.sections import Gaussian, RunConfig, Step, Table
+from gdconv.config.problems import Gaussian, Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Step
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall
 from gdconv.report import compare, report

@@ -5,7 +5,9 @@ import shutil
 import pandas as pd
 import pytest
 
-from gdconv.config.sections import Gaussian, RunConfig, Step
+from gdconv.config.problems import Gaussian
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Step
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report import curves
 from gdconv.report.curves import RULES, InMemory, Shown

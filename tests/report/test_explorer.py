@@ -20,16 +20,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
-from gdconv.config.sections import (
-    Eigenvector,
-    Gaussian,
-    Polynomial,
-    Prescribed,
-    Record,
-    RunConfig,
-    Step,
-    Zeros,
-)
+from gdconv.config.problems import Gaussian, Polynomial, Prescribed
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Eigenvector, Record, Step, Zeros
 from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall

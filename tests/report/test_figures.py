@@ -12,7 +12,9 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from gdconv.config.networks import Network
-from gdconv.config.sections import FORMATS, Gaussian, Prescribed, RunConfig, Step, Table
+from gdconv.config.problems import Gaussian, Prescribed, Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import FORMATS, Step
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures.convergence import MOST_STEPS

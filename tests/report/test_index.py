@@ -8,7 +8,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from gdconv.config.sections import Gaussian, RunConfig, Step
+from gdconv.config.problems import Gaussian
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Step
 from gdconv.report.page import index
 from gdconv.report.report import main
 from gdconv.sweep.sweep import run_study

@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from gdconv.config.sections import (
-    FORMATS,
-    Correlated,
-    Eigenvector,
-    Gaussian,
-    Prescribed,
-    RunConfig,
-    Step,
-    Table,
-)
+from gdconv.config.problems import Correlated, Gaussian, Prescribed, Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import FORMATS, Eigenvector, Step
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.figures.families import families

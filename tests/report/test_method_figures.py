@@ -9,15 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from gdconv.config.sections import (
-    Eigenvector,
-    Gaussian,
-    Normal,
-    Prescribed,
-    Record,
-    RunConfig,
-    Step,
-)
+from gdconv.config.problems import Gaussian, Prescribed
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Eigenvector, Normal, Record, Step
 from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall

@@ -10,7 +10,9 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Eigenvector, Gaussian, Polynomial, RunConfig, Step, Zeros
+from gdconv.config.problems import Gaussian, Polynomial
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Eigenvector, Step, Zeros
 from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.heavy_ball import HeavyBall

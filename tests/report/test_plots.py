@@ -8,15 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv.config.sections import (
-    Eigenvector,
-    Gaussian,
-    Polynomial,
-    Prescribed,
-    RunConfig,
-    Step,
-    Zeros,
-)
+from gdconv.config.problems import Gaussian, Polynomial, Prescribed
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Eigenvector, Step, Zeros
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.problems.families import make
 from gdconv.report.figures import convergence

@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 
-from gdconv.config.sections import FORMATS, Gaussian, RunConfig, Step
+from gdconv.config.problems import Gaussian
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import FORMATS, Step
 from gdconv.report import parallel, report, stamp
 from gdconv.report.figures import NAMES, catalogue
 from gdconv.sweep.sweep import run_study

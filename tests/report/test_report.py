@@ -13,7 +13,9 @@ from itertools import product
 
 import pytest
 
-from gdconv.config.sections import FORMATS, Gaussian, Record, RunConfig, Step
+from gdconv.config.problems import Gaussian
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import FORMATS, Record, Step
 from gdconv.report import report
 from gdconv.report import summary as summaries
 from gdconv.report.figures import catalogue

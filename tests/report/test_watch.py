@@ -10,7 +10,9 @@ from http.client import HTTPConnection
 
 import pytest
 
-from gdconv.config.sections import Gaussian, RunConfig, Step
+from gdconv.config.problems import Gaussian
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Step
 from gdconv.report.page import watch
 from gdconv.report.report import main
 from gdconv.report.summary import Standing

@@ -15,8 +15,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from gdconv.config.problems import Gaussian
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Gaussian, Record, RunConfig, Step, StudyConfig
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Record, Step, StudyConfig
 from gdconv.experiment.group import run_group
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.methods.sgd import Sgd

@@ -24,17 +24,10 @@ import cloudpickle
 import numpy as np
 import pytest
 
+from gdconv.config.problems import Gaussian, Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import (
-    Dask,
-    Gaussian,
-    Processes,
-    RunConfig,
-    Serial,
-    Step,
-    StudyConfig,
-    Table,
-)
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Dask, Processes, Serial, Step, StudyConfig
 from gdconv.experiment import identity as runs
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.sweep import provenance

@@ -7,7 +7,9 @@ import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gdconv.config.sections import RunConfig, StudyConfig, Table
+from gdconv.config.problems import Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import StudyConfig
 from gdconv.sweep import provenance
 
 

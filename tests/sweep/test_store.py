@@ -14,17 +14,10 @@ import pandas as pd
 import pytest
 
 from gdconv.config.networks import Network
+from gdconv.config.problems import Gaussian, Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import (
-    Gaussian,
-    Processes,
-    Record,
-    RunConfig,
-    Serial,
-    Step,
-    StudyConfig,
-    Table,
-)
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Processes, Record, Serial, Step, StudyConfig
 from gdconv.experiment.group import run_group
 from gdconv.experiment.identity import SCHEMA_VERSION
 from gdconv.methods.gradient_descent import GradientDescent

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 import threadpoolctl
 
+from gdconv.config.problems import Gaussian, Prescribed, Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Gaussian, Prescribed, RunConfig, Step, StudyConfig, Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Step, StudyConfig
 from gdconv.experiment import group as studies
 from gdconv.methods.chebyshev import Chebyshev
 from gdconv.methods.gradient_descent import GradientDescent

@@ -11,18 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gdconv.config.problems import Gaussian, Prescribed
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import (
-    Dask,
-    Gaussian,
-    Prescribed,
-    Processes,
-    RunConfig,
-    Serial,
-    Step,
-    StudyConfig,
-    expand,
-)
+from gdconv.config.runs import RunConfig, expand
+from gdconv.config.sections import Dask, Processes, Serial, Step, StudyConfig
 from gdconv.experiment.identity import rows_id
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.sweep import triangles

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdconv.config.sections import Gaussian, RunConfig, Step, expand
+from gdconv.config.problems import Gaussian
+from gdconv.config.runs import RunConfig, expand
+from gdconv.config.sections import Step
 from gdconv.experiment.group import GroupTables, run_group
 from gdconv.tables.columns import COLUMNS, QUANTITIES
 from gdconv.tables.csv import decode, encode, header, read

@@ -21,7 +21,7 @@ from gdconv import (
     Step,
     run_study,
 )
-from gdconv.config.sections import expand
+from gdconv.config.runs import expand
 from gdconv.experiment import average
 from gdconv.experiment.average import gap_average
 from gdconv.methods.protocol import Facts

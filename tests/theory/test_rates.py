@@ -7,19 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv.config.sections import (
-    Correlated,
-    Eigenvector,
-    Gaussian,
-    Normal,
-    Polynomial,
-    Prescribed,
-    Record,
-    RunConfig,
-    Step,
-    Table,
-    Zeros,
-)
+from gdconv.config.problems import Correlated, Gaussian, Polynomial, Prescribed, Table
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Eigenvector, Normal, Record, Step, Zeros
 from gdconv.experiment.trajectory import recorded_iterations
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.sweep.sweep import run_study

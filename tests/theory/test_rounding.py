@@ -4,7 +4,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from gdconv.config.sections import Gaussian, Record, Run, Zeros
+from gdconv.config.problems import Gaussian
+from gdconv.config.runs import Run
+from gdconv.config.sections import Record, Zeros
 from gdconv.experiment.iterate import iterate
 from gdconv.experiment.prediction import Theory
 from gdconv.methods.gradient_descent import GradientDescent

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from gdconv.cli.composition import configuration_folder
 from gdconv.config.mapping import from_mapping
-from gdconv.config.sections import expand
+from gdconv.config.runs import expand
 from gdconv.verify.case import Case
 from gdconv.verify.statements import verify
 

@@ -22,7 +22,8 @@ from gdconv import (
     SteepestDescent,
     Zeros,
 )
-from gdconv.config.sections import METHODS, expand
+from gdconv.config.runs import expand
+from gdconv.config.sections import METHODS
 from gdconv.theory.chosen import Chosen
 from gdconv.theory.limits import Limits
 from gdconv.verify import statements

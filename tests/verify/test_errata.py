@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from gdconv.config.sections import Eigenvector, Gaussian, Prescribed, RunConfig, Step, Zeros
+from gdconv.config.problems import Gaussian, Prescribed
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Eigenvector, Step, Zeros
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.report.figures import catalogue as figures
 from gdconv.report.summary import errata_facts

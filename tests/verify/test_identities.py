@@ -9,19 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdconv.config.sections import (
-    Correlated,
-    Eigenvector,
-    Gaussian,
-    Normal,
-    Polynomial,
-    Prescribed,
-    RunConfig,
-    Step,
-    Table,
-    Zeros,
-    expand,
-)
+from gdconv.config.problems import Correlated, Gaussian, Polynomial, Prescribed, Table
+from gdconv.config.runs import RunConfig, expand
+from gdconv.config.sections import Eigenvector, Normal, Step, Zeros
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.theory import bounds
 from gdconv.verify import case

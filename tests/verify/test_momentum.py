@@ -21,7 +21,8 @@ from gdconv import (
     Step,
     Zeros,
 )
-from gdconv.config.sections import METHODS, expand
+from gdconv.config.runs import expand
+from gdconv.config.sections import METHODS
 from gdconv.methods.protocol import Method
 from gdconv.theory.recurrence import Recurrence
 from gdconv.verify import known, statements

@@ -9,7 +9,8 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 
 from gdconv.cli import main as cli
-from gdconv.config.sections import Gaussian, Prescribed, RunConfig, expand
+from gdconv.config.problems import Gaussian, Prescribed
+from gdconv.config.runs import RunConfig, expand
 from gdconv.theory import bounds
 from gdconv.verify.case import Case
 from gdconv.verify.statements import verify

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gdconv.config.networks import Network
-from gdconv.config.sections import Run
+from gdconv.config.runs import Run
 from gdconv.experiment.identity import GroupTables, asked_for, problem_id
 from gdconv.experiment.network.edge import tail, verdict
 from gdconv.experiment.network.record import Record, Recorder, Row

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from gdconv.config.sections import Run
+from gdconv.config.runs import Run
 from gdconv.experiment.identity import asked_for
 from gdconv.experiment.sampled.expectation import Curves, Expectation, Numbers
 from gdconv.experiment.sampled.paths import follow

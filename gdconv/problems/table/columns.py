@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
+from gdconv.config.problems import Columns
 from gdconv.config.rules import ConfigError, nearest, quoted, quoted_list, typed
-from gdconv.config.sections import Columns
 from gdconv.problems.table.files.blocks import Block
 from gdconv.problems.table.files.cells import as_texts, in_days, is_like
 from gdconv.problems.table.survey import Column, Place

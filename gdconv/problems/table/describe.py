@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gdconv.config.problems import Columns
 from gdconv.config.rules import on_one_line
-from gdconv.config.sections import Columns
 from gdconv.problems.blocks import Rows, Tree
 from gdconv.problems.families import standardized, standardized_triangle
 from gdconv.problems.spectrum import Spectrum, spectrum

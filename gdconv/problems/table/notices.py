@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gdconv.config.problems import Columns
 from gdconv.config.rules import on_one_line, quoted_list, typed
-from gdconv.config.sections import Columns
 from gdconv.problems.table.columns import Chosen, Feature, is_number, listed
 from gdconv.problems.table.looks import Range
 from gdconv.problems.table.source import Source

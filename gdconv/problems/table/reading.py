@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from gdconv.config.problems import Columns, Table
 from gdconv.config.rules import ConfigError
-from gdconv.config.sections import Columns, Table
 from gdconv.problems.table.columns import Feature, choose, features_of
 from gdconv.problems.table.files import places
 from gdconv.problems.table.files.held import Held

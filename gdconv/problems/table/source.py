@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gdconv.config.sections import Columns
+from gdconv.config.problems import Columns
 from gdconv.problems.table.files import dialect as dialects
 from gdconv.problems.table.files import parts
 from gdconv.problems.table.files.blocks import (

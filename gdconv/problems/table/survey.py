@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from gdconv.config.problems import Columns
 from gdconv.config.rules import ConfigError, typed
-from gdconv.config.sections import Columns
 from gdconv.problems.table.files.blocks import Block, File
 from gdconv.problems.table.files.cells import (
     AMONG_NUMBERS,

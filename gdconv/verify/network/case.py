@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gdconv.config.sections import Run
+from gdconv.config.runs import Run
 from gdconv.experiment.network.group import prepare, train
 from gdconv.experiment.network.record import Record, Row
 from gdconv.experiment.trajectory import recorded_iterations

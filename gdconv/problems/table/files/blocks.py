@@ -13,8 +13,8 @@ from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from gdconv.config.problems import SEPARATORS
 from gdconv.config.rules import typed
-from gdconv.config.sections import SEPARATORS
 from gdconv.problems.table.files.cells import WHOLE, Cells, cells_of
 from gdconv.problems.table.files.dialect import MARKS, Dialect
 from gdconv.problems.table.files.parts import FEATHER, Part, arrow, opened, unpacked

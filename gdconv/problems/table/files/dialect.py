@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from gdconv.config.problems import SEPARATORS, Columns
 from gdconv.config.rules import ConfigError, typed
-from gdconv.config.sections import SEPARATORS, Columns
 from gdconv.problems.table.files.parts import HEAD, Part
 
 # Rows that are looked at.
@@ -35,7 +35,7 @@ class Dialect:
     Attributes
     ----------
     separator, decimal, comment : str
-        Words of `config.sections.Columns`, but never auto.
+        Words of `config.problems.Columns`, but never auto.
     top : int
         Number of lines above the line of names, all of them comments.
     marked : bool
