@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gdconv.methods.protocol import Coefficients, Method
+from gdconv.methods.protocol import Coefficients, Method, descend
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from gdconv.theory.bounds import ClosedForms
 
 
@@ -25,17 +22,8 @@ class GradientDescent(Method):
     def refuse_network(self) -> None:
         """Nothing is refused."""
 
-    @staticmethod
-    def update(
-        t: int,
-        w: np.ndarray,
-        gradient: np.ndarray,
-        coefficients: Mapping[str, np.ndarray],
-        state: Mapping[str, np.ndarray],
-    ) -> None:
-        """(6)."""
-        gradient *= coefficients["step_size"]
-        w -= gradient
+    # (6).
+    update = staticmethod(descend)
 
     @staticmethod
     def recurrence(t: int, eigenvalue: Any, coefficients: Coefficients) -> tuple[Any, Any]:

@@ -347,6 +347,18 @@ class Method(Iterated):
         return limit.gap(self.theory(coefficients, limit.ends, int(t.max())), column, t)
 
 
+def descend(
+    t: int,
+    w: np.ndarray,
+    gradient: np.ndarray,
+    coefficients: Mapping[str, np.ndarray],
+    state: Mapping[str, np.ndarray],
+) -> None:
+    """w ← w − step_size gradient, the `update` of methods without momentum."""
+    gradient *= coefficients["step_size"]
+    w -= gradient
+
+
 @dataclass(frozen=True)
 class Choosing(Method):
     """A method that always chooses its steps, and takes no step size."""
@@ -362,17 +374,8 @@ class Choosing(Method):
     def step_limit(coefficients: Coefficients, lambda_max: float) -> None:
         """Return None, because it takes no step size."""
 
-    @staticmethod
-    def update(
-        t: int,
-        w: np.ndarray,
-        gradient: np.ndarray,
-        coefficients: Mapping[str, np.ndarray],
-        state: Mapping[str, np.ndarray],
-    ) -> None:
-        """w ← w − step_size ∇L(w), unless a method has another one."""
-        gradient *= coefficients["step_size"]
-        w -= gradient
+    # Unless a method has another one.
+    update = staticmethod(descend)
 
     @property
     def chooses(self) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gdconv.config.rules import ConfigError, integer, key, real
 from gdconv.config.sections import reduce_key
-from gdconv.methods.protocol import Coefficients, Facts, Method
+from gdconv.methods.protocol import Coefficients, Facts, Method, descend
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,17 +101,8 @@ class Sampling(Method):
     def step_limit(coefficients: Coefficients, lambda_max: float) -> None:
         """Return None: it depends on more than λmax."""
 
-    @staticmethod
-    def update(
-        t: int,
-        w: np.ndarray,
-        gradient: np.ndarray,
-        coefficients: Mapping[str, np.ndarray],
-        state: Mapping[str, np.ndarray],
-    ) -> None:
-        """w ← w − step_size gradient, unless a method has another one."""
-        gradient *= coefficients["step_size"]
-        w -= gradient
+    # Unless a method has another one.
+    update = staticmethod(descend)
 
     def theory(self, *_: Any) -> Any:
         """Not known: its errors obey no polynomial. See `gdconv.theory.sampled`."""
