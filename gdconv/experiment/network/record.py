@@ -142,7 +142,10 @@ class Recorder:
         training, found = self.training, self.found
         for run in np.flatnonzero(~found.diverged).tolist():
             if found.crossing[run] is None:
-                sharpness = self.sharpness(training.iterate[run])
+                # The sharpness takes long, and is known if this iteration was recorded.
+                last = found.rows[run][-1]
+                known = last.t == training.t
+                sharpness = last.sharpness if known else self.sharpness(training.iterate[run])
                 if sharpness >= self.threshold[run]:
                     found.crossing[run] = self._first_crossing(run) if training.t else 0
         self._before = [training.saved(run) for run in range(len(self.threshold))]
