@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gdconv.config.sections import FORMATS, SHOWN_FORMATS
-from gdconv.report import parallel, stamp
-from gdconv.report.figures import NAMES
-from gdconv.report.options import PAPER, RefusedError, listed, parser, refusing, sizes, why
+from gdconv.report import stamp
+from gdconv.report.figures import NAMES, files
+from gdconv.report.options import PAPER, RefusedError, listed, parser, refusing, sizes
 from gdconv.tables import disk
 from gdconv.tables.columns import TABLES
 from gdconv.tables.study import found, studies_in
@@ -23,13 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gdconv.report.curves import Shown
-    from gdconv.report.figures.sizes import Size
     from gdconv.tables.csv import Tables
-
-# Name of a figure → the formats in which it has to be made.
-Formats = Mapping[str, Collection[str]]
-# Name of a figure → format → the content of its file.
-Contents = Mapping[str, Mapping[str, bytes]]
 
 
 class Study(NamedTuple):
@@ -54,7 +48,7 @@ class Study(NamedTuple):
     runs: pd.DataFrame
     tables: Tables | Shown | None
     current: bool
-    missing: Formats
+    missing: files.Formats
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -154,7 +148,7 @@ def _print_reports(options: argparse.Namespace) -> int:
                 _write(study)
                 lines = [f"report: {study.folder / 'report.html'}"]
             else:
-                lines = _draw(study.folder / "figures", study.tables, names, study.missing)
+                lines = files.draw(study.folder / "figures", study.tables, names, study.missing)
         print(summary(study.folder, study.runs), *lines, sep="\n")
     return 0
 
@@ -189,14 +183,14 @@ def _print_for_paper(options: argparse.Namespace) -> int:
                 print(f"table: {latex.write(folder, csv.read_runs(folder))}")
                 continue
             wanted = dict.fromkeys(names, formats)
-            lines = _draw(folder / PAPER, curves.read(folder), names, wanted, size)
+            lines = files.draw(folder / PAPER, curves.read(folder), names, wanted, size)
             print(*lines, sep="\n")
     return 0
 
 
 def _watch(options: argparse.Namespace) -> int:
     """Serve the page of a study until the user ends it."""
-    from gdconv.report.page.watch import Server
+    from gdconv.report.page.watch import Server, live
 
     others = ("figures", "format", "compare", "status")
     if given := [name for name in others if vars(options)[name]]:
@@ -205,36 +199,13 @@ def _watch(options: argparse.Namespace) -> int:
         raise RefusedError(f"--watch takes one RESULTS_DIR, not {len(options.folders)}")
     folder = found(options.folders[0])
     made: dict[str, str] = {}
-    with Server(folder, partial(_live, folder, made)) as server:
+    with Server(folder, partial(live, folder, made)) as server:
         print(f"watching {folder}: {server.address}\nCtrl-C ends it", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             print()
     return 0
-
-
-def _live(folder: Path, made: dict[str, str]) -> str:
-    """The page of a study as it stands; `made` keeps it as long as nothing changes."""
-    from gdconv.report import curves
-    from gdconv.report.page import explorer, watch
-    from gdconv.report.page.document import page
-    from gdconv.report.summary import status
-
-    try:
-        sources = stamp.sources(folder)
-        if sources not in made:
-            made.clear()
-            progress = watch.progress(status(folder))
-            tables = curves.read(folder)
-            needed = dict.fromkeys(NAMES, ("svg",))
-            found, omitted, data = _made(tables, needed, partial(explorer.embedded, tables))
-            svg = {name: content["svg"] for name, content in found.items()}
-            made[sources] = page(folder, tables, svg, omitted, data, progress)
-        return made[sources]
-    except (OSError, ValueError) as error:
-        # A study that begins has no tables yet, and a table may be just being written.
-        return watch.waiting(folder, why(folder, error))
 
 
 def _index(folder: Path, options: argparse.Namespace) -> Path | None:
@@ -306,9 +277,11 @@ def _compare(
     with refusing(first.folder, ValueError):
         shared = compare.shared(every, labels)
     folder = first.folder / f"compare-{'-'.join(each.folder.resolve().name for each in others)}"
-    both, described, files = compare.together(every, labels), {}, []
+    both, described, written = compare.together(every, labels), {}, []
     with refusing(first.folder, OSError):
-        lines = _draw(folder, both, names or NAMES, _missing(folder, names, formats, False))
+        lines = files.draw(
+            folder, both, names or NAMES, files.lacking(folder, names, formats, False)
+        )
         for study, tables, label in zip(others, every[1:], labels[1:], strict=True):
             pair = [labels[0], label]
             table = compare.differences(every[0], tables, pair)
@@ -316,7 +289,7 @@ def _compare(
             own = f"-{study.folder.resolve().name}" * (len(others) > 1)
             text = table.to_csv(index=False, lineterminator="\n")
             disk.replace(folder / f"differences{own}.csv", [text.encode()])
-            files.append(f"differences: {folder / f'differences{own}.csv'}")
+            written.append(f"differences: {folder / f'differences{own}.csv'}")
         svg = {name: folder / f"{name}.svg" for name in NAMES}
         drawn = {name: disk.read_bytes(path) for name, path in svg.items() if path.exists()}
         html = compared(folder, both, drawn, shared, described)
@@ -324,7 +297,7 @@ def _compare(
         disk.sync_folder(folder)
     pairs = zip(others, described.values(), strict=True)
     told = [f"{first.folder} and {study.folder}: {text}" for study, text in pairs]
-    return "\n".join([*told, *lines, *files, f"page: {folder / 'compare.html'}"])
+    return "\n".join([*told, *lines, *written, f"page: {folder / 'compare.html'}"])
 
 
 def _read(
@@ -341,31 +314,11 @@ def _read(
     # Found before the tables are read: if a file changes meanwhile, the report is not current.
     made_of = stamp.sources(folder)
     current = not anew and stamp.is_on(folder, made_of)
-    missing = _missing(folder / "figures", names, formats, current)
+    missing = files.lacking(folder / "figures", names, formats, current)
     if current and not missing:
         return Study(folder, made_of, csv.read_runs(folder), None, current, missing)
     tables = csv.read(folder) if anew else curves.read(folder)
     return Study(folder, made_of, tables.runs, tables, current, missing)
-
-
-def _missing(
-    folder: Path, names: Collection[str] | None, formats: Collection[str], current: bool
-) -> Formats:
-    """The figures that have to be made, where those that are there may be `current`."""
-    missing = {}
-    for name in NAMES if names is None else names:
-        there = _formats(folder, name)
-        wanted = [each for each in FORMATS if each in formats or each in there]
-        missing[name] = [each for each in wanted if not (current and each in there)]
-        # A figure that a current report does not have is left out in it.
-        if current and names is None and not there:
-            del missing[name]
-    return {name: lacking for name, lacking in missing.items() if lacking}
-
-
-def _formats(folder: Path, name: str) -> list[str]:
-    """The formats in which a folder has a figure."""
-    return [suffix for suffix in FORMATS if (folder / f"{name}.{suffix}").exists()]
 
 
 def _write(study: Study) -> None:
@@ -376,11 +329,13 @@ def _write(study: Study) -> None:
     from gdconv.report.page.document import page
 
     folder = study.folder / "figures"
-    known = {name for name in NAMES if study.current and "svg" in _formats(folder, name)}
+    known = {name for name in NAMES if study.current and "svg" in files.formats_of(folder, name)}
     shown = {name: () if name in known else ("svg",) for name in NAMES}
     needed = {name: {*study.missing.get(name, ()), *shown[name]} for name in NAMES}
-    made, omitted, data = _made(study.tables, needed, partial(explorer.embedded, study.tables))
-    _store(folder, made, omitted, study.missing)
+    made, omitted, data = files.drawn(
+        study.tables, needed, partial(explorer.embedded, study.tables)
+    )
+    files.store(folder, made, omitted, study.missing)
     svg = {name: disk.read_bytes(folder / f"{name}.svg") for name in known}
     svg |= {name: content["svg"] for name, content in made.items() if name not in known}
     html = page(study.folder, study.tables, svg, omitted, data)
@@ -388,61 +343,3 @@ def _write(study: Study) -> None:
     content = [html.encode(errors="replace"), stamp.stamp(study.folder, study.made_of)]
     disk.replace(study.folder / "report.html", content)
     disk.sync_folder(study.folder)
-
-
-def _draw(
-    folder: Path,
-    tables: Tables | Shown | None,
-    names: Collection[str],
-    missing: Formats,
-    size: Size | None = None,
-) -> list[str]:
-    """Write the missing ones of some figures into a folder, and return a line for each figure."""
-    omitted: Mapping[str, str] = {}
-    if tables is not None:
-        made, omitted, _ = _made(tables, missing, size=size)
-        _store(folder, made, omitted, missing)
-    lines = [
-        f"figures: {folder / name}" + ", ".join(f".{suffix}" for suffix in _formats(folder, name))
-        for name in names
-        if name not in omitted
-    ]
-    return lines + [f"{name} is left out: {why}" for name, why in omitted.items()]
-
-
-def _made(
-    tables: Tables | Shown,
-    needed: Formats,
-    also: Callable[[], Any] = str,
-    size: Size | None = None,
-) -> tuple[Contents, Mapping[str, str], Any]:
-    """Draw figures on all cores.
-
-    Returns the contents of their files, for each figure that is left out the reason, and what
-    `also` returns, which is called at the same time.
-    """
-    from gdconv.report.figures import catalogue
-
-    plots = [plot for plot in catalogue.FIGURES if needed.get(plot.name)]
-    labelled = catalogue.labelled(tables)
-    given = () if size is None else (size,)
-    tasks = [partial(catalogue.made, plot, labelled, needed[plot.name], *given) for plot in plots]
-    *found, other = parallel.results([*tasks, also])
-    named = {plot.name: each for plot, each in zip(plots, found, strict=True)}
-    omitted = {name: each for name, each in named.items() if isinstance(each, str)}
-    return {name: each for name, each in named.items() if name not in omitted}, omitted, other
-
-
-def _store(folder: Path, made: Contents, omitted: Collection[str], missing: Formats) -> None:
-    """Write the missing figures into a folder; remove files of figures that are left out."""
-    folder.mkdir(exist_ok=True)
-    for name in NAMES:
-        for suffix in FORMATS:
-            disk.remove_temporary(folder / f"{name}.{suffix}")
-    for name, contents in made.items():
-        for suffix in missing.get(name, ()):
-            disk.replace(folder / f"{name}.{suffix}", [contents[suffix]])
-    for name in omitted:
-        for suffix in FORMATS:
-            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
-    disk.sync_folder(folder)

@@ -1,4 +1,4 @@
-"""A module for each figure, the parts they share (`drawing`, `titles`), and the `catalogue`."""
+"""A module for each figure, what they share (`drawing`, `titles`), the `catalogue`, and `files`."""
 
 from gdconv.config.plugins import OF_FIGURES, found
 

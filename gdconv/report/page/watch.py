@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 from hmac import compare_digest
 from html import escape
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,9 +13,13 @@ from string import Template
 from urllib.parse import unquote
 
 from gdconv.config.sections import FORMATS
+from gdconv.report import curves, stamp
 from gdconv.report.figures import NAMES
-from gdconv.report.page.document import asset, policy_hash
-from gdconv.report.summary import Standing
+from gdconv.report.figures.files import drawn
+from gdconv.report.options import why
+from gdconv.report.page import explorer
+from gdconv.report.page.document import asset, page, policy_hash
+from gdconv.report.summary import Standing, status
 from gdconv.tables import disk
 from gdconv.tables.columns import FILES
 
@@ -33,6 +38,24 @@ def progress(standing: Standing) -> tuple[str, str]:
         return "", f"<p>{told} The study is finished; the page is renewed no more.</p>"
     bar = f'<progress value="{there}" max="{total}"></progress>' if total else ""
     return _renewing(), f"<p>{told} The page renews itself every {SECONDS} seconds. {bar}</p>"
+
+
+def live(folder: Path, made: dict[str, str]) -> str:
+    """Return the page of a study as it stands; `made` keeps it as long as nothing changes."""
+    try:
+        sources = stamp.sources(folder)
+        if sources not in made:
+            made.clear()
+            standing = status(folder)
+            tables = curves.read(folder)
+            needed = dict.fromkeys(NAMES, ("svg",))
+            found, omitted, data = drawn(tables, needed, partial(explorer.embedded, tables))
+            svg = {name: content["svg"] for name, content in found.items()}
+            made[sources] = page(folder, tables, svg, omitted, data, progress(standing))
+        return made[sources]
+    except (OSError, ValueError) as error:
+        # A study that begins has no tables yet, and a table may be just being written.
+        return waiting(folder, why(folder, error))
 
 
 def waiting(folder: Path, why: str) -> str:
