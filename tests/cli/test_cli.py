@@ -23,7 +23,6 @@ from gdconv.cli import composition
 from gdconv.cli import main as cli
 from gdconv.config.mapping import OTHER_NAMES, flat, to_mapping
 from gdconv.config.problems import PROBLEMS, Table
-from gdconv.config.rules import ConfigError
 from gdconv.config.runs import RunConfig
 from gdconv.config.sections import ENGINES, METHODS, STARTS, Processes, StudyConfig
 from gdconv.sweep import engines
