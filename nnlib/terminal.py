@@ -5,14 +5,29 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from shutil import get_terminal_size
+from textwrap import wrap
 from threading import Timer
 from typing import Any
 from unicodedata import category
 
 GRACE_SECONDS = 5.0
+# Tables are not made narrower than that, so that their columns keep some letters.
+NARROWEST = 60
+# Blanks at which no line ends if there is room for that, and which of them the less room there is:
+# at signs, after = and the like, and in parentheses.
+_IN_PARENTHESES = r" (?=[^()]*\))"
+IN_FORMULAS = (
+    rf" (?=[=<>≤≥−+] )|(?<= [=<>≤≥−+]) |{_IN_PARENTHESES}",
+    rf"(?<= [=<>≤≥−+]) | (?=[−+] )|{_IN_PARENTHESES}",
+    _IN_PARENTHESES,
+)
+# Stands for such a blank, and in no text.
+_GLUE = "\x1f"
 ENDS = {
     signal.SIGINT: "interrupted",
     signal.SIGTERM: "terminated",
@@ -169,3 +184,71 @@ def bar_stream() -> Any:
         return None
     # The inner stream, because a bar has to move the cursor.
     return sys.stderr.inner if isinstance(sys.stderr, Stream) else sys.stderr
+
+
+def room() -> int | None:
+    """Return how many letters a line on standard output has room for; None if it is no terminal."""
+    if not sys.stdout.isatty():
+        return None
+    return max(NARROWEST, get_terminal_size().columns)
+
+
+def folded(
+    text: str, width: int | None, indent: str = "  ", whole: Sequence[str] = IN_FORMULAS
+) -> list[str]:
+    """Return a text as lines of at most so many letters, of which all but the first are indented.
+
+    Parameters
+    ----------
+    text : str
+    width : int or None
+        None for any width.
+    indent : str
+        In addition to the text's own blanks at its start.
+    whole : sequence of str
+        Regular expressions for blanks at which no line ends; the first one that leaves room counts.
+    """
+    if width is None or len(text) <= width:
+        return [text]
+    body = text.lstrip(" ")
+    first = " " * (len(text) - len(body))
+    later = first + indent
+    texts = [re.sub(each, _GLUE, body) for each in whole]
+    fit = (each for each in texts if max(map(len, each.split(" "))) <= width - len(later))
+    lines = wrap(
+        next(fit, body),
+        width,
+        initial_indent=first,
+        subsequent_indent=later,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_GLUE, " ") for line in lines]
+
+
+def columns(rows: Sequence[Sequence[str]], sides: str, apart: str = "  ") -> list[str]:
+    """Return a table's lines: its cells below each other, each column to its side, < or >."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        apart.join(
+            f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def stacked(rows: Sequence[Sequence[str]], sides: str, width: int) -> list[str]:
+    """Return a table's lines, of at most so many letters if there is any room.
+
+    The second column is folded, and the last one stands on lines of its own below its row.
+    """
+    (_, *notes), above = zip(*((row[-1], row[:-1]) for row in rows), strict=True)
+    others = [max(map(len, column)) for column in zip(*above, strict=True)]
+    left = max(NARROWEST // 3, width - sum(others) + others[1] - (len(others) - 1))
+    parts = [folded(row[1], left) for row in above]
+    firsts = [(row[0], part[0], *row[2:]) for row, part in zip(above, parts, strict=True)]
+    heading, *lines = columns(firsts, sides[:-1], " ")
+    found, start = [heading], " " * (others[0] + 1)
+    for line, part, note in zip(lines, parts[1:], notes, strict=True):
+        found += [line, *(start + more for more in part[1:])]
+        found += folded(f"{start}  {note}", width) if note else []
+    return found

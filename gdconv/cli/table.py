@@ -14,6 +14,7 @@ import yaml
 from gdconv.cli.composition import CommandError
 from gdconv.config.problems import Columns, Table
 from gdconv.config.rules import nearest, quoted, quoted_list, typed
+from nnlib import terminal
 
 USAGE = """\
 gdconv-table FILE ... [KEY=VALUE ...]
@@ -57,9 +58,11 @@ def _describe() -> int:
 
     named = None if target is None else table.target
     found = describe(keys, named, table.intercept)
-    print("\n".join(found.lines))
+    width = terminal.room()
+    for line in found.lines:
+        print(*terminal.folded(line, width, "    "), sep="\n")
     needed = {name: value for name, value in LENIENT.items() if name in found.needed}
-    print(f"\nnext: {_command(paths, named, needed | values)}")
+    print("", *_lines(_command(paths, named, needed | values), width), sep="\n")
     return 0
 
 
@@ -90,8 +93,20 @@ def _value(text: str) -> Any:
     return value if isinstance(value, bool | int | float | str | list) else text
 
 
-def _command(paths: Sequence[str], target: str | None, values: dict[str, Any]) -> str:
-    """A command that runs a study on the table."""
+def _lines(words: Sequence[str], width: int | None) -> list[str]:
+    """A command as one line, or as lines that end with a backslash, which a shell joins."""
+    lines = ["next:"]
+    for word in words:
+        # A backslash has to fit as well.
+        if width is not None and len(f"{lines[-1]} {word} \\") > width:
+            lines[-1] += " \\"
+            lines.append("   ")
+        lines[-1] += f" {word}"
+    return lines
+
+
+def _command(paths: Sequence[str], target: str | None, values: dict[str, Any]) -> list[str]:
+    """The words of a command that runs a study on the table."""
     words = ["gdconv", "problem=table"]
     plain = paths[0] if len(paths) == 1 else None
     words.append(
@@ -103,7 +118,7 @@ def _command(paths: Sequence[str], target: str | None, values: dict[str, Any]) -
             words.append(quoted_list(f"problem.{name}", map(str, value)))
         else:
             words.append(_word(f"problem.{name}", typed(value)))
-    return " ".join([*words, "problem.standardize=true"])
+    return [*words, "problem.standardize=true"]
 
 
 def _word(key: str, value: str) -> str:

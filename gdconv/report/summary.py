@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Collection
 from pathlib import Path
-from shutil import get_terminal_size
 from textwrap import wrap
 from typing import Any, NamedTuple
 
@@ -25,9 +23,10 @@ from gdconv.report.settings import (
 )
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import read_runs
+from nnlib import terminal
 
 # The width of a table in letters; on a narrower terminal it is that of the terminal.
-WIDTH, NARROWEST = 100, 60
+WIDTH = 100
 MOST_EXAMPLES = 5
 # So many networks have a row of their own.
 MOST_NETWORKS = 30
@@ -270,9 +269,7 @@ def verdicts(runs: pd.DataFrame) -> dict[str, str]:
 
 def _room() -> int:
     """How wide a table may be; a text that is not shown on a terminal has always the same width."""
-    if not sys.stdout.isatty():
-        return WIDTH
-    return max(NARROWEST, min(WIDTH, get_terminal_size().columns))
+    return min(WIDTH, terminal.room() or WIDTH)
 
 
 def _table(rows: list[dict[str, Any]], room: int) -> list[str]:

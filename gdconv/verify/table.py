@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
+from math import ceil
 
 import numpy as np
 import threadpoolctl
@@ -25,6 +28,7 @@ from gdconv.verify.network.case import NetworkCase
 from gdconv.verify.network.statements import verify_network
 from gdconv.verify.sampled.case import SampledCase
 from gdconv.verify.statements import verify
+from nnlib import terminal
 
 OF_GRADIENT_DESCENT = {
     "exact (17)": "gap_exact",
@@ -97,19 +101,32 @@ def checked(case: Case | NetworkCase) -> list[Check]:
 
 
 def as_table(case: Case | NetworkCase, checks: Sequence[Check]) -> str:
-    """Return the run's numbers, a row for each statement, and the conclusion."""
-    rows = [("", "statement", "deviation", "tolerance", "verdict")]
+    """Return the run's numbers, a row for each statement, and the conclusion.
+
+    On a terminal, no line is wider than it: a long statement is folded, and what explains a verdict
+    stands below. Elsewhere each row is one line.
+    """
+    rows = [("", "statement", "deviation", "tolerance", " verdict")]
     for check in checks:
         mark = " (slack)" if check.measure == "slack" else ""
-        numbers = f"{check.value:.1e}", f"{check.tolerance:.1e}"
-        rows.append((check.equation, check.statement + mark, *numbers, check.verdict))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        f"{equation:{widths[0]}} {statement:{widths[1]}} {value:>{widths[2]}}"
-        f" {tolerance:>{widths[3]}}  {verdict}"
-        for equation, statement, value, tolerance, verdict in rows
-    ]
-    return "\n".join([numbers_of(case), "", *lines, "", conclusion(checks)])
+        sizes = f"{check.value:.1e}", f"{check.tolerance:.1e}"
+        rows.append((check.equation, check.statement + mark, *sizes, f" {check.verdict}"))
+    width = terminal.room()
+    lines = terminal.columns(rows, "<<>><", " ")
+    if width is not None and max(map(len, lines)) > width:
+        narrow = [(*row[:-1], *_short(row[-1].strip())) for row in rows]
+        lines = terminal.stacked(narrow, "<<>><<", width)
+    # A line of numbers ends between two of them.
+    given = (
+        terminal.folded(each, width, whole=["(?<!,) "]) for each in numbers_of(case).split("\n")
+    )
+    return "\n".join([*chain(*given), "", *lines, "", conclusion(checks)])
+
+
+def _short(verdict: str) -> tuple[str, str]:
+    """The first words of a verdict, and all of it if there are more."""
+    found = re.match(r"holds|fails|says nothing|no r below 1", verdict)
+    return (found[0], verdict) if found and found[0] != verdict else (verdict, "")
 
 
 def numbers_of(case: Case | NetworkCase) -> str:
@@ -155,7 +172,7 @@ def _coefficients(case: Case) -> str:
 def gaps_of(case: Case | NetworkCase) -> str:
     """Return gap, exact gap and bounds at a few iterations, so that rows can be recomputed."""
     if isinstance(case, NetworkCase):
-        return case.table()
+        return _in_columns(case.table())
     moments = [moment for moment in case.moments if moment.t in FEW]
     t = np.array([moment.t for moment in moments])
     known = {name: values[np.isin(case.times, FEW)] for name, values in case.curves.items()}
@@ -171,7 +188,22 @@ def gaps_of(case: Case | NetworkCase) -> str:
     given = {name: np.array(list(values), dtype=float) for name, values in columns.items()}
     stated = {name: values for name, values in given.items() if not np.isnan(values).all()}
     cells = [[name, *(f"{value:.6g}" for value in values)] for name, values in stated.items()]
-    return "\n".join("".join(f"{cell:>15}" for cell in row) for row in zip(*cells, strict=True))
+    return _in_columns([*zip(*cells, strict=True)])
+
+
+def _in_columns(rows: Sequence[Sequence[str]]) -> str:
+    """Cells of equal width; on a terminal without that room, parts that each begin with t."""
+    width, count = terminal.room(), len(rows[0])
+    if width is None or 15 * count <= width:
+        return "\n".join("".join(f"{cell:>15}" for cell in row) for row in rows)
+    parts, longest = [], max(max(map(len, row)) for row in rows)
+    # As many parts as needed, of about the same number of columns.
+    fit = max(1, (width + 1) // (longest + 1) - 1)
+    each = ceil((count - 1) / ceil((count - 1) / fit))
+    for start in range(1, count, each):
+        part = [(row[0], *row[start : start + each]) for row in rows]
+        parts.append("\n".join(terminal.columns(part, ">" * len(part[0]), " ")))
+    return "\n\n".join(parts)
 
 
 def conclusion(checks: Sequence[Check]) -> str:

@@ -108,6 +108,31 @@ def test_texts_dates_and_missing_cells(table, tmp_path):
     )
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_narrow_terminal_shows_all_words_and_the_same_command(
+    table, tmp_path, monkeypatch, columns
+):
+    path = tmp_path / "t.csv"
+    names = ["the_monthly_income_of_a_household", "kind_of_heating", "y"]
+    kinds = [f"{kind} heating with a boiler" for kind in ("gas", "oil", "wood")]
+    cells = [f"{k},{kinds[k % 3]},{k * k}" for k in range(9)]
+    path.write_text("\n".join([",".join(names), *cells]))
+    words = ["target=y", "text=one_hot"]
+    _, wide, _ = table(path, *words)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, narrow, _ = table(path, *words)
+    # The path of the file may be longer than a line.
+    assert all(len(line) <= columns or str(path) in line for line in narrow)
+    told = "".join("".join(narrow).split())
+    for word in " ".join(wide[:-1]).split():
+        # Below a row, the number of texts has no heading: "3 texts: …".
+        assert word in told + told.replace("texts:", ":")
+    # The shell joins lines after a backslash.
+    command = shlex.split("\n".join(narrow).partition("next: ")[2].replace("\\\n", ""))
+    assert command == shlex.split(wide[-1].removeprefix("next: "))
+
+
 @pytest.mark.slow
 def test_the_last_line_can_be_run(table, tmp_path):
     path = tmp_path / "a b (1).csv"

@@ -233,6 +233,44 @@ def test_harmless(text, shown):
     assert terminal.harmless(text) == shown
 
 
+@pytest.mark.parametrize(("columns", "expected"), [(80, 80), (300, 300), (20, 60), (None, None)])
+def test_the_room_of_a_line(columns, expected, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: columns is not None, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns or 7))
+    assert terminal.room() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("gap ≤ (1 − x)² for all", 22, ["gap ≤ (1 − x)² for all"]),
+        ("gap ≤ (1 − x)² for all", None, ["gap ≤ (1 − x)² for all"]),
+        # A formula stays whole; with less room its two sides do; then its parentheses.
+        ("the gap ≤ (1 − x)² a", 17, ["the", "  gap ≤ (1 − x)²", "  a"]),
+        ("gap ≤ (1 − x)² for", 12, ["gap", "  ≤ (1 − x)²", "  for"]),
+        ("a (b c) d", 8, ["a (b c)", "  d"]),
+        ("a (b c) d", 6, ["a (b", "  c) d"]),
+        ("  1e-06 is small", 9, ["  1e-06", "    is", "    small"]),
+        ("abcdefgh", 5, ["abcde", "  fgh"]),
+    ],
+)
+def test_folded(text, width, lines):
+    assert terminal.folded(text, width) == lines
+
+
+def test_a_table_without_room_has_long_texts_folded_and_notes_below():
+    rows = [("", "name", "size", "notes"), ("y", "n" * 30, "1", "a " * 30), ("", "m", "22", "")]
+    assert terminal.stacked(rows, "<<><", 30) == [
+        f"  {'name':23} size",
+        f"y {'n' * 23}    1",
+        "    nnnnnnn",
+        "    a a a a a a a a a a a a a",
+        "      a a a a a a a a a a a a",
+        "      a a a a a",
+        f"  {'m':23}   22",
+    ]
+
+
 def test_a_bar_is_drawn_only_where_it_can_be(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     assert terminal.bar_stream() is None

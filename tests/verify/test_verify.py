@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,20 @@ def test_what_fails_as_the_coursework_states_it_is_told_and_no_failure(command):
     assert "fails at t = 1, as expected for this K < (λmin + λmax)/2" in out
     assert "fails, as expected for this K ≤ λmax/2" in out
     assert out.splitlines()[-1] == "40 of 42 statements hold, 2 fail as expected"
+
+
+def test_a_terminal_of_80_columns_shows_all_words_of_the_table(command, monkeypatch):
+    words = [*SMALL, "step.value=1.95", "--table"]
+    wide = command(*words)[1]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = command(*words)[1]
+    assert max(map(len, wide.splitlines())) > max(map(len, narrow.splitlines())) == 80
+    # An explained verdict is repeated; the table with the gaps is in two parts with t.
+    t = ["t", "0", "1", "2", "3", "10"]
+    more = Counter(narrow.split()) - Counter(wide.split())
+    assert more == Counter([*t, "holds", "fails"])
+    assert not Counter(wide.split()) - Counter(narrow.split())
 
 
 def test_what_rounding_hides_is_counted_apart(command):

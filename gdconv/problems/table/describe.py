@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from gdconv.problems.table.reading import as_numbers, refuse_few
 from gdconv.problems.table.source import Source
 from gdconv.problems.table.survey import Column, survey
 from gdconv.problems.triangle import joined
+from nnlib import terminal
 
 # A correlation of at least that size is named, and of so many pairs.
 CORRELATED, MOST_PAIRS = 0.9, 5
@@ -225,16 +227,16 @@ def _pairs(names: Sequence[str], Z: np.ndarray, rows: int) -> list[tuple[float, 
 
 
 def _in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with cells below each other: numbers to the right, texts to the left."""
+    """Lines with cells below each other: numbers to the right, texts to the left.
+
+    On a terminal without that room, texts stand below a row, and long names are folded.
+    """
     rows = [[_printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = ("<", "<", "<", ">", ">", ">", "<")
-    return [
-        "  ".join(
-            f"{cell:{to}{width}}" for cell, to, width in zip(row, aligned, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
+    lines, width = terminal.columns(rows, "<<<>>><"), terminal.room()
+    if width is None or max(map(len, lines)) <= width:
+        return lines
+    rows = [[*row[:-1], re.sub(r"^(\d+):", r"\1 texts:", row[-1])] for row in rows]
+    return terminal.stacked(rows, "<<<>>><", width)
 
 
 def _cut(text: str) -> str:

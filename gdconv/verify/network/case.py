@@ -83,16 +83,17 @@ class NetworkCase:
             ]
         )
 
-    def table(self) -> str:
-        """Return loss, length of the gradient and sharpness at a few iterations."""
+    def table(self) -> list[tuple[str, ...]]:
+        """Return a heading, and loss, gradient and sharpness at a few iterations."""
         rows = [row for row in self.rows if row.t in FEW]
-        lines: list[tuple[str, ...]] = [("t", "loss", "‖∇L‖", "sharpness", "over threshold")]
-        lines += [
-            (
-                str(row.t),
-                *(f"{value:.6g}" for value in (row.loss, row.gradient_norm, row.sharpness)),
-                f"{row.sharpness / self.threshold:.6g}",
-            )
-            for row in rows
+        return [
+            ("t", "loss", "‖∇L‖", "sharpness", "over threshold"),
+            *(
+                (
+                    str(row.t),
+                    *(f"{value:.6g}" for value in (row.loss, row.gradient_norm, row.sharpness)),
+                    f"{row.sharpness / self.threshold:.6g}",
+                )
+                for row in rows
+            ),
         ]
-        return "\n".join("".join(f"{cell:>15}" for cell in line) for line in lines)
