@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gdconv.config.rules import ConfigError, shown
+from gdconv.report.forms.text import aligned
 from gdconv.report.numerals import short
 from gdconv.report.settings import (
     DRAW,
@@ -22,7 +23,7 @@ from gdconv.report.settings import (
     told,
     with_files,
 )
-from gdconv.report.summary import MOST_EXAMPLES, aligned, as_asked
+from gdconv.report.summary import MOST_EXAMPLES, as_asked
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import Tables, tables_of
 from gdconv.tables.study import found, path_of

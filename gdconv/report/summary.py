@@ -5,14 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from pathlib import Path
-from textwrap import wrap
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from gdconv.report.forms import text
 from gdconv.report.numerals import NONE, exact, same, short
 from gdconv.report.settings import (
     DRAW,
+    STEP,
     by_speed,
     options_of,
     problem_name,
@@ -23,13 +24,10 @@ from gdconv.report.settings import (
 )
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import read_runs
-from nnlib import terminal
 
-# The width of a table in letters; on a narrower terminal it is that of the terminal.
-WIDTH = 100
 MOST_EXAMPLES = 5
-# So many networks have a row of their own.
-MOST_NETWORKS = 30
+# So many networks have a row of their own, and so many steps of methods that draw samples.
+MOST_NETWORKS, MOST_STEPS = 30, 60
 
 
 def summary(
@@ -67,9 +65,11 @@ def summary(
         width = max(map(len, facts))
         lines += [f"  {name:{width}}  {value}" for name, value in facts.items()]
     for number, rows in enumerate(tables_of(runs) if len(runs) > 1 else ()):
-        lines += [""] * (number > 0) + _table(rows, _room())
+        lines += [""] * (number > 0) + text.table(rows, text.room())
     if len(runs) > 1 and (more := int(of_networks(runs).sum()) - MOST_NETWORKS) > 0:
         lines.append(f"and {more} other networks: see runs.csv")
+    if len(runs) > 1 and (more := len(_rows_of_samples(runs[of_samples(runs)])) - MOST_STEPS) > 0:
+        lines.append(f"and {more} other steps of methods that draw samples: see runs.csv")
     errors = runs["error"].value_counts(sort=False)
     lines += [f"{count} failed: {error}" for error, count in errors[:MOST_EXAMPLES].items()]
     if (more := len(errors) - MOST_EXAMPLES) > 0:
@@ -175,11 +175,49 @@ def of_networks(runs: pd.DataFrame) -> pd.Series:
     return (runs["problem"] == "network").astype(bool)
 
 
+def of_samples(runs: pd.DataFrame) -> pd.Series:
+    """Return which runs are of methods that draw samples, on least squares."""
+    drawing = runs["method_options"].str.contains(r"(?:^| )paths=", na=False).astype(bool)
+    return drawing & ~of_networks(runs)
+
+
 def tables_of(runs: pd.DataFrame) -> list[list[dict[str, Any]]]:
-    """Return the rows that sum up least squares, and those of networks, where there are any."""
-    networks = of_networks(runs)
-    parts = [rows_by_setting(runs[~networks]), _rows_of_networks(runs[networks])]
+    """Return the rows that sum up the runs: tables of one or several kinds, where there are any.
+
+    They are of methods that use all samples, of methods that draw samples, and of networks.
+    """
+    networks, drawing = of_networks(runs), of_samples(runs)
+    parts = [
+        rows_by_setting(runs[~networks & ~drawing]),
+        _rows_of_samples(runs[drawing])[:MOST_STEPS],
+        _rows_of_networks(runs[networks]),
+    ]
     return [rows for rows in parts if rows]
+
+
+def _rows_of_samples(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return one row for each setting and step: how far it came, and what theory expects.
+
+    Numbers are medians over seeds and repetitions.
+    """
+    every = [(_told_once(setting), group) for setting, group in settings(runs)]
+    names = telling([setting for setting, _ in every])
+    medians = ["condition_number", "step_size", "step_limit", "final_gap", "gap_stationary"]
+    rows = []
+    for setting, group in every:
+        for _, of_step in group.groupby(STEP, dropna=False):
+            count, median = by_status(of_step), of_step[medians].median()
+            tested = of_step["expectation_agrees"].dropna()
+            row = (
+                {name: as_asked(setting[name]) for name in names}
+                | {name: median[name] for name in medians[:3]}
+                | {"runs": len(of_step)}
+                | {name: count.get(name, 0) for name in ("converged", "diverged", "failed")}
+                | {name: median[name] for name in medians[3:]}
+                | {"expectation_agrees": f"{tested.sum()}/{len(tested)}" if len(tested) else NONE}
+            )
+            rows.append({QUANTITIES[name].heading: value for name, value in row.items()})
+    return rows
 
 
 def _rows_of_networks(runs: pd.DataFrame) -> list[dict[str, Any]]:
@@ -265,39 +303,6 @@ def verdicts(runs: pd.DataFrame) -> dict[str, str]:
         "bound_holds": f"{holds.sum()}/{len(holds)}",
         "bound_coursework_fails": f"{(~stated).sum()}/{len(stated)}",
     }
-
-
-def _room() -> int:
-    """How wide a table may be; a text that is not shown on a terminal has always the same width."""
-    return min(WIDTH, terminal.room() or WIDTH)
-
-
-def _table(rows: list[dict[str, Any]], room: int) -> list[str]:
-    """The lines of a table; if it is too wide, what is the same in all rows is told once."""
-    lines = aligned(rows, room)
-    if len(lines[0]) <= room or len(rows) == 1:
-        return lines
-    cells = [{name: short(value, 4) for name, value in row.items()} for row in rows]
-    alike = [name for name in cells[0] if len({cell[name] for cell in cells}) == 1]
-    told = "in all rows: " + ", ".join(f"{name} {cells[0][name]}" for name in alike)
-    left = [{name: row[name] for name in row if name not in alike} for row in rows]
-    shared = wrap(told, room, subsequent_indent="  ", break_long_words=False)
-    return [*shared, *aligned(left, room)] if alike and left[0] else lines
-
-
-def aligned(rows: list[dict[str, Any]], room: int = WIDTH) -> list[str]:
-    """Return the lines of a table; a heading of several words takes two lines."""
-    headings = zip(*(["", *name.split(" ", 1)][-2:] for name in rows[0]), strict=True)
-    lines = [*headings, *([short(value, 4) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    sides = ["<" if name in ("problem", "file") else ">" for name in rows[0]]
-    apart = 2 if sum(widths) + 2 * (len(widths) - 1) <= room else 1
-    return [
-        (" " * apart).join(
-            f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)
-        )
-        for line in lines
-    ]
 
 
 def errata_facts(runs: pd.DataFrame) -> dict[str, str]:

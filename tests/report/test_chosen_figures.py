@@ -34,10 +34,11 @@ from gdconv.problems.starts import starting_point
 from gdconv.report.figures import catalogue
 from gdconv.report.figures.methods import CONJUGATE, MOST_CURVES
 from gdconv.report.figures.zigzag import MOST_ITERATIONS
+from gdconv.report.forms.text import WIDTH
 from gdconv.report.page import explorer
 from gdconv.report.page.document import page
 from gdconv.report.settings import CHOOSING
-from gdconv.report.summary import WIDTH, summary
+from gdconv.report.summary import summary
 
 ITERATIONS = 300
 ALL = {"iterations": ITERATIONS}

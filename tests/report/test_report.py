@@ -17,8 +17,8 @@ from gdconv.config.problems import Gaussian
 from gdconv.config.runs import RunConfig
 from gdconv.config.sections import FORMATS, Record, Step
 from gdconv.report import report
-from gdconv.report import summary as summaries
 from gdconv.report.figures import catalogue
+from gdconv.report.forms import text
 from gdconv.report.page import explorer
 from gdconv.report.summary import summary
 from gdconv.sweep.sweep import run_study
@@ -767,8 +767,8 @@ def test_the_summary_of_a_part_says_what_else_the_study_holds(tmp_path):
 def test_a_table_is_no_wider_than_the_terminal_if_it_can_be(columns, expected, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: columns is not None, raising=False)
     monkeypatch.setenv("COLUMNS", str(columns or 7))
-    assert summaries._room() == expected
+    assert text.room() == expected
     rows = [{"problem": "gaussian", "same": "x" * 30, "other": f"{k}" * 42} for k in range(3)]
-    lines = summaries._table(rows, expected)
+    lines = text.table(rows, expected)
     assert max(map(len, lines)) <= 84
     assert lines[0].startswith("in all rows: ") == (expected < 84)

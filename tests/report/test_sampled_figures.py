@@ -17,7 +17,7 @@ from gdconv import (
     run_study,
 )
 from gdconv.report.numerals import short
-from gdconv.report.summary import summary
+from gdconv.report.summary import summary, tables_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 from panels import drawn_of, lines, omitted_of, panels
@@ -154,3 +154,32 @@ def test_one_batch_size_is_no_curve():
     assert omitted_of(tables, "batch") == "no problem has runs of sgd with 3 batch sizes"
     assert "with and without averages" in omitted_of(tables, "averaging")
     assert "3 numbers of features" in omitted_of(tables, "high_dimension")
+
+
+def test_the_summary_has_a_table_of_methods_that_draw_samples():
+    methods = Sgd(**SHORT), GradientDescent(20)
+    tables = study(*methods, step=("lambda_max", (0.02, 0.05)), repetitions=3)
+    squares, drawn = tables_of(tables.runs.assign(file=None))
+    assert [row["runs"] for row in squares] == [6]
+    assert [row["runs"] for row in drawn] == [3, 3]
+    assert not any("bound" in name or "iterations" in name for name in drawn[0])
+    for row, value in zip(drawn, (0.02, 0.05), strict=True):
+        runs = tables.runs[(tables.runs.method == "sgd") & (tables.runs.step_value == value)]
+        for heading, column in (
+            ("η", "step_size"),
+            ("largest stable step size", "step_limit"),
+            ("final gap", "final_gap"),
+            ("noise floor", "gap_stationary"),
+        ):
+            assert row[heading] == sorted(runs[column])[1]
+        tested = [bool(each) for each in runs["expectation_agrees"].dropna()]
+        assert len(tested) == 3
+        assert row["expectation agrees"] == f"{sum(tested)}/3"
+
+
+def test_many_steps_are_cut_off_in_the_summary(tmp_path):
+    runs = study(Sgd(iterations=2, paths=2)).runs
+    runs = runs.loc[runs.index.repeat(35)].reset_index(drop=True)
+    runs["step_value"] = [index / 100 for index in range(len(runs))]
+    said = summary(tmp_path, runs.assign(file=None)).splitlines()
+    assert said[-1] == "and 10 other steps of methods that draw samples: see runs.csv"

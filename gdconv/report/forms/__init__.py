@@ -1,1 +1,1 @@
-"""The summary of a study in other forms: as HTML for a notebook, as LaTeX for a paper."""
+"""The summary of a study as lines for a terminal, as HTML for a notebook, as LaTeX for a paper."""
