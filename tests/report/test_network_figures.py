@@ -1,12 +1,20 @@
 """Figures and page of networks: lines are the tables' numbers, and minima those of the loss."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 
 from gdconv import GradientDescent, HeavyBall, Network, Record, RunConfig, Step, draw, run_study
+from gdconv.report.figures.drawing import COLOURS
 from gdconv.report.figures.landscape import ACTIVATIONS, minima
 from gdconv.report.page.document import page
 from gdconv.report.summary import summary, tables_of
+
+sys.path.insert(0, str(Path(__file__).parent))
+from panels import panels
 
 NETWORK_FIGURES = ["sharpness", "flow", "landscape"]
 
@@ -60,7 +68,7 @@ def test_flow_is_the_sharpness_against_step_size_times_iteration(edge):
 
 
 def test_landscape_has_the_way_and_marks_where_gradient_descent_can_rest(two):
-    axes = draw(two, ["landscape"])[0]["landscape"].axes
+    axes = panels(draw(two, ["landscape"])[0]["landscape"])
     runs = two.runs.sort_values("step_size")
     assert [ax.get_title() for ax in axes] == [r"$\eta$ = 0.1, loss small", r"$\eta$ = 0.25, dead"]
     for ax, (_, run) in zip(axes, runs.iterrows(), strict=True):
@@ -74,6 +82,23 @@ def test_landscape_has_the_way_and_marks_where_gradient_descent_can_rest(two):
         # The panel does not show minima that are sharper than about 16.
         assert sharpness.max() >= 0.99 * min(run.threshold, 15.5)
         np.testing.assert_allclose(points.prod(axis=1), 1, atol=1e-12)
+
+
+def test_landscape_has_a_bar_for_the_colours_of_its_minima(two):
+    figure = draw(two, ["landscape"])[0]["landscape"]
+    (bar,) = {*figure.axes} - {*panels(figure)}
+    assert bar.get_ylabel() == "sharpness of the minima"
+    least, most = bar.get_ylim()
+    for ax in panels(figure):
+        curves = [each for each in ax.collections if isinstance(each, LineCollection)]
+        assert len(curves) == 2
+        for curve in curves:
+            colours = curve.to_rgba(curve.get_array())
+            for path, colour in zip(curve.get_paths(), colours, strict=True):
+                # The trace of the Hessian at a minimum with w₁ w₂ = 1, on a scale of factors.
+                sharpness = 2 * (path.vertices[0] ** 2).sum()
+                place = np.log(sharpness / least) / np.log(most / least)
+                np.testing.assert_allclose(colour, COLOURS(place), atol=1e-12)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

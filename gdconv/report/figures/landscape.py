@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from gdconv.report.curves import Shown
 from gdconv.report.figures import drawing
@@ -23,6 +27,10 @@ from gdconv.report.settings import settings, spread
 MOST_STEPS, MOST_SETTINGS = 4, 2
 # Contours of the loss, which is (f − 1)² and 1 where the unit is dead.
 LEVELS = (0.01, 0.05, 0.25, 1, 4, 16)
+# Of the points on the curve of minima, every fifth is drawn.
+STRIDE = 5
+# Of the colours of the minima: 4 is the least sharpness for ReLU, where w₁ = w₂ = 1.
+LEAST, MOST, TICKS = 4, 40, (4, 6, 10, 20, 40)
 
 Function = Callable[[np.ndarray], np.ndarray]
 # Each activation and its derivative.
@@ -67,8 +75,17 @@ def draw(tables: Shown) -> Figure:
     figure, axes = drawing.frame(titles, header, *axes_of, sharex=True)
     ways = [_way(tables, run) for _, run in panels]
     box = _box(ways)
+    colours = ScalarMappable(LogNorm(LEAST, MOST), drawing.COLOURS)
     for ax, way, (_, run) in zip(axes, ways, panels, strict=True):
-        _draw_panel(ax, way, run, box)
+        _draw_panel(ax, way, run, box, colours)
+    # As tall as two panels, if there are more.
+    part = min(1.0, 2 / ceil(len(axes) / 2))
+    bar = figure.colorbar(
+        colours, ax=axes, shrink=part, aspect=40 * part, extend="both", ticks=TICKS
+    )
+    bar.set_label("sharpness of the minima")
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.ax.yaxis.set_major_formatter("{x:g}")
     drawing.legend(figure, axes)
     return figure
 
@@ -122,6 +139,7 @@ def _draw_panel(
     way: np.ndarray,
     run: pd.Series,
     box: tuple[float, float, float, float],
+    colours: ScalarMappable,
 ) -> None:
     left, right, bottom, top = box
     activation, threshold = _option(run, "activation"), run["threshold"]
@@ -130,11 +148,15 @@ def _draw_panel(
         ax.axvspan(left, 0, color=drawing.GREY, linewidth=0, zorder=0, label="unit is dead")
     w1, w2 = np.meshgrid(np.linspace(left, right, 241), np.linspace(bottom, top, 241))
     loss = (functions[0](w1) * w2 - 1) ** 2
-    ax.contour(w1, w2, loss, LEVELS, colors="0.75", linewidths=0.5)
+    contours: Look = {"color": "0.75", "linewidth": 0.5}
+    grey, thin = contours["color"], contours["linewidth"]
+    ax.contour(w1, w2, loss, LEVELS, colors=grey, linewidths=thin, zorder=1)
+    ax.plot([], [], **contours, label=f"loss {', '.join(f'{level:g}' for level in LEVELS)}")
     points, sharpness = minima(functions, left, right)
     inside = np.isfinite(points).all(axis=1) & (points[:, 1] >= bottom) & (points[:, 1] <= top)
     for flat, look in ((False, {"linewidth": 1.2}), (True, {"linewidth": 4})):
-        _draw_minima(ax, points, inside & ((sharpness <= threshold) == flat), sharpness, look)
+        shown = inside & ((sharpness <= threshold) == flat)
+        _draw_minima(ax, points, shown, sharpness, colours, look)
     ax.plot(
         [], [], color=drawing.COLOURS(0.2), linewidth=4, label=r"minima with sharpness ≤ $2/\eta$"
     )
@@ -146,21 +168,30 @@ def _draw_panel(
 
 
 def _draw_minima(
-    ax: Axes, points: np.ndarray, shown: np.ndarray, sharpness: np.ndarray, look: dict[str, Any]
+    ax: Axes,
+    points: np.ndarray,
+    shown: np.ndarray,
+    sharpness: np.ndarray,
+    colours: ScalarMappable,
+    look: dict[str, Any],
 ) -> None:
     """Draw the minima that are shown, coloured by their sharpness."""
-    pieces = np.stack([points[:-1], points[1:]], axis=1)[shown[:-1] & shown[1:]]
-    colours = LineCollection(list(pieces), cmap=drawing.COLOURS, zorder=1.5, **look)
-    colours.set_array(np.log(sharpness[:-1][shown[:-1] & shown[1:]]))
-    colours.set_clim(np.log(4), np.log(40))
-    ax.add_collection(colours)
+    # Pieces overlap. Where they only touched, the white below would make the colour paler.
+    starts = np.arange(0, len(points) - 2 * STRIDE, STRIDE)[:, None]
+    of_piece = starts + STRIDE * np.arange(3)
+    drawn = shown[of_piece[:, 1]] & np.isfinite(points[of_piece]).all(axis=(1, 2))
+    of_piece = of_piece[drawn]
+    pieces = list(points[of_piece])
+    curve = LineCollection(pieces, cmap=colours.cmap, norm=colours.norm, zorder=1.5, **look)
+    curve.set_array(sharpness[of_piece[:, 0]])
+    ax.add_collection(curve)
 
 
 PLOT = Plot(
     "landscape",
     "Gradient descent on the network of two numbers, f(x) = activation(x w₁) w₂ with x = y = 1, so"
     " that the loss is (f − 1)². Its minima are a curve, w₁ w₂ = 1 for ReLU. Their colour is their"
-    " sharpness, dark where they are flat. Gradient descent can only come to rest at minima with a"
+    " sharpness, as the bar says. Gradient descent can only come to rest at minima with a"
     " sharpness of at most 2/η, which are thick. A short step leads along the gradient flow to the"
     " next minimum. If that one is too sharp, gradient descent leaves it and leaps to a flatter"
     " one. A step that is too long makes w₁ negative: then ReLU's unit is dead and nothing changes"
