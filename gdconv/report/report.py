@@ -16,7 +16,7 @@ from gdconv.report.figures import NAMES, files
 from gdconv.report.options import PAPER, RefusedError, listed, parser, refusing, sizes
 from gdconv.tables import disk
 from gdconv.tables.columns import TABLES
-from gdconv.tables.study import found, studies_in
+from gdconv.tables.study import INDEX, found, studies_in
 
 # pandas and Matplotlib take a second to import, so they are imported only when they are needed.
 if TYPE_CHECKING:
@@ -225,10 +225,15 @@ def _index(folder: Path, options: argparse.Namespace) -> Path | None:
 
 
 def _studies(folders: Sequence[Path]) -> list[Path]:
-    """Return which of some folders are studies; of several, say which are none and go on."""
+    """Return which of some folders are studies; of several, say which are none and go on.
+
+    Of several, as in results/*, the list of studies that this command has written is left out.
+    """
     every = [found(folder) for folder in folders]
     if len(every) == 1:
         return every
+    lists = [each for each in every if each.name == INDEX and studies_in(each.parent)]
+    every = [each for each in every if each not in lists] or every
     # What is not there at all was misspelt.
     none = [each for each in every if each.exists() and not (each / TABLES["runs"]).exists()]
     if len(none) == len(every):

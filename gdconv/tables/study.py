@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # The table that makes a folder a study.
 RUNS = "runs.csv"
+# Lists the studies of a folder, and stands beside them.
+INDEX = "index.html"
 # What shows tables is in a higher room, so `gdconv` gives its functions here: html, draw.
 VIEWS: dict[str, Callable[..., Any]] = {}
 

@@ -720,6 +720,23 @@ def test_folders_that_are_no_studies_are_named_and_passed_over(folder, tmp_path,
     assert "none of them is a study" in capsys.readouterr().err
 
 
+def test_the_list_of_studies_may_stand_among_them(folder, tmp_path, capsys):
+    """As in results/*, after gdconv-report results."""
+    for name in ("a", "b"):
+        shutil.copytree(folder, tmp_path / name)
+    assert report.main([str(tmp_path)]) == 0
+    every = sorted(map(str, tmp_path.iterdir()))
+    assert every[-1].endswith("index.html")
+    capsys.readouterr()
+    assert report.main(["--status", *every]) == 0
+    said = capsys.readouterr()
+    assert (said.out.count("36 done"), said.err) == (2, "")
+    # A page of that name elsewhere is not the command's.
+    (tmp_path / "a" / "index.html").touch()
+    assert report.main(["--status", every[0], str(tmp_path / "a" / "index.html")]) == 0
+    assert "index.html: is no study" in capsys.readouterr().err
+
+
 def test_a_name_alone_is_looked_up_in_results(folder, tmp_path, monkeypatch, capsys):
     shutil.copytree(folder, tmp_path / "results" / "mine")
     monkeypatch.chdir(tmp_path)

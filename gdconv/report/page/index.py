@@ -15,7 +15,7 @@ from gdconv.report.page.document import asset, policy_hash
 from gdconv.report.summary import counts, of_networks, verdicts
 from gdconv.tables import contents, disk
 from gdconv.tables.csv import read_runs
-from gdconv.tables.study import studies_in
+from gdconv.tables.study import INDEX, studies_in
 
 
 class Entry(NamedTuple):
@@ -43,7 +43,7 @@ def write(folder: Path) -> Path:
         style_hash=policy_hash(style),
         studies="\n".join(map(_card, found)),
     )
-    path = folder / "index.html"
+    path = folder / INDEX
     # A folder's name may contain bytes that are not valid text.
     disk.replace(path, [text.encode(errors="replace")])
     disk.sync_folder(folder)
