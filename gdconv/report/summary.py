@@ -24,6 +24,7 @@ from gdconv.report.settings import (
 )
 from gdconv.tables.columns import QUANTITIES
 from gdconv.tables.csv import read_runs
+from nnlib import terminal
 
 MOST_EXAMPLES = 5
 # So many networks have a row of their own, and so many steps of methods that draw samples.
@@ -63,7 +64,10 @@ def summary(
     if len(runs) == 1:
         facts = facts_of(runs.iloc[0])
         width = max(map(len, facts))
-        lines += [f"  {name:{width}}  {value}" for name, value in facts.items()]
+        for name, value in facts.items():
+            # Off a terminal, a number and what is said of it stay on one line.
+            shown = f"  {name:{width}}  {value}"
+            lines += terminal.folded(shown, terminal.room(), " " * (width + 2), ["(?<!,) "])
     for number, rows in enumerate(tables_of(runs) if len(runs) > 1 else ()):
         lines += [""] * (number > 0) + text.table(rows, text.room())
     if len(runs) > 1 and (more := int(of_networks(runs).sum()) - MOST_NETWORKS) > 0:

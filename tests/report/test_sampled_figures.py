@@ -156,6 +156,16 @@ def test_one_batch_size_is_no_curve():
     assert "3 numbers of features" in omitted_of(tables, "high_dimension")
 
 
+def test_the_summary_of_one_run_fits_a_terminal(monkeypatch):
+    runs = study(Sgd(**SHORT), step=("limit", 0.5)).runs
+    wide = summary(Path("x"), runs)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow = summary(Path("x"), runs)
+    assert max(map(len, narrow.splitlines())) <= 60 < max(map(len, wide.splitlines()))
+    assert narrow.split() == wide.split()
+
+
 def test_the_summary_has_a_table_of_methods_that_draw_samples():
     methods = Sgd(**SHORT), GradientDescent(20)
     tables = study(*methods, step=("lambda_max", (0.02, 0.05)), repetitions=3)
