@@ -532,6 +532,15 @@ def test_a_script_that_calls_the_command_runs_once(tmp_path):
 
 
 @pytest.mark.slow
+def test_files_beside_the_command_are_not_taken_for_modules(tmp_path):
+    (tmp_path / "scipy.py").touch()
+    process = run(tmp_path, "engine=processes", "method.iterations=10")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert ",failed," not in (tmp_path / "s" / "runs.csv").read_text()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [False, True])
 def test_workers_of_a_command_are_copies_of_a_process_that_is_ready(config, tmp_path):
     """However the engine is asked for; their parent is not the command."""

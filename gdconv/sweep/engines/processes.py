@@ -52,7 +52,8 @@ def start_original() -> None:
     # Its socket is in there. What a kill leaves is removed by the next command.
     tempfile.tempdir = str(opened.enter_context(scratch.scratch()))
     try:
-        with ignoring_interrupts(), _environment(ONE_THREAD):
+        # Modules are not looked for in the folder in which the user stands, as in a command.
+        with ignoring_interrupts(), _environment(ONE_THREAD | {"PYTHONSAFEPATH": "1"}):
             forkserver.ensure_running()
     except OSError as error:
         # The name of its socket is too long if that of the temporary folder is.
