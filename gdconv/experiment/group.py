@@ -48,13 +48,7 @@ def run_group(
         If the runs differ in something else, the problem's numbers do not fit into floats, or its
         file was changed after the sweep was planned.
     """
-    if len({group_of(run) for run in runs}) > 1:
-        raise ValueError("the runs of a group may differ only in step size and method_options")
-    first = runs[0]
-    planned, ids = ids, run_ids(runs)
-    if planned is not None and list(planned) != ids:
-        path = typed(getattr(first.problem, "path", first.problem.name))
-        raise ValueError(f"{path} was changed while the sweep was running")
+    first, ids = runs[0], _identified(runs, ids)
     # What only some kinds of groups need is imported for them: a worker waits for its imports.
     if isinstance(first.problem, Network):
         from gdconv.experiment.network.group import run_network
@@ -102,6 +96,17 @@ def run_group(
         objective.rows_multiplied,
         *_coefficient_rows(ids, first, identifier, theory.w_star, recorder.latest),
     )
+
+
+def _identified(runs: Sequence[Run], planned: Sequence[str] | None) -> list[str]:
+    """Return the identifiers of the runs of one group; raise ValueError as `run_group` says."""
+    if len({group_of(run) for run in runs}) > 1:
+        raise ValueError("the runs of a group may differ only in step size and method_options")
+    ids = run_ids(runs)
+    if planned is not None and list(planned) != ids:
+        path = typed(getattr(runs[0].problem, "path", runs[0].problem.name))
+        raise ValueError(f"{path} was changed while the sweep was running")
+    return ids
 
 
 def _coefficient_rows(

@@ -24,7 +24,7 @@ from gdconv.cli import main as cli
 from gdconv.config.mapping import OTHER_NAMES, flat, to_mapping
 from gdconv.config.problems import PROBLEMS, Table
 from gdconv.config.runs import RunConfig
-from gdconv.config.sections import ENGINES, METHODS, STARTS, Processes, StudyConfig
+from gdconv.config.sections import ENGINES, METHODS, STARTS, StudyConfig
 from gdconv.sweep import engines
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -804,26 +804,7 @@ def test_multiply(arguments, product):
     assert repr(composition.multiply(*arguments)) == repr(product)
 
 
-# Processes started ahead
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ([], None),
-        (["-m", "problem.n_features=1,2"], None),
-        (["engine=serial"], None),
-        (["engine=dask"], None),
-        (["engine"], None),
-        (["engine.workers=2"], None),
-        (["engine=processes", "engine.address=x"], None),
-        (["engine=processes", "engine.workers=${seed}"], None),
-        (["engine=processes"], Processes()),
-        (["-m", "engine=processes", "engine.workers=3", "seed=1"], Processes(workers=3)),
-    ],
-)
-def test_processes_asked_for_word_for_word_start_before_the_rest(arguments, expected):
-    assert cli.plainly_asked_for(arguments) == expected
+# What is started or imported ahead
 
 
 @pytest.mark.parametrize("engine", ["serial", "processes"])

@@ -561,6 +561,42 @@ def test_workers_of_a_command_are_copies_of_a_process_that_is_ready(config, tmp_
     assert_none_left(str(tmp_path))
 
 
+WITHOUT_SOCKET = """
+import multiprocessing.util, os, shutil
+from gdconv import run_study
+from gdconv.config.problems import Gaussian
+from gdconv.config.runs import RunConfig
+from gdconv.config.sections import Processes
+from gdconv.sweep.engines.processes import start_original
+
+start_original()
+shutil.rmtree(multiprocessing.util.get_temp_dir())
+os.mkdir(multiprocessing.util.get_temp_dir())
+print(*run_study(RunConfig(Gaussian(9, 2)), engine=Processes(workers=2)).runs.status)
+"""
+
+
+@pytest.mark.slow
+def test_workers_start_by_themselves_if_the_process_to_copy_is_out_of_reach(tmp_path):
+    """As after temporary files have been cleaned up while a long sweep was running."""
+    command = [sys.executable, "-c", WITHOUT_SOCKET]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "converged\n"
+
+
+def test_a_temporary_folder_is_removed_by_its_own_process_only():
+    context = scratch.scratch()
+    folder = context.__enter__()
+    child = os.fork()
+    if not child:
+        context.__exit__(None, None, None)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert folder.is_dir()
+    context.__exit__(None, None, None)
+    assert not folder.exists()
+
+
 STUCK = """
 import sys, threading
 from gdconv.cli import commands

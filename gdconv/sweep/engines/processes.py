@@ -88,11 +88,19 @@ class Processes(Pool):
 
     def mend(self) -> None:
         """Start a new executor; the old one cannot be used after a worker has died."""
+        if _copying.is_set():
+            try:
+                self._start(context=_copies(), initargs=[None])
+                return
+            except (OSError, EOFError) as error:
+                # The original is gone, or its socket is.
+                log.debug("workers are no copies: %s", error)
+                _copying.clear()
+        self._start(env=ONE_THREAD, initargs=[os.getpid()])
+
+    def _start(self, **how: Any) -> None:
         from loky import ProcessPoolExecutor
 
-        how: dict[str, Any] = {"env": ONE_THREAD, "initargs": [os.getpid()]}
-        if _copying.is_set():
-            how = {"context": _copies(), "initargs": [None]}
         self.executor = ProcessPoolExecutor(self.workers, initializer=prepare, **how)
         with ignoring_interrupts():
             self.executor.submit(int)

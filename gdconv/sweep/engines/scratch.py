@@ -19,12 +19,15 @@ _NAME = re.compile(r"\.gdconv-(\d{1,9})-\w{8}")
 @contextmanager
 def scratch() -> Iterator[Path]:
     """Make a private temporary folder with this process's number in its name; finally remove it."""
-    folder = Path(mkdtemp(prefix=f".gdconv-{os.getpid()}-"))
+    owner = os.getpid()
+    folder = Path(mkdtemp(prefix=f".gdconv-{owner}-"))
     held = _hold(folder)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # A process that was forked meanwhile may get here when it clears its memory.
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
         if held is not None:
             os.close(held)
 
