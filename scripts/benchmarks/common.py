@@ -32,15 +32,18 @@ def command_seconds(command: Sequence[str], environment: Mapping[str, str] | Non
     return time.perf_counter() - started
 
 
-def command_cost(command: Sequence[str]) -> tuple[float, float]:
-    """Return how many seconds a command takes, which must succeed, and its peak memory in MiB."""
+def command_cost(command: Sequence[str], expected: int = 0) -> tuple[float, float]:
+    """Return how many seconds a command takes and its peak memory in MiB.
+
+    Its exit status must be the one that is expected.
+    """
     started = time.perf_counter()
     nothing = subprocess.DEVNULL
     process = subprocess.Popen(command, stdout=nothing, stderr=nothing, env=ONE_THREAD_TOO)
     # That of this process alone, whereas getrusage gives the largest of all children.
     _, status, usage = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"{command[0]} failed")
+    if (found := os.waitstatus_to_exitcode(status)) != expected:
+        raise SystemExit(f"{' '.join(command)}: exit status {found} instead of {expected}")
     return time.perf_counter() - started, usage.ru_maxrss / 2**10
 
 

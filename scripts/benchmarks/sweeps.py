@@ -254,26 +254,28 @@ def startup(rounds: int) -> None:
         ]
         command_seconds(many)
         imports = "import numpy, scipy.linalg, pandas, hydra"
-        commands = {
-            f"`python -c '{imports}'`": [sys.executable, "-c", imports],
-            "`gdconv --help`": [GDCONV, "--help"],
-            "`gdconv report=false`, a study of one run": [
-                GDCONV,
-                f"results_dir={folder}",
-                "report=false",
-            ],
-            f"`gdconv -m` with {cells:,} new cells, in four groups": [*many, "study=new"],
-            f"`gdconv -m` with {cells:,} cells that are done": many,
+        one = [GDCONV, f"results_dir={folder}", "report=false"]
+        # A name that is new in each round, and the aim, if there is one.
+        commands: dict[str, tuple[list[str], str]] = {
+            f"`python -c '{imports}'`": ([sys.executable, "-c", imports], ""),
+            "`gdconv --help`": ([GDCONV, "--help"], "0.35"),
+            "`gdconv stepp.value=1`, a wrong command": ([GDCONV, "stepp.value=1"], "0.4"),
+            "`gdconv report=false`, a study of one run": ([*one, "study=one{}"], ""),
+            "the same again, which is done": ([*one, "study=one{}"], "1"),
+            f"`gdconv -m` with {cells:,} new cells, in four groups": ([*many, "study=new{}"], "8"),
+            f"`gdconv -m` with {cells:,} cells that are done": (many, "8"),
         }
-        times: dict[str, list[float]] = {name: [] for name in commands}
+        costs: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for number in range(rounds):
-            for name, command in commands.items():
-                study = {"report=false": f"study=one{number}", "study=new": f"study=new{number}"}
-                again = [study[command[-1]]] if command[-1] in study else []
-                times[name].append(command_seconds([*command, *again]))
-        print(f"Whole commands, in turn, median of {rounds} rounds.")
-        rows = [[name, f"{statistics.median(each):.2f}"] for name, each in times.items()]
-        print_table(["", "s"], rows)
+            for name, (command, _) in commands.items():
+                words = [word.replace("{}", str(number)) for word in command]
+                costs[name].append(command_cost(words, 2 if "wrong" in name else 0))
+        print(f"Whole commands, in turn, median of {rounds} rounds, each with its aim.")
+        rows = []
+        for name, (_, aim) in commands.items():
+            seconds, memory = zip(*costs[name], strict=True)
+            rows.append([name, f"{statistics.median(seconds):.2f}", aim, f"{max(memory):.0f}"])
+        print_table(["", "s", "aim", "peak MiB"], rows)
 
 
 def setup() -> None:
