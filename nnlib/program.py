@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import is_not
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,9 +131,9 @@ class Program:
         """
         if len(arrays) != len(self.inputs):
             raise ValueError(f"the program takes {len(self.inputs)} arrays, not {len(arrays)}")
-        given = {k: real(arrays[k]) for k, own in enumerate(self.inputs) if arrays[k] is not own}
-        if given:
-            self._take(given)
+        if any(map(is_not, arrays, self.inputs)):
+            pairs = enumerate(zip(arrays, self.inputs, strict=True))
+            self._take({k: real(array) for k, (array, own) in pairs if array is not own})
         for step in self._steps:
             step()
         return tuple(x.copy() for x in self.outputs) if self._copy else self.outputs

@@ -78,11 +78,12 @@ def iterate(
         else:
             now.go_on_from(before, len(runs))
         before = now
-        shown, invariant = now.shown(objective.matrix.shape), now.invariant(len(start))
+        shown, beside = now.shown(objective.matrix.shape), Beside(now.invariant(len(start)), {})
         while True:
             now.program(now.w)
-            choices = now.choices(iteration)
-            leaving = observe(iteration, runs, *shown, Beside(invariant, choices))
+            if method.chooses:
+                beside = beside._replace(choices=now.choices(iteration))
+            leaving = observe(iteration, runs, *shown, beside)
             if iteration == iterations:
                 return
             if leaving is not None:
@@ -141,9 +142,7 @@ class _Arrays:
         return _rows(self.w)[:, :columns], _rows(self.residual)[:, :rows]
 
     def choices(self, t: int) -> dict[str, np.ndarray]:
-        """Return what the method chooses, if it does; what `update` needs is spread out."""
-        if not self.method.chooses:
-            return {}
+        """Return what the method chooses; what `update` needs is spread out."""
         seen = self.w, self.residual, self.gradient
         found = self.method.choose(t, *seen, self.matrices, self.state, self.products)
         for name in self.chosen:

@@ -104,7 +104,7 @@ class Recorder:
         beside: Beside,
     ) -> np.ndarray | None:
         """Record, and return which runs have reached their floor or are about to overflow."""
-        if self._squares.shape != residual.shape:
+        if len(self._squares) != len(residual):
             self._squares = np.empty_like(residual)
         # The residual at w* is 0, because the target is in the range of the matrix.
         np.square(residual, out=self._squares)
@@ -113,8 +113,8 @@ class Recorder:
             self.wanted = self.tolerance * gap
             self._attend(runs)
         leaving = None
-        np.less(self.lower, gap, out=self._within[0])
-        np.less(gap, self.upper, out=self._within[1])
+        np.less(self.lower, gap, out=self._above)
+        np.less(gap, self.upper, out=self._below)
         # Comparing bytes takes a tenth of the time of `numpy.all`.
         if self._within.tobytes() != self._usual:
             reached = (gap <= self.wanted[runs]) & (self.to_tolerance[runs] < 0)
@@ -137,6 +137,7 @@ class Recorder:
         self.lower = np.maximum(wanted, self.floor[runs])
         self.upper = self.ceiling[runs]
         self._within = np.empty((2, len(runs)), dtype=bool)
+        self._above, self._below = self._within
         self._usual = b"\x01" * self._within.size
 
     def _record(
