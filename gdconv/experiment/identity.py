@@ -12,7 +12,7 @@ from gdconv.config.runs import Run, constant_momentum, identity, method_options,
 from gdconv.problems.families import problem_identity
 
 # Part of every run_id. Raise it whenever the same configuration gives other rows or columns.
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 
 # run_id → run, for the runs of one group, see `group_of`.
 Group = Mapping[str, Run]

@@ -410,6 +410,9 @@ def _of_method(run: pd.Series, value: pd.Series) -> dict[str, str]:
         facts["relative_step"] = f"{value['relative_step']} (step_size {value['step_size']})"
     if pd.notna(stable) and (not stable or (other and pd.notna(run["step_limit"]))):
         limit = f", limit of step_size {value['step_limit']}" * pd.notna(run["step_limit"])
+        if not stable and pd.notna(run["step_limit_fourth_moment"]):
+            # A default step is far too long for some batches.
+            limit += "; half of it is step.unit=limit step.value=0.5"
         facts["stable"] = f"{value['stable']}{limit}"
     growth = run["growth_predicted"]
     if pd.notna(stable) and stable and pd.notna(growth) and growth > 1 and not same(growth, 1):

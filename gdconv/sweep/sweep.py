@@ -244,7 +244,12 @@ def _refuse_networks(problems: Sequence[Problem]) -> None:
 
 
 def _without_step(configs: Sequence[RunConfig]) -> list[str]:
-    """Say once of each method that takes no step size if one is asked for all the same."""
+    """Say once of each method that takes no step size if one is asked for all the same.
+
+    Beside a method that takes one, it is asked for that.
+    """
+    if any(config.method.takes_step for config in configs):
+        return []
     names = dict.fromkeys(
         config.method.name
         for config in configs

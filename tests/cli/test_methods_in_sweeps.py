@@ -283,8 +283,9 @@ NO_STEP = "method=chebyshev: takes no step size, so step.value and step.unit hav
 )
 @pytest.mark.slow_where(case=lambda arguments: "K" in arguments[-1] or "[" in arguments[-1])
 def test_a_method_without_a_step_is_run_once_and_says_so_once(gdconv, arguments):
+    """Nothing is said beside a method that takes the step."""
     status, told = gdconv(*arguments, *SMALL)
-    assert (status, told.count(NO_STEP)) == (0, 1)
+    assert (status, told.count(NO_STEP)) == (0, "gradient_descent" not in arguments[1])
     runs = runs_of("scratch")
     chebyshev = runs[runs.method == "chebyshev"]
     assert len(chebyshev) == 1

@@ -293,6 +293,15 @@ def test_how_runs_end(small):
     assert runs["expectation_agrees"].isna().tolist() == [False, False, True, True]
 
 
+@pytest.mark.parametrize("average", ["all", "tail"])
+def test_an_average_diverges_where_its_iterates_do(average, small):
+    """Its rate is not known, but it grows from the same step size on."""
+    method = Sgd(iterations=400, paths=10, average=average)
+    runs = run_study(RunConfig(small, method=method, step=Step("limit", [0.5, 1.3]))).runs
+    assert runs["rate_predicted"].isna().all()
+    assert runs["status"].tolist() == ["max_iterations", "diverged"]
+
+
 def test_kaczmarz_rests_where_its_balance_says(small):
     """At ωL*/(2 − ω)."""
     method = Kaczmarz(iterations=3000, relaxation=[0.25, 1.0, 1.5, 1.9])

@@ -147,24 +147,30 @@ def _run_rows(
         "final_gap": measured.gap[every, last].tolist(),
         "initial_distance": np.sqrt(measured.distance[every, first]).tolist(),
         "final_distance": end.tolist(),
-        "status": _status(runs, measured, curves, numbers),
+        "status": _status(runs, step_size, measured, curves, numbers),
         "expectation_agrees": _agrees(runs, coefficients, measured, curves, numbers),
     }
 
 
 def _status(
-    runs: Sequence[Run], measured: Measured, curves: Curves, numbers: Sequence[Numbers]
+    runs: Sequence[Run],
+    step_size: np.ndarray,
+    measured: Measured,
+    curves: Curves,
+    numbers: Sequence[Numbers],
 ) -> list[str]:
     """How each run ended.
 
     It has converged if the expected gap is as close to that at rest as `tolerance` asks. It has
-    diverged if a path overflowed, or if the expectation grows and has grown.
+    diverged if a path overflowed, or if the expectation grows without end and has grown. Of an
+    average no rate is known, but it grows with the iterates, beyond their largest stable step size.
     """
     found = []
     for index, (run, each) in enumerate(zip(runs, numbers, strict=True)):
         expected, gap = curves.expected[index], measured.gap[index]
         rests = abs(expected[-1] - each.stationary) <= run.method.tolerance * expected[0]
-        grows = each.rate > 1 and not expected[-1] <= expected[0]
+        unstable = each.rate > 1 or step_size[index] >= each.step_limit
+        grows = unstable and not expected[-1] <= expected[0]
         if not np.isfinite(gap[-1]) or grows:
             found.append("diverged")
         else:
