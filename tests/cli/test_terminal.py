@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -146,6 +147,21 @@ def test_output_that_nobody_reads_or_that_cannot_be_written(name, command, folde
 def test_a_closed_stream_is_not_taken_for_a_table(command, folder):
     assert command(folder, "study", ARGUMENTS["study"], "closed", "closed")[0] == 0
     assert len((folder / "results" / "other" / "runs.csv").read_text().splitlines()) == 2
+
+
+STARTS = """
+import subprocess, sys
+from nnlib.terminal import run
+
+there = "import os, sys; sys.exit(sum(os.path.exists(f'/proc/self/fd/{n}') << n for n in range(3)))"
+sys.exit(run("starts", lambda: subprocess.call([sys.executable, "-c", there])))
+"""
+
+
+def test_what_a_command_starts_has_the_streams_that_the_shell_has_closed():
+    """Otherwise it opens its pipes under their numbers, and workers close these and die."""
+    started = shlex.join([sys.executable, "-c", STARTS])
+    assert subprocess.call(["sh", "-c", f"exec {started} <&- >&- 2>&-"]) == 0b111
 
 
 def test_the_status_of_what_failed_is_kept(command, folder):

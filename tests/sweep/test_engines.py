@@ -532,12 +532,30 @@ def test_a_script_that_calls_the_command_runs_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_files_beside_the_command_are_not_taken_for_modules(tmp_path):
-    (tmp_path / "scipy.py").touch()
-    process = run(tmp_path, "engine=processes", "method.iterations=10")
+@pytest.mark.parametrize("killed", [False, True])
+def test_files_beside_the_command_are_not_taken_for_modules(killed, tmp_path):
+    """Neither by the process to copy, which is started again when it has died, nor by others."""
+    for name in ("scipy", "loky", "threading"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError")
+    process = run(tmp_path, "engine=processes", f"method.iterations={5000 if killed else 10}")
+    if killed:
+        wait_for(lambda: (tmp_path / "s" / "runs.csv").exists())
+        os.kill(original(process, tmp_path), signal.SIGKILL)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
+    assert "Traceback" not in said
     assert ",failed," not in (tmp_path / "s" / "runs.csv").read_text()
+
+
+def original(process, marker):
+    """The process that the workers of a command are copies of: they have no other parent."""
+    parents = {
+        int(Path(f"/proc/{number}/stat").read_text().rpartition(") ")[2].split()[1])
+        for number in alive(str(marker))
+        if number != process.pid
+    }
+    (original,) = parents - {process.pid}
+    return original
 
 
 @pytest.mark.slow
@@ -549,13 +567,8 @@ def test_workers_of_a_command_are_copies_of_a_process_that_is_ready(config, tmp_
         asked = ["++engine={name: processes, workers: 2}"]
     process = run(tmp_path, *asked, "method.iterations=100000")
     wait_for(lambda: (tmp_path / "s" / "runs.csv").exists())
-    parents = {
-        int(Path(f"/proc/{number}/stat").read_text().rpartition(") ")[2].split()[1])
-        for number in alive(str(tmp_path))
-        if number != process.pid
-    }
-    (original,) = parents - {process.pid}
-    assert b"gdconv.sweep.engines.ready" in Path(f"/proc/{original}/cmdline").read_bytes()
+    parent = original(process, tmp_path)
+    assert b"gdconv.sweep.engines.ready" in Path(f"/proc/{parent}/cmdline").read_bytes()
     process.terminate()
     process.communicate(timeout=60)
     assert_none_left(str(tmp_path))

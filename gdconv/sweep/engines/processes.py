@@ -30,6 +30,8 @@ from gdconv.sweep.engines.worker import ignoring_interrupts, prepare
 log = logging.getLogger("gdconv")
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# Modules are not looked for in the folder in which the user stands, as in a command.
+FOR_WORKERS = ONE_THREAD | {"PYTHONSAFEPATH": "1"}
 # What the process to copy imports.
 READY = "gdconv.sweep.engines.ready"
 # `multiprocessing` removes its own folder at -100, and the one around it goes after that.
@@ -45,6 +47,7 @@ def start_original() -> None:
     It ends with this program. Only a command should call this: in a session of Python, modules or
     the environment may change later, and the copies would not know.
     """
+    _commanded.set()
     if not CAN_COPY:
         return
     multiprocessing.get_context("forkserver").set_forkserver_preload([READY])
@@ -52,8 +55,7 @@ def start_original() -> None:
     # Its socket is in there. What a kill leaves is removed by the next command.
     tempfile.tempdir = str(opened.enter_context(scratch.scratch()))
     try:
-        # Modules are not looked for in the folder in which the user stands, as in a command.
-        with ignoring_interrupts(), _environment(ONE_THREAD | {"PYTHONSAFEPATH": "1"}):
+        with ignoring_interrupts(), _environment(FOR_WORKERS):
             forkserver.ensure_running()
     except OSError as error:
         # The name of its socket is too long if that of the temporary folder is.
@@ -66,7 +68,7 @@ def start_original() -> None:
         tempfile.tempdir = before
 
 
-_copying = threading.Event()
+_commanded, _copying = threading.Event(), threading.Event()
 
 
 class Processes(Pool):
@@ -101,8 +103,11 @@ class Processes(Pool):
     def _start(self, **how: Any) -> None:
         from loky import ProcessPoolExecutor
 
-        self.executor = ProcessPoolExecutor(self.workers, initializer=prepare, **how)
-        with ignoring_interrupts():
+        # More than workers may be started: what removes semaphores, and the process to copy again.
+        # In a session of Python, other threads may use the environment meanwhile.
+        variables = FOR_WORKERS if _commanded.is_set() else {}
+        with ignoring_interrupts(), _environment(variables):
+            self.executor = ProcessPoolExecutor(self.workers, initializer=prepare, **how)
             self.executor.submit(int)
 
 
