@@ -15,11 +15,11 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext, ForkServerProcess
-from multiprocessing.util import Finalize
+from multiprocessing.util import Finalize, get_temp_dir
 from types import ModuleType
 from typing import Any
 
@@ -34,8 +34,9 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 FOR_WORKERS = ONE_THREAD | {"PYTHONSAFEPATH": "1"}
 # What the process to copy imports.
 READY = "gdconv.sweep.engines.ready"
-# `multiprocessing` removes its own folder at -100, and the one around it goes after that.
-LAST = -200
+# `multiprocessing` removes its own folder at -100, and prints a traceback if that is gone. The one
+# around it goes after that.
+BEFORE, AFTER = -99, -200
 # The libraries of other systems may not be used in copies of a process.
 CAN_COPY = sys.platform == "linux"
 
@@ -54,18 +55,24 @@ def start_original() -> None:
     before, opened = tempfile.tempdir, ExitStack()
     # Its socket is in there. What a kill leaves is removed by the next command.
     tempfile.tempdir = str(opened.enter_context(scratch.scratch()))
+    Finalize(None, opened.close, exitpriority=AFTER)
     try:
+        Finalize(None, _make_folder, [get_temp_dir()], exitpriority=BEFORE)
         with ignoring_interrupts(), _environment(FOR_WORKERS):
             forkserver.ensure_running()
     except OSError as error:
         # The name of its socket is too long if that of the temporary folder is.
         log.debug("workers are no copies: %s", error)
-        opened.close()
     else:
-        Finalize(None, opened.close, exitpriority=LAST)
         _copying.set()
     finally:
         tempfile.tempdir = before
+
+
+def _make_folder(folder: str) -> None:
+    """Make the folder of `multiprocessing` again if somebody has cleaned up temporary files."""
+    with suppress(OSError):
+        os.makedirs(folder, exist_ok=True)
 
 
 _commanded, _copying = threading.Event(), threading.Event()
