@@ -31,7 +31,7 @@ from gdconv.config.sections import Dask, Processes, Serial, Step, StudyConfig
 from gdconv.experiment import identity as runs
 from gdconv.methods.gradient_descent import GradientDescent
 from gdconv.sweep import provenance
-from gdconv.sweep.engines import cluster, groups, pool, scratch
+from gdconv.sweep.engines import cluster, groups, pool, processes, scratch
 from gdconv.sweep.engines.groups import work
 from gdconv.sweep.sweep import (
     LARGEST_BLOCK,
@@ -608,6 +608,27 @@ def test_a_temporary_folder_is_removed_by_its_own_process_only():
     assert folder.is_dir()
     context.__exit__(None, None, None)
     assert not folder.exists()
+
+
+def test_an_interrupt_while_workers_are_started_takes_effect_afterwards(monkeypatch):
+    """The wait for the process to copy takes as long as its imports, and the sweep would go on."""
+    started = []
+
+    def start(engine, **how):
+        os.kill(os.getpid(), signal.SIGINT)
+        engine.executor = SimpleNamespace(shutdown=lambda **how: started.append("ended"))
+        started.append("started")
+
+    monkeypatch.setattr(processes.Processes, "_start", start)
+    monkeypatch.setattr(processes.forkserver, "ensure_running", lambda: None)
+    monkeypatch.setattr(processes, "_copying", SimpleNamespace(is_set=lambda: True))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), processes.Processes(Processes(workers=1)):
+            started.append("went on")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert started == ["started", "ended"]
 
 
 STUCK = """

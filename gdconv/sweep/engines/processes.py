@@ -25,7 +25,7 @@ from typing import Any
 
 from gdconv.sweep.engines import scratch
 from gdconv.sweep.engines.pool import Engine, Pool
-from gdconv.sweep.engines.worker import ignoring_interrupts, prepare
+from gdconv.sweep.engines.worker import ignoring_interrupts, interrupts_later, prepare
 
 log = logging.getLogger("gdconv")
 
@@ -82,6 +82,7 @@ class Processes(Pool):
     """Processes on this machine, managed by loky."""
 
     died = BrokenExecutor
+    executor: Any = None
 
     def __enter__(self) -> Engine:
         """Start the processes."""
@@ -89,31 +90,42 @@ class Processes(Pool):
         from loky import cpu_count
 
         self._workers = self.section.workers or cpu_count()
-        # If this command is killed, the name tells the next one which semaphores to remove.
-        self._open.enter_context(scratch.scratch())
-        self._open.callback(lambda: self.executor.shutdown(wait=True, kill_workers=True))
-        self.mend()
+        with ExitStack() as opened:
+            # If this command is killed, the name tells the next one which semaphores to remove.
+            opened.enter_context(scratch.scratch())
+            opened.callback(self._end)
+            self.mend()
+            self._open = opened.pop_all()
         return self
+
+    def _end(self) -> None:
+        if self.executor is not None:
+            self.executor.shutdown(wait=True, kill_workers=True)
 
     def mend(self) -> None:
         """Start a new executor; the old one cannot be used after a worker has died."""
         if _copying.is_set():
             try:
-                self._start(context=_copies(), initargs=[None])
+                # If it has died, it is started again.
+                with ignoring_interrupts(), _environment(FOR_WORKERS):
+                    forkserver.ensure_running()
+                # It may not be ready yet. Meanwhile a Ctrl-C must not be lost.
+                with interrupts_later():
+                    self._start(context=_copies(), initargs=[None])
                 return
             except (OSError, EOFError) as error:
                 # The original is gone, or its socket is.
                 log.debug("workers are no copies: %s", error)
                 _copying.clear()
-        self._start(env=ONE_THREAD, initargs=[os.getpid()])
+        with ignoring_interrupts():
+            self._start(env=ONE_THREAD, initargs=[os.getpid()])
 
     def _start(self, **how: Any) -> None:
         from loky import ProcessPoolExecutor
 
-        # More than workers may be started: what removes semaphores, and the process to copy again.
+        # loky also starts a process that removes semaphores.
         # In a session of Python, other threads may use the environment meanwhile.
-        variables = FOR_WORKERS if _commanded.is_set() else {}
-        with ignoring_interrupts(), _environment(variables):
+        with _environment(FOR_WORKERS if _commanded.is_set() else {}):
             self.executor = ProcessPoolExecutor(self.workers, initializer=prepare, **how)
             self.executor.submit(int)
 
