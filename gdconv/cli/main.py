@@ -26,7 +26,7 @@ from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import Processes, Serial, StudyConfig
 from gdconv.sweep import engines
 from gdconv.sweep.engines.processes import start_original
-from gdconv.sweep.engines.worker import import_group
+from gdconv.sweep.engines.worker import import_group, interrupts_later
 from gdconv.tables import disk
 
 # Bytes; the parser of pandas leaves the interpreter to other threads.
@@ -89,10 +89,13 @@ def _run_study() -> int:
         # A finished study does not wait for what only a report needs.
         modules = ["gdconv.report.summary"]
         modules += ["gdconv.report.figures.catalogue"] * study.report
-        outcome = sweep.run_sweep(
-            *(configs, study, command, engine),
-            meanwhile=lambda: started.callback(import_meanwhile(modules).join),
-        )
+
+        def meanwhile() -> None:
+            # Python complains of an import that goes on when it ends.
+            with interrupts_later():
+                started.callback(import_meanwhile(modules).join)
+
+        outcome = sweep.run_sweep(configs, study, command, engine, meanwhile=meanwhile)
     from gdconv.report import report, summary
 
     runs = report.renew(outcome.folder, study.report_formats) if study.report else None
@@ -158,11 +161,20 @@ def exit_status(program: str, run: Callable[[], int], advice: str = "") -> int:
     try:
         return run()
     except (CommandError, ConfigError) as error:
+        if (stop := _interrupt(error)) is not None:
+            raise stop from None
         print(f"{program}:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except OSError as error:
         print(f"{program}: {disk.told(error)}{advice}", file=sys.stderr)
         return 1
+
+
+def _interrupt(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the interrupt that led to an error: cleaning up after it, OmegaConf may fail."""
+    if error is None or isinstance(error, KeyboardInterrupt):
+        return error
+    return _interrupt(error.__cause__) or _interrupt(error.__context__)
 
 
 def shared_study(studies: Sequence[StudyConfig]) -> StudyConfig:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from gdconv.cli.composition import CommandError
+from gdconv.cli.main import exit_status
 from gdconv.config.problems import Gaussian
 from gdconv.config.runs import RunConfig
 from gdconv.config.sections import Step, StudyConfig
@@ -147,6 +149,23 @@ def test_output_that_nobody_reads_or_that_cannot_be_written(name, command, folde
 def test_a_closed_stream_is_not_taken_for_a_table(command, folder):
     assert command(folder, "study", ARGUMENTS["study"], "closed", "closed")[0] == 0
     assert len((folder / "results" / "other" / "runs.csv").read_text().splitlines()) == 2
+
+
+def test_an_interrupt_is_none_of_the_errors_that_it_causes(capsys):
+    """OmegaConf fails when it cleans up after one; Hydra's errors are said to be the user's."""
+
+    def fail():
+        try:
+            try:
+                raise terminal.Stopped(signal.SIGINT)
+            finally:
+                None.flags  # noqa: B018
+        except AttributeError as error:
+            raise CommandError(str(error)) from error
+
+    with pytest.raises(terminal.Stopped, match="interrupted"):
+        exit_status("gdconv", fail)
+    assert capsys.readouterr().err == ""
 
 
 STARTS = """

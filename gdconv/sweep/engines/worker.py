@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from nnlib.terminal import ENDS
+
 _IMPORTING = threading.Lock()
 
 
@@ -90,17 +92,22 @@ def ignoring_interrupts() -> Iterator[None]:
 
 @contextmanager
 def interrupts_later() -> Iterator[None]:
-    """Let Ctrl-C take effect at the end, where processes are started that ignore it anyway."""
+    """Let a signal that ends the command take effect at the end, when what is started is known.
+
+    Processes that are started meanwhile must ignore Ctrl-C by themselves.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    if callable(before):
-        signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    handlers = {each: signal.getsignal(each) for each in ENDS}
+    before = {each: handler for each, handler in handlers.items() if callable(handler)}
+    for each in before:
+        signal.signal(each, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
         if came:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(came[0])
