@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from gdconv import (
     CoordinateDescent,
@@ -16,6 +17,7 @@ from gdconv import (
     Step,
     run_study,
 )
+from gdconv.report.figures import scales
 from gdconv.report.numerals import short
 from gdconv.report.summary import summary, tables_of
 
@@ -193,3 +195,72 @@ def test_many_steps_are_cut_off_in_the_summary(tmp_path):
     runs["step_value"] = [index / 100 for index in range(len(runs))]
     said = summary(tmp_path, runs.assign(file=None)).splitlines()
     assert said[-1] == "and 10 other steps of methods that draw samples: see runs.csv"
+
+
+def names_of(figure):
+    """The names in the legend, which has to be whole."""
+    [legend] = figure.legends
+    box = legend.get_window_extent(figure.canvas.get_renderer())
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+    return {text.get_text() for text in legend.get_texts()}
+
+
+def test_noise_of_a_path_that_diverges_to_the_largest_numbers():
+    tables = study(Sgd(paths=1), step=("lambda_max", (1.0,)), problem=Gaussian(200, 20))
+    # Gradient descent with this step size converges, so its line would be below the panel.
+    assert tables.curves["gap"].max() > 1e250 > 1 > tables.curves["gap_of_mean"].min()
+    figure = drawn_of(tables, "noise")
+    figure.canvas.draw()
+    assert names_of(figure) == {"expected gap", "mean over paths", "prediction for many features"}
+    [ax] = panels(figure)
+    assert ax.get_ylim() == pytest.approx(
+        (tables.curves["gap"].min() / 2, 2 * tables.curves["gap"].max())
+    )
+
+
+def test_the_legend_of_noise_without_a_floor_is_whole():
+    figure = drawn_of(study(Sgd(paths=40, iterations=30), step=("limit", (1.5,))), "noise")
+    assert len(names_of(figure)) == 5
+
+
+def test_averaging_of_paths_that_diverge_to_the_largest_numbers():
+    methods = [Sgd(paths=10, average=each) for each in ("none", "all")]
+    # With more recorded iterations than in the other tests, some are close to the end.
+    configs = [RunConfig(Gaussian(200, 20), method=each, step=Step("limit", 8)) for each in methods]
+    tables = run_study(configs)
+    assert tables.curves["gap"].max() > 1e250
+    figure = drawn_of(tables, "averaging")
+    figure.canvas.draw()
+    assert len(names_of(figure)) == 4
+    [ax] = panels(figure)
+    assert len([tick for tick in ax.get_yticks() if tick > 1]) > 4
+
+
+def test_a_line_is_seen_if_a_part_of_it_is_within_the_panel():
+    ax = Figure().subplots()
+    scales.both_logarithmic(ax, 10, 2.0, 5e9)
+    nan = float("nan")
+    for heights, seen in (
+        ([10, 100, 1000], True),
+        # From below to above it crosses the panel.
+        ([1e-3, 1e12], True),
+        ([1e-3, 1e-9, 0], False),
+        ([1e11, 1e12], False),
+        ([nan, nan, nan], False),
+        ([1e-3, nan, 1e12], False),
+        # On the frame.
+        ([1.1, 1e-9], False),
+    ):
+        assert scales.is_seen(ax, heights) == seen, heights
+
+
+@pytest.mark.parametrize("highest", [1e200, 1.7e308])
+def test_an_axis_may_reach_the_largest_number(highest):
+    figure = Figure()
+    ax = figure.subplots()
+    scales.both_logarithmic(ax, 10, 1e-300, highest)
+    ax.plot([1, 5, 10], [1e-300, 1, highest])
+    figure.draw_without_rendering()
+    ticks = ax.get_yticks()
+    assert min(ticks) < 1e-250
+    assert max(ticks) > highest / 1e100

@@ -43,8 +43,8 @@ def draw(tables: Shown) -> Figure:
         curves = [rows[rows["run_id"] == run_id] for run_id in group["run_id"]]
         _draw_panel(ax, [options(run)["average"] for _, run in group.iterrows()], curves)
         constant = group["averaging_constant"].iloc[0]
-        if constant > 0:
-            ends = np.array(ax.get_xlim())
+        ends = np.array(ax.get_xlim())
+        if constant > 0 and scales.is_seen(ax, constant / ends):
             look: Look = {"color": "black", "linewidth": 1, "linestyle": (0, (1, 2)), "zorder": 1}
             ax.plot(ends, constant / ends, **look, label="½ tr(H⁻¹V)/(t + 1)")
     drawing.legend(figure, axes)
@@ -66,20 +66,20 @@ def _alike(runs: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _draw_panel(ax: Axes, averages: list[str], curves: list[pd.DataFrame]) -> None:
-    least, high, last = np.inf, 0.0, 1
+    seen = [curve["gap"][curve["gap"] > 0] for curve in curves]
+    last = max(curve["iteration"].max() for curve in curves) + 1
+    least, high = min(each.min() for each in seen), max(each.max() for each in seen)
+    scales.both_logarithmic(ax, last, least, high)
     for average in NAMES:
         if average not in averages:
             continue
         curve, look = curves[averages.index(average)], LOOKS[average]
         t = curve["iteration"].to_numpy() + 1
         line: Look = {"color": look["color"], "linewidth": 1}
-        ax.plot(t, curve["gap_expected"], **line, label=f"expected, {NAMES[average]}")
+        if scales.is_seen(ax, curve["gap_expected"]):
+            ax.plot(t, curve["gap_expected"], **line, label=f"expected, {NAMES[average]}")
         marks: Look = {"linestyle": "", "markersize": 3, "fillstyle": "none"}
         ax.plot(t, curve["gap"], **look, **marks, label=f"mean of paths, {NAMES[average]}")
-        seen = curve["gap"][curve["gap"] > 0]
-        least, high, last = min(least, seen.min()), max(high, seen.max()), max(last, t[-1])
-    ax.set(xscale="log", yscale="log", ylim=(least / 2, 2 * high), xlim=(1, last))
-    scales.logarithmic(ax.yaxis, np.log10(4 * high / least))
 
 
 PLOT = Plot(

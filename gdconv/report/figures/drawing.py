@@ -331,8 +331,9 @@ def legend(figure: Figure, axes: Sequence[Axes], colour: str | None = None) -> N
 
 def _width(names: Sequence[str], columns: int) -> int:
     """About how many letters wide a legend is, which is filled column by column."""
-    rows = -(-len(names) // columns)
-    widths = [max(map(length, names[at : at + rows])) for at in range(0, len(names), rows)]
+    # The first columns have a name more than the others if not all have as many.
+    lengths = np.array([length(name) for name in names])
+    widths = [int(each.max()) for each in np.array_split(lengths, columns)]
     return sum(widths) + MARGIN * len(widths)
 
 

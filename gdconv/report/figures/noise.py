@@ -16,6 +16,18 @@ from gdconv.report.settings import settings, spread
 from gdconv.tables.columns import QUANTITIES
 
 MOST_PANELS, STEPS = 6, 2
+# Column → the look of its line.
+LINES: dict[str, Look] = {
+    "gap_high_dimension": {
+        **{"color": drawing.STATED, "linewidth": 1.2, "linestyle": ":", "zorder": 3},
+        "label": QUANTITIES["gap_high_dimension"].words,
+    },
+    "gap_of_mean": {
+        **{"color": "0.35", "linewidth": 0.9, "linestyle": "--", "zorder": 2},
+        "label": "gradient descent with this η",
+    },
+    "gap_expected": {"color": "black", "linewidth": 1, "zorder": 4, "label": "expected gap"},
+}
 
 
 def draw(tables: Shown) -> Figure:
@@ -56,28 +68,23 @@ def _name(run: pd.Series) -> str:
 
 def _draw_panel(ax: Axes, curve: pd.DataFrame, run: pd.Series) -> None:
     t = curve["iteration"].to_numpy() + 1
-    shade: Look = {"color": drawing.GREY, "linewidth": 0, "zorder": 0}
-    ax.fill_between(t, *(curve[each] for each in BAND), **shade, label="10 to 90 % of the paths")
-    if curve["gap_high_dimension"].notna().any():
-        dotted: Look = {"color": drawing.STATED, "linewidth": 1.2, "linestyle": ":", "zorder": 3}
-        words = QUANTITIES["gap_high_dimension"].words
-        ax.plot(t, curve["gap_high_dimension"], **dotted, label=words)
-    if curve["gap_of_mean"].notna().any():
-        thin: Look = {"color": "0.35", "linewidth": 0.9, "linestyle": "--", "zorder": 2}
-        ax.plot(t, curve["gap_of_mean"], **thin, label="gradient descent with this η")
-    ax.plot(t, curve["gap_expected"], color="black", linewidth=1, label="expected gap", zorder=4)
+    # The other curves may fall far below all that is measured, or grow far above.
+    seen = curve[["gap", *BAND]].to_numpy(dtype=float)
+    scales.both_logarithmic(ax, t[-1], np.min(seen[seen > 0]), np.nanmax(seen[:, [0, 2]]))
+    low, high = (curve[each].to_numpy(dtype=float) for each in BAND)
+    # The band of a single path is its gap.
+    if (high > low).any():
+        shade: Look = {"color": drawing.GREY, "linewidth": 0, "zorder": 0}
+        ax.fill_between(t, low, high, **shade, label="10 to 90 % of the paths")
+    for column, look in LINES.items():
+        if scales.is_seen(ax, curve[column]):
+            ax.plot(t, curve[column], **look)
     circles: Look = {"color": drawing.MEASURED, "linestyle": "", "marker": "o", "markersize": 3}
     ax.plot(t, curve["gap"], **circles, fillstyle="none", label="mean over paths", zorder=5)
     floor = run["gap_stationary"]
-    if pd.notna(floor) and floor > 0:
+    if pd.notna(floor) and floor > 0 and scales.is_seen(ax, [floor, floor]):
         dashed: Look = {"color": drawing.STATED, "linewidth": 1, "linestyle": "-."}
         ax.axhline(floor, **dashed, label=QUANTITIES["gap_stationary"].words)
-    high = float(np.nanmax([curve["gap"].max(), curve["gap_p90"].max()]))
-    # The other curves may fall far below all that is measured.
-    seen = curve[["gap", *BAND]].to_numpy(dtype=float)
-    least = float(np.min(seen[seen > 0])) / 2
-    ax.set(xscale="log", yscale="log", ylim=(least, 2 * high), xlim=(1, t[-1]))
-    scales.logarithmic(ax.yaxis, np.log10(2 * high / least))
 
 
 PLOT = Plot(

@@ -16,6 +16,18 @@ from gdconv.report.numerals import ROUNDING, ten_to
 MANY_DECADES = 2.2
 # The part of a panel's width that neighbouring labels are apart at least.
 LABEL_APART = 0.13
+# What stays in this part of a panel's height is hidden by the frame.
+FRAME = 0.01
+
+
+class _Powers(LogLocator):
+    """Powers of ten that are numbers: the gap of a run that diverges comes near the largest one."""
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        """Return the ticks between two numbers and a few beside them."""
+        with np.errstate(over="ignore"):
+            ticks = np.asarray(super().tick_values(vmin, vmax))
+        return [float(each) for each in ticks if 0 < each < np.inf]
 
 
 def ascending(values: np.ndarray) -> np.ndarray:
@@ -34,8 +46,32 @@ def logarithmic(axis: Axis, decades: float) -> None:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades > 0.5 else range(1, 10)))
         axis.set_major_formatter("{x:g}")
     else:
+        axis.set_major_locator(_Powers())
         axis.set_major_formatter(lambda value, _: ten_to(round(np.log10(value))))
     axis.set_minor_locator(NullLocator())
+
+
+def both_logarithmic(ax: Axes, last: float, low: float, high: float) -> None:
+    """Make both axes logarithmic: from 1 to `last`, and from below `low` to above `high`.
+
+    This comes before anything is drawn. Limits that Matplotlib chooses itself for the gaps of a run
+    that diverges are beyond the largest number.
+    """
+    bottom, top = low / 2, min(2 * high, float(np.finfo(float).max))
+    ax.set_xlim(1, last)
+    ax.set_ylim(bottom, top)
+    ax.set(xscale="log", yscale="log")
+    logarithmic(ax.yaxis, np.log10(top) - np.log10(bottom))
+
+
+def is_seen(ax: Axes, heights: ArrayLike) -> bool:
+    """Return whether a line through some heights is within a panel with a logarithmic axis."""
+    bottom, top = np.log(ax.get_ylim())
+    with np.errstate(divide="ignore"):
+        y = (np.log(np.asarray(heights, dtype=float)) - bottom) / (top - bottom)
+    # Comparisons with nan are false, so a gap in the line is not seen.
+    pieces = np.column_stack([y[:-1], y[1:]])
+    return bool(((pieces.max(axis=1) > FRAME) & (pieces.min(axis=1) < 1)).any())
 
 
 def evenly_by_factors(values: ArrayLike) -> bool:
