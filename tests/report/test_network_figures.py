@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 
 from gdconv import GradientDescent, HeavyBall, Network, Record, RunConfig, Step, draw, run_study
 from gdconv.report.figures.drawing import COLOURS
@@ -74,7 +75,14 @@ def test_landscape_has_the_way_and_marks_where_gradient_descent_can_rest(two):
     for ax, (_, run) in zip(axes, runs.iterrows(), strict=True):
         (way,) = (line.get_xydata() for line in ax.lines if line.get_label() == "$w_t$")
         curve = two.curves[two.curves.run_id == run.run_id]
-        np.testing.assert_array_equal(way, curve[["weight_1", "weight_2"]])
+        points = curve[["weight_1", "weight_2"]].to_numpy()
+        off = np.abs(points[:, None] - way).max(axis=2)
+        # Each dot is a recorded one, and each recorded one has a dot less than a pixel away.
+        assert (off.min(axis=0) == 0).all()
+        assert off.min(axis=1).max() < 0.005
+        # No dot is drawn over the one before it, as where gradient descent rests or is dead.
+        assert np.abs(np.diff(way, axis=0)).max(axis=1).min() > 0.001
+        assert len(way) < 50 < len(points)
         thick = [each for each in ax.collections if each.get_linewidths()[0] == 4]
         points = np.concatenate([path.vertices for each in thick for path in each.get_paths()])
         sharpness = 2 * (points**2).sum(axis=1)
@@ -89,6 +97,14 @@ def test_landscape_has_a_bar_for_the_colours_of_its_minima(two):
     (bar,) = {*figure.axes} - {*panels(figure)}
     assert bar.get_ylabel() == "sharpness of the minima"
     least, most = bar.get_ylim()
+    # The least sharpness of all minima with w₁ w₂ = 1, and the largest in the panels: there is
+    # nothing beyond, so the bar has no arrows.
+    assert least == pytest.approx(4, rel=2e-3)
+    ax = panels(figure)[0]
+    right, top = ax.get_xlim()[1], ax.get_ylim()[1]
+    assert most == pytest.approx(max(2 * (w**2 + w**-2) for w in (right, 1 / top)), rel=5e-3)
+    assert {text.get_text() for text in bar.get_yticklabels()} >= {"4", "15"}
+    assert bar._colorbar.extend == "neither"
     for ax in panels(figure):
         curves = [each for each in ax.collections if isinstance(each, LineCollection)]
         assert len(curves) == 2
@@ -99,6 +115,19 @@ def test_landscape_has_a_bar_for_the_colours_of_its_minima(two):
                 sharpness = 2 * (path.vertices[0] ** 2).sum()
                 place = np.log(sharpness / least) / np.log(most / least)
                 np.testing.assert_allclose(colour, COLOURS(place), atol=1e-12)
+
+
+def test_the_legend_of_landscape_tells_minima_apart_by_thickness_only(two):
+    (legend,) = draw(two, ["landscape"])[0]["landscape"].legends
+    names = [text.get_text() for text in legend.get_texts()]
+    flat, sharp = (
+        legend.legend_handles[names.index(name)]
+        for name in (r"minima with sharpness ≤ $2/\eta$", "sharper minima")
+    )
+    assert flat.get_linewidth() > 2 * sharp.get_linewidth()
+    red, green, blue = to_rgb(flat.get_color())
+    assert red == green == blue
+    assert to_rgb(sharp.get_color()) == (red, green, blue)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

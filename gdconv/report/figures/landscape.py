@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import ceil
 from typing import Any
 
@@ -29,8 +29,12 @@ MOST_STEPS, MOST_SETTINGS = 4, 2
 LEVELS = (0.01, 0.05, 0.25, 1, 4, 16)
 # Of the points on the curve of minima, every fifth is drawn.
 STRIDE = 5
-# Of the colours of the minima: 4 is the least sharpness for ReLU, where w₁ = w₂ = 1.
-LEAST, MOST, TICKS = 4, 40, (4, 6, 10, 20, 40)
+# Of the bar, as far as minima are that sharp.
+TICKS = (2, 3, 4, 6, 10, 15, 20, 30, 40, 60, 100, 150)
+# In the legend minima have no colour of the bar: only how thick they are tells them apart.
+NEUTRAL = "0.3"
+# This part of a panel or of the bar cannot be seen.
+NEAR = 1e-3
 
 Function = Callable[[np.ndarray], np.ndarray]
 # Each activation and its derivative.
@@ -75,14 +79,14 @@ def draw(tables: Shown) -> Figure:
     figure, axes = drawing.frame(titles, header, *axes_of, sharex=True)
     ways = [_way(tables, run) for _, run in panels]
     box = _box(ways)
-    colours = ScalarMappable(LogNorm(LEAST, MOST), drawing.COLOURS)
+    least, most = _range({_option(run, "activation") for _, run in panels}, box)
+    colours = ScalarMappable(LogNorm(least, most), drawing.COLOURS)
     for ax, way, (_, run) in zip(axes, ways, panels, strict=True):
         _draw_panel(ax, way, run, box, colours)
     # As tall as two panels, if there are more.
     part = min(1.0, 2 / ceil(len(axes) / 2))
-    bar = figure.colorbar(
-        colours, ax=axes, shrink=part, aspect=40 * part, extend="both", ticks=TICKS
-    )
+    ticks = [tick for tick in TICKS if least <= tick <= most]
+    bar = figure.colorbar(colours, ax=axes, shrink=part, aspect=40 * part, ticks=ticks)
     bar.set_label("sharpness of the minima")
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.yaxis.set_major_formatter("{x:g}")
@@ -134,6 +138,37 @@ def minima(
     return np.column_stack([first, second]), 2 * gradient
 
 
+def _inside(
+    activation: str, box: tuple[float, float, float, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Minima from left to right of a part of the plane, their sharpness, and which are in it."""
+    left, right, bottom, top = box
+    points, sharpness = minima(ACTIVATIONS[activation], left, right)
+    return points, sharpness, (points[:, 1] >= bottom) & (points[:, 1] <= top)
+
+
+def _range(
+    activations: Collection[str], box: tuple[float, float, float, float]
+) -> tuple[float, float]:
+    """The least and the largest sharpness of the minima in a part of the plane."""
+    each = [_inside(activation, box) for activation in activations]
+    values = np.concatenate([sharpness[inside] for _, sharpness, inside in each])
+    # The points miss the least sharpness, 4 for ReLU, by about a millionth.
+    return float(values.min()) * (1 - NEAR), float(values.max())
+
+
+def _moving(way: np.ndarray, near: float) -> np.ndarray:
+    """The points of a way without those that are as near as this to the last one before them.
+
+    Many dots at one place would become a square.
+    """
+    kept = [way[0]]
+    for point in way[1:]:
+        if (np.abs(point - kept[-1]) > near).any():
+            kept.append(point)
+    return np.array(kept)
+
+
 def _draw_panel(
     ax: Axes,
     way: np.ndarray,
@@ -152,17 +187,14 @@ def _draw_panel(
     grey, thin = contours["color"], contours["linewidth"]
     ax.contour(w1, w2, loss, LEVELS, colors=grey, linewidths=thin, zorder=1)
     ax.plot([], [], **contours, label=f"loss {', '.join(f'{level:g}' for level in LEVELS)}")
-    points, sharpness = minima(functions, left, right)
-    inside = np.isfinite(points).all(axis=1) & (points[:, 1] >= bottom) & (points[:, 1] <= top)
+    points, sharpness, inside = _inside(activation, box)
     for flat, look in ((False, {"linewidth": 1.2}), (True, {"linewidth": 4})):
         shown = inside & ((sharpness <= threshold) == flat)
         _draw_minima(ax, points, shown, sharpness, colours, look)
-    ax.plot(
-        [], [], color=drawing.COLOURS(0.2), linewidth=4, label=r"minima with sharpness ≤ $2/\eta$"
-    )
-    ax.plot([], [], color=drawing.COLOURS(0.8), linewidth=1.2, label="sharper minima")
+    ax.plot([], [], color=NEUTRAL, linewidth=4, label=r"minima with sharpness ≤ $2/\eta$")
+    ax.plot([], [], color=NEUTRAL, linewidth=1.2, label="sharper minima")
     line: Look = {"color": "black", "linewidth": 0.7, "marker": "o", "markersize": 2.2}
-    ax.plot(*way.T, **line, label="$w_t$")
+    ax.plot(*_moving(way, NEAR * min(right - left, top - bottom)).T, **line, label="$w_t$")
     ax.plot(*way[0], "ks", markersize=4, fillstyle="none", linestyle="none", label="$w_0$")
     ax.set(xlim=(left, right), ylim=(bottom, top))
 
