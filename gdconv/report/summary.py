@@ -62,12 +62,7 @@ def summary(
         other = ", also of other problems; study=NAME keeps them apart" * bool(others)
         lines[0] += f" (the study holds {len(whole)} runs{other})"
     if len(runs) == 1:
-        facts = facts_of(runs.iloc[0])
-        width = max(map(len, facts))
-        for name, value in facts.items():
-            # Off a terminal, a number and what is said of it stay on one line.
-            shown = f"  {name:{width}}  {value}"
-            lines += terminal.folded(shown, terminal.room(), " " * (width + 2), ["(?<!,) "])
+        lines += text.listed(facts_of(runs.iloc[0]), terminal.room())
     for number, rows in enumerate(tables_of(runs) if len(runs) > 1 else ()):
         lines += [""] * (number > 0) + text.table(rows, text.room())
     if len(runs) > 1 and (more := int(of_networks(runs).sum()) - MOST_NETWORKS) > 0:
@@ -78,7 +73,8 @@ def summary(
     lines += [f"{count} failed: {error}" for error, count in errors[:MOST_EXAMPLES].items()]
     if (more := len(errors) - MOST_EXAMPLES) > 0:
         lines.append(f"and {more} other failures: see the column error of runs.csv")
-    return "\n".join(lines)
+    room = terminal.room()
+    return "\n".join(part for line in lines for part in terminal.folded(line, room))
 
 
 class Standing(NamedTuple):

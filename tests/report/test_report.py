@@ -789,3 +789,22 @@ def test_a_table_is_no_wider_than_the_terminal_if_it_can_be(columns, expected, m
     lines = text.table(rows, expected)
     assert max(map(len, lines)) <= 84
     assert lines[0].startswith("in all rows: ") == (expected < 84)
+
+
+@pytest.mark.parametrize("steps", [(0.5,), (0.5, 1.0)])
+def test_no_line_of_a_summary_is_wider_than_the_terminal(steps, tmp_path, monkeypatch):
+    """Of one row, of what else the study holds, and of a failure."""
+    configs = [RunConfig(Gaussian(20, 2), step=Step(value=steps)), RunConfig(Gaussian(20, 3))]
+    runs = run_study(configs).runs
+    runs.loc[runs.index[0], "error"] = "ValueError: " + "the reason is long, " * 6
+    shown = runs.run_id[runs.n_features == 2]
+    assert len(shown) == len(steps)
+    folder = tmp_path / ("name_" * 9)
+    wide = summary(folder, runs, shown)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    for columns in (80, 60):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        narrow = summary(folder, runs, shown)
+        assert max(map(len, narrow.splitlines())) <= columns < max(map(len, wide.splitlines()))
+        # Nothing is lost, though names and values may stand in another order.
+        assert sorted("".join(narrow.split())) == sorted("".join(wide.split()))

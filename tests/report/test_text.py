@@ -20,6 +20,8 @@ METHODS = rows_of(
     *zip(*product(("steepest_descent", "nesterov", "polyak"), (10,)), strict=True),
     [1, 2, 3],
 )
+ALONE = rows_of(["file", "late or late/threshold", "n"], ["a_long_name.csv"], [0.5], [1])
+NAMES = rows_of(["name", "d", "κ", "rate"], ["abcdefghijk", "lmnopqrstuv"], *[[1234, 5678]] * 3)
 METHODS += [row | {"κ": 1000} for row in METHODS]
 
 
@@ -115,6 +117,64 @@ steepest_ 1
   descent
  nesterov 2
    polyak 3""",
+        ),
+        # A row alone does the same as others.
+        (
+            ALONE,
+            34,
+            """
+                           late
+                             or
+file             late/threshold  n
+a_long_name.csv             0.5  1""",
+        ),
+        (
+            ALONE,
+            27,
+            """
+                    late
+                      or
+file      late/threshold  n
+a_long_              0.5  1
+name.csv""",
+        ),
+        # Or each of its cells has a line of its own; names and cells that are too long have more.
+        (
+            ALONE,
+            23,
+            """
+  file         a_long_n
+               ame.csv
+  late or lat  0.5
+  e/threshold
+  n            1""",
+        ),
+        # If nothing else does, rows stand below their first cells although they share nothing.
+        (
+            NAMES,
+            16,
+            """
+   d     κ  rate
+name
+  abcdefghijk:
+1234  1234  1234
+name
+  lmnopqrstuv:
+5678  5678  5678""",
+        ),
+        (
+            NAMES,
+            10,
+            """
+   κ  rate
+name abcde
+  fghijk,
+  d 1234:
+1234  1234
+name lmnop
+  qrstuv,
+  d 5678:
+5678  5678""",
         ),
     ],
 )

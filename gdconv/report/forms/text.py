@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import groupby, product, zip_longest
 from textwrap import wrap
 from typing import Any
@@ -34,32 +35,55 @@ def table(rows: list[Row], width: int) -> list[str]:
 
     If it is too wide, what is the same in all rows is told once above it. If that does not do,
     names of options become headings, headings take three lines, rows that begin alike stand below
-    what they share, and long cells take several lines: as many of these as are needed.
+    what they share, and long cells take several lines: as many of these as are needed. If nothing
+    else does, each row stands below its first cells, or each cell has a line of its own.
     """
     lines = aligned(rows, width)
-    if max(map(len, lines)) <= width or len(rows) == 1:
+    if _fits(lines, width):
         return lines
     cells = [{name: short(value, 4) for name, value in row.items()} for row in rows]
     alike = [name for name in cells[0] if len({cell[name] for cell in cells}) == 1]
+    if len(alike) == len(cells[0]):
+        # Of a single row, nothing would be left.
+        alike = []
     told = "in all rows: " + ", ".join(f"{name} {cells[0][name]}" for name in alike)
     left = [{name: cell[name] for name in cell if name not in alike} for cell in cells]
-    if not left[0]:
-        return lines
-    shared = wrap(told, width, subsequent_indent="  ", break_long_words=False) if alike else []
+    shared = wrap(told, width, subsequent_indent="  ") if alike else []
     split = _with_options_as_columns(left)
-    ways: tuple[Callable[[], list[str]], ...] = (
+    ways: list[Callable[[], list[str]]] = [
         lambda: aligned(left, width),
         lambda: aligned(split, width),
         lambda: aligned(split, width, 3),
         lambda: _grouped(split, width),
         lambda: _grouped(left, width, True),
         lambda: aligned(left, width, 3, True),
-    )
-    for way in ways:
-        found = way()
-        if max(map(len, found)) <= width:
-            break
-    return shared + found
+    ]
+    if len(rows) > 1:
+        # A row alone reads better as lines than below its own first cells.
+        names = [*split[0]]
+        ways += [partial(_below, split, names[:end], width) for end in range(1, len(names))]
+    found = (way() for way in ways)
+    last = [line for row in left for line in ("", *listed(row, width))][1:]
+    return shared + next((each for each in found if _fits(each, width)), last)
+
+
+def listed(values: Mapping[str, str], width: int | None) -> list[str]:
+    """Return a line for each name and its value, folded if it is wider than `width`."""
+    size = max(map(len, values))
+    if width is not None:
+        size = min(size, width // 2)
+    lines = []
+    for name, value in values.items():
+        names = terminal.folded(name, size, "")
+        # A number and what is said of it stay on one line.
+        texts = terminal.folded(value, width and width - size - 4, "", ["(?<!,) "])
+        both = zip_longest(names, texts, fillvalue="")
+        lines += [f"  {each:{size}}  {text}".rstrip() for each, text in both]
+    return lines
+
+
+def _fits(lines: Sequence[str], width: int) -> bool:
+    return max(map(len, lines)) <= width
 
 
 def aligned(rows: list[Row], width: int = WIDTH, most: int = 2, fold: bool = False) -> list[str]:
@@ -142,7 +166,12 @@ def _grouped(rows: list[Row], width: int, fold: bool = False) -> list[str]:
     names = list(rows[0])
     starts = [names[:count] for count in range(1, len(names)) if _often(rows, names[:count])]
     shared = starts[-1] if starts else [KAPPA] if KAPPA in names and _often(rows, [KAPPA]) else []
-    left = [{name: row[name] for name in names if name not in shared} for row in rows]
+    return _below(rows, shared, width, fold)
+
+
+def _below(rows: list[Row], shared: Sequence[str], width: int, fold: bool = False) -> list[str]:
+    """Lines of a table in which rows stand below some of their cells."""
+    left = [{name: row[name] for name in row if name not in shared} for row in rows]
     found, *blocks = _blocks(left, width, 3, fold)
     before = ""
     for row, lines in zip(rows, blocks, strict=True):
