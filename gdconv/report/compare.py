@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gdconv.config.rules import ConfigError, shown
-from gdconv.report.forms.text import aligned
+from gdconv.report.forms import text
 from gdconv.report.numerals import short
 from gdconv.report.settings import (
     DRAW,
@@ -196,8 +196,22 @@ def _numbered(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[columns].assign(occurrence=occurrence)
 
 
-def describe(table: pd.DataFrame, labels: Sequence[str]) -> str:
-    """Return the text for the terminal: counts, a row for each problem, and some single runs."""
+def describe(table: pd.DataFrame, labels: Sequence[str], width: int | None = None) -> str:
+    """Return in a few lines how two studies differ.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `differences`.
+    labels : sequence of str
+    width : int, optional
+        Of the table among the lines; any width by default.
+
+    Returns
+    -------
+    str
+        Counts, a row for each problem, and some single runs.
+    """
     count = table["found_in"].value_counts()
     lines = [
         f"{count.get(BOTH, 0)} runs in both, "
@@ -206,7 +220,8 @@ def describe(table: pd.DataFrame, labels: Sequence[str]) -> str:
     every = settings(table)
     names = telling([setting for setting, _ in every])
     if every:
-        lines += aligned([_row(setting, names, runs, labels) for setting, runs in every])
+        rows = [_row(setting, names, runs, labels) for setting, runs in every]
+        lines += text.aligned(rows) if width is None else text.table(rows, width)
     both = table[table["found_in"] == BOTH]
     off = both["rate_measured_difference"].abs()
     largest = both.loc[off[off > 0].sort_values(ascending=False, kind="stable").index]

@@ -17,6 +17,7 @@ from gdconv.report.options import PAPER, RefusedError, listed, parser, refusing,
 from gdconv.tables import disk
 from gdconv.tables.columns import TABLES
 from gdconv.tables.study import INDEX, found, studies_in
+from nnlib import terminal
 
 # pandas and Matplotlib take a second to import, so they are imported only when they are needed.
 if TYPE_CHECKING:
@@ -272,17 +273,18 @@ def _compare(
     All goes into a folder inside that of the first study. Returns the differences in a few lines.
     """
     from gdconv.report import compare
+    from gdconv.report.forms import text
     from gdconv.report.page.compared import compared
     from gdconv.tables.csv import Tables
 
-    first, *others = studies
+    (first, *others), room = studies, terminal.room()
     with refusing(others[0].folder, OSError, ValueError):
         labels = compare.labels([study.folder for study in studies])
     every = [study.tables for study in studies if isinstance(study.tables, Tables)]
     with refusing(first.folder, ValueError):
         shared = compare.shared(every, labels)
     folder = first.folder / f"compare-{'-'.join(each.folder.resolve().name for each in others)}"
-    both, described, written = compare.together(every, labels), {}, []
+    both, described, told, written = compare.together(every, labels), {}, [], []
     with refusing(first.folder, OSError):
         lines = files.draw(
             folder, both, names or NAMES, files.lacking(folder, names, formats, False)
@@ -290,18 +292,21 @@ def _compare(
         for study, tables, label in zip(others, every[1:], labels[1:], strict=True):
             pair = [labels[0], label]
             table = compare.differences(every[0], tables, pair)
+            # The page is the same on any terminal.
             described[label] = compare.describe(table, pair)
+            shown = compare.describe(table, pair, room and text.room())
+            told += f"{first.folder} and {study.folder}: {shown}".split("\n")
             own = f"-{study.folder.resolve().name}" * (len(others) > 1)
-            text = table.to_csv(index=False, lineterminator="\n")
-            disk.replace(folder / f"differences{own}.csv", [text.encode()])
+            cells = table.to_csv(index=False, lineterminator="\n")
+            disk.replace(folder / f"differences{own}.csv", [cells.encode()])
             written.append(f"differences: {folder / f'differences{own}.csv'}")
         svg = {name: folder / f"{name}.svg" for name in NAMES}
         drawn = {name: disk.read_bytes(path) for name, path in svg.items() if path.exists()}
         html = compared(folder, both, drawn, shared, described)
         disk.replace(folder / "compare.html", [html.encode(errors="replace")])
         disk.sync_folder(folder)
-    pairs = zip(others, described.values(), strict=True)
-    told = [f"{first.folder} and {study.folder}: {text}" for study, text in pairs]
+    # A number and its name stay on one line.
+    told = [part for line in told for part in terminal.folded(line, room, whole=["(?<!,) "])]
     return "\n".join([*told, *lines, *written, f"page: {folder / 'compare.html'}"])
 
 

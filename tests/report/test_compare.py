@@ -1,6 +1,7 @@
 """The comparison of two studies: which runs both have, how these differ, and what is drawn."""
 
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -182,6 +183,33 @@ def test_the_command_writes_figures_and_differences_below_the_first_study(folder
     np.testing.assert_array_equal(
         written.rate_measured_difference, again.rate_measured_difference.to_numpy(float)
     )
+
+
+def test_no_line_of_a_comparison_is_wider_than_the_terminal(folders, capsys, monkeypatch):
+    """Nothing of it is lost, and the page stays the same."""
+    arguments = ["--figures", "halting,transient,zigzag", "--format", "svg"]
+    page = folders[0] / "compare-short_$1" / "compare.html"
+    printed, pages = [], []
+    for columns in (None, 80, 60):
+        tty = columns is not None
+        monkeypatch.setattr(sys.stdout, "isatty", lambda tty=tty: tty, raising=False)
+        monkeypatch.setenv("COLUMNS", str(columns or 7))
+        assert report.main([str(folders[0]), "--compare", str(folders[1]), *arguments]) == 0
+        printed.append(capsys.readouterr().out)
+        pages.append(page.read_bytes())
+    assert pages[1:] == pages[:1] * 2
+    wide, *narrow = printed
+    both = compare.differences(*map(read, folders), compare.labels(folders))
+    said = compare.describe(both, compare.labels(folders))
+    assert wide.startswith(f"{folders[0]} and {folders[1]}: {said}\ntransient is left out: ")
+    for columns, each in zip((80, 60), narrow, strict=True):
+        # Paths stay whole, for whoever copies them.
+        lines = each.splitlines()
+        assert [line.split(":")[0] for line in lines[-2:]] == ["differences", "page"]
+        assert lines[-2:] == wide.splitlines()[-2:]
+        assert max(map(len, lines[:-2])) <= columns < max(map(len, wide.splitlines()[:-2]))
+        texts = ["".join(text[text.index("largest diff") :].split()) for text in (each, wide)]
+        assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize("other", ["missing", "itself", "empty"])

@@ -11,6 +11,7 @@ from gdconv.config.sections import FORMATS
 from gdconv.report import parallel
 from gdconv.report.figures import NAMES
 from gdconv.tables import disk
+from nnlib import terminal
 
 # Matplotlib is imported only if there is something to draw.
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ def draw(
     missing: Formats,
     size: Size | None = None,
 ) -> list[str]:
-    """Write the missing ones of some figures into a folder, and return a line for each figure."""
+    """Write the missing ones of some figures into a folder, and return a line for each figure.
+
+    On a terminal, why a figure is left out may take several lines.
+    """
     omitted: Mapping[str, str] = {}
     if tables is not None:
         contents, omitted, _ = drawn(tables, missing, size=size)
@@ -61,7 +65,9 @@ def draw(
         for name in names
         if name not in omitted
     ]
-    return lines + [f"{name} is left out: {why}" for name, why in omitted.items()]
+    for name, why in omitted.items():
+        lines += terminal.folded(f"{name} is left out: {why}", terminal.room())
+    return lines
 
 
 def drawn(
