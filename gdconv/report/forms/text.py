@@ -48,7 +48,7 @@ def table(rows: list[Row], width: int) -> list[str]:
         alike = []
     told = "in all rows: " + ", ".join(f"{name} {cells[0][name]}" for name in alike)
     left = [{name: cell[name] for name in cell if name not in alike} for cell in cells]
-    shared = wrap(told, width, subsequent_indent="  ") if alike else []
+    shared = terminal.folded(told, width, whole=["(?<!,) "]) if alike else []
     split = _with_options_as_columns(left)
     ways: list[Callable[[], list[str]]] = [
         lambda: aligned(left, width),
