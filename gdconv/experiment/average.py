@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -19,6 +20,8 @@ from gdconv.theory.average.limit import Limit
 
 # So many recorded iterations are looked at together.
 TOGETHER = 8
+# More than there are iterations.
+APART = 2**40
 
 
 def limit_of(problem: Problem, start: Start) -> Limit | None:
@@ -39,73 +42,93 @@ def limit_of(problem: Problem, start: Start) -> Limit | None:
     return Limit(problem.n_samples, problem.n_features, spread, problem.noise)
 
 
-def gap_average(runs: Sequence[Run], column: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Return the limit of the gap of run column[k] at iteration t[k]; nan where none is known."""
-    first = runs[0]
-    limit = limit_of(first.problem, first.start)
-    if limit is None:
-        return np.full(len(t), np.nan)
-    # All draws of a problem have the same limit.
-    asked = [(run.problem, run.start, run.method, run.step_unit, run.step_value) for run in runs]
-    known = [_known(*each) for each in asked]
-    places = list(zip(column.tolist(), t.tolist(), strict=True))
-    new = np.array([each not in known[run] for run, each in places])
-    if new.any():
-        found = _computed(limit, runs, column[new], t[new])
-        for run, each, gap in zip(column[new].tolist(), t[new].tolist(), found, strict=True):
-            known[run][each] = gap
-    return np.array([known[run][each] for run, each in places])
+class Average:
+    """What is expected of the runs of a group.
 
-
-def iterations_average(runs: Sequence[Run], measured: Trajectories) -> list[int | None]:
-    """Return the first iteration whose limit is at most tolerance times the initial one.
-
-    It is searched for between two recorded iterations, as if the limit fell there. None if it is
-    not known or not reached at a recorded iteration, or if the limit grows without end.
+    Attributes
+    ----------
+    limit : Limit or None
+        See `limit_of`.
     """
-    limit = limit_of(runs[0].problem, runs[0].start)
-    if limit is None:
-        return [None] * len(runs)
-    every = np.arange(len(runs))
-    wanted = runs[0].method.tolerance * gap_average(runs, every, np.zeros_like(every))
-    recorded = np.full((len(runs), max(each.stop - each.start for each in measured.rows)), -1)
-    for run, each in enumerate(measured.rows):
-        recorded[run, : each.stop - each.start] = measured.t[each]
-    low, high = np.full((2, len(runs)), -1)
-    searched = every[~np.isnan(wanted) & ~_grows(limit, runs)]
-    # The limits of late iterations cost most, and most runs do not need them.
-    for place in range(0, recorded.shape[1], TOGETHER):
-        t = recorded[searched, place : place + TOGETHER]
-        gap, column = np.full(t.shape, np.inf), np.broadcast_to(searched[:, None], t.shape)
-        gap[t >= 0] = gap_average(runs, column[t >= 0], t[t >= 0])
-        enough = gap <= wanted[searched, None]
-        reached, first = enough.any(axis=1), place + np.argmax(enough, axis=1)
-        found = searched[reached], first[reached]
-        high[found[0]], low[found[0]] = recorded[found], recorded[found[0], found[1] - 1]
-        searched = searched[~reached & (t[:, -1] >= 0)]
-    while (open_ := every[(high >= 0) & (high - low > 1)]).size:
-        middle = (low[open_] + high[open_]) // 2
-        enough = gap_average(runs, open_, middle) <= wanted[open_]
-        high[open_] = np.where(enough, middle, high[open_])
-        low[open_] = np.where(enough, low[open_], middle)
-    return [each if each >= 0 else None for each in high.tolist()]
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs, first = runs, runs[0]
+        self.limit = limit_of(first.problem, first.start)
+        # All draws of a problem have the same limit.
+        asked = tuple((run.method, run.step_unit, run.step_value) for run in runs)
+        self._known = _known(first.problem, first.start, asked)
+
+    def gap(self, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Return the limit of the gap of run column[k] at iteration t[k]; nan without one."""
+        if self.limit is None:
+            return np.full(len(t), np.nan)
+        known, keys = self._known, column * APART + t
+        place = np.searchsorted(known.keys, keys)
+        new = np.unique(keys[known.keys[np.minimum(place, len(known.keys) - 1)] != keys])
+        if len(new):
+            every = np.concatenate([known.keys, new])
+            order = np.argsort(every)
+            found = self._computed(self.limit, new // APART, new % APART)
+            known.keys, known.gaps = every[order], np.concatenate([known.gaps, found])[order]
+        return known.gaps[np.searchsorted(known.keys, keys)]
+
+    def iterations(self, measured: Trajectories) -> list[int | None]:
+        """Return the first iteration whose limit is at most tolerance times the initial one.
+
+        It is searched for between two recorded iterations, as if the limit fell there. None if it
+        is not known or not reached at a recorded iteration, or if the limit grows without end.
+        """
+        runs = self.runs
+        if self.limit is None:
+            return [None] * len(runs)
+        every = np.arange(len(runs))
+        wanted = runs[0].method.tolerance * self.gap(every, np.zeros_like(every))
+        recorded = np.full((len(runs), max(each.stop - each.start for each in measured.rows)), -1)
+        for run, each in enumerate(measured.rows):
+            recorded[run, : each.stop - each.start] = measured.t[each]
+        low, high = np.full((2, len(runs)), -1)
+        searched = every[~np.isnan(wanted) & ~_grows(self.limit, runs)]
+        # The limits of late iterations cost most, and most runs do not need them.
+        for place in range(0, recorded.shape[1], TOGETHER):
+            t = recorded[searched, place : place + TOGETHER]
+            gap, column = np.full(t.shape, np.inf), np.broadcast_to(searched[:, None], t.shape)
+            gap[t >= 0] = self.gap(column[t >= 0], t[t >= 0])
+            enough = gap <= wanted[searched, None]
+            reached, first = enough.any(axis=1), place + np.argmax(enough, axis=1)
+            found = searched[reached], first[reached]
+            high[found[0]], low[found[0]] = recorded[found], recorded[found[0], found[1] - 1]
+            searched = searched[~reached & (t[:, -1] >= 0)]
+        while (open_ := every[(high >= 0) & (high - low > 1)]).size:
+            middle = (low[open_] + high[open_]) // 2
+            enough = self.gap(open_, middle) <= wanted[open_]
+            high[open_] = np.where(enough, middle, high[open_])
+            low[open_] = np.where(enough, low[open_], middle)
+        return [each if each >= 0 else None for each in high.tolist()]
+
+    def _computed(self, limit: Limit, column: np.ndarray, t: np.ndarray) -> np.ndarray:
+        gap = np.full(len(t), np.nan)
+        fitting, coefficients = _at_edges(limit, self.runs)
+        rows = np.isin(column, fitting)
+        if rows.any():
+            place = np.searchsorted(fitting, column[rows])
+            gap[rows] = method_of(self.runs[0]).on_average(limit, coefficients, place, t[rows])
+        return gap
 
 
-@lru_cache(maxsize=4096)
-def _known(*asked: Hashable) -> dict[int, float]:
-    """Iteration → limit, as far as it has been computed."""
-    return {}
+@dataclass
+class _Known:
+    """Limits that have been computed: of run key // APART at iteration key % APART, in order.
+
+    The first one is of no run.
+    """
+
+    keys: np.ndarray = field(default_factory=lambda: np.array([-1]))
+    gaps: np.ndarray = field(default_factory=lambda: np.array([np.nan]))
 
 
-def _computed(limit: Limit, runs: Sequence[Run], column: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """What `gap_average` returns."""
-    gap = np.full(len(t), np.nan)
-    fitting, coefficients = _at_edges(limit, runs)
-    rows = np.isin(column, fitting)
-    if rows.any():
-        place = np.searchsorted(fitting, column[rows])
-        gap[rows] = method_of(runs[0]).on_average(limit, coefficients, place, t[rows])
-    return gap
+@lru_cache(maxsize=64)
+def _known(*asked: Hashable) -> _Known:
+    return _Known()
 
 
 def _grows(limit: Limit, runs: Sequence[Run]) -> np.ndarray:

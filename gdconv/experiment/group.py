@@ -11,7 +11,7 @@ from gdconv.config.networks import Network
 from gdconv.config.problems import Table
 from gdconv.config.rules import typed
 from gdconv.config.runs import Run
-from gdconv.experiment.average import gap_average, iterations_average
+from gdconv.experiment.average import Average
 from gdconv.experiment.identity import GroupTables, asked_for, group_of, problem_id, run_ids
 from gdconv.experiment.iterate import iterate
 from gdconv.experiment.prediction import Theory, coefficients_together, method_of
@@ -235,7 +235,7 @@ def _run_rows(
             "coefficient_rows": [problem.X.shape[1] * first.record.coefficients] * len(runs),
             "iterations_to_tolerance": to_tolerance,
             "iterations_predicted": promised,
-            "iterations_average": iterations_average(runs, measured),
+            "iterations_average": Average(runs).iterations(measured),
             "initial_gap": measured.gap[measured.first].tolist(),
             "final_gap": measured.gap[measured.last].tolist(),
             "initial_distance": np.sqrt(measured.distance_squared[measured.first]).tolist(),
@@ -344,9 +344,11 @@ def _curve_rows(
         "distance_squared": measured.distance_squared,
         "coefficient_step": steps[0],
         "coefficient_momentum": steps[1],
-        "gap_average": gap_average(runs, column, measured.t),
-        "restarts": [None if np.isnan(each) else int(each) for each in measured.restarts],
+        "gap_average": Average(runs).gap(column, measured.t),
     }
+    if not np.isnan(measured.restarts).all():
+        restarts = [None if np.isnan(each) else int(each) for each in measured.restarts]
+        of_iterations["restarts"] = restarts
     return shared | of_iterations | predicted
 
 

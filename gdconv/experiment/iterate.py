@@ -12,6 +12,10 @@ from gdconv.methods.protocol import Method, Products
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.products import Stack, inner, quotient
 
+# Arrays are made anew when so small a part of their rows is needed; that takes as long as a hundred
+# short iterations.
+SHRUNK = 7 / 8
+
 # A number for each row of W − w*, see `Method.invariant`.
 Invariant = Callable[[np.ndarray], np.ndarray]
 
@@ -91,7 +95,7 @@ def iterate(
                 runs = runs[~leaving]
             method.update(iteration, now.w, now.gradient, now.matrices, now.state)
             iteration += 1
-            if leaving is not None and objective.stack(len(runs)) != cut:
+            if leaving is not None and objective.stack(len(runs)).rows <= SHRUNK * cut.rows:
                 break
 
 

@@ -104,6 +104,10 @@ class Theory:
         """
         if self.method.chooses:
             return chosen
+        if type(self.method).of_step is Method.of_step:
+            # It is the same in all iterations.
+            each = Method.of_step(0, self.coefficients)
+            return tuple(np.broadcast_to(of, self.step_size.shape)[column] for of in each)
         steps = np.empty((2, len(t)))
         for each in np.unique(t):
             rows = t == each

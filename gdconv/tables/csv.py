@@ -370,21 +370,23 @@ def _lines(name: str, table: Mapping[str, Any]) -> list[str]:
     if unknown:
         raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
     length = len(next(iter(table.values())))
-    every = (table.get(column, [None] * length) for column in COLUMNS[name])
-    parts = [
-        _rows_of_numbers(columns) if numbers else _cells(columns[0])
-        for numbers, columns in _joined(every)
-    ]
+    parts: list[list[str]] = []
+    for kind, group in groupby(map(table.get, COLUMNS[name]), key=_kind):
+        columns: list[Any] = list(group)
+        if kind == "missing":
+            parts.append(["," * (len(columns) - 1)] * length)
+        elif kind == "numbers":
+            parts.append(_rows_of_numbers(columns))
+        else:
+            parts += map(_cells, columns)
     return [",".join(row) + "\n" for row in zip(*parts, strict=True)]
 
 
-def _joined(columns: Iterable[Any]) -> Iterator[tuple[bool, list[Any]]]:
-    """Neighbouring columns that are arrays, together; every other column alone."""
-    for numbers, group in groupby(columns, key=lambda column: hasattr(column, "dtype")):
-        if numbers:
-            yield True, list(group)
-        else:
-            yield from ((False, [column]) for column in group)
+def _kind(column: Any) -> str:
+    """Neighbouring columns that are missing, or arrays, are written together."""
+    if column is None:
+        return "missing"
+    return "numbers" if hasattr(column, "dtype") else "values"
 
 
 def _rows_of_numbers(columns: Sequence[np.ndarray]) -> list[str]:

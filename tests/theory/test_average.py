@@ -23,7 +23,7 @@ from gdconv import (
 )
 from gdconv.config.runs import expand
 from gdconv.experiment import average
-from gdconv.experiment.average import gap_average
+from gdconv.experiment.average import Average
 from gdconv.methods.protocol import Facts
 from gdconv.theory import random_matrices
 from gdconv.theory.average.limit import MOST, Limit, rule
@@ -206,7 +206,7 @@ def test_late_iterations():
     assert limit.least_gap(5000)[-1] == 0
     assert moments("heavy ball", SIZES[0.5], [5000]) == 0
     (run,) = expand(RunConfig(Gaussian(200, 100), step=Step(value=1e3)))
-    gap = gap_average([run], np.zeros(2, int), np.array([47, 60]))
+    gap = Average([run]).gap(np.zeros(2, int), np.array([47, 60]))
     assert 1e280 < gap[0] < np.inf == gap[1]
 
 
@@ -289,6 +289,6 @@ def test_a_run_has_the_same_bits_alone_and_in_a_group():
         curve = together.curves[of_run]
         t = curve["iteration"].to_numpy()
         # Computed anew, in another batch of rows.
-        limit = average.limit_of(run.problem, run.start)
-        found = average._computed(limit, [run], np.zeros(len(t), dtype=int), t)
+        average._known.cache_clear()
+        found = Average([run]).gap(np.zeros(len(t), dtype=int), t)
         assert found.tolist() == curve["gap_average"].to_list()
