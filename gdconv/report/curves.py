@@ -19,7 +19,7 @@ from weakref import finalize
 import numpy as np
 import pandas as pd
 
-from gdconv.report.settings import spread
+from gdconv.report.settings import among, spread
 from gdconv.tables import csv, disk
 from gdconv.tables.columns import COLUMNS, TABLES
 from gdconv.tables.csv import Tables
@@ -104,7 +104,7 @@ class InMemory(Curves):
 
     def of(self, run_ids: Iterable[str], most: int | None = None) -> pd.DataFrame:
         """Return the rows of some runs, or of each run at most so many, spread evenly."""
-        rows = self.table[self.table["run_id"].isin(list(run_ids))]
+        rows = self.table[among(self.table["run_id"], run_ids)]
         if most is None:
             return rows
         each = rows.groupby("run_id", sort=False).indices.values()
@@ -165,6 +165,7 @@ class InFile(Curves):
         """
         ends = np.append(0, np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + 1)
         run_ids, first_rows, places = [], [], []
+        complete = np.zeros(len(ends) - 1, dtype=bool)
         for first, last in pairwise(_changes(block, ends)):
             begin, few, end = ends[[first, min(first + FEW, last), last]].tolist()
             run_id = csv.run_id_of(block[begin : int(ends[first + 1])])
@@ -173,10 +174,11 @@ class InFile(Curves):
                 run_ids.append(run_id)
                 first_rows.append(block[begin:few])
                 places.append(slice(begin, end))
+                complete[first:last] = True
         found = self._satisfied(first_rows)
         if undecided := np.flatnonzero((found < 2).any(axis=0)).tolist():
             found[:, undecided] = self._satisfied([block[places[index]] for index in undecided])
-        self._look(block, places)
+        self._look(block, complete)
         for rule, numbers in zip(RULES, found.tolist(), strict=True):
             for run_id, number in zip(run_ids, numbers, strict=True):
                 counts[rule][run_id] += number
@@ -187,12 +189,20 @@ class InFile(Curves):
         owner = np.repeat(np.arange(len(pieces)), [piece.count(b"\n") for piece in pieces])
         return np.array([np.bincount(owner[rule(rows)], minlength=len(pieces)) for rule in RULES])
 
-    def _look(self, block: bytes, places: Sequence[slice]) -> None:
-        """Look for columns that have a value: in the first run of a block, then in the others."""
-        for some in (places[:1], places[1:]):
-            if unseen := COLUMNS["curves"].keys() - self._columns:
-                rows = csv.frame("curves", [block[place] for place in some], unseen)
-                self._columns |= {name for name in unseen if rows[name].notna().any()}
+    def _look(self, block: bytes, complete: np.ndarray) -> None:
+        """Look for columns that have a value in a line that is complete; most are empty in all."""
+        unseen = [name for name in COLUMNS["curves"] if name not in self._columns]
+        if b'"' in block:
+            lines = np.array(block.splitlines(keepends=True), dtype=object)[complete]
+            rows = csv.frame("curves", lines.tolist(), unseen)
+            self._columns |= {name for name in unseen if rows[name].notna().any()}
+            return
+        # A cell is empty if its end comes right after that of the cell before.
+        letters = np.frombuffer(block, np.uint8)
+        marks = np.flatnonzero((letters == ord(",")) | (letters == ord("\n")))
+        filled = (np.diff(marks, prepend=-1) > 1).reshape(len(complete), -1)
+        names = [*COLUMNS["curves"]]
+        self._columns |= {name for name in unseen if filled[complete, names.index(name)].any()}
 
 
 def _changes(block: bytes, ends: np.ndarray) -> list[int]:

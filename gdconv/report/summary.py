@@ -14,6 +14,7 @@ from gdconv.report.numerals import NONE, exact, same, short
 from gdconv.report.settings import (
     DRAW,
     STEP,
+    among,
     by_speed,
     options_of,
     problem_name,
@@ -54,7 +55,7 @@ def summary(
     runs = with_files(read_runs(folder) if runs is None else runs)
     whole = runs
     if run_ids is not None:
-        runs = runs[runs["run_id"].isin(list(run_ids))]
+        runs = runs[among(runs["run_id"], run_ids)]
     lines = [f"{folder}: {counts(runs)}"]
     if len(runs) < len(whole):
         # Whoever types one command after the other, without a study, should not wonder.

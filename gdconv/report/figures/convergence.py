@@ -17,7 +17,7 @@ from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, which_draw
 from gdconv.report.numerals import same
-from gdconv.report.settings import relative_limit, settings, spread, with_all_parts
+from gdconv.report.settings import among, relative_limit, settings, spread, with_all_parts
 from gdconv.tables.columns import QUANTITIES
 
 MOST_STEPS = 5
@@ -31,7 +31,7 @@ BOUNDS: dict[str, Look] = {
 
 def draw(tables: Shown) -> Figure:
     """Draw the gap of a few runs of each problem, with its bounds."""
-    runs = tables.runs[tables.runs["run_id"].isin(tables.curves.several(positive))]
+    runs = tables.runs[among(tables.runs["run_id"], tables.curves.several(positive))]
     if runs.empty:
         raise NothingToShowError("no run has two recorded iterations with a gap above 0")
     every = settings(with_all_parts(runs))

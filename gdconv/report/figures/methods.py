@@ -16,7 +16,7 @@ from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, names, which_draw
 from gdconv.report.numerals import number, same
-from gdconv.report.settings import METHOD, at_step, by_speed, options_of, settings
+from gdconv.report.settings import METHOD, among, at_step, by_speed, options_of, settings
 
 MOST_PROBLEMS, MOST_CURVES = 4, 10
 # A gap that is a smaller part of the initial gap is not shown.
@@ -57,7 +57,7 @@ class Variant:
 def draw(tables: Shown) -> Figure:
     """Draw one panel for each of some problems, with a curve for each method."""
     runs = tables.runs.dropna(subset=["condition_number", "initial_gap"])
-    runs = runs[runs["run_id"].isin(tables.curves.several(positive))]
+    runs = runs[among(runs["run_id"], tables.curves.several(positive))]
     every = [each for each in settings(runs, METHOD) if each[1]["method"].nunique() > 1]
     if not every:
         raise NothingToShowError("no problem was solved by two methods")

@@ -11,7 +11,7 @@ from gdconv.report.curves import Shown, positive
 from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, which_draw
-from gdconv.report.settings import settings
+from gdconv.report.settings import among, settings
 from gdconv.tables.columns import QUANTITIES
 
 # Room below the least measured gap, and above the initial gap for a text, as parts of the height.
@@ -20,7 +20,7 @@ BELOW, ABOVE = 0.05, 0.14
 
 def draw(tables: Shown) -> Figure:
     """Draw a panel for each of some problems: the gap, the exact gap and the bound."""
-    runs = tables.runs[tables.runs["run_id"].isin(tables.curves.several(positive))]
+    runs = tables.runs[among(tables.runs["run_id"], tables.curves.several(positive))]
     runs = runs[runs["method"] == "conjugate_gradient"].dropna(subset=["initial_gap"])
     if runs.empty:
         raise NothingToShowError("no run of conjugate gradients has two recorded iterations")

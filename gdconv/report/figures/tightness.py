@@ -11,7 +11,7 @@ from gdconv.report.curves import Shown, clear
 from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, names, part_of, which_draw, with_kappa
-from gdconv.report.settings import relative_limit, settings, several_methods, spread
+from gdconv.report.settings import among, relative_limit, settings, several_methods, spread
 from gdconv.tables.columns import QUANTITIES
 
 MOST_PROBLEMS = 3
@@ -34,7 +34,7 @@ BOUNDS: dict[str, Look] = {
 def draw(tables: Shown) -> Figure:
     """Draw a panel for some runs of some problems."""
     runs = tables.runs.dropna(subset=["condition_number", "bound_holds"])
-    known = runs["run_id"].isin(tables.curves.several(clear))
+    known = among(runs["run_id"], tables.curves.several(clear))
     runs = runs[known & (runs["status"] != "diverged")]
     if runs.empty:
         raise NothingToShowError(

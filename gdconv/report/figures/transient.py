@@ -15,7 +15,7 @@ from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.sizes import points
 from gdconv.report.figures.titles import axis, which_draw
 from gdconv.report.numerals import number
-from gdconv.report.settings import METHOD, STEP, options_of, settings
+from gdconv.report.settings import METHOD, STEP, among, options_of, settings
 
 MOST_PROBLEMS = 4
 # A panel ends where both errors are this part of what they were at the start.
@@ -33,7 +33,7 @@ BOUNDS: dict[str, Look] = {
 
 def draw(tables: Shown) -> Figure:
     """Draw a panel for each of some problems, with a curve for each first step."""
-    runs = tables.runs[tables.runs["run_id"].isin(tables.curves.several(positive))]
+    runs = tables.runs[among(tables.runs["run_id"], tables.curves.several(positive))]
     runs = runs[(runs["method"] == "heavy_ball") & (runs["status"] != "diverged")]
     every = [
         (setting, pair)

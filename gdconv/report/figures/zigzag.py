@@ -14,7 +14,7 @@ from gdconv.report.figures import drawing, scales
 from gdconv.report.figures.drawing import Look, NothingToShowError, Plot
 from gdconv.report.figures.titles import axis, names, part_of, which_draw, with_kappa
 from gdconv.report.numerals import number
-from gdconv.report.settings import METHOD, options_of, settings, to_tolerance
+from gdconv.report.settings import METHOD, among, options_of, settings, to_tolerance
 
 MOST_PROBLEMS, MOST_ITERATIONS = 3, 50
 # The methods in the order of the legend, with their looks; in front is steepest descent.
@@ -29,7 +29,7 @@ def draw(tables: Shown) -> Figure:
     """Draw two panels for each of some problems: the step sizes, and the ratios of gaps."""
     runs = tables.runs.dropna(subset=["condition_number", "lambda_max"])
     runs = runs[runs["method"].isin(list(LOOKS))]
-    runs = runs[runs["run_id"].isin(tables.curves.several(clear))]
+    runs = runs[among(runs["run_id"], tables.curves.several(clear))]
     every = [
         (setting, runs.loc[group.index])
         for setting, group in settings(runs, METHOD)
