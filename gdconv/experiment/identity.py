@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,21 +56,20 @@ def run_ids(runs: Sequence[Run]) -> list[str]:
     """Return each run's identifier: 16 hex digits of the SHA-256 of all that decides its rows."""
     # Each problem's file is read once, not once for each run.
     distinct = dict.fromkeys(run.problem for run in runs)
-    problems = {problem: problem_identity(problem) for problem in distinct}
+    problems = {problem: _json(problem_identity(problem)) for problem in distinct}
+    shared = [
+        _once(problems.__getitem__, (run.problem for run in runs)),
+        _once(lambda of: _json(identity(of)), (run.start for run in runs)),
+        _once(lambda of: _json(identity(of)), (run.method for run in runs)),
+        _once(lambda of: _json(vars(of)), (run.record for run in runs)),
+    ]
+    names = "problem", "start", "method", "record"
+    own = "seed", "repetition", "step_unit", "step_value"
     return [
         _digest(
-            {
-                "problem": problems[run.problem],
-                "start": identity(run.start),
-                "method": identity(run.method),
-                "record": vars(run.record),
-                "seed": run.seed,
-                "repetition": run.repetition,
-                "step_unit": run.step_unit,
-                "step_value": run.step_value,
-            }
+            dict(zip(names, texts, strict=True)) | {name: _json(getattr(run, name)) for name in own}
         )
-        for run in runs
+        for run, *texts in zip(runs, *shared, strict=True)
     ]
 
 
@@ -79,31 +78,42 @@ def problem_id(run: Run) -> str:
 
     With and without reduction w* differs by rounding, so these have different identifiers.
     """
-    return _digest(
-        {
-            "problem": problem_identity(run.problem),
-            "start": identity(run.start),
-            "reduce": run.method.reduce,
-            "seed": run.seed,
-            "repetition": run.repetition,
-        }
-    )
+    parts = {
+        "problem": problem_identity(run.problem),
+        "start": identity(run.start),
+        "reduce": run.method.reduce,
+        "seed": run.seed,
+        "repetition": run.repetition,
+    }
+    return _digest({name: _json(part) for name, part in parts.items()})
 
 
 def rows_id(run: Run) -> str:
     """Return the identifier of a run's X and y alone."""
-    return _digest(
-        {
-            "rows": problem_identity(run.problem),
-            "seed": run.seed,
-            "repetition": run.repetition,
-        }
-    )
+    parts = {
+        "rows": problem_identity(run.problem),
+        "seed": run.seed,
+        "repetition": run.repetition,
+    }
+    return _digest({name: _json(part) for name, part in parts.items()})
 
 
-def _digest(parts: dict[str, Any]) -> str:
-    text = json.dumps({"schema": SCHEMA_VERSION} | parts, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _once(function: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
+    """Apply a function to values, to each object once: most runs share theirs."""
+    values = list(values)
+    results = {key: function(value) for key, value in {id(each): each for each in values}.items()}
+    return [results[id(value)] for value in values]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+def _digest(parts: dict[str, str]) -> str:
+    """Hash values that are written in JSON, as one object with its keys in order."""
+    parts = parts | {"schema": str(SCHEMA_VERSION)}
+    text = ", ".join(f'"{name}": {parts[name]}' for name in sorted(parts))
+    return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
 
 
 def group_of(run: Run) -> Hashable:
@@ -120,7 +130,7 @@ def asked_for(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """Return the columns of runs.csv that follow from the configuration, a value for each run."""
     return {
         "problem": [run.problem.name for run in runs],
-        "problem_options": [problem_options(run.problem) for run in runs],
+        "problem_options": _once(problem_options, (run.problem for run in runs)),
         "content": [run.content for run in runs],
         "n_samples": [getattr(run.problem, "n_samples", None) for run in runs],
         "n_features": [getattr(run.problem, "n_features", None) for run in runs],
@@ -131,7 +141,7 @@ def asked_for(runs: Sequence[Run]) -> dict[str, list[Any]]:
         "start_which": [getattr(run.start, "which", None) for run in runs],
         "start_radius": [getattr(run.start, "radius", None) for run in runs],
         "method": [run.method.name for run in runs],
-        "method_options": [method_options(run.method) for run in runs],
+        "method_options": _once(method_options, (run.method for run in runs)),
         "momentum": [constant_momentum(run.method) for run in runs],
         "step_unit": [run.step_unit for run in runs],
         "step_value": [run.step_value for run in runs],
