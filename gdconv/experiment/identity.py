@@ -52,6 +52,10 @@ class GroupTables:
     moments: dict[str, list[Any]] = field(default_factory=dict)
 
 
+# `json.dumps` would make an encoder for each value.
+_json = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
+
+
 def run_ids(runs: Sequence[Run]) -> list[str]:
     """Return each run's identifier: 16 hex digits of the SHA-256 of all that decides its rows."""
     # Each problem's file is read once, not once for each run.
@@ -103,10 +107,6 @@ def _once(function: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
     values = list(values)
     results = {key: function(value) for key, value in {id(each): each for each in values}.items()}
     return [results[id(value)] for value in values]
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
 def _digest(parts: dict[str, str]) -> str:
