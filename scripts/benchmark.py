@@ -77,8 +77,8 @@ NOTES = {
     " import pandas for the summary. The end takes 0.1 s.",
     "The same with its report": "Figures and page add what drawing eight figures twice takes, with"
     " two processes.",
-    "100,000 runs": "Of 0.3 ms a run, the iterations take 0.13, the lines of CSV 0.07, theory and"
-    " rates 0.08, and the disk the rest.",
+    "100,000 runs": "Of 0.4 ms a run, the iterations take 0.13, theory and rates 0.10, the lines of"
+    " CSV 0.08, and identifiers and the disk the rest.",
     "Large problems": "The tall problem is drawn, decomposed by blocks, and multiplied once with"
     " twice the digits. The square one has one QR and one SVD, which are its limit; a second"
     " opinion on the eigenvalues takes 0.6 s, products with twice the digits 0.3 s, start-up 0.9 s."
