@@ -8,10 +8,11 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from shutil import get_terminal_size
 from textwrap import wrap
-from threading import Timer
+from threading import Timer, current_thread, main_thread
 from typing import Any
 from unicodedata import category
 
@@ -108,6 +109,45 @@ def _stop(number: int, _: Any) -> None:
     patience.daemon = True
     patience.start()
     raise Stopped(number)
+
+
+@contextmanager
+def ignoring_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C while processes are started, so that they inherit this and ignore it too.
+
+    A terminal sends Ctrl-C to all of its processes, but only this one may react to it.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupts_later() -> Iterator[None]:
+    """Let a signal that ends the command take effect at the end, when what is started is known.
+
+    Processes that are started meanwhile must ignore Ctrl-C by themselves.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {each: signal.getsignal(each) for each in ENDS}
+    before = {each: handler for each, handler in handlers.items() if callable(handler)}
+    for each in before:
+        signal.signal(each, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _open_closed_streams() -> None:

@@ -26,8 +26,9 @@ from gdconv.config.rules import ConfigError, typed
 from gdconv.config.sections import Processes, Serial, StudyConfig
 from gdconv.sweep import engines
 from gdconv.sweep.engines.processes import start_original
-from gdconv.sweep.engines.worker import import_group, interrupts_later
+from gdconv.sweep.engines.worker import import_group
 from gdconv.tables import disk
+from nnlib.terminal import interrupts_later
 
 # Bytes; the parser of pandas leaves the interpreter to other threads.
 LARGE_FILE = 2**25

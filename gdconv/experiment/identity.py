@@ -70,9 +70,7 @@ def run_ids(runs: Sequence[Run]) -> list[str]:
     names = "problem", "start", "method", "record"
     own = "seed", "repetition", "step_unit", "step_value"
     return [
-        _digest(
-            dict(zip(names, texts, strict=True)) | {name: _json(getattr(run, name)) for name in own}
-        )
+        _digest({name: getattr(run, name) for name in own}, dict(zip(names, texts, strict=True)))
         for run, *texts in zip(runs, *shared, strict=True)
     ]
 
@@ -82,24 +80,26 @@ def problem_id(run: Run) -> str:
 
     With and without reduction w* differs by rounding, so these have different identifiers.
     """
-    parts = {
-        "problem": problem_identity(run.problem),
-        "start": identity(run.start),
-        "reduce": run.method.reduce,
-        "seed": run.seed,
-        "repetition": run.repetition,
-    }
-    return _digest({name: _json(part) for name, part in parts.items()})
+    return _digest(
+        {
+            "problem": problem_identity(run.problem),
+            "start": identity(run.start),
+            "reduce": run.method.reduce,
+            "seed": run.seed,
+            "repetition": run.repetition,
+        }
+    )
 
 
 def rows_id(run: Run) -> str:
     """Return the identifier of a run's X and y alone."""
-    parts = {
-        "rows": problem_identity(run.problem),
-        "seed": run.seed,
-        "repetition": run.repetition,
-    }
-    return _digest({name: _json(part) for name, part in parts.items()})
+    return _digest(
+        {
+            "rows": problem_identity(run.problem),
+            "seed": run.seed,
+            "repetition": run.repetition,
+        }
+    )
 
 
 def _once(function: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
@@ -109,11 +109,12 @@ def _once(function: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
     return [results[id(value)] for value in values]
 
 
-def _digest(parts: dict[str, str]) -> str:
-    """Hash values that are written in JSON, as one object with its keys in order."""
-    parts = parts | {"schema": str(SCHEMA_VERSION)}
-    text = ", ".join(f'"{name}": {parts[name]}' for name in sorted(parts))
-    return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
+def _digest(parts: Mapping[str, Any], written: Mapping[str, str] | None = None) -> str:
+    """Hash parts, and others that are JSON already, as one object with its keys in order."""
+    texts = {name: _json(part) for name, part in parts.items()}
+    texts |= {"schema": _json(SCHEMA_VERSION), **(written or {})}
+    whole = ", ".join(f'"{name}": {texts[name]}' for name in sorted(texts))
+    return hashlib.sha256(f"{{{whole}}}".encode()).hexdigest()[:16]
 
 
 def group_of(run: Run) -> Hashable:

@@ -11,7 +11,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import pairwise
+from itertools import compress, pairwise
 from pathlib import Path
 from typing import NamedTuple
 from weakref import finalize
@@ -191,18 +191,16 @@ class InFile(Curves):
 
     def _look(self, block: bytes, complete: np.ndarray) -> None:
         """Look for columns that have a value in a line that is complete; most are empty in all."""
-        unseen = [name for name in COLUMNS["curves"] if name not in self._columns]
         if b'"' in block:
             lines = np.array(block.splitlines(keepends=True), dtype=object)[complete]
-            rows = csv.frame("curves", lines.tolist(), unseen)
-            self._columns |= {name for name in unseen if rows[name].notna().any()}
+            rows = csv.frame("curves", lines.tolist(), COLUMNS["curves"].keys() - self._columns)
+            self._columns |= {name for name in rows if rows[name].notna().any()}
             return
         # A cell is empty if its end comes right after that of the cell before.
         letters = np.frombuffer(block, np.uint8)
         marks = np.flatnonzero((letters == ord(",")) | (letters == ord("\n")))
         filled = (np.diff(marks, prepend=-1) > 1).reshape(len(complete), -1)
-        names = [*COLUMNS["curves"]]
-        self._columns |= {name for name in unseen if filled[complete, names.index(name)].any()}
+        self._columns |= {*compress(COLUMNS["curves"], filled[complete].any(axis=0))}
 
 
 def _changes(block: bytes, ends: np.ndarray) -> list[int]:

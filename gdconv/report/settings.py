@@ -25,6 +25,8 @@ METHOD = SETTING[-3:]
 NAMING = SETTING[:4]
 # The methods that choose each step by what they see. Their ν² is an upper limit of the rate.
 CHOOSING = ("barzilai_borwein", "conjugate_gradient", "polyak", "steepest_descent")
+# The methods that draw samples.
+SAMPLING = ("coordinate_descent", "kaczmarz", "sgd")
 # Columns that tell apart the draws of a setting, and its steps as they were asked for.
 DRAW, STEP = ["seed", "repetition"], ["step_unit", "step_value"]
 # A longer file name loses its middle; of several names, only the first ones are shown.

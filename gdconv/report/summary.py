@@ -13,6 +13,7 @@ from gdconv.report.forms import text
 from gdconv.report.numerals import NONE, exact, same, short
 from gdconv.report.settings import (
     DRAW,
+    SAMPLING,
     STEP,
     among,
     by_speed,
@@ -178,8 +179,7 @@ def of_networks(runs: pd.DataFrame) -> pd.Series:
 
 def of_samples(runs: pd.DataFrame) -> pd.Series:
     """Return which runs are of methods that draw samples, on least squares."""
-    drawing = runs["method_options"].str.contains(r"(?:^| )paths=", na=False).astype(bool)
-    return drawing & ~of_networks(runs)
+    return runs["method"].isin(SAMPLING).astype(bool) & ~of_networks(runs)
 
 
 def tables_of(runs: pd.DataFrame) -> list[list[dict[str, Any]]]:

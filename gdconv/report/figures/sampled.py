@@ -8,7 +8,7 @@ import pandas as pd
 
 from gdconv.report.curves import Shown
 from gdconv.report.figures.drawing import NothingToShowError
-from gdconv.report.settings import options_of
+from gdconv.report.settings import SAMPLING, options_of
 
 # What of such a curve stands in which style; all have a value in every row or in none.
 BAND = ("gap_p10", "gap_p90")
@@ -28,7 +28,7 @@ def with_options(runs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 def of_samples(tables: Shown) -> pd.DataFrame:
     """Return the runs that draw samples and did not fail; raise NothingToShowError if none does."""
-    runs = tables.runs[tables.runs["method"].isin(["sgd", "kaczmarz", "coordinate_descent"])]
+    runs = tables.runs[tables.runs["method"].isin(SAMPLING)]
     runs = runs.dropna(subset=["initial_gap"])
     if runs.empty:
         raise NothingToShowError("no run has a method that draws samples")

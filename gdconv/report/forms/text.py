@@ -62,9 +62,10 @@ def table(rows: list[Row], width: int) -> list[str]:
         # A row alone reads better as lines than below its own first cells.
         names = [*split[0]]
         ways += [partial(_below, split, names[:end], width) for end in range(1, len(names))]
-    found = (way() for way in ways)
-    last = [line for row in left for line in ("", *listed(row, width))][1:]
-    return shared + next((each for each in found if _fits(each, width)), last)
+    for way in ways:
+        if _fits(lines := way(), width):
+            return shared + lines
+    return shared + [line for row in left for line in ("", *listed(row, width))][1:]
 
 
 def listed(values: Mapping[str, str], width: int | None) -> list[str]:
@@ -104,18 +105,12 @@ def _blocks(rows: list[Row], width: int, most: int, fold: bool) -> list[list[str
     blank = max(map(len, headings))
     top = [[""] * (blank - len(each)) + each for each in headings]
     blocks = [[*zip_longest(*row, fillvalue="")] for row in (top, *parts)]
-    widths = [
-        max(map(len, column))
-        for column in zip(*(line for block in blocks for line in block), strict=True)
-    ]
-    sides = ["<" if name in LEFT else ">" for name in rows[0]]
+    every = [cells for block in blocks for cells in block]
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+    sides = "".join("<" if name in LEFT else ">" for name in rows[0])
     apart = 2 if sum(widths) + 2 * (len(widths) - 1) <= width else 1
-
-    def line(cells: Sequence[str]) -> str:
-        shown = zip(cells, sides, widths, strict=True)
-        return (" " * apart).join(f"{cell:{side}{size}}" for cell, side, size in shown).rstrip()
-
-    return [[line(cells) for cells in block] for block in blocks]
+    shown = iter(terminal.columns(every, sides, " " * apart))
+    return [[next(shown) for _ in block] for block in blocks]
 
 
 def _heading(name: str, most: int) -> list[str]:

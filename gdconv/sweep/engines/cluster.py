@@ -12,8 +12,9 @@ from typing import Any
 from gdconv.config.rules import ConfigError
 from gdconv.sweep.engines.pool import PATIENCE_SECONDS, Engine, Pool
 from gdconv.sweep.engines.scratch import scratch
-from gdconv.sweep.engines.worker import ignoring_interrupts, in_worker
+from gdconv.sweep.engines.worker import in_worker
 from gdconv.tables import disk
+from nnlib.terminal import ignoring_interrupts
 
 log = logging.getLogger("gdconv")
 

@@ -25,7 +25,8 @@ from typing import Any
 
 from gdconv.sweep.engines import scratch
 from gdconv.sweep.engines.pool import Engine, Pool
-from gdconv.sweep.engines.worker import ignoring_interrupts, interrupts_later, prepare
+from gdconv.sweep.engines.worker import prepare
+from nnlib.terminal import ignoring_interrupts, interrupts_later
 
 log = logging.getLogger("gdconv")
 

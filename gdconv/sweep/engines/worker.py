@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any
-
-from nnlib.terminal import ENDS
 
 _IMPORTING = threading.Lock()
 
@@ -72,42 +68,3 @@ def prepare(parent: int | None) -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     _one_thread()
-
-
-@contextmanager
-def ignoring_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C while processes are started, so that they inherit this and ignore it too.
-
-    A terminal sends Ctrl-C to all of its processes, but only this one may react to it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def interrupts_later() -> Iterator[None]:
-    """Let a signal that ends the command take effect at the end, when what is started is known.
-
-    Processes that are started meanwhile must ignore Ctrl-C by themselves.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    handlers = {each: signal.getsignal(each) for each in ENDS}
-    before = {each: handler for each, handler in handlers.items() if callable(handler)}
-    for each in before:
-        signal.signal(each, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        if came:
-            signal.raise_signal(came[0])
