@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gdconv.problems.table import large, reading
-from gdconv.problems.table.files import blocks
+from gdconv.problems.table.files import arrow, text
 
 N = 400
 
@@ -31,8 +31,8 @@ def small(monkeypatch):
     """Read pieces of 2,000 bytes, or 300 cells, and keep no table."""
     reading._read.cache_clear()
     reading._FACTS.clear()
-    monkeypatch.setattr(blocks, "BYTES", 2000)
-    monkeypatch.setattr(blocks, "CELLS", 300)
+    monkeypatch.setattr(text, "BYTES", 2000)
+    monkeypatch.setattr(arrow, "CELLS", 300)
     monkeypatch.setattr(large, "KEPT", 100)
     yield
     reading._read.cache_clear()

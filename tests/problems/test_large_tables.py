@@ -31,7 +31,7 @@ from gdconv.problems.families import (
 from gdconv.problems.least_squares import Objective
 from gdconv.problems.table import large, progress, reading
 from gdconv.problems.table.describe import describe
-from gdconv.problems.table.files.blocks import TextFile
+from gdconv.problems.table.files.text import TextFile
 from gdconv.sweep import sweep, triangles
 from gdconv.sweep.sweep import run_study, run_sweep
 from gdconv.tables.columns import COLUMNS

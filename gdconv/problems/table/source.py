@@ -8,14 +8,10 @@ from typing import Any
 from gdconv.config.problems import Columns
 from gdconv.problems.table.files import dialect as dialects
 from gdconv.problems.table.files import parts
-from gdconv.problems.table.files.blocks import (
-    ArrowFile,
-    Block,
-    File,
-    TextFile,
-    refuse_other_names,
-)
+from gdconv.problems.table.files.arrow import ArrowFile
+from gdconv.problems.table.files.blocks import Block, File, refuse_other_names
 from gdconv.problems.table.files.held import Held, HeldFile
+from gdconv.problems.table.files.text import TextFile
 
 
 class Source:

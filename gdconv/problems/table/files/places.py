@@ -27,6 +27,8 @@ _STAMPS = (
 )
 # So many bytes are fetched ahead of what is read: of a file that is read to its end, and else.
 FAR, NEAR = 2**24, 2**18
+# So many bytes are hashed at a time: few enough for memory that is used again and again.
+PART = 2**18
 # The path, a stamp such as its time, and the size of each file; as long as they stay the same, so
 # does the table.
 Version = tuple[str, int | str, int]
@@ -116,7 +118,7 @@ class Hashed(io.RawIOBase):
         self.count = 0
         self._file: Any = stream_of(path, FAR)
         self._sha256 = hashlib.sha256()
-        # So few that they need no memory to speak of, even if hashing is slower than reading.
+        # So few parts need no memory to speak of, even if hashing is slower than reading.
         self._parts: Queue[bytes] = Queue(16)
         self._thread = Thread(target=self._hash, daemon=True)
         self._thread.start()
@@ -127,10 +129,11 @@ class Hashed(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read into a buffer, and hash what was read."""
-        count: int = self._file.readinto(buffer)
+        part = memoryview(buffer)[:PART]
+        count: int = self._file.readinto(part)
         self.count += count
         if count:
-            self._parts.put(bytes(memoryview(buffer)[:count]))
+            self._parts.put(bytes(part[:count]))
         return count
 
     def close(self) -> None:
