@@ -73,7 +73,7 @@ def test_a_longer_row_is_refused_whichever_thread_meets_it(tmp_path, monkeypatch
     for line in range(60, 100):
         lines = ["a,b", *(f"{row},{row}" for row in range(ROWS))]
         lines[line] += ",1"
-        with pytest.raises(ConfigError, match="has 3 cells|rows have more cells"):
+        with pytest.raises(ConfigError, match=r"has 3 cells|rows have more cells"):
             list(file_of("\n".join(lines), tmp_path).blocks([0, 1]))
 
 
