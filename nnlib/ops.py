@@ -77,6 +77,8 @@ class Op:
 
     def key(self, operands: Iterable[int], attributes: dict[str, Any]) -> tuple[Any, ...]:
         """Return what tells this operation on these operands, given by numbers, from others."""
+        if not attributes:
+            return (self.name, *operands)
         return (self.name, *attributes.items(), *operands)
 
     def byproduct_key(self, operand: int) -> tuple[Any, ...]:

@@ -102,23 +102,24 @@ class Recorder:
     def _note(self, i: int, op: Op, numbers: Sequence[int], attributes: dict[str, Any]) -> int:
         """Return the number that has the value of an operation: i, if no other has it already."""
         key = op.key(numbers, attributes)
-        if key in self._known:
-            return self._known[key]
-        self._known[key] = i
+        if (known := self._known.setdefault(key, i)) != i:
+            return known
         operands = [self.array[k] for k in numbers]
-        if self._varying.isdisjoint(numbers):
+        varies = [k in self._varying for k in numbers]
+        if True not in varies:
             self.array[i] = evaluate(op, *operands, **attributes)
             return i
-        varies = [k in self._varying for k in numbers]
         calls: Calls = []
-        if key in self._byproducts:
+        if self._byproducts and key in self._byproducts:
             source, value = self._byproducts[key]
             numbers = [source]
-        elif (view := _view(op, operands, attributes)) is not None:
+        elif op.view and (view := _view(op, operands, attributes)) is not None:
             value = view
         else:
             value = _buffer(op, operands, attributes)
-            if (same := unchanged(op, operands, varies, value)) is not None:
+            is_partly_constant = False in varies
+            same = unchanged(op, operands, varies, value) if is_partly_constant else None
+            if same is not None:
                 self._known[key] = numbers[same]
                 return numbers[same]
             calls = _calls(op, operands, varies, attributes, value)
@@ -134,8 +135,6 @@ class Recorder:
 
 def _view(op: Op, operands: Sequence[np.ndarray], attributes: dict[str, Any]) -> np.ndarray | None:
     """Return the value as a view of an operand, if it is one."""
-    if not op.view:
-        return None
     value = op.forward(*operands, **attributes)
     # A reshape may have made a copy; arrays without elements never share memory.
     is_view = value.size == 0 or np.may_share_memory(value, operands[0])
@@ -144,10 +143,12 @@ def _view(op: Op, operands: Sequence[np.ndarray], attributes: dict[str, Any]) ->
 
 def _buffer(op: Op, operands: Sequence[np.ndarray], attributes: dict[str, Any]) -> np.ndarray:
     """Return an array that the value fits into."""
-    dtype = attributes.get("dtype", operands[0].dtype)
-    if "dtype" not in attributes and any(operand.dtype != dtype for operand in operands):
-        dtype = np.result_type(*[operand.dtype for operand in operands])
-    return np.empty(op.shape(*[operand.shape for operand in operands], **attributes), dtype)
+    shape = op.shape(*[operand.shape for operand in operands], **attributes)
+    if "dtype" in attributes:
+        return np.empty(shape, attributes["dtype"])
+    dtypes = [operand.dtype for operand in operands]
+    are_alike = dtypes.count(dtypes[0]) == len(dtypes)
+    return np.empty(shape, dtypes[0] if are_alike else np.result_type(*dtypes))
 
 
 def _calls(
