@@ -83,9 +83,7 @@ class Average:
             return [None] * len(runs)
         every = np.arange(len(runs))
         wanted = runs[0].method.tolerance * self.gap(every, np.zeros_like(every))
-        recorded = np.full((len(runs), max(each.stop - each.start for each in measured.rows)), -1)
-        for run, each in enumerate(measured.rows):
-            recorded[run, : each.stop - each.start] = measured.t[each]
+        recorded = measured.table(measured.t, -1)
         low, high = np.full((2, len(runs)), -1)
         searched = every[~np.isnan(wanted) & ~_grows(self.limit, runs)]
         # The limits of late iterations cost most, and most runs do not need them.

@@ -102,11 +102,13 @@ def _identified(runs: Sequence[Run], planned: Sequence[str] | None) -> list[str]
     """Return the identifiers of the runs of one group; raise ValueError as `run_group` says."""
     if len({group_of(run) for run in runs}) > 1:
         raise ValueError("the runs of a group may differ only in step size and method_options")
-    ids = run_ids(runs)
-    if planned is not None and list(planned) != ids:
+    if planned is None:
+        return run_ids(runs)
+    # Only the file may have changed, and it is that of all runs.
+    if list(planned[:1]) != run_ids(runs[:1]):
         path = typed(getattr(runs[0].problem, "path", runs[0].problem.name))
         raise ValueError(f"{path} was changed while the sweep was running")
-    return ids
+    return list(planned)
 
 
 def _coefficient_rows(
@@ -256,7 +258,8 @@ def _growth(
     else:
         square = theory.of_method.limits(measured.column, measured.t).gap
     # Where no bound is known, it is nan; at iteration 0 one is known.
-    return [float(np.fmax.reduce(square[rows])) for rows in measured.rows]
+    growth: list[float] = measured.of_runs(np.fmax, square).tolist()
+    return growth
 
 
 def _delayed(
@@ -265,8 +268,7 @@ def _delayed(
     """The first recorded iteration at which rounding has changed the steps that a run chooses."""
     if not theory.method.chooses:
         return [None] * len(measured.rows)
-    later = measured.gap > 2 * predicted["gap_exact"] + predicted["gap_floor"]
-    return [_first(measured.t[rows], later[rows]) for rows in measured.rows]
+    return measured.first_where(measured.gap > 2 * predicted["gap_exact"] + predicted["gap_floor"])
 
 
 def _verdicts(
@@ -283,8 +285,11 @@ def _verdicts(
 
     def holds(bound: str) -> list[bool | None]:
         # A bound is nan where none is known.
-        known, broken = judged & ~np.isnan(predicted[bound]), exceeds(predicted[bound])
-        return [not broken[rows].any() if known[rows].any() else None for rows in measured.rows]
+        known, broken = (
+            measured.of_runs(np.logical_or, rows).tolist()
+            for rows in (judged & ~np.isnan(predicted[bound]), exceeds(predicted[bound]))
+        )
+        return [not no if yes else None for yes, no in zip(known, broken, strict=True)]
 
     broken = exceeds(predicted["gap_bound_coursework"])
     grown = exceeds(theory.loosest_start(gap[measured.first], column, t))[measured.last]
@@ -299,8 +304,8 @@ def _verdicts(
         "status": status.tolist(),
         "bound_holds": holds("gap_bound"),
         "bound_coursework_holds": holds("gap_bound_coursework"),
-        "first_violation_coursework": [_first(t[rows], broken[rows]) for rows in measured.rows],
-        "bound_over_gap_median": [_median(tightness[rows]) for rows in measured.rows],
+        "first_violation_coursework": measured.first_where(broken),
+        "bound_over_gap_median": _medians(measured, tightness),
     }
 
 
@@ -370,10 +375,15 @@ def _eigenvalue_rows(
     }
 
 
-def _first(iterations: np.ndarray, chosen: np.ndarray) -> int | None:
-    return int(iterations[np.argmax(chosen)]) if chosen.any() else None
-
-
-def _median(values: np.ndarray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if len(finite) else np.nan
+def _medians(measured: Trajectories, values: np.ndarray) -> list[float]:
+    """The median of the finite values of each run; nan without any."""
+    finite = np.isfinite(values)
+    column, values = measured.column[finite], values[finite]
+    count = np.bincount(column, minlength=len(measured.first))
+    # The middle of an empty part is replaced by nan below.
+    values = np.append(values[np.lexsort((values, column))], np.nan)
+    start = np.cumsum(count) - count
+    low, high = values[start + (count - 1) // 2], values[start + count // 2]
+    middle = np.where(count % 2, high, (low + high) / 2)
+    medians: list[float] = np.where(count > 0, middle, np.nan).tolist()
+    return medians

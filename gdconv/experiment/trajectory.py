@@ -57,6 +57,27 @@ class Trajectories:
     reached_floor: np.ndarray
     reached_ceiling: np.ndarray
 
+    def of_runs(self, function: np.ufunc, values: np.ndarray) -> np.ndarray:
+        """Reduce the values in the rows of each run to one, as numpy.logical_or does to any."""
+        return np.asarray(function.reduceat(values, self.first))
+
+    def first_where(self, chosen: np.ndarray) -> list[int | None]:
+        """Return the first iteration of each run whose row is chosen; None if none is."""
+        rows = np.append(np.flatnonzero(chosen), len(chosen))
+        found = rows[np.searchsorted(rows, self.first)]
+        iterations = self.t[np.minimum(found, self.last)].tolist()
+        return [
+            t if is_one else None
+            for t, is_one in zip(iterations, (found <= self.last).tolist(), strict=True)
+        ]
+
+    def table(self, values: np.ndarray, filler: float) -> np.ndarray:
+        """Return the values in the rows of each run as a row of a table, filled up at its end."""
+        place = np.arange(len(values)) - self.first[self.column]
+        found = np.full((len(self.first), place.max() + 1), filler, values.dtype)
+        found[self.column, place] = values
+        return found
+
 
 # What a method may choose.
 CHOSEN = ("step_size", "momentum", "restarts")

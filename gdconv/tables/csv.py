@@ -6,10 +6,9 @@ import csv
 import io
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, islice
 from os import PathLike
 from pathlib import Path
 from types import NoneType
@@ -80,18 +79,19 @@ ALSO = " = "
 def encode(group: GroupTables) -> Rows:
     """Turn a group's tables into lines of CSV; floats read back bit for bit."""
     curves = _lines("curves", group.curves)
-    sizes: Counter[str] = Counter()
-    for run_id, line in zip(group.curves.get("run_id", ()), curves, strict=True):
-        # Only texts have letters of several bytes, and a curve has none of the user's.
-        sizes[run_id] += len(line)
+    lengths = map(len, curves)
+    sizes = {
+        run_id: sum(islice(lengths, len(list(rows))))
+        for run_id, rows in groupby(group.curves.get("run_id", ()))
+    }
     return Rows(
-        runs="".join(_lines("runs", group.runs)).encode(),
-        curves="".join(curves).encode("ascii"),
-        eigenvalues="".join(_lines("eigenvalues", group.eigenvalues)).encode(),
-        minimiser="".join(_lines("coefficients", group.minimiser)).encode(),
-        coefficients="".join(_lines("coefficients", group.coefficients)).encode(),
-        moments="".join(_lines("moments", group.moments)).encode("ascii"),
-        sizes=dict(sizes),
+        runs=b"".join(_lines("runs", group.runs)),
+        curves=b"".join(curves),
+        eigenvalues=b"".join(_lines("eigenvalues", group.eigenvalues)),
+        minimiser=b"".join(_lines("coefficients", group.minimiser)),
+        coefficients=b"".join(_lines("coefficients", group.coefficients)),
+        moments=b"".join(_lines("moments", group.moments)),
+        sizes=sizes,
         problem_id=next(iter(group.eigenvalues.get("problem_id", ())), ""),
         status=dict(zip(group.runs["run_id"], group.runs["status"], strict=True)),
         eigh_difference=group.eigh_difference,
@@ -362,7 +362,7 @@ def _split(parts: Iterable[bytes]) -> list[bytes]:
     return b"".join(parts).splitlines(keepends=True)
 
 
-def _lines(name: str, table: Mapping[str, Any]) -> list[str]:
+def _lines(name: str, table: Mapping[str, Any]) -> list[bytes]:
     """The lines of a table that is given by columns; missing columns are left empty."""
     if not table:
         return []
@@ -370,16 +370,16 @@ def _lines(name: str, table: Mapping[str, Any]) -> list[str]:
     if unknown:
         raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
     length = len(next(iter(table.values())))
-    parts: list[list[str]] = []
+    parts: list[list[bytes]] = []
     for kind, group in groupby(map(table.get, COLUMNS[name]), key=_kind):
         columns: list[Any] = list(group)
         if kind == "missing":
-            parts.append(["," * (len(columns) - 1)] * length)
+            parts.append([b"," * (len(columns) - 1)] * length)
         elif kind == "numbers":
             parts.append(_rows_of_numbers(columns))
         else:
             parts += map(_cells, columns)
-    return [",".join(row) + "\n" for row in zip(*parts, strict=True)]
+    return [b",".join(row) + b"\n" for row in zip(*parts, strict=True)]
 
 
 def _kind(column: Any) -> str:
@@ -389,25 +389,23 @@ def _kind(column: Any) -> str:
     return "numbers" if hasattr(column, "dtype") else "values"
 
 
-def _rows_of_numbers(columns: Sequence[np.ndarray]) -> list[str]:
+def _rows_of_numbers(columns: Sequence[np.ndarray]) -> list[bytes]:
     """The cells of each row of some columns of floats, with commas between them."""
     import numpy as np
 
     rows = np.ascontiguousarray(np.stack(columns, axis=1))
-    text = orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    return text[2:-2].replace("null", "").split("],[")
+    text = orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)
+    return text[2:-2].replace(b"null", b"").split(b"],[")
 
 
-def _cells(values: list[Any]) -> list[str]:
+def _cells(values: list[Any]) -> list[bytes]:
     """The cells of a column; its numbers are read back bit for bit."""
     kinds = set(map(type, values))
     if kinds <= {float, NoneType}:
         # What is not finite becomes null, too.
-        return orjson.dumps(values).decode()[1:-1].replace("null", "").split(",")
-    if kinds == {int}:
-        return list(map(repr, values))
-    # Most columns hold a few texts many times.
-    cells = {value: _cell(value) for value in set(values)}
+        return orjson.dumps(values)[1:-1].replace(b"null", b"").split(b",")
+    # Most columns hold a few values many times.
+    cells = {value: _cell(value).encode() for value in set(values)}
     return [cells[value] for value in values]
 
 

@@ -749,6 +749,9 @@ def test_an_address_without_a_scheduler_is_refused_and_nothing_is_written(tmp_pa
 def test_certificates_that_will_not_do_are_refused(address, configured, message, tmp_path):
     import dask
 
+    # Otherwise its defaults would come meanwhile, and would be taken back with what is given.
+    import distributed  # noqa: F401
+
     given = {f"distributed.comm.{key}": value for key, value in configured.items()}
     with dask.config.set(given), pytest.raises(ConfigError, match=message):
         run_sweep(CONFIGS, study_in(tmp_path, Dask(address=address)))
