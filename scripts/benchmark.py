@@ -34,6 +34,7 @@ from pathlib import Path
 from textwrap import fill
 
 from benchmarks import data, gradients, methods, networks, problems, reports, sampling, sweeps
+from benchmarks.common import compile_modules
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 VERSIONS = ("numpy", "scipy", "pandas", "hydra-core", "joblib")
@@ -147,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(required=True, metavar="NAME")
+    commands = parser.add_subparsers(required=True, metavar="NAME", dest="name")
 
     def add(name: str, run: Callable[..., None], text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
@@ -199,6 +200,9 @@ def main() -> None:
     command.add_argument("--only", default="", help="some, as startup,data; other sections stay")
     arguments = vars(parser.parse_args())
     run: Callable[..., None] = arguments.pop("run")
+    # The plain scripts are timed as they are.
+    if not arguments.pop("name").startswith("plain"):
+        compile_modules()
     run(**arguments)
 
 

@@ -17,6 +17,13 @@ ONE_THREAD_TOO = os.environ | ONE_THREAD
 GDCONV = str(Path(sys.executable).with_name("gdconv"))
 
 
+def compile_modules() -> None:
+    """Compile what has changed since set-up; a user's Python does so when it first imports it."""
+    folders = [str(Path(__file__).resolve().parents[2] / name) for name in ("gdconv", "nnlib")]
+    # Where PYTHONDONTWRITEBYTECODE is set, it would be done again by each process.
+    subprocess.run([sys.executable, "-m", "compileall", "-q", *folders], check=True)
+
+
 def only_one_thread() -> None:
     """Start again with BLAS on one thread: it reads its environment when it is loaded."""
     if not ONE_THREAD.items() <= os.environ.items():
