@@ -149,6 +149,8 @@ def not_a_key(key: str, chosen: Collection[str], allowed: Collection[str]) -> st
         )
         return f"is not a key of {' or '.join(lacking)}, but of {' and '.join(of_others)}"
     every = [each.name for each in declared_keys() if group in ("", each.name.rpartition(".")[0])]
+    if not group:
+        every += ["experiment", *{name.partition(".")[0] for name in every}]
     meant = nearest(key, every)
     if (other := ALSO_CALLED.get(key.rpartition(".")[2])) and not meant:
         meant = f"; did you mean {other}?"

@@ -85,7 +85,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
     # What stands before the last dot is the same for all, and would make them similar.
     of_last = {each.rpartition(".")[2]: each for each in words}
-    found = get_close_matches(word.rpartition(".")[2], of_last, n=1, cutoff=0.7)
+    found = get_close_matches(word.rpartition(".")[2], of_last, n=1, cutoff=0.66)
     return f"; did you mean {of_last[found[0]]}?" if found else ""
 
 

@@ -337,6 +337,9 @@ BAD = {
     "step=3": "has the keys step.unit, step.value",
     "method.iterations=-1": "must be a whole number from 1",
     "method=heavybal": "steepest_descent; did you mean heavy_ball?",
+    "experiment=sdg": "two_parameters; did you mean sgd?",
+    "expermient=sgd": "study; did you mean experiment?",
+    "stepp=1": "study; did you mean step?",
     "method.momentum=0.5": "is not a key of method=gradient_descent, but of method=heavy_ball and"
     " method=nesterov",
     "method.iteration=5": "; did you mean method.iterations?",
