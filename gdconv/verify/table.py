@@ -169,6 +169,8 @@ def _coefficients(case: Case) -> str:
     return ", ".join(words)
 
 
+# With a step that is too long, numbers grow beyond those of floats.
+@np.errstate(over="ignore", invalid="ignore")
 def gaps_of(case: Case | NetworkCase) -> str:
     """Return gap, exact gap and bounds at a few iterations, so that rows can be recomputed."""
     if isinstance(case, NetworkCase):

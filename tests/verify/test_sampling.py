@@ -77,6 +77,13 @@ def test_what_is_printed():
     assert (values[1:] == values[1]).all()
 
 
+def test_numbers_that_grow_beyond_floats_are_printed():
+    of = case(Sgd(iterations=1000), Step("limit", 5.0), Gaussian(20, 4))
+    assert said(of) == set()
+    last = gaps_of(of).splitlines()[-1].split()
+    assert max(map(float, last[2:])) > 1e100
+
+
 def test_a_moment_without_its_cross_term_is_noticed(monkeypatch):
     """The gap after one step is 19.096, and 18.774 without 2 r_i x_iᵀm."""
 
