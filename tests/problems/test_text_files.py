@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 import warnings
 
 import pandas as pd
@@ -84,6 +85,16 @@ def test_filters_of_warnings_last_as_long_as_one_thread_reads():
             pass
         with pytest.raises(pd.errors.ParserWarning):
             warnings.warn("a cell is dropped", pd.errors.ParserWarning, stacklevel=1)
+    assert warnings.filters == before
+
+
+def test_filters_of_warnings_are_those_of_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(text, "BYTES", 200)
+    before = warnings.filters[:]
+    for _ in file_of("a\n" + "1\n" * 3000, tmp_path).blocks([0]):
+        # The threads begin and end to read meanwhile.
+        with warnings.catch_warnings():
+            time.sleep(0.002)
     assert warnings.filters == before
 
 

@@ -60,7 +60,8 @@ class TextFile:
     def blocks(self, used: Collection[int]) -> Iterator[Block]:
         """Yield the rows, about BYTES at a time, and note the hash of the file."""
         row = taken = 0
-        with readable(self.part.path), Hashed(self.part.path) as file:
+        # What is done with a block may set filters of warnings, too; so those of the threads stay.
+        with readable(self.part.path), _FILTERS, Hashed(self.part.path) as file:
             buffered = io.BufferedReader(file, 2**18)
             with unpacked(buffered, self.part.packing, self.part.path) as stream:
                 texts = (
