@@ -71,19 +71,21 @@ NOTES = {
     " curves.csv once is the most.",
     "A sweep against a plain script": "Half of gdconv's time is start-up and the summary. The rest"
     " is described below.",
-    "The same, longer, with two processes": "0.6 s pass before the first group: Python, Hydra and"
+    "The same, longer, with two processes": "Before the first group 0.5 s pass: Python, Hydra and"
     " the plan, while another process imports NumPy and SciPy, of which the workers are copies. The"
     " processors then work for 2.5 s, both at once: 1.0 s for the products of the iterations, which"
-    " is their limit, 0.6 s for what surrounds them, 0.5 s for theory, rates and rows, and 0.3 s to"
-    " import pandas for the summary. The end takes 0.1 s.",
+    " is their limit, 0.7 s for what surrounds them, 0.4 s for theory, rates and rows, and 0.3 s to"
+    " import pandas for the summary. The end takes 0.2 s: workers end, the summary is made, Python"
+    " ends.",
     "The same with its report": "Figures and page add what drawing eight figures twice takes, with"
     " two processes.",
-    "100,000 runs": "Of 0.4 ms a run, the iterations take 0.13, theory and rates 0.10, the lines of"
-    " CSV 0.08, and identifiers and the disk the rest.",
+    "100,000 runs": "Of 0.4 ms a run, the iterations take 0.13, theory and rates 0.08, the lines of"
+    " CSV 0.07, and identifiers and the disk the rest.",
     "Large problems": "The tall problem is drawn, decomposed by blocks, and multiplied once with"
     " twice the digits. The square one has one QR and one SVD, which are its limit; a second"
-    " opinion on the eigenvalues takes 0.6 s, products with twice the digits 0.3 s, start-up 0.9 s."
-    " Of the file, half the time is pandas, and the rest checks every cell and hashes the bytes.",
+    " opinion on the eigenvalues takes 0.6 s, products with twice the digits 0.3 s, start-up 0.7 s."
+    " The file is read in 0.5 s by two threads, as pandas does, while a third hashes its bytes. The"
+    " rest is start-up, and one look at every cell.",
     "Gradients": "Beside NumPy's own calls, `set` and `run_grad` check the snapshot of the graph"
     " and copy the gradient. A `Program` has neither.",
 }

@@ -106,13 +106,13 @@ def run_sweep(
         if study.retry_failed:
             store.forget(run_id for run_id in runs if store.done.get(run_id) == "failed")
         missing = {run_id: run for run_id, run in runs.items() if run_id not in store.done}
-        if missing and meanwhile:
-            meanwhile()
         if missing or store.unfinished:
             section = study.engine if missing else Serial()
             with nullcontext(engine) if engine else engines.engine(section) as ready:
                 groups = blocks(grouped(missing), ready.workers)
                 store.begin(configs, command, len(missing), files)
+                if missing and meanwhile:
+                    meanwhile()
                 results = _results(groups, ready, store.folder)
                 with closing(results), closing(_watched(results, groups)) as watched:
                     for rows in watched:
