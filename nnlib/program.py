@@ -214,7 +214,7 @@ def compile(  # noqa: A001
     with np.errstate(all="ignore"):
         numbers = recorder.vertices(graph.order([output]))
     operand_of, constant = numbers.__getitem__, recorder.constant
-    gradients = graph.backward(output, wrt, recorder.ops, operand_of, constant)
+    gradients = graph.backward(output, wrt, recorder.namespace(), operand_of, constant)
     program = Program.__new__(Program)
     program._take_over(recorder, wrt, gradients, copy)
     return program

@@ -41,8 +41,6 @@ class Recorder:
         Number → buffer or constant.
     lines : list of (Line, Calls)
         What was noted, and the calls that compute it: none for a view.
-    ops : SimpleNamespace
-        The namespace (see `nnlib.ops`) in which a gradient is noted, in terms of numbers.
     """
 
     def __init__(self, g: Builder, inputs: Sequence[Vertex], takes_byproducts: bool = True) -> None:
@@ -53,13 +51,19 @@ class Recorder:
         self._known: dict[tuple[Any, ...], int] = {}
         # The key of an operation → the number whose calls compute it besides, and where.
         self._byproducts: dict[tuple[Any, ...], tuple[int, np.ndarray]] = {}
+
+    def namespace(self) -> SimpleNamespace:
+        """Return the namespace (see `nnlib.ops`) in which a gradient is noted, by numbers.
+
+        It is not kept: it knows the recorder, so neither would be freed when both are done.
+        """
         array = self.array
 
         @cache
         def constant(value: float, dtype: np.dtype) -> int:
             return self.constant(np.array(value, dtype))
 
-        self.ops = SimpleNamespace(
+        return SimpleNamespace(
             shape=lambda k: array[k].shape,
             dtype=lambda k: array[k].dtype,
             constant=lambda value, like: constant(value, array[like].dtype),

@@ -556,3 +556,25 @@ def test_programs_that_are_no_longer_used_are_not_kept():
         program(np.ones(3))
         alive.append(weakref.ref(graph))
     assert sum(each() is not None for each in alive) < 200
+
+
+@pytest.mark.parametrize("how", ["compiled", "by vertices", "run_grad"])
+def test_nothing_waits_for_the_search_for_garbage(how):
+    """What has been used to make a program holds its arrays; it is freed at once."""
+    g = Graph()
+    x = g.tensor([1.0, 2.0])
+    loss = g.sum(g.square(g.tanh(x)))
+    (gradient,) = g.grad_graph(loss, [x])
+    make = {
+        "compiled": lambda: compile(g, loss, [x]),
+        "by vertices": lambda: Program(g, [x], [loss, gradient]),
+        "run_grad": lambda: g.run_grad(loss),
+    }[how]
+    make()
+    gc.collect()
+    gc.disable()
+    try:
+        make()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
