@@ -44,10 +44,12 @@ class Program:
     Values that do not depend on the inputs are computed when the program is made, from the present
     values of the other leaves; a later `Graph.set` does not change them. Views are made once, since
     buffers stay where they are. The program leaves out what no output needs, what is already
-    computed, and products with 1. The rest runs in the order of the graph, and the results equal
-    those of `Graph.run_eval` bit for bit, with one exception. A constant matrix that is transposed
-    for a product of matrices is laid out in C order, which is faster. For small products, the
-    rounding of OpenBLAS's AVX-512 kernels depends on this order.
+    computed, and products with 1. In A(2B), with a constant matrix A, it multiplies A by 2 when it
+    is made, and B never; so it does with all powers of 2, where that is exact. The rest runs in the
+    order of the graph, and the results equal those of `Graph.run_eval` bit for bit, with two
+    exceptions. What would have overflowed in 2B alone does not. A constant matrix that is
+    transposed for a product of matrices is laid out in C order, which is faster. For small
+    products, the rounding of OpenBLAS's AVX-512 kernels depends on this order.
 
     Calling it with one array for each input returns `outputs`. **They are the same arrays at every
     call, and the next call overwrites them**: copy results that you keep, or let the program copy
@@ -112,14 +114,17 @@ class Program:
         # From lists, because generators take twice as long.
         self._lines = tuple([line for line, calls in lines if calls])
         self._steps = tuple([call for _, calls in lines for call in calls])
+        self._labels = recorder.labels
         self._copy = bool(copy)
 
     @property
     def instructions(self) -> tuple[str, ...]:
         """What a call computes, such as ``"v4 = sub(v3, v2)"``, v3 being vertex 3 of the graph."""
         # Put into words when asked for: in a long program that takes as long as making the calls.
-        written = ((i, name, ", ".join(f"v{k}" for k in given)) for i, name, given in self._lines)
-        return tuple(f"v{i} = {name}({operands})" for i, name, operands in written)
+        return tuple(
+            f"v{i} = {name}({', '.join(self._labels.get(k, f'v{k}') for k in given)})"
+            for i, name, given in self._lines
+        )
 
     def __call__(self, *arrays: ArrayLike) -> tuple[np.ndarray, ...]:
         """Run on new values of the inputs and return `outputs`, or copies of them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import cache, partial
 from types import SimpleNamespace
@@ -41,16 +42,21 @@ class Recorder:
         Number → buffer or constant.
     lines : list of (Line, Calls)
         What was noted, and the calls that compute it: none for a view.
+    labels : dict
+        Number → what it is, for constants that are no vertices; these numbers are negative.
     """
 
     def __init__(self, g: Builder, inputs: Sequence[Vertex], takes_byproducts: bool = True) -> None:
         self._g, self._next, self._takes_byproducts = g, len(g), takes_byproducts
         self.array: dict[int, np.ndarray] = {i: np.array(g.value[i], order="C") for i in inputs}
         self.lines: list[tuple[Line, Calls]] = []
+        self.labels: dict[int, str] = {}
         self._varying: set[int] = set(inputs)
         self._known: dict[tuple[Any, ...], int] = {}
         # The key of an operation → the number whose calls compute it besides, and where.
         self._byproducts: dict[tuple[Any, ...], tuple[int, np.ndarray]] = {}
+        # Number → the number that it is a power of two times, and that power.
+        self._powers: dict[int, tuple[int, np.ndarray]] = {}
 
     def namespace(self) -> SimpleNamespace:
         """Return the namespace (see `nnlib.ops`) in which a gradient is noted, by numbers.
@@ -105,6 +111,8 @@ class Recorder:
 
     def _note(self, i: int, op: Op, numbers: Sequence[int], attributes: dict[str, Any]) -> int:
         """Return the number that has the value of an operation: i, if no other has it already."""
+        if self._powers and op.name == "matmul":
+            numbers = self._moved(numbers)
         key = op.key(numbers, attributes)
         if (known := self._known.setdefault(key, i)) != i:
             return known
@@ -126,6 +134,10 @@ class Recorder:
             if same is not None:
                 self._known[key] = numbers[same]
                 return numbers[same]
+            if is_partly_constant and op.name == "mul":
+                place = varies.index(False)
+                if _is_power_of_two(operands[place]):
+                    self._powers[i] = numbers[1 - place], operands[place]
             calls = _calls(op, operands, varies, attributes, value)
             if op.byproduct and self._takes_byproducts:
                 work = calls[-1].args[len(operands) + 1]
@@ -135,6 +147,28 @@ class Recorder:
         self.array[i] = value
         self.lines.append(((i, op.name, numbers), calls))
         return i
+
+    def _moved(self, numbers: Sequence[int]) -> Sequence[int]:
+        """Multiply the constant operand of a matrix product by a power of two, not the other.
+
+        That is done once. It is exact, so all products have the same bits.
+        """
+        for place, (number, other) in enumerate(zip(numbers, numbers[::-1], strict=True)):
+            if number in self._powers and other not in self._varying:
+                operand, power = self._powers[number]
+                key = "power of two", float(power), other
+                new = self._known.setdefault(key, -1 - len(self.labels))
+                if new not in self.array:
+                    with np.errstate(all="ignore"):
+                        self.array[new] = self.array[other] * power
+                    self.labels[new] = f"{power:g}·v{other}"
+                if np.array_equal(self.array[new] / power, self.array[other]):
+                    return (operand, new) if place == 0 else (new, operand)
+        return numbers
+
+
+def _is_power_of_two(factor: np.ndarray) -> bool:
+    return factor.ndim == 0 and factor.dtype.kind == "f" and math.frexp(float(factor))[0] == 0.5
 
 
 def _view(op: Op, operands: Sequence[np.ndarray], attributes: dict[str, Any]) -> np.ndarray | None:

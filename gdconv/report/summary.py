@@ -69,7 +69,8 @@ def summary(
         lines += [""] * (number > 0) + text.table(rows, text.room())
     if len(runs) > 1 and (more := int(of_networks(runs).sum()) - MOST_NETWORKS) > 0:
         lines.append(f"and {more} other networks: see runs.csv")
-    if len(runs) > 1 and (more := len(_rows_of_samples(runs[of_samples(runs)])) - MOST_STEPS) > 0:
+    drawing = runs[of_samples(runs)]
+    if len(drawing) > MOST_STEPS and (more := len(_rows_of_samples(drawing)) - MOST_STEPS) > 0:
         lines.append(f"and {more} other steps of methods that draw samples: see runs.csv")
     errors = runs["error"].value_counts(sort=False)
     lines += [f"{count} failed: {error}" for error, count in errors[:MOST_EXAMPLES].items()]
@@ -188,12 +189,12 @@ def tables_of(runs: pd.DataFrame) -> list[list[dict[str, Any]]]:
     They are of methods that use all samples, of methods that draw samples, and of networks.
     """
     networks, drawing = of_networks(runs), of_samples(runs)
-    parts = [
-        rows_by_setting(runs[~networks & ~drawing]),
-        _rows_of_samples(runs[drawing])[:MOST_STEPS],
-        _rows_of_networks(runs[networks]),
+    kinds = [
+        (~networks & ~drawing, rows_by_setting),
+        (drawing, lambda some: _rows_of_samples(some)[:MOST_STEPS]),
+        (networks, _rows_of_networks),
     ]
-    return [rows for rows in parts if rows]
+    return [rows_of(runs[of_kind]) for of_kind, rows_of in kinds if of_kind.any()]
 
 
 def _rows_of_samples(runs: pd.DataFrame) -> list[dict[str, Any]]:
