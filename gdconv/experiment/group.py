@@ -82,15 +82,17 @@ def run_group(
         first.method.iterations,
         recorder.observe,
     )
-    measured = recorder.trajectories()
+    measured, average = recorder.trajectories(), Average(runs)
     predicted = theory.curves(measured.column, measured.t)
     identifier = problem_id(first)
+    on_average = average.iterations(measured)
     return GroupTables(
         _run_rows(runs, ids, problem, theory, measured, predicted)
-        | {"problem_id": [identifier] * len(runs)},
+        | {"problem_id": [identifier] * len(runs), "iterations_average": on_average},
         {}
         if first.record.curves == "none"
-        else _curve_rows(runs, ids, problem, theory, measured, predicted),
+        else _curve_rows(runs, ids, problem, theory, measured, predicted)
+        | {"gap_average": average.gap(measured.column, measured.t)},
         _eigenvalue_rows(problem, first, identifier, theory),
         eigh_difference(theory.spectrum, objective.matrix),
         objective.rows_multiplied,
@@ -237,7 +239,6 @@ def _run_rows(
             "coefficient_rows": [problem.X.shape[1] * first.record.coefficients] * len(runs),
             "iterations_to_tolerance": to_tolerance,
             "iterations_predicted": promised,
-            "iterations_average": Average(runs).iterations(measured),
             "initial_gap": measured.gap[measured.first].tolist(),
             "final_gap": measured.gap[measured.last].tolist(),
             "initial_distance": np.sqrt(measured.distance_squared[measured.first]).tolist(),
@@ -349,7 +350,6 @@ def _curve_rows(
         "distance_squared": measured.distance_squared,
         "coefficient_step": steps[0],
         "coefficient_momentum": steps[1],
-        "gap_average": Average(runs).gap(column, measured.t),
     }
     if not np.isnan(measured.restarts).all():
         restarts = [None if np.isnan(each) else int(each) for each in measured.restarts]
